@@ -1,0 +1,160 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// The model registry's port: models, versions, aliases, tags, and a hash-chained audit of every change.
+/// Semantics of the MLflow part are MLflow 3.18's; promotion is ours. Adapters: registry/sqlite and
+/// memory_model_store for tests; one contract suite runs on both.
+///
+/// Threads: any. Every change is durable when its call returns, and is one transaction with its audit
+/// entry: there is no alias move, gate verdict or deletion that the audit does not hold.
+
+namespace muster::registry {
+
+struct Tag {
+  std::string key, value;
+};
+struct AliasEntry {
+  std::string alias;
+  std::int64_t version = 0;
+};
+
+struct ModelVersion {
+  std::string name;
+  std::int64_t version = 0;
+  std::int64_t creation_ms = 0, last_updated_ms = 0;
+  std::string stage = "None", description, source, run_id, run_link, model_id, user_id;
+  std::string status = "READY", status_message;
+  std::vector<Tag> tags;
+  std::vector<std::string> aliases;
+};
+
+struct RegisteredModel {
+  std::string name, description;
+  std::int64_t creation_ms = 0, last_updated_ms = 0;
+  std::vector<Tag> tags;
+  std::vector<AliasEntry> aliases;
+  std::vector<ModelVersion> latest_versions;  ///< the newest of each stage
+};
+
+/// Who does it and why; both end up in the audit entry.
+struct Actor {
+  std::string name = "unknown";
+  std::string reason;
+};
+
+struct NewVersion {
+  std::string name, source, run_id, run_link, description, model_id;
+  std::vector<Tag> tags;
+  /// Not empty: registering the same id again answers the version it made the first time.
+  std::string request_id;
+};
+
+/// One gate's verdict on one candidate, kept for ever.
+struct GateVerdict {
+  std::string gate;  ///< "test/accuracy >= 0.97", "better than champion on test/accuracy", "parity"
+  bool passed = false;
+  double seen = 0;  ///< the figure the verdict rests on; NaN when there is none
+  double wanted = 0;
+  std::string detail;  ///< a sentence for people
+};
+
+struct AuditEntry {
+  std::int64_t sequence = 0;
+  std::int64_t time_ms = 0;
+  std::string actor, action, model, reason;
+  std::int64_t version = 0;  ///< 0: the model as a whole
+  std::string detail_json;   ///< what the action changed, canonical JSON
+  std::string previous_hash,
+      hash;  ///< SHA-256 in hex; hash covers previous_hash and every field above
+};
+
+/// An alias pointed at `version` from `from_ms` until the next entry.
+struct AliasChange {
+  std::string alias;
+  std::int64_t version = 0;  ///< 0: removed
+  std::int64_t from_ms = 0;
+  std::string actor, reason;
+};
+
+struct Promotion {
+  std::string name, alias;
+  std::int64_t version = 0;
+  /// The compare of compare-and-swap: what the alias must point at now; 0: at nothing.
+  std::int64_t expected = 0;
+  std::string request_id;  ///< the same id twice is the same promotion
+};
+
+struct ModelQuery {
+  std::string filter;
+  std::vector<std::string> order_by;
+  std::int64_t max_results = 100;
+  std::string page_token;
+};
+template <typename T>
+struct ModelPage {
+  std::vector<T> items;
+  std::string next_page_token;
+};
+
+class ModelStore {
+ public:
+  virtual ~ModelStore() = default;
+
+  virtual Result<RegisteredModel> CreateModel(std::string_view name, std::string_view description,
+                                              const std::vector<Tag>& tags, const Actor& actor) = 0;
+  virtual Result<RegisteredModel> GetModel(std::string_view name) = 0;
+  virtual Result<RegisteredModel> UpdateModel(std::string_view name, std::string_view description,
+                                              const Actor& actor) = 0;
+  virtual Result<RegisteredModel> RenameModel(std::string_view name, std::string_view new_name,
+                                              const Actor& actor) = 0;
+  virtual Status DeleteModel(std::string_view name, const Actor& actor) = 0;
+  virtual Result<ModelPage<RegisteredModel>> SearchModels(const ModelQuery& query) = 0;
+  /// No value: deletes; deleting a missing tag succeeds. version 0: of the model itself.
+  virtual Status SetTag(std::string_view name, std::int64_t version, std::string_view key,
+                        std::optional<std::string> value, const Actor& actor) = 0;
+
+  /// Version numbers grow by one and are never reused.
+  virtual Result<ModelVersion> CreateVersion(const NewVersion& version, const Actor& actor) = 0;
+  virtual Result<ModelVersion> GetVersion(std::string_view name, std::int64_t version) = 0;
+  virtual Result<ModelVersion> UpdateVersion(std::string_view name, std::int64_t version,
+                                             std::string_view description, const Actor& actor) = 0;
+  virtual Result<ModelVersion> TransitionStage(std::string_view name, std::int64_t version,
+                                               std::string_view stage, bool archive_existing,
+                                               const Actor& actor) = 0;
+  virtual Status DeleteVersion(std::string_view name, std::int64_t version, const Actor& actor) = 0;
+  virtual Result<ModelPage<ModelVersion>> SearchVersions(const ModelQuery& query) = 0;
+
+  /// Unconditional, as MLflow's client asks for it. version 0: removes.
+  virtual Status SetAlias(std::string_view name, std::string_view alias, std::int64_t version,
+                          const Actor& actor) = 0;
+  /// kNotFound when the model or alias is missing.
+  virtual Result<ModelVersion> GetByAlias(std::string_view name, std::string_view alias) = 0;
+  /// Moves an alias by compare-and-swap, with history and audit, in one transaction. kConflict names
+  /// what the alias points at.
+  virtual Status Promote(const Promotion& promotion, const Actor& actor) = 0;
+  /// Newest first.
+  virtual Result<std::vector<AliasChange>> AliasHistory(std::string_view name) = 0;
+
+  virtual Status RecordGates(std::string_view name, std::int64_t version,
+                             const std::vector<GateVerdict>& verdicts, const Actor& actor) = 0;
+  virtual Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) = 0;
+
+  /// Oldest first, from sequence `after` + 1; an empty name: of all models.
+  virtual Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,
+                                                std::int64_t limit) = 0;
+  /// Recomputes the whole chain; kCorrupt names the first entry that does not fit.
+  virtual Status VerifyAudit() = 0;
+  /// A free entry (a retraining decision, say) in the chain.
+  virtual Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
+                             std::string_view detail_json, const Actor& actor) = 0;
+};
+
+}  // namespace muster::registry

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+/// SQLite as values: a connection, its cached statements, a transaction, numbered migrations.
+/// A connection and all that came from it belong to one thread at a time.
+
+namespace muster::sqlite {
+
+/// A prepared statement, reset when it goes out of scope. Columns and parameters count from 0.
+class Statement {
+ public:
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();
+
+  Statement& Bind(int index, std::int64_t value);
+  Statement& Bind(int index, int value) { return Bind(index, std::int64_t{value}); }
+  Statement& Bind(int index, double value);
+  /// The text is copied.
+  Statement& Bind(int index, std::string_view value);
+  Statement& BindBlob(int index, std::string_view bytes);
+  Statement& BindNull(int index);
+  /// Binds all, in order.
+  template <typename... Values>
+  Statement& BindAll(const Values&... values) {
+    int index = 0;
+    (Bind(index++, values), ...);
+    return *this;
+  }
+
+  /// True when there is a row, false at the end. kResource for a full disk, kUnavailable when locked for
+  /// longer than the busy timeout, kAlreadyExists for a uniqueness conflict, kCorrupt, else kIo.
+  Result<bool> Step();
+  /// For statements without rows: Step to the end and reset.
+  Status Run();
+
+  [[nodiscard]] std::int64_t Int(int column) const;
+  [[nodiscard]] double Double(int column) const;
+  /// Valid until the next Step.
+  [[nodiscard]] std::string_view Text(int column) const;
+  [[nodiscard]] bool IsNull(int column) const;
+
+ private:
+  friend class Database;
+  Statement(sqlite3* database, sqlite3_stmt* statement) : db_(database), statement_(statement) {}
+  sqlite3* db_;
+  sqlite3_stmt* statement_;
+};
+
+struct OpenOptions {
+  bool read_only = false;
+  int busy_timeout_ms = 5'000;
+  /// synchronous=FULL: an acknowledged commit survives a power loss. Off only for readers and caches.
+  bool full_sync = true;
+};
+
+class Database {
+ public:
+  /// Opens or creates; WAL, foreign keys on. ":memory:" for tests.
+  static Result<Database> Open(const std::filesystem::path& file, OpenOptions options = {});
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) noexcept;
+  ~Database();
+
+  /// Prepares, or takes from this connection's cache. `sql` is ours: a mistake in it aborts, except
+  /// where Try is used.
+  Statement Prepare(std::string_view sql);
+  Result<Statement> Try(std::string_view sql);
+  /// Runs one or more statements that take no parameters.
+  Status Execute(std::string_view sql);
+  /// BEGIN IMMEDIATE ... COMMIT around `body`; rolls back when it answers an error.
+  template <typename Body>
+  Status Transact(Body body) {
+    MUSTER_RETURN_IF_ERROR(Begin());
+    Status status = body();
+    if (status.ok()) status = Commit();
+    if (!status.ok()) Rollback();
+    return status;
+  }
+  Status Begin();
+  Status Commit();
+  void Rollback();
+  /// Rows changed by the last statement.
+  [[nodiscard]] std::int64_t changes() const;
+  [[nodiscard]] std::int64_t last_insert_id() const;
+
+  /// Brings the schema from PRAGMA user_version to migrations.size(), one transaction a step.
+  /// kUnsupported when the file is newer than this program, naming both versions.
+  Status Migrate(const std::vector<std::string_view>& migrations);
+
+ private:
+  struct Impl;
+  explicit Database(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::sqlite

@@ -1,0 +1,97 @@
+#include "runtime/wire/codec.h"
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/stream_parser.hpp>
+
+namespace muster::wire {
+
+Result<Json> ParseJson(std::string_view text) {
+  boost::json::stream_parser parser;
+  boost::json::error_code failure;
+  const std::size_t read = parser.write_some(text.data(), text.size(), failure);
+  if (!failure && read == text.size()) parser.finish(failure);
+  if (failure || read != text.size()) {
+    return Invalid("malformed JSON at byte " + std::to_string(read) +
+                   (failure ? ": " + failure.message() : ": text after the value"));
+  }
+  return parser.release();
+}
+
+std::string SerializeJson(const Json& value) { return boost::json::serialize(value); }
+
+namespace internal {
+
+std::string EnumeratorText(std::string_view enumerator) {
+  if (enumerator.starts_with('k')) enumerator.remove_prefix(1);
+  std::string text;
+  for (const char letter : enumerator) {
+    const bool upper = letter >= 'A' && letter <= 'Z';
+    if (upper && !text.empty()) text += '_';
+    text += upper ? static_cast<char>(letter - 'A' + 'a') : letter;
+  }
+  return text;
+}
+
+std::string Excerpt(const Json& value) {
+  static constexpr std::size_t kMost = 60;
+  std::string text = SerializeJson(value);
+  if (text.size() > kMost) text = text.substr(0, kMost - 3) + "...";
+  return text;
+}
+
+Error WrongType(std::string_view wanted, const Json& got) {
+  return Invalid("wanted " + std::string(wanted) + ", got " + Excerpt(got));
+}
+
+Result<double> DecodeDouble(const Json& value) {
+  if (value.is_double()) return value.get_double();
+  if (value.is_int64()) return static_cast<double>(value.get_int64());
+  if (value.is_uint64()) return static_cast<double>(value.get_uint64());
+  if (value.is_string()) {
+    const std::string_view text = value.get_string();
+    if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
+    if (text == "Infinity") return std::numeric_limits<double>::infinity();
+    if (text == "-Infinity") return -std::numeric_limits<double>::infinity();
+  }
+  return WrongType("a number", value);
+}
+
+Result<std::int64_t> DecodeInteger(const Json& value, std::int64_t low, std::int64_t high) {
+  std::int64_t number = 0;
+  if (value.is_int64()) {
+    number = value.get_int64();
+  } else if (value.is_double() && value.get_double() == std::floor(value.get_double()) &&
+             std::abs(value.get_double()) < 0x1p53) {
+    number = static_cast<std::int64_t>(value.get_double());
+  } else {
+    return WrongType("an integer", value);
+  }
+  if (number < low || number > high) {
+    return Invalid("wanted an integer from " + std::to_string(low) + " to " + std::to_string(high) +
+                   ", got " + std::to_string(number));
+  }
+  return number;
+}
+
+Json EncodeDouble(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
+Error AtPath(Error error, std::string_view outer) {
+  // "at PATH: SENTENCE"; a path grows to the left as the error travels up.
+  std::string path(outer);
+  std::string sentence = error.message;
+  if (error.message.starts_with("at ") && error.message.find(": ") != std::string::npos) {
+    const auto colon = error.message.find(": ");
+    const std::string inner = error.message.substr(3, colon - 3);
+    path += inner.starts_with('[') ? inner : "." + inner;
+    sentence = error.message.substr(colon + 2);
+  }
+  error.message = "at " + path + ": " + sentence;
+  return error;
+}
+
+}  // namespace internal
+}  // namespace muster::wire

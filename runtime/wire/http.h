@@ -1,0 +1,106 @@
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// Requests, responses and routing without sockets, so that the tracker's, the registry's and the
+/// coordinator's routes are written and tested without a server. `runtime/http` moves the bytes.
+
+namespace muster::http {
+
+/// Header names compare without case (RFC 9110, 5.1).
+struct NoCaseLess {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const;
+};
+using Headers = std::map<std::string, std::string, NoCaseLess>;
+/// Query parameters; a key may come several times, values in order.
+using Query = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+struct Request {
+  std::string method;    ///< "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"
+  std::string path;      ///< percent-decoded once, without the query; begins with '/'
+  std::string raw_path;  ///< as it came, still encoded, without the query
+  Query query;
+  Headers headers;
+  std::string body;
+  /// Set instead of `body` when the server spooled a large upload; removed when the request ends, so a
+  /// handler that wants to keep the file moves it away.
+  std::filesystem::path body_file;
+  /// What the pattern's {name} parts matched, percent-decoded; {name...} matches the rest with slashes.
+  std::map<std::string, std::string, std::less<>> captures;
+
+  [[nodiscard]] std::string_view Header(std::string_view name) const;
+  /// The first value of a query key.
+  [[nodiscard]] std::optional<std::string> Parameter(std::string_view name) const;
+  /// The token of "Authorization: Bearer <token>", or empty.
+  [[nodiscard]] std::string_view BearerToken() const;
+};
+
+struct Response {
+  int status = 200;
+  Headers headers;
+  std::string body;
+  /// Sent instead of `body` when set; the server streams it.
+  std::filesystem::path body_file;
+
+  static Response Json(const boost::json::value& value, int status = 200);
+  static Response Text(std::string text, int status = 200,
+                       std::string_view content_type = "text/plain; charset=utf-8");
+};
+
+/// Called exactly once, from any thread. The request outlives the call to it.
+using Respond = std::function<void(Response)>;
+/// Must not block on sockets or long work; what waits for a commit keeps `respond` and returns.
+using Handler = std::function<void(const Request&, Respond)>;
+
+/// Wraps a function that answers at once.
+Handler Sync(std::function<Response(const Request&)> function);
+
+/// The status that an error kind has in muster's own API: 400, 404, 409, 403, 503, 507, 500...
+int HttpStatus(ErrorKind kind);
+/// {"error": {"code": "NOT_FOUND", "message": "..."}} with that status.
+Response ErrorResponse(const Error& error);
+
+/// A table of routes. Filled before serving, then read from any thread.
+class Router {
+ public:
+  Router();
+  ~Router();
+  Router(Router&&) noexcept;
+  Router& operator=(Router&&) noexcept;
+
+  /// `pattern` as "/api/muster/v1/sweeps/{id}"; a literal part wins over a capture, `{rest...}` may end
+  /// a pattern. Adding the same method and pattern twice aborts.
+  void Add(std::string_view method, std::string_view pattern, Handler handler);
+  /// Called when no pattern matches; answers 404 JSON until set.
+  void SetFallback(Handler handler);
+  /// Finds and calls the handler. HEAD falls back to GET's; 405 with Allow when only other methods match.
+  void Dispatch(Request request, Respond respond) const;
+  /// True when large bodies of this route are to be spooled to a file (set by AddUpload).
+  [[nodiscard]] bool WantsFile(std::string_view method, std::string_view path) const;
+  /// As Add, and bodies beyond 1 MiB arrive as `body_file`, of any length.
+  void AddUpload(std::string_view method, std::string_view pattern, Handler handler);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Percent-decoding of a path or (with `plus_is_space`) of a query part; a malformed escape stays as is.
+std::string PercentDecode(std::string_view text, bool plus_is_space = false);
+std::string PercentEncode(std::string_view text);
+Query ParseQuery(std::string_view query);
+/// Splits a request target into raw_path, path and query.
+void SetTarget(Request& request, std::string_view target);
+
+}  // namespace muster::http

@@ -1,0 +1,195 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "runtime/wire/trial_record.h"
+
+/// Every message between agents and the coordinator.
+///
+/// One start of a gang, per node:
+///   1. coordinator: commits the attempt's epoch, then sends Prepare.
+///   2. agent: makes the attempt's folder, forks a stopped shim, binds the rendezvous port and keeps it,
+///      answers Prepared (or Exited with `started` false when it cannot).
+///   3. coordinator: sends Go when every node of the gang is prepared, else Abort.
+///   4. agent: lets the shim start the ranks; forwards Records and LogChunks from the spools, each kept
+///      until an Ack covers its end offset.
+///   5. agent: when no process of the attempt is left (checked, not assumed) and the spools are read to
+///      their end, sends Exited until Forget answers it; then deletes the attempt's folder.
+/// An agent that connects says Hello with the attempts it found; Welcome tells which to keep and which to
+/// kill. Every message may be lost, doubled or reordered; each handler is idempotent. A coordinator epoch
+/// or attempt epoch older than the newest seen is refused.
+
+namespace muster::wire {
+
+inline constexpr int kMajorVersion = 1;  ///< another major is refused with both versions named
+inline constexpr int kMinorVersion = 0;  ///< a newer minor may add members and message types
+
+/// How the ranks of a gang are started.
+enum class LauncherKind {
+  kLocal,  ///< one child a rank, torchrun's environment
+  kMpi,    ///< mpirun, which is the parent of the ranks
+};
+
+enum class AttemptPhase { kPreparing, kPrepared, kRunning, kStopping, kExited };
+
+/// Why an attempt ended. Only kUser counts against `retry.user`.
+enum class ExitCause {
+  kSuccess,   ///< exit 0
+  kResume,    ///< exit 75: start me again from my checkpoint
+  kUser,      ///< another exit code or signal of the rank's own
+  kOom,       ///< killed for memory
+  kNode,      ///< the node or its agent is gone
+  kPreempt,   ///< taken for other work
+  kWalltime,  ///< out of time
+  kHang,      ///< silent for too long
+  kInfra,     ///< it could not be started, or muster itself failed
+  kFenced,    ///< a newer attempt exists
+  kStopped,   ///< muster asked it to stop (pruned, cancelled) and it did
+};
+
+enum class StopReason { kPruned, kCancelled, kPaused, kFenced, kShutdown };
+
+struct AttemptReport {
+  AttemptEpoch epoch;
+  TrialId trial;
+  AttemptPhase phase = AttemptPhase::kPreparing;
+};
+
+// --- agent to coordinator ---------------------------------------------------------------------------
+
+struct Hello {
+  NodeId node;
+  std::string host;
+  int slots = 0;
+  int gpus = 0;
+  std::map<std::string, std::string> labels;
+  std::int64_t incarnation = 0;  ///< of the agent, higher after each start
+  std::vector<AttemptReport> attempts;
+};
+struct Heartbeat {
+  NodeId node;
+  std::int64_t sequence = 0;
+};
+struct Prepared {
+  AttemptEpoch epoch;
+  std::string address;  ///< where rank 0 of this node can be reached
+  int port = 0;         ///< bound and held by the agent until the ranks take it
+};
+struct Started {
+  AttemptEpoch epoch;
+};
+/// Records [begin, end) of the attempt's spool, in bytes. Whole lines only.
+struct Records {
+  AttemptEpoch epoch;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::vector<TrialRecord> records;
+};
+/// Bytes [begin, begin + size) of one rank's output. `data` is base64 of the raw bytes.
+struct LogChunk {
+  AttemptEpoch epoch;
+  int rank = 0;
+  std::string stream;  ///< "out" or "err"
+  std::int64_t begin = 0;
+  std::string data;
+};
+struct RankExit {
+  int rank = 0;
+  int code = 0;      ///< exit code, or 128 + signal
+  std::string text;  ///< "exit 3", "killed by signal 9 (SIGKILL)"
+};
+struct Exited {
+  AttemptEpoch epoch;
+  bool started = true;
+  ExitCause cause = ExitCause::kInfra;
+  std::string message;           ///< a sentence for people: what was seen, which rank first
+  std::vector<RankExit> ranks;   ///< may be empty when nothing started
+  std::int64_t records_end = 0;  ///< the spool's final size: all of it was or will be sent
+};
+
+// --- coordinator to agent ---------------------------------------------------------------------------
+
+struct Welcome {
+  CoordinatorEpoch coordinator;
+  std::int64_t lease_ms =
+      10'000;  ///< without a Heartbeat answered for so long, the agent kills its attempts
+  std::int64_t heartbeat_ms = 1'000;
+  std::vector<AttemptEpoch> keep;
+  std::vector<AttemptEpoch> kill;
+  std::map<std::string, std::int64_t>
+      records_end;  ///< of kept attempts, by epoch: resume sending here
+};
+struct HeartbeatAck {
+  std::int64_t sequence = 0;
+};
+struct Prepare {
+  AttemptEpoch epoch;
+  TrialId trial;
+  RunId run;
+  LauncherKind launcher = LauncherKind::kLocal;
+  std::vector<std::string>
+      command;  ///< parameters already in place; [0] may be a shipped trial's name
+  std::string working_dir;
+  std::map<std::string, std::string> env;  ///< beyond the contract's own
+  std::string params_json;                 ///< becomes the MUSTER_PARAMS file
+  std::string checkpoint_dir;
+  int ranks = 1;  ///< all on this node, so far
+  int cpus_per_rank = 1;
+  int gpus_per_rank = 0;
+  std::vector<int> slots;          ///< which of the node's slots the gang holds
+  std::int64_t grace_ms = 10'000;  ///< between SIGTERM and SIGKILL
+  std::int64_t silence_ms = 0;  ///< kHang when no output, record or CPU use for so long; 0: never
+};
+struct Go {
+  AttemptEpoch epoch;
+  std::string master_address;
+  int master_port = 0;
+};
+struct Abort {
+  AttemptEpoch epoch;
+};
+struct Stop {
+  AttemptEpoch epoch;
+  StopReason reason = StopReason::kCancelled;
+  std::int64_t grace_ms = 10'000;
+};
+struct AskCheckpoint {
+  AttemptEpoch epoch;
+};
+struct Ack {
+  AttemptEpoch epoch;
+  std::int64_t records_end = 0;                  ///< records below are durable
+  std::map<std::string, std::int64_t> logs_end;  ///< "0.out" -> bytes below are durable
+};
+struct Forget {
+  AttemptEpoch epoch;
+};
+
+using Message =
+    std::variant<Hello, Heartbeat, Prepared, Started, Records, LogChunk, Exited, Welcome,
+                 HeartbeatAck, Prepare, Go, Abort, Stop, AskCheckpoint, Ack, Forget>;
+
+/// The frame every message travels in.
+struct Envelope {
+  int major = kMajorVersion;
+  int minor = kMinorVersion;
+  CoordinatorEpoch coordinator;  ///< the sender's, or the newest the agent has seen; 0: none yet
+  Message message;
+};
+
+/// {"v":[1,0],"c":7,"type":"prepare","body":{...}}
+std::string EncodeEnvelope(const Envelope& envelope);
+/// kUnsupported for another major (both named), kInvalid for anything malformed or an unknown type.
+Result<Envelope> DecodeEnvelope(std::string_view bytes);
+
+/// "hello", "prepare", ...
+std::string_view MessageName(const Message& message);
+
+}  // namespace muster::wire

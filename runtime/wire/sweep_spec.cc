@@ -1,0 +1,24 @@
+#include "runtime/wire/sweep_spec.h"
+
+#include "runtime/wire/codec.h"
+
+namespace muster::wire {
+
+BOOST_DESCRIBE_STRUCT(ResourceSpec, (), (cpu, gpu, memory_bytes))
+BOOST_DESCRIBE_STRUCT(TrialSpec, (), (program, command, ranks, resources, env, working_dir))
+BOOST_DESCRIBE_STRUCT(ObjectiveSpec, (), (metric, goal))
+BOOST_DESCRIBE_STRUCT(BudgetSpec, (), (trials, parallel, time_seconds))
+BOOST_DESCRIBE_STRUCT(RetrySpec, (), (infra, user))
+BOOST_DESCRIBE_STRUCT(GateSpec, (), (metric, at_least, at_most, better_than, parity, tolerance))
+BOOST_DESCRIBE_STRUCT(ModelSpec, (), (name, gates, approvals, promote))
+BOOST_DESCRIBE_STRUCT(RetrainSpec, (), (cron))
+BOOST_DESCRIBE_STRUCT(SweepSpec, (),
+                      (name, seed, trial, data, space, objective, budget, sampler, stop, retry,
+                       model, retrain, fixed))
+
+boost::json::value ToJson(const SweepSpec& spec) { return ToJson<SweepSpec>(spec); }
+Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json) {
+  return FromJson<SweepSpec>(json, Unknown::kRefuse);
+}
+
+}  // namespace muster::wire

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// A sweep as it is submitted: the sweep file (README of runtime/wire) as structs. The CLI reads it from
+/// YAML; the server gets it as JSON with the same keys. Durations and sizes are numbers here
+/// ("30m" in YAML is 1800 s, "1GiB" is 1073741824 bytes).
+
+namespace muster::wire {
+
+struct ResourceSpec {  ///< of each rank
+  int cpu = 1;
+  int gpu = 0;
+  std::int64_t memory_bytes = 0;  ///< 0: no limit
+};
+
+struct TrialSpec {
+  std::string program;               ///< a trial that ships, started over MPI; or ...
+  std::vector<std::string> command;  ///< ... any command; "{name}" stands for a parameter
+  int ranks = 1;
+  ResourceSpec resources;
+  std::map<std::string, std::string> env;
+  std::string working_dir;  ///< of a command; empty: where the sweep was submitted
+};
+
+struct ObjectiveSpec {
+  std::string metric;
+  std::string goal = "maximize";  ///< "maximize" or "minimize"
+  [[nodiscard]] bool maximize() const { return goal == "maximize"; }
+};
+
+struct BudgetSpec {
+  int trials = 1;
+  int parallel = 0;               ///< 0: auto, as many as the slots hold
+  std::int64_t time_seconds = 0;  ///< 0: no limit
+};
+
+struct RetrySpec {
+  int infra = 5;  ///< attempts lost to nodes, agents, preemption
+  int user = 0;   ///< attempts that the trial's own program failed
+};
+
+struct GateSpec {
+  std::string metric;  ///< of a threshold or of better_than
+  std::optional<double> at_least;
+  std::optional<double> at_most;
+  std::string better_than;  ///< an alias, "champion"
+  bool parity = false;      ///< LibTorch against the inference engine
+  double tolerance = 1e-5;  ///< of parity: largest absolute difference
+};
+
+struct ModelSpec {
+  std::string name;
+  std::vector<GateSpec> gates;
+  int approvals = 0;
+  std::string promote = "champion";  ///< the alias a passing version gets
+};
+
+struct RetrainSpec {
+  std::string cron;  ///< five fields, UTC; empty: only manual
+};
+
+struct SweepSpec {
+  std::string name;
+  std::uint64_t seed = 0;
+  TrialSpec trial;
+  std::map<std::string, std::string> data;  ///< role (train, validation, test) -> absolute path
+  boost::json::object space;                ///< as `tuner::Space` reads it
+  ObjectiveSpec objective;
+  BudgetSpec budget;
+  std::string sampler = "auto";
+  boost::json::object stop;  ///< {} or {"asha": {...}} or {"median": {...}}
+  RetrySpec retry;
+  std::optional<ModelSpec> model;
+  std::optional<RetrainSpec> retrain;
+  std::map<std::string, boost::json::value> fixed;  ///< parameters that do not vary
+};
+
+boost::json::value ToJson(const SweepSpec& spec);
+/// Structure and types only (an unknown key is refused with its path); what the keys mean is checked by
+/// `coordinator::ValidateSpec`.
+Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json);
+
+}  // namespace muster::wire

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "runtime/base/result.h"
+
+/// What a rank says about its trial, one JSON object a line, over the local socket MUSTER_CONTROL; the
+/// shim appends each line to the attempt's record spool before it answers, so a record outlives rank,
+/// shim, agent and coordinator. The same lines travel agent -> coordinator, keyed by spool offset.
+///
+///   rank -> shim   a `TrialRecord` line
+///   shim -> rank   {"ack": N}                 N records of this connection are in the spool
+///                  {"command": "checkpoint"}  save a checkpoint, go on
+///                  {"command": "stop"}        save a checkpoint, end with exit code 0 or 75
+///
+/// Only rank 0 needs to speak. The spool is trusted no further than its epoch: the coordinator refuses
+/// records of an older attempt with FENCED.
+
+namespace muster::wire {
+
+enum class RecordType {
+  kMetric,      ///< `metrics` at `step`
+  kProgress,    ///< `step` of `total_steps`, for people
+  kCheckpoint,  ///< a published checkpoint: `path`, `step`, and the `metrics` it scored
+  kResult,      ///< the trial is complete: final `metrics`, `path` of the best checkpoint or empty
+  kResumed,     ///< the attempt goes on after `step`; earlier attempts' points beyond it are hidden
+};
+
+struct TrialRecord {
+  RecordType type = RecordType::kMetric;
+  std::int64_t step = 0;         ///< in the trial's own unit (epochs for the trials that ship)
+  std::int64_t total_steps = 0;  ///< 0: unknown
+  std::int64_t timestamp_ms = 0;
+  std::map<std::string, double> metrics;
+  std::string path;
+  friend bool operator==(const TrialRecord&, const TrialRecord&) = default;
+};
+
+std::string EncodeRecord(const TrialRecord& record);  ///< one line, with its newline
+Result<TrialRecord> DecodeRecord(std::string_view line);
+
+}  // namespace muster::wire

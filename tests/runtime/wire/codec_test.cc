@@ -1,0 +1,77 @@
+#include "runtime/wire/codec.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/wire/sweep_spec.h"
+
+namespace muster::wire {
+namespace {
+
+enum class Colour { kRed, kDarkBlue };
+BOOST_DESCRIBE_ENUM(Colour, kRed, kDarkBlue)
+struct Inner {
+  int port = 80;
+};
+BOOST_DESCRIBE_STRUCT(Inner, (), (port))
+struct Outer {
+  Colour colour = Colour::kRed;
+  std::vector<Inner> ranks;
+  std::optional<double> limit;
+  std::map<std::string, double> metrics;
+  TrialId trial;
+};
+BOOST_DESCRIBE_STRUCT(Outer, (), (colour, ranks, limit, metrics, trial))
+
+TEST(Codec, RoundTrip_KeepsEveryMember) {
+  Outer outer{Colour::kDarkBlue, {{1}, {2}}, 0.5, {{"loss", std::nan("")}}, TrialId("s/1")};
+  const std::string text = Encode(outer);
+  EXPECT_EQ(text, R"({"colour":"dark_blue","ranks":[{"port":1},{"port":2}],"limit":5E-1,)"
+                  R"("metrics":{"loss":"NaN"},"trial":"s/1"})");
+  const auto back = Decode<Outer>(text);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(Encode(*back), text);
+}
+
+TEST(Codec, MissingMembers_KeepTheirDefaults) {
+  const auto outer = Decode<Outer>(R"({"ranks":[{}]})");
+  ASSERT_TRUE(outer.ok());
+  EXPECT_EQ(outer->ranks[0].port, 80);
+  EXPECT_FALSE(outer->limit);
+}
+
+TEST(Codec, WrongType_NamesThePath) {
+  const auto outer = Decode<Outer>(R"({"ranks":[{"port":1},{"port":"x"}]})");
+  ASSERT_FALSE(outer.ok());
+  EXPECT_EQ(outer.error().message, R"(at ranks[1].port: wanted an integer, got "x")");
+}
+
+TEST(Codec, UnknownMember_IsSkippedUnlessRefused) {
+  EXPECT_TRUE(Decode<Outer>(R"({"ranks":[{"new":1}]})").ok());
+  const auto refused = Decode<Outer>(R"({"ranks":[{"prot":1}]})", Unknown::kRefuse);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "at ranks[0].prot: unknown key; wanted one of port");
+}
+
+TEST(Codec, UnknownEnumerator_ListsTheKnown) {
+  const auto outer = Decode<Outer>(R"({"colour":"green"})");
+  ASSERT_FALSE(outer.ok());
+  EXPECT_EQ(outer.error().message, R"(at colour: wanted one of red, dark_blue, got "green")");
+}
+
+TEST(ParseJson, Malformed_NamesTheByte) {
+  EXPECT_FALSE(ParseJson("{\"a\":").ok());
+  EXPECT_FALSE(ParseJson("{} x").ok());
+  EXPECT_FALSE(ParseJson("").ok());
+}
+
+TEST(SweepSpec, RoundTrip) {
+  SweepSpec spec;
+  spec.name = "digits";
+  spec.model = ModelSpec{.name = "digits", .gates = {{.metric = "a", .at_least = 0.9}}};
+  const auto back = SweepSpecFromJson(ToJson(spec));
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(back->model->gates[0].at_least, 0.9);
+}
+
+}  // namespace
+}  // namespace muster::wire

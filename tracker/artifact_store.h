@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// Files of runs and models, by content: each distinct content is stored once under its SHA-256, and a
+/// path is a name for a content. Paths are relative, '/'-separated, checked: no "..", no absolute part,
+/// no backslash, no '#' (kInvalid). Layout of paths as MLflow's client expects:
+/// "<experiment>/<run>/artifacts/<file>", "<experiment>/models/<model>/artifacts/<file>".
+/// Any thread. A Put is durable (file and directory synced) when it returns.
+
+namespace muster::tracker {
+
+struct ArtifactInfo {
+  std::string path;  ///< relative to what was listed
+  bool is_dir = false;
+  std::int64_t size = 0;
+  std::string sha256;  ///< empty for a folder
+};
+
+class ArtifactStore {
+ public:
+  virtual ~ArtifactStore() = default;
+  /// Moves (same disk) or copies the file in; replaces what the path named. Answers the SHA-256.
+  virtual Result<std::string> PutFile(std::string_view path, const std::filesystem::path& file,
+                                      bool may_move) = 0;
+  virtual Result<std::string> PutBytes(std::string_view path, std::string_view bytes) = 0;
+  /// A readable file with that content; do not change it. kNotFound; kInvalid for a folder.
+  virtual Result<std::filesystem::path> Get(std::string_view path) = 0;
+  /// Direct children, sorted by path; empty for a file or a missing path.
+  virtual Result<std::vector<ArtifactInfo>> List(std::string_view folder) = 0;
+  /// A file or a whole folder; deleting nothing succeeds.
+  virtual Status Delete(std::string_view path) = 0;
+};
+
+}  // namespace muster::tracker

@@ -1,0 +1,170 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+
+/// The run store's port: MLflow's experiments, runs, params, metrics, tags, inputs and logged models.
+/// Semantics are MLflow 3.18's (README of this folder) unless said. Adapters: tracker/sqlite and, for
+/// tests, memory_run_store. One contract suite runs on both (tests/contract/run_store_contract.h).
+///
+/// Threads: every method may be called from any thread. Writes are queued to one writer, which commits
+/// many in one transaction; `done` is called on the writer's thread after the commit is durable (or with
+/// the error, when nothing was written), exactly once. Reads see every write that was acknowledged.
+
+namespace muster::tracker {
+
+using Done = std::function<void(Status)>;
+
+struct Tag {
+  std::string key, value;
+  friend bool operator==(const Tag&, const Tag&) = default;
+};
+using Param = Tag;
+
+/// NaN and infinities are kept as they are. The multiset of (timestamp, step, value) per key is the
+/// identity: the same point again changes nothing, so a client may retry.
+struct Metric {
+  std::string key;
+  double value = 0;
+  std::int64_t timestamp_ms = 0;
+  std::int64_t step = 0;
+  /// The attempt that wrote it; 0 when no live attempt owns the run.
+  std::int64_t attempt = 0;
+};
+
+enum class RunStatus { kRunning = 1, kScheduled = 2, kFinished = 3, kFailed = 4, kKilled = 5 };
+/// "RUNNING", ...; nullopt for an unknown name.
+std::string_view RunStatusName(RunStatus status);
+std::optional<RunStatus> RunStatusFromName(std::string_view name);
+
+struct Experiment {
+  std::string experiment_id, name, artifact_location;
+  bool deleted = false;
+  std::int64_t creation_time_ms = 0, last_update_time_ms = 0;
+  std::vector<Tag> tags;
+};
+
+struct Dataset {
+  std::string name, digest, source_type, source, schema, profile;
+};
+struct DatasetInput {
+  Dataset dataset;
+  std::vector<Tag> tags;
+};
+
+struct RunInfo {
+  RunId run_id;
+  std::string experiment_id, run_name, user_id, artifact_uri;
+  RunStatus status = RunStatus::kRunning;
+  std::int64_t start_time_ms = 0;
+  std::optional<std::int64_t> end_time_ms;
+  bool deleted = false;
+};
+
+struct Run {
+  RunInfo info;
+  std::vector<Metric> metrics;  ///< the latest of each key: largest (step, timestamp, value)
+  std::vector<Param> params;
+  std::vector<Tag> tags;
+  std::vector<DatasetInput> dataset_inputs;
+  std::vector<std::string> model_inputs;                            ///< logged model ids
+  std::vector<std::pair<std::string, std::int64_t>> model_outputs;  ///< (logged model id, step)
+};
+
+struct NewRun {
+  RunId run_id;  ///< empty: made by the store; else creating it again is the same run (idempotent)
+  std::string experiment_id = "0", user_id, run_name;
+  std::int64_t start_time_ms = 0;
+  std::vector<Tag> tags;
+};
+
+struct RunUpdate {
+  std::optional<RunStatus> status;
+  std::optional<std::int64_t> end_time_ms;
+  std::optional<std::string> run_name;
+};
+
+struct Batch {
+  std::vector<Metric> metrics;
+  std::vector<Param> params;
+  std::vector<Tag> tags;
+};
+
+enum class ViewType { kActiveOnly = 1, kDeletedOnly = 2, kAll = 3 };
+
+struct SearchQuery {
+  std::vector<std::string> experiment_ids;  ///< runs only
+  std::string filter;                       ///< MLflow's grammar; kInvalid names the clause
+  std::vector<std::string> order_by;
+  ViewType view = ViewType::kActiveOnly;
+  std::int64_t max_results = 1000;
+  std::string page_token;
+};
+template <typename T>
+struct Page {
+  std::vector<T> items;
+  std::string next_page_token;  ///< empty: the last page
+};
+
+struct LoggedModel {
+  std::string model_id, experiment_id, name, artifact_uri, model_type, source_run_id;
+  std::string status = "LOGGED_MODEL_PENDING";
+  std::int64_t creation_ms = 0, last_updated_ms = 0;
+  std::vector<Tag> tags;
+  std::vector<Param> params;
+};
+
+class RunStore {
+ public:
+  virtual ~RunStore() = default;
+
+  virtual void CreateExperiment(std::string name, std::string artifact_location,
+                                std::vector<Tag> tags,
+                                std::function<void(Result<std::string> id)> done) = 0;
+  virtual Result<Experiment> GetExperiment(std::string_view experiment_id) = 0;
+  virtual Result<Experiment> GetExperimentByName(std::string_view name) = 0;
+  virtual Result<Page<Experiment>> SearchExperiments(const SearchQuery& query) = 0;
+  virtual void RenameExperiment(std::string experiment_id, std::string name, Done done) = 0;
+  virtual void SetExperimentDeleted(std::string experiment_id, bool deleted, Done done) = 0;
+  /// No value: deletes the tag, kNotFound when it is not there.
+  virtual void SetExperimentTag(std::string experiment_id, std::string key,
+                                std::optional<std::string> value, Done done) = 0;
+
+  virtual void CreateRun(NewRun run, std::function<void(Result<Run>)> done) = 0;
+  virtual Result<Run> GetRun(const RunId& run_id) = 0;
+  virtual void UpdateRun(RunId run_id, RunUpdate update,
+                         std::function<void(Result<RunInfo>)> done) = 0;
+  virtual void SetRunDeleted(RunId run_id, bool deleted, Done done) = 0;
+  /// All or nothing. A param with another value: kInvalid with MLflow's text.
+  virtual void LogBatch(RunId run_id, Batch batch, Done done) = 0;
+  virtual void DeleteTag(RunId run_id, std::string key, Done done) = 0;
+  virtual void LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
+                         std::vector<std::string> model_ids, Done done) = 0;
+  virtual void LogOutputs(RunId run_id, std::vector<std::pair<std::string, std::int64_t>> models,
+                          Done done) = 0;
+  virtual Result<Page<Run>> SearchRuns(const SearchQuery& query) = 0;
+  /// Ordered by (timestamp, step, value). An unknown run or key is an empty page. Points that an attempt
+  /// wrote beyond the step from which a later attempt resumed are left out.
+  virtual Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
+                                             std::int64_t max_results,
+                                             std::string_view page_token) = 0;
+  /// `attempt` goes on after `step`: points of earlier attempts with a larger step are hidden, not deleted.
+  virtual void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) = 0;
+
+  virtual void CreateLoggedModel(LoggedModel model,
+                                 std::function<void(Result<LoggedModel>)> done) = 0;
+  virtual Result<LoggedModel> GetLoggedModel(std::string_view model_id) = 0;
+  virtual void FinishLoggedModel(std::string model_id, std::string status,
+                                 std::function<void(Result<LoggedModel>)> done) = 0;
+  virtual void SetLoggedModelTags(std::string model_id, std::vector<Tag> tags, Done done) = 0;
+};
+
+}  // namespace muster::tracker
