@@ -38,6 +38,8 @@ struct Metric {
   std::int64_t step = 0;
   /// The attempt that wrote it; 0 when no live attempt owns the run.
   std::int64_t attempt = 0;
+  /// What it measures, where the client says so: a logged model (which keeps the point, too) on a dataset.
+  std::string model_id, dataset_name, dataset_digest;
 };
 
 enum class RunStatus { kRunning = 1, kScheduled = 2, kFinished = 3, kFailed = 4, kKilled = 5 };
@@ -101,7 +103,7 @@ struct Batch {
 enum class ViewType { kActiveOnly = 1, kDeletedOnly = 2, kAll = 3 };
 
 struct SearchQuery {
-  std::vector<std::string> experiment_ids;  ///< runs only
+  std::vector<std::string> experiment_ids;  ///< of runs and logged models; empty: none
   std::string filter;                       ///< MLflow's grammar; kInvalid names the clause
   std::vector<std::string> order_by;
   ViewType view = ViewType::kActiveOnly;
@@ -114,13 +116,19 @@ struct Page {
   std::string next_page_token;  ///< empty: the last page
 };
 
+/// A model as a run logs it (MLflow 3): `model_id` is "m-" and 32 hexadecimal digits, made by the store.
 struct LoggedModel {
   std::string model_id, experiment_id, name, artifact_uri, model_type, source_run_id;
-  std::string status = "LOGGED_MODEL_PENDING";
+  std::string status =
+      "LOGGED_MODEL_PENDING";  ///< or LOGGED_MODEL_READY, LOGGED_MODEL_UPLOAD_FAILED
   std::int64_t creation_ms = 0, last_updated_ms = 0;
   std::vector<Tag> tags;
   std::vector<Param> params;
+  std::vector<std::pair<RunId, Metric>> metrics;  ///< the latest of each (key, dataset), by its run
 };
+
+/// Hears committed metrics, on the writer's thread, before `done` of their batch is called.
+using MetricObserver = std::function<void(const RunId&, const std::vector<Metric>&)>;
 
 class RunStore {
  public:
@@ -143,7 +151,7 @@ class RunStore {
   virtual void UpdateRun(RunId run_id, RunUpdate update,
                          std::function<void(Result<RunInfo>)> done) = 0;
   virtual void SetRunDeleted(RunId run_id, bool deleted, Done done) = 0;
-  /// All or nothing. A param with another value: kInvalid with MLflow's text.
+  /// All or nothing. The tag mlflow.runName is the run's name. A param with another value: kInvalid with MLflow's text.
   virtual void LogBatch(RunId run_id, Batch batch, Done done) = 0;
   virtual void DeleteTag(RunId run_id, std::string key, Done done) = 0;
   virtual void LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
@@ -165,6 +173,14 @@ class RunStore {
   virtual void FinishLoggedModel(std::string model_id, std::string status,
                                  std::function<void(Result<LoggedModel>)> done) = 0;
   virtual void SetLoggedModelTags(std::string model_id, std::vector<Tag> tags, Done done) = 0;
+  virtual void DeleteLoggedModelTag(std::string model_id, std::string key, Done done) = 0;
+  virtual void LogLoggedModelParams(std::string model_id, std::vector<Param> params, Done done) = 0;
+  /// Soft: it is not found from then on.
+  virtual void DeleteLoggedModel(std::string model_id, Done done) = 0;
+  virtual Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) = 0;
+
+  /// At most one observer, set before the first write; an empty function takes it away.
+  virtual void SetMetricObserver(MetricObserver observer) = 0;
 };
 
 }  // namespace muster::tracker

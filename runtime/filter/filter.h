@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// MLflow's search language (3.18's utils/search_utils.py), for runs, experiments and models alike: the text
+/// to typed clauses, checked against a table of the fields that a thing has. Pure and without state; any
+/// thread. Planning (SQL) is the stores' part.
+///
+///   filter  := [ clause { AND clause } [AND] ]        only AND, in any case
+///   clause  := ident op value | ident [NOT] IN (string, ...) | ident IS [NOT] NULL
+///   ident   := [entity "."] key                       split at the first dot; no entity: an attribute
+///   key     := bare | `quoted` | "quoted" | 'quoted'
+///   op      := = != > >= < <= LIKE ILIKE              "<>" and "==" are refused
+///   value   := number | 'string' | "string"           no escapes
+
+namespace muster::filter {
+
+enum class Op {
+  kEqual,
+  kNotEqual,
+  kGreater,
+  kGreaterEqual,
+  kLess,
+  kLessEqual,
+  kLike,
+  kIlike,
+  kIn,
+  kNotIn,
+  kIsNull,
+  kIsNotNull,
+};
+/// "=", "!=", "LIKE", "NOT IN", "IS NULL", ...
+std::string_view OpText(Op op);
+
+/// A set of operators.
+using Ops = std::uint32_t;
+constexpr Ops Bit(Op op) { return Ops{1} << static_cast<unsigned>(op); }
+constexpr Ops kCompareOps = Bit(Op::kEqual) | Bit(Op::kNotEqual) | Bit(Op::kGreater) |
+                            Bit(Op::kGreaterEqual) | Bit(Op::kLess) | Bit(Op::kLessEqual);
+constexpr Ops kTextOps = Bit(Op::kEqual) | Bit(Op::kNotEqual) | Bit(Op::kLike) | Bit(Op::kIlike);
+constexpr Ops kListOps = Bit(Op::kIn) | Bit(Op::kNotIn);
+constexpr Ops kNullOps = Bit(Op::kIsNull) | Bit(Op::kIsNotNull);
+
+enum class Type {
+  kNumber,          ///< an unquoted number
+  kText,            ///< a quoted string
+  kNumberOrQuoted,  ///< a number, quoted or not (version_number)
+};
+
+/// One thing that may be searched by. `entity` is canonical: "attribute", "metric", "param", "tag" or
+/// "dataset"; the plural and short spellings of the grammar come out as these.
+struct Field {
+  std::string entity;
+  std::string key;  ///< empty: any key (metrics, params, tags)
+  Type type = Type::kText;
+  Ops ops = kTextOps;
+  bool sortable = true;
+  std::vector<std::string> aliases;  ///< other spellings of `key`, "Run Name" of "run_name"
+};
+using Grammar = std::vector<Field>;
+
+struct Clause {
+  std::string entity, key;  ///< canonical, aliases resolved
+  Op op = Op::kEqual;
+  Type type = Type::kText;  ///< kNumber or kText, says which of the next two holds the value
+  double number = 0;
+  std::string text;
+  std::vector<std::string> list;  ///< of IN and NOT IN
+};
+
+struct Order {
+  std::string entity, key;
+  bool ascending = true;
+};
+
+/// kInvalid with MLflow's wording ("Invalid clause(s) in filter string: 'OR'", "Invalid comparison
+/// operator ...") and the clause that is wrong. An empty text is no clauses.
+Result<std::vector<Clause>> ParseFilter(std::string_view text, const Grammar& grammar);
+/// "ident [ASC|DESC]". kInvalid for a field that is unknown or cannot be sorted by, or named twice.
+Result<std::vector<Order>> ParseOrderBy(const std::vector<std::string>& items,
+                                        const Grammar& grammar);
+
+/// What `clause` says of a value; nullopt: the thing has no such key, which satisfies IS NULL only. NaN
+/// satisfies != only. For stores that hold their things in memory.
+bool Matches(const Clause& clause, std::optional<std::string_view> value);
+bool Matches(const Clause& clause, std::optional<double> value);
+/// SQL's LIKE: '%' any run of bytes, '_' one byte; `fold_case` as ILIKE (ASCII).
+bool Like(std::string_view pattern, std::string_view text, bool fold_case);
+
+/// Page tokens name an offset: opaque to clients. kInvalid "Invalid page token, ..." for any other text;
+/// an empty token is 0.
+std::string PageToken(std::int64_t offset);
+Result<std::int64_t> PageOffset(std::string_view token);
+
+}  // namespace muster::filter
