@@ -66,12 +66,17 @@ using Handler = std::function<void(const Request&, Respond)>;
 /// Wraps a function that answers at once.
 Handler Sync(std::function<Response(const Request&)> function);
 
-/// The status that an error kind has in muster's own API: 400, 404, 409, 403, 503, 507, 500...
+/// The status that an error kind has in muster's own API: 400, 401, 403 (fenced), 404, 409, 501, 503,
+/// 507, else 500.
 int HttpStatus(ErrorKind kind);
 /// {"error": {"code": "NOT_FOUND", "message": "..."}} with that status.
 Response ErrorResponse(const Error& error);
+/// The other way: what a response with a status of 400 or more says, in muster's form, MLflow's
+/// ("error_code", "message") or the Open Inference Protocol's ("error"), else by its status alone.
+Error ErrorFromResponse(const Response& response);
 
-/// A table of routes. Filled before serving, then read from any thread.
+/// A table of routes. Filled before serving, then read from any thread. Paths are matched as they came
+/// (`raw_path`), so an encoded slash (%2F) does not split a part; captures are decoded.
 class Router {
  public:
   Router();
@@ -79,15 +84,17 @@ class Router {
   Router(Router&&) noexcept;
   Router& operator=(Router&&) noexcept;
 
-  /// `pattern` as "/api/muster/v1/sweeps/{id}"; a literal part wins over a capture, `{rest...}` may end
-  /// a pattern. Adding the same method and pattern twice aborts.
+  /// `pattern` as "/api/muster/v1/sweeps/{id}": a part is a literal or a capture as a whole; a literal
+  /// wins over a capture, a capture over `{rest...}`, which may end a pattern and match nothing ("/a/"
+  /// but not "/a"). Adding the same method and pattern twice aborts.
   void Add(std::string_view method, std::string_view pattern, Handler handler);
   /// Called when no pattern matches; answers 404 JSON until set.
   void SetFallback(Handler handler);
-  /// Finds and calls the handler. HEAD falls back to GET's; 405 with Allow when only other methods match.
+  /// Finds and calls the handler. HEAD falls back to GET's (the server drops the body); 405 with Allow
+  /// when only other methods match.
   void Dispatch(Request request, Respond respond) const;
   /// True when large bodies of this route are to be spooled to a file (set by AddUpload).
-  [[nodiscard]] bool WantsFile(std::string_view method, std::string_view path) const;
+  [[nodiscard]] bool WantsFile(std::string_view method, std::string_view raw_path) const;
   /// As Add, and bodies beyond 1 MiB arrive as `body_file`, of any length.
   void AddUpload(std::string_view method, std::string_view pattern, Handler handler);
 
@@ -98,9 +105,10 @@ class Router {
 
 /// Percent-decoding of a path or (with `plus_is_space`) of a query part; a malformed escape stays as is.
 std::string PercentDecode(std::string_view text, bool plus_is_space = false);
-std::string PercentEncode(std::string_view text);
+/// Keeps RFC 3986's unreserved characters, and '/' when told to (a whole path).
+std::string PercentEncode(std::string_view text, bool keep_slashes = false);
 Query ParseQuery(std::string_view query);
-/// Splits a request target into raw_path, path and query.
+/// Splits a request target ("/a?b=c", or with "http://host" before it) into raw_path, path and query.
 void SetTarget(Request& request, std::string_view target);
 
 }  // namespace muster::http
