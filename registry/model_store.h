@@ -14,7 +14,12 @@
 /// memory_model_store for tests; one contract suite runs on both.
 ///
 /// Threads: any. Every change is durable when its call returns, and is one transaction with its audit
-/// entry: there is no alias move, gate verdict or deletion that the audit does not hold.
+/// entry and its event: there is no alias move, gate verdict or deletion that the audit does not hold.
+///
+/// Errors carry MLflow's own texts ("Registered Model with name=digits not found"): kInvalid is its
+/// INVALID_PARAMETER_VALUE, kNotFound its RESOURCE_DOES_NOT_EXIST, kAlreadyExists its
+/// RESOURCE_ALREADY_EXISTS, kConflict is ours. One exception for routes that speak MLflow: a missing
+/// alias of a model that exists is kNotFound here and INVALID_PARAMETER_VALUE there.
 
 namespace muster::registry {
 
@@ -76,10 +81,16 @@ struct AuditEntry {
       hash;  ///< SHA-256 in hex; hash covers previous_hash and every field above
 };
 
-/// An alias pointed at `version` from `from_ms` until the next entry.
+enum class AliasMove { kSet, kPromote, kRollback, kRemove };
+/// "set", "promote", "rollback", "remove".
+std::string_view AliasMoveName(AliasMove move);
+
+/// An alias pointed at `version` from `from_ms` until the next entry of the same alias.
 struct AliasChange {
   std::string alias;
-  std::int64_t version = 0;  ///< 0: removed
+  std::int64_t version = 0;   ///< 0: removed
+  std::int64_t previous = 0;  ///< what it pointed at before; 0: at nothing
+  AliasMove move = AliasMove::kSet;
   std::int64_t from_ms = 0;
   std::string actor, reason;
 };
@@ -89,13 +100,24 @@ struct Promotion {
   std::int64_t version = 0;
   /// The compare of compare-and-swap: what the alias must point at now; 0: at nothing.
   std::int64_t expected = 0;
-  std::string request_id;  ///< the same id twice is the same promotion
+  std::string request_id;  ///< the same id twice is the same promotion; empty: not remembered
+  bool rollback = false;   ///< written to history and audit as a rollback
+};
+
+/// What others want to hear of (web hooks, model servers), kept until acknowledged. `kind` is MLflow's
+/// web hook event: "registered_model.created", "model_version.created", "model_version_alias.created",
+/// "model_version_alias.deleted".
+struct RegistryEvent {
+  std::int64_t sequence = 0;
+  std::int64_t time_ms = 0;
+  std::string kind, model, alias;
+  std::int64_t version = 0;
 };
 
 struct ModelQuery {
   std::string filter;
   std::vector<std::string> order_by;
-  std::int64_t max_results = 100;
+  std::int64_t max_results = 100;  ///< from 1 to 1,000 models or 200,000 versions
   std::string page_token;
 };
 template <typename T>
@@ -113,8 +135,10 @@ class ModelStore {
   virtual Result<RegisteredModel> GetModel(std::string_view name) = 0;
   virtual Result<RegisteredModel> UpdateModel(std::string_view name, std::string_view description,
                                               const Actor& actor) = 0;
+  /// Versions, aliases, gates and history follow; the audit keeps the old name in the old entries.
   virtual Result<RegisteredModel> RenameModel(std::string_view name, std::string_view new_name,
                                               const Actor& actor) = 0;
+  /// With its versions, tags and aliases. A model of that name made later goes on with the next number.
   virtual Status DeleteModel(std::string_view name, const Actor& actor) = 0;
   virtual Result<ModelPage<RegisteredModel>> SearchModels(const ModelQuery& query) = 0;
   /// No value: deletes; deleting a missing tag succeeds. version 0: of the model itself.
@@ -129,20 +153,22 @@ class ModelStore {
   virtual Result<ModelVersion> TransitionStage(std::string_view name, std::int64_t version,
                                                std::string_view stage, bool archive_existing,
                                                const Actor& actor) = 0;
+  /// Aliases that point at it go too. Its number, gates and audit entries stay.
   virtual Status DeleteVersion(std::string_view name, std::int64_t version, const Actor& actor) = 0;
   virtual Result<ModelPage<ModelVersion>> SearchVersions(const ModelQuery& query) = 0;
 
-  /// Unconditional, as MLflow's client asks for it. version 0: removes.
+  /// Unconditional, as MLflow's client asks for it. version 0: removes, also when it is not there.
   virtual Status SetAlias(std::string_view name, std::string_view alias, std::int64_t version,
                           const Actor& actor) = 0;
-  /// kNotFound when the model or alias is missing.
+  /// kNotFound when the model or alias is missing. "latest" in any case is the highest version.
   virtual Result<ModelVersion> GetByAlias(std::string_view name, std::string_view alias) = 0;
-  /// Moves an alias by compare-and-swap, with history and audit, in one transaction. kConflict names
-  /// what the alias points at.
+  /// Moves an alias by compare-and-swap, with history, audit and event, in one transaction. kConflict
+  /// names what the alias points at. A request_id that moved something else before is kConflict too.
   virtual Status Promote(const Promotion& promotion, const Actor& actor) = 0;
-  /// Newest first.
+  /// Newest first; all aliases of the model.
   virtual Result<std::vector<AliasChange>> AliasHistory(std::string_view name) = 0;
 
+  /// Adds to what is recorded already.
   virtual Status RecordGates(std::string_view name, std::int64_t version,
                              const std::vector<GateVerdict>& verdicts, const Actor& actor) = 0;
   virtual Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) = 0;
@@ -152,9 +178,21 @@ class ModelStore {
                                                 std::int64_t limit) = 0;
   /// Recomputes the whole chain; kCorrupt names the first entry that does not fit.
   virtual Status VerifyAudit() = 0;
-  /// A free entry (a retraining decision, say) in the chain.
+  /// A free entry (a retraining decision, say) in the chain; the model need not exist. kInvalid when
+  /// `detail_json` is no JSON.
   virtual Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
                              std::string_view detail_json, const Actor& actor) = 0;
+
+  /// Oldest first.
+  virtual Result<std::vector<RegistryEvent>> PendingEvents(std::int64_t limit) = 0;
+  /// Forgets events up to and with `sequence`.
+  virtual Status AcknowledgeEvents(std::int64_t sequence) = 0;
 };
+
+/// Where a rollback of `alias` leads: the version under the current one when every set and promotion
+/// pushes and every rollback pops, so that two rollbacks go back two steps. kNotFound when there is
+/// none. `history` is newest first, as AliasHistory answers. Pure.
+Result<std::int64_t> RollbackTarget(const std::vector<AliasChange>& history,
+                                    std::string_view alias);
 
 }  // namespace muster::registry
