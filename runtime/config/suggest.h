@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "runtime/base/result.h"
+
+/// Turning the sentences of codec and tuner into ones that lead a user to the right word.
+
+namespace muster::config {
+
+/// "at PATH: SENTENCE" in its two halves; nullopt when the message has no path.
+std::optional<std::pair<std::string, std::string>> SplitPath(std::string_view message);
+/// The error with its path moved under `parent`: "at lr: x" -> "at space.lr: x".
+Error Under(std::string_view parent, const Error& error);
+/// Adds "; did you mean 'trials'?" when the sentence lists wanted words and one is near `word`, or near
+/// the value that the sentence quotes.
+std::string WithSuggestion(const std::string& sentence, std::string_view word);
+/// The spec's names with units -> the file's ("time_seconds" -> "time").
+std::string FileWords(std::string sentence);
+/// Levenshtein's distance.
+std::size_t EditDistance(std::string_view a, std::string_view b);
+
+}  // namespace muster::config

@@ -1,0 +1,273 @@
+#include "runtime/config/sweep_file.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "runtime/config/suggest.h"
+#include "tuner/search.h"
+
+namespace muster::config {
+
+namespace json = boost::json;
+
+namespace {
+
+/// A plain (unquoted) scalar by YAML 1.2's core schema; a quoted one is a string.
+json::value ScalarToJson(const YAML::Node& node) {
+  const std::string& text = node.Scalar();
+  if (node.Tag() == "!") return json::value(text);
+  if (text == "true" || text == "false") return text == "true";
+  if (text == "null" || text == "~" || text.empty()) return nullptr;
+  const char* const end = text.data() + text.size();
+  std::int64_t whole = 0;
+  if (auto read = std::from_chars(text.data(), end, whole);
+      read.ptr == end && read.ec == std::errc())
+    return whole;
+  double number = 0;
+  if (auto read = std::from_chars(text.data(), end, number);
+      read.ptr == end && read.ec == std::errc() &&
+      (text[0] == '-' || text[0] == '.' || (text[0] >= '0' && text[0] <= '9')))
+    return number;
+  return json::value(text);
+}
+
+std::string PlainText(const json::value& value) {
+  return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+}
+
+std::string Join(const std::string& path, const std::string& key) {
+  return path.empty() ? key : path + "." + key;
+}
+
+}  // namespace
+
+/// Turns the YAML tree into the spec's JSON while it notes where each path stands.
+class SweepFileReader {
+ public:
+  SweepFileReader(SweepFile& file, std::filesystem::path folder)
+      : file_(file), folder_(std::move(folder)) {}
+
+  Status Read(std::string_view text, const std::vector<std::string>& overrides) {
+    YAML::Node root;
+    try {
+      root = YAML::Load(std::string(text));
+    } catch (const YAML::Exception& failure) {
+      return Invalid(Where(failure.mark) + ": " + failure.msg);
+    }
+    if (!root.IsMap())
+      return Invalid(file_.name_ + ":1:1: wanted a map of keys (name, trial, ...)");
+    MUSTER_ASSIGN_OR_RETURN(auto tree, Convert(root, ""));
+    for (const auto& override_text : overrides)
+      MUSTER_RETURN_IF_ERROR(Override(tree, override_text));
+    if (Status status = Normalise(tree.as_object()); !status.ok()) {
+      return file_.Explain(status.error());
+    }
+    auto spec = wire::SweepSpecFromJson(tree);
+    if (!spec.ok()) return file_.Explain(spec.error());
+    file_.spec_ = std::move(spec).value();
+    return Ok();
+  }
+
+ private:
+  std::string Where(const YAML::Mark& mark) const {
+    return file_.name_ + ":" + std::to_string(mark.line + 1) + ":" +
+           std::to_string(mark.column + 1);
+  }
+
+  Result<json::value> Convert(const YAML::Node& node, const std::string& path) {
+    if (node.IsSequence()) {
+      json::array list;
+      for (std::size_t i = 0; i < node.size(); ++i) {
+        const std::string here = path + "[" + std::to_string(i) + "]";
+        file_.places_[here] = Where(node[i].Mark());
+        MUSTER_ASSIGN_OR_RETURN(auto element, Convert(node[i], here));
+        list.push_back(std::move(element));
+      }
+      return json::value(std::move(list));
+    }
+    if (!node.IsMap()) return node.IsScalar() ? ScalarToJson(node) : json::value(nullptr);
+    json::object map;
+    for (const auto& entry : node) {
+      const std::string key = entry.first.Scalar();
+      const std::string here = Join(path, key);
+      if (map.contains(key)) {
+        return Invalid(Where(entry.first.Mark()) + ": key '" + key + "' is there twice; first at " +
+                       file_.places_[here]);
+      }
+      file_.places_[here] = Where(entry.first.Mark());
+      MUSTER_ASSIGN_OR_RETURN(map[key], Convert(entry.second, here));
+    }
+    return json::value(std::move(map));
+  }
+
+  /// "a.b=value": the value is YAML, so lists and numbers work.
+  Status Override(json::value& tree, const std::string& text) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Invalid("--set " + text + ": wanted KEY=VALUE, as in --set budget.trials=4");
+    }
+    const std::string path = text.substr(0, equals);
+    file_.places_[path] = "--set " + path;
+    json::object* map = &tree.as_object();
+    std::string_view rest = path;
+    for (auto dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
+      auto& next = (*map)[rest.substr(0, dot)];
+      if (next.is_null()) next = json::object();
+      if (!next.is_object()) return Invalid("--set " + path + ": its parent is not a map");
+      map = &next.get_object();
+      rest.remove_prefix(dot + 1);
+    }
+    YAML::Node value;
+    try {
+      value = YAML::Load(text.substr(equals + 1));
+    } catch (const YAML::Exception& failure) {
+      return Invalid("--set " + text + ": " + failure.msg);
+    }
+    MUSTER_ASSIGN_OR_RETURN((*map)[rest], Convert(value, path));
+    return Ok();
+  }
+
+  /// The file's conveniences to the spec's own form.
+  Status Normalise(json::object& tree) {
+    MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"budget"}, "time", "time_seconds", ParseDuration));
+    MUSTER_RETURN_IF_ERROR(
+        WithUnit(tree, {"trial", "resources"}, "memory", "memory_bytes", ParseSize));
+    if (auto* parallel = Find(tree, {"budget"}, "parallel"); parallel != nullptr) {
+      if (parallel->is_string() && parallel->get_string() == "auto") *parallel = 0;
+    }
+    if (auto* gates = Find(tree, {"model"}, "gates"); gates != nullptr && gates->is_array()) {
+      for (auto& gate : gates->get_array()) {
+        if (gate.is_string() && gate.get_string() == "parity")
+          gate = json::object{{"parity", true}};
+      }
+    }
+    if (auto* command = Find(tree, {"trial"}, "command");
+        command != nullptr && command->is_array()) {
+      for (auto& word : command->get_array()) word = json::value(PlainText(word));
+    }
+    if (auto* env = Find(tree, {"trial"}, "env"); env != nullptr && env->is_object()) {
+      for (auto& entry : env->get_object()) entry.value() = json::value(PlainText(entry.value()));
+    }
+    SplitFixed(tree);
+    return DataPaths(tree);
+  }
+
+  static json::value* Find(json::object& tree, std::initializer_list<const char*> parents,
+                           const char* key) {
+    json::object* map = &tree;
+    for (const char* parent : parents) {
+      auto* next = map->if_contains(parent);
+      if (next == nullptr || !next->is_object()) return nullptr;
+      map = &next->get_object();
+    }
+    return map->if_contains(key);
+  }
+
+  template <typename Parse>
+  static Status WithUnit(json::object& tree, std::initializer_list<const char*> parents,
+                         const char* key, const char* spec_key, Parse parse) {
+    auto* value = Find(tree, parents, key);
+    if (value == nullptr) return Ok();
+    std::string path;
+    json::object* map = &tree;
+    for (const char* parent : parents) {
+      path = Join(path, parent);
+      map = &map->at(parent).get_object();
+    }
+    auto number = parse(PlainText(*value));
+    if (!number.ok()) return number.error().With("at " + Join(path, key));
+    map->erase(key);
+    (*map)[spec_key] = *number;
+    return Ok();
+  }
+
+  /// A scalar in `space` is a parameter that does not vary.
+  static void SplitFixed(json::object& tree) {
+    auto* space = tree.if_contains("space");
+    if (space == nullptr || !space->is_object()) return;
+    json::object varying, fixed;
+    for (const auto& entry : space->get_object()) {
+      const bool scalar = !entry.value().is_object() && !entry.value().is_array();
+      (scalar ? fixed : varying)[entry.key()] = entry.value();
+    }
+    *space = std::move(varying);
+    if (!fixed.empty()) tree["fixed"] = std::move(fixed);
+  }
+
+  Status DataPaths(json::object& tree) {
+    auto* data = tree.if_contains("data");
+    if (data == nullptr || !data->is_object()) return Ok();
+    for (auto& entry : data->get_object()) {
+      if (!entry.value().is_string()) continue;
+      const auto path =
+          std::filesystem::weakly_canonical(folder_ / std::string(entry.value().get_string()));
+      std::error_code ignored;
+      if (!std::filesystem::exists(path, ignored)) {
+        return Invalid("at data." + std::string(entry.key()) + ": there is no file " +
+                       path.string() + "; make it with muster data convert");
+      }
+      entry.value() = json::value(path.string());
+    }
+    return Ok();
+  }
+
+  SweepFile& file_;
+  std::filesystem::path folder_;
+};
+
+Result<SweepFile> SweepFile::Parse(std::string_view text, std::string_view name,
+                                   const std::filesystem::path& folder,
+                                   const std::vector<std::string>& overrides) {
+  SweepFile file;
+  file.name_ = name;
+  MUSTER_RETURN_IF_ERROR(SweepFileReader(file, folder).Read(text, overrides));
+  auto space = tuner::ParseSpace(file.spec_.space);
+  if (!space.ok()) return file.Explain(Under("space", space.error()));
+  auto sampler = tuner::MakeSampler(file.spec_.sampler, *space, file.spec_.seed);
+  if (!sampler.ok()) return file.Explain(sampler.error().With("at sampler"));
+  auto pruner = tuner::MakePruner(file.spec_.stop);
+  if (!pruner.ok()) return file.Explain(Under("stop", pruner.error()));
+  if (file.spec_.trial.working_dir.empty()) file.spec_.trial.working_dir = folder.string();
+  return file;
+}
+
+Result<SweepFile> SweepFile::Read(const std::filesystem::path& path,
+                                  const std::vector<std::string>& overrides) {
+  std::ifstream stream(path);
+  std::ostringstream text;
+  if (!stream || !(text << stream.rdbuf())) {
+    return NotFound(path.string() + ": there is no such sweep file, or it cannot be read");
+  }
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  return Parse(text.str(), path.string(), folder, overrides);
+}
+
+Error SweepFile::Explain(const Error& error) const {
+  const auto located = SplitPath(error.message);
+  if (!located) return {error.kind, name_ + ": " + error.message};
+  auto [path, sentence] = *located;
+  const std::string key = path.substr(path.find_last_of('.') + 1);
+  if (sentence.starts_with("unknown key")) {
+    sentence = "unknown key '" + key + "'" + sentence.substr(std::string("unknown key").size());
+  }
+  // The nearest enclosing path that the file names: a missing key has no place of its own.
+  std::string place = name_ + ":1:1";
+  std::string at = path;
+  while (!at.empty()) {
+    if (const auto found = places_.find(at); found != places_.end()) {
+      place = found->second;
+      break;
+    }
+    const auto cut = at.find_last_of(".[");
+    at.resize(cut == std::string::npos ? 0 : cut);
+  }
+  return {error.kind, place + ": " + path + ": " + FileWords(WithSuggestion(sentence, key))};
+}
+
+}  // namespace muster::config

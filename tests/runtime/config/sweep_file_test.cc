@@ -1,0 +1,121 @@
+#include "runtime/config/sweep_file.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/config/suggest.h"
+
+namespace muster::config {
+namespace {
+
+constexpr const char* kWhole = R"(name: digits
+seed: 7
+trial:
+  program: digits
+  ranks: 2
+  resources: {cpu: 1, memory: 1GiB}
+space:
+  optimizer: {choice: [adamw, sgd]}
+  lr: {float: [1e-4, 1e-1], log: true}
+  momentum: {float: [0.5, 0.99], when: {optimizer: sgd}}
+  width: {int: [16, 128], step: 16}
+  epochs: 9
+objective: {metric: validation/accuracy, goal: maximize}
+budget: {trials: 16, parallel: auto, time: 30m}
+sampler: auto
+stop: {asha: {step: epoch, min: 1, max: 9, eta: 3}}
+retry: {infra: 5, user: 0}
+model:
+  name: digits
+  gates:
+    - {metric: test/accuracy, at_least: 0.97}
+    - {better_than: champion, metric: test/accuracy}
+    - parity
+  approvals: 0
+  promote: champion
+retrain: {cron: "0 3 * * *"}
+)";
+
+Result<SweepFile> Parse(std::string text, const std::vector<std::string>& overrides = {}) {
+  return SweepFile::Parse(text, "s.yaml", "/data", overrides);
+}
+
+/// The whole file with one piece of text replaced; its error.
+std::string ErrorOf(const std::string& from, const std::string& to) {
+  std::string text = kWhole;
+  text.replace(text.find(from), from.size(), to);
+  const auto file = Parse(text);
+  return file.ok() ? "no error" : file.error().message;
+}
+
+TEST(SweepFile, TheDesignsExample_IsRead) {
+  const auto file = Parse(kWhole);
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const auto& spec = file->spec();
+  EXPECT_EQ(spec.trial.resources.memory_bytes, 1LL << 30);
+  EXPECT_EQ(spec.budget.time_seconds, 1800);
+  EXPECT_EQ(spec.budget.parallel, 0);
+  EXPECT_EQ(spec.fixed.at("epochs").as_int64(), 9);
+  EXPECT_EQ(spec.space.size(), 4u);
+  ASSERT_EQ(spec.model->gates.size(), 3u);
+  EXPECT_TRUE(spec.model->gates[2].parity);
+  EXPECT_EQ(spec.model->gates[0].at_least, 0.97);
+  EXPECT_EQ(spec.retrain->cron, "0 3 * * *");
+}
+
+TEST(SweepFile, Overrides_ReplaceValues) {
+  const auto file = Parse(kWhole, {"budget.trials=4", "space.lr={float: [0.1, 0.2]}", "seed=9"});
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(file->spec().budget.trials, 4);
+  EXPECT_EQ(file->spec().seed, 9u);
+  const auto wrong = Parse(kWhole, {"budget.trials=many"});
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().message,
+            "--set budget.trials: budget.trials: wanted an integer, got \"many\"");
+}
+
+TEST(SweepFile, Mistakes_HaveLineColumnAndTheRightWord) {
+  EXPECT_EQ(ErrorOf("{trials: 16", "{trails: 16"),
+            "s.yaml:14:10: budget.trails: unknown key 'trails'; wanted one of trials, parallel, "
+            "time; did you mean 'trials'?");
+  EXPECT_EQ(ErrorOf("ranks: 2", "ranks: two"),
+            "s.yaml:5:3: trial.ranks: wanted an integer, got \"two\"");
+  EXPECT_EQ(ErrorOf("[1e-4, 1e-1]", "[1e-1, 1e-4]"),
+            "s.yaml:9:8: space.lr.float: low must be below high, got [1E-1,1E-4]");
+  EXPECT_EQ(ErrorOf("sampler: auto", "sampler: tpee"),
+            "s.yaml:15:1: sampler: unknown sampler 'tpee'; wanted one of auto, random, tpe; did "
+            "you mean 'tpe'?");
+  EXPECT_EQ(ErrorOf("time: 30m", "time: 30x"),
+            "s.yaml:14:38: budget.time: '30x' is not a duration; wanted like 1s, 1m, 1h, 1d");
+  EXPECT_EQ(ErrorOf("eta: 3", "eta: 1"), "s.yaml:16:44: stop.asha.eta: wanted 2 or more, got 1");
+  EXPECT_EQ(ErrorOf("seed: 7", "data: {train: missing.h5}"),
+            "s.yaml:2:8: data.train: there is no file /data/missing.h5; make it with muster data "
+            "convert");
+  EXPECT_EQ(ErrorOf("seed: 7", "name: again"),
+            "s.yaml:2:1: key 'name' is there twice; first at s.yaml:1:1");
+  EXPECT_EQ(ErrorOf("seed: 7", "seed: [").substr(0, 7), "s.yaml:");
+}
+
+TEST(SweepFile, ServersErrors_AreLedBack) {
+  const auto file = Parse(kWhole);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->Explain(Invalid("at objective.goal: wanted maximize")).message,
+            "s.yaml:13:42: objective.goal: wanted maximize");
+  EXPECT_EQ(file->Explain(Invalid("no slots")).message, "s.yaml: no slots");
+}
+
+TEST(Units, AreReadOrNamed) {
+  EXPECT_EQ(*ParseDuration("90"), 90);
+  EXPECT_EQ(*ParseDuration("2h"), 7200);
+  EXPECT_FALSE(ParseDuration("-1s").ok());
+  EXPECT_FALSE(ParseDuration("99999999999999999h").ok());
+  EXPECT_EQ(*ParseSize("64KiB"), 65536);
+  EXPECT_EQ(*ParseSize("1GB"), 1'000'000'000);
+}
+
+TEST(EditDistance, KnownWords) {
+  EXPECT_EQ(EditDistance("kitten", "sitting"), 3u);
+  EXPECT_EQ(EditDistance("", "abc"), 3u);
+}
+
+}  // namespace
+}  // namespace muster::config
