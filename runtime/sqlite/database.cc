@@ -1,0 +1,211 @@
+#include "runtime/sqlite/database.h"
+
+#include <sqlite3.h>
+
+#include <map>
+
+namespace muster::sqlite {
+namespace {
+
+ErrorKind KindOf(int code) {
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      return ErrorKind::kResource;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return ErrorKind::kUnavailable;
+    case SQLITE_CONSTRAINT:
+      return ErrorKind::kAlreadyExists;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return ErrorKind::kCorrupt;
+    default:
+      return ErrorKind::kIo;
+  }
+}
+
+Error SqliteError(sqlite3* db, int code) {
+  const char* file = sqlite3_db_filename(db, "main");
+  const std::string name = file == nullptr || *file == '\0' ? "database in memory" : file;
+  return {KindOf(code), name + ": " + sqlite3_errmsg(db)};
+}
+
+}  // namespace
+
+// --- Statement --------------------------------------------------------------------------------------
+
+Statement::Statement(Statement&& other) noexcept : db_(other.db_), statement_(other.statement_) {
+  other.statement_ = nullptr;
+}
+
+Statement::~Statement() {
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+Statement& Statement::Bind(int index, std::int64_t value) {
+  MUSTER_CHECK(sqlite3_bind_int64(statement_, index + 1, value) == SQLITE_OK, "no such parameter");
+  return *this;
+}
+
+Statement& Statement::Bind(int index, double value) {
+  MUSTER_CHECK(sqlite3_bind_double(statement_, index + 1, value) == SQLITE_OK, "no such parameter");
+  return *this;
+}
+
+Statement& Statement::Bind(int index, std::string_view value) {
+  // A null pointer would bind NULL.
+  const char* text = value.data() == nullptr ? "" : value.data();
+  MUSTER_CHECK(sqlite3_bind_text64(statement_, index + 1, text, value.size(), SQLITE_TRANSIENT,
+                                   SQLITE_UTF8) == SQLITE_OK,
+               "no such parameter, or a text beyond 1 GB");
+  return *this;
+}
+
+Statement& Statement::BindBlob(int index, std::string_view bytes) {
+  const char* data = bytes.data() == nullptr ? "" : bytes.data();
+  MUSTER_CHECK(
+      sqlite3_bind_blob64(statement_, index + 1, data, bytes.size(), SQLITE_TRANSIENT) == SQLITE_OK,
+      "no such parameter, or a blob beyond 1 GB");
+  return *this;
+}
+
+Statement& Statement::BindNull(int index) {
+  MUSTER_CHECK(sqlite3_bind_null(statement_, index + 1) == SQLITE_OK, "no such parameter");
+  return *this;
+}
+
+Result<bool> Statement::Step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return SqliteError(db_, code);
+}
+
+Status Statement::Run() {
+  for (;;) {
+    auto row = Step();
+    if (!row.ok()) {
+      sqlite3_reset(statement_);
+      return row.error();
+    }
+    if (!*row) break;
+  }
+  sqlite3_reset(statement_);
+  return Ok();
+}
+
+std::int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+
+double Statement::Double(int column) const { return sqlite3_column_double(statement_, column); }
+
+std::string_view Statement::Text(int column) const {
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  return bytes == nullptr ? std::string_view() : std::string_view(bytes, size);
+}
+
+bool Statement::IsNull(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+// --- Database ---------------------------------------------------------------------------------------
+
+struct Database::Impl {
+  sqlite3* db = nullptr;
+  std::map<std::string, sqlite3_stmt*, std::less<>> statements;
+
+  ~Impl() {
+    for (const auto& [sql, statement] : statements) sqlite3_finalize(statement);
+    sqlite3_close(db);
+  }
+};
+
+Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Database::Database(Database&&) noexcept = default;
+Database& Database::operator=(Database&&) noexcept = default;
+Database::~Database() = default;
+
+Result<Database> Database::Open(const std::filesystem::path& file, OpenOptions options) {
+  auto impl = std::make_unique<Impl>();
+  const int flags =
+      (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+      SQLITE_OPEN_NOMUTEX;
+  const int code = sqlite3_open_v2(file.c_str(), &impl->db, flags, nullptr);
+  if (code != SQLITE_OK) {
+    return Error{KindOf(code), file.string() + ": cannot be opened: " +
+                                   (impl->db == nullptr ? "no memory" : sqlite3_errmsg(impl->db))};
+  }
+  sqlite3_extended_result_codes(impl->db, 1);
+  sqlite3_busy_timeout(impl->db, options.busy_timeout_ms);
+  Database database(std::move(impl));
+  if (!options.read_only) MUSTER_RETURN_IF_ERROR(database.Execute("PRAGMA journal_mode=WAL"));
+  MUSTER_RETURN_IF_ERROR(database.Execute(options.full_sync ? "PRAGMA synchronous=FULL"
+                                                            : "PRAGMA synchronous=NORMAL"));
+  MUSTER_RETURN_IF_ERROR(database.Execute("PRAGMA foreign_keys=ON"));
+  return database;
+}
+
+Result<Statement> Database::Try(std::string_view sql) {
+  auto found = impl_->statements.find(sql);
+  if (found == impl_->statements.end()) {
+    sqlite3_stmt* prepared = nullptr;
+    const int code = sqlite3_prepare_v3(impl_->db, sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
+    if (code != SQLITE_OK) return SqliteError(impl_->db, code);
+    if (prepared == nullptr) return Invalid("no statement in '" + std::string(sql) + "'");
+    found = impl_->statements.emplace(std::string(sql), prepared).first;
+  }
+  MUSTER_CHECK(sqlite3_stmt_busy(found->second) == 0, "the same statement is already in use");
+  return Statement(impl_->db, found->second);
+}
+
+Statement Database::Prepare(std::string_view sql) {
+  auto statement = Try(sql);
+  MUSTER_CHECK(statement.ok(), statement.error().message.c_str());
+  return std::move(statement).value();
+}
+
+Status Database::Execute(std::string_view sql) {
+  const std::string text(sql);
+  const int code = sqlite3_exec(impl_->db, text.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return SqliteError(impl_->db, code);
+  return Ok();
+}
+
+Status Database::Begin() { return Prepare("BEGIN IMMEDIATE").Run(); }
+Status Database::Commit() { return Prepare("COMMIT").Run(); }
+void Database::Rollback() {
+  // SQLite rolls back by itself after some errors; a second one is then refused, which is fine.
+  if (sqlite3_get_autocommit(impl_->db) == 0) (void)Prepare("ROLLBACK").Run();
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(impl_->db); }
+std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(impl_->db); }
+
+Status Database::Migrate(const std::vector<std::string_view>& migrations) {
+  std::int64_t version = 0;
+  {
+    auto pragma = Prepare("PRAGMA user_version");
+    MUSTER_ASSIGN_OR_RETURN(const bool row, pragma.Step());
+    MUSTER_CHECK(row, "user_version is always there");
+    version = pragma.Int(0);
+  }
+  const auto known = static_cast<std::int64_t>(migrations.size());
+  if (version > known) {
+    const char* file = sqlite3_db_filename(impl_->db, "main");
+    return Unsupported(std::string(file == nullptr ? "" : file) + " has schema version " +
+                       std::to_string(version) + ", this muster knows versions up to " +
+                       std::to_string(known) + "; use the newer muster that wrote it");
+  }
+  for (; version < known; ++version) {
+    MUSTER_RETURN_IF_ERROR(Transact([&]() -> Status {
+      MUSTER_RETURN_IF_ERROR(Execute(migrations[static_cast<std::size_t>(version)]));
+      return Execute("PRAGMA user_version=" + std::to_string(version + 1));
+    }));
+  }
+  return Ok();
+}
+
+}  // namespace muster::sqlite

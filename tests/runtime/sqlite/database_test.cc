@@ -1,0 +1,68 @@
+#include "runtime/sqlite/database.h"
+
+#include <gtest/gtest.h>
+
+namespace muster::sqlite {
+namespace {
+
+Database Memory() { return *Database::Open(":memory:"); }
+
+TEST(Database, Values_RoundTrip) {
+  Database db = Memory();
+  ASSERT_TRUE(db.Execute("CREATE TABLE t(a, b, c, d)").ok());
+  const std::string bytes("x\0y", 3);
+  ASSERT_TRUE(db.Prepare("INSERT INTO t VALUES (?,?,?,?)")
+                  .BindAll(std::int64_t{1} << 40, 0.1, std::string_view(bytes), std::string_view())
+                  .Run()
+                  .ok());
+  auto row = db.Prepare("SELECT a, b, c, d, NULL FROM t");
+  ASSERT_TRUE(*row.Step());
+  EXPECT_EQ(row.Int(0), std::int64_t{1} << 40);
+  EXPECT_EQ(row.Double(1), 0.1);
+  EXPECT_EQ(row.Text(2), bytes);
+  EXPECT_EQ(row.Text(3), "");
+  EXPECT_FALSE(row.IsNull(3));
+  EXPECT_TRUE(row.IsNull(4));
+  EXPECT_FALSE(*row.Step());
+}
+
+TEST(Database, Transact_AnError_UndoesEverything) {
+  Database db = Memory();
+  ASSERT_TRUE(db.Execute("CREATE TABLE t(a UNIQUE)").ok());
+  const Status status = db.Transact([&]() -> Status {
+    MUSTER_RETURN_IF_ERROR(db.Execute("INSERT INTO t VALUES (1)"));
+    return db.Execute("INSERT INTO t VALUES (1)");
+  });
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::kAlreadyExists);
+  auto count = db.Prepare("SELECT count(*) FROM t");
+  ASSERT_TRUE(*count.Step());
+  EXPECT_EQ(count.Int(0), 0);
+}
+
+TEST(Database, Migrate_GoesOnWhereItStood_AndRefusesTheFuture) {
+  Database db = Memory();
+  ASSERT_TRUE(db.Migrate({"CREATE TABLE a(x)"}).ok());
+  ASSERT_TRUE(db.Migrate({"CREATE TABLE a(x)", "CREATE TABLE b(x)"}).ok());
+  EXPECT_TRUE(db.Execute("INSERT INTO b VALUES (1)").ok());
+  const Status newer = db.Migrate({"CREATE TABLE a(x)"});
+  ASSERT_FALSE(newer.ok());
+  EXPECT_EQ(newer.error().kind, ErrorKind::kUnsupported);
+  // A step that fails leaves the version where it was.
+  EXPECT_FALSE(db.Migrate({"", "", "CREATE TABLE a(x)"}).ok());
+  EXPECT_TRUE(db.Migrate({"", "", "CREATE TABLE c(x)"}).ok());
+}
+
+TEST(Database, AFileThatIsNoDatabase_IsCorrupt) {
+  const auto db = Database::Open("/proc/self/status", {.read_only = true});
+  EXPECT_FALSE(db.ok());
+}
+
+TEST(Database, AFolderThatIsMissing_IsNamed) {
+  const auto db = Database::Open("/nonexistent/x.db");
+  ASSERT_FALSE(db.ok());
+  EXPECT_TRUE(db.error().message.starts_with("/nonexistent/x.db: cannot be opened"));
+}
+
+}  // namespace
+}  // namespace muster::sqlite
