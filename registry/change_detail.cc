@@ -1,0 +1,53 @@
+#include "registry/change_detail.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "registry/gate_json.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::registry {
+namespace {
+
+boost::json::object TagsObject(const std::vector<Tag>& tags) {
+  boost::json::object object;
+  for (const Tag& tag : tags) object[tag.key] = tag.value;
+  return object;
+}
+
+}  // namespace
+
+// Keys stand in byte order here, which is what makes the text canonical; tags come sorted.
+
+std::string DetailOfModel(std::string_view description, const std::vector<Tag>& tags) {
+  return wire::SerializeJson(
+      boost::json::object{{"description", description}, {"tags", TagsObject(tags)}});
+}
+
+std::string DetailOfText(std::string_view key, std::string_view value) {
+  return wire::SerializeJson(boost::json::object{{key, value}});
+}
+
+std::string DetailOfTag(std::string_view key, const std::optional<std::string>& value) {
+  boost::json::object detail{{"key", key}};
+  if (value) detail["value"] = *value;
+  return wire::SerializeJson(detail);
+}
+
+std::string DetailOfVersion(const NewVersion& version) {
+  return wire::SerializeJson(boost::json::object{{"model_id", version.model_id},
+                                                 {"request_id", version.request_id},
+                                                 {"run_id", version.run_id},
+                                                 {"source", version.source},
+                                                 {"tags", TagsObject(version.tags)}});
+}
+
+std::string DetailOfAlias(std::string_view alias, std::int64_t from, std::int64_t to) {
+  return wire::SerializeJson(boost::json::object{{"alias", alias}, {"from", from}, {"to", to}});
+}
+
+std::string DetailOfGates(const std::vector<GateVerdict>& verdicts) {
+  return wire::SerializeJson(boost::json::object{{"gates", GatesToJson(verdicts)}});
+}
+
+}  // namespace muster::registry

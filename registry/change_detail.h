@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "registry/model_store.h"
+
+/// The `detail_json` of the audit entries, the same from every adapter of the store: canonical JSON of
+/// what a change wrote. Pure.
+
+namespace muster::registry {
+
+std::string DetailOfModel(std::string_view description, const std::vector<Tag>& tags);
+std::string DetailOfText(std::string_view key, std::string_view value);
+std::string DetailOfTag(std::string_view key, const std::optional<std::string>& value);
+std::string DetailOfVersion(const NewVersion& version);
+std::string DetailOfAlias(std::string_view alias, std::int64_t from, std::int64_t to);
+std::string DetailOfGates(const std::vector<GateVerdict>& verdicts);
+
+}  // namespace muster::registry
