@@ -1,0 +1,60 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/agent/agent.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/result.h"
+
+/// The process side of an agent (runtime/agent/agent.h says what each effect asks): attempt folders, shims
+/// and their ranks, spools, marks. Real files and processes of this machine.
+
+namespace muster::cluster::local {
+
+struct ProcessesOptions {
+  /// One folder an attempt lies in here; made when missing, mode 0700. Absolute.
+  std::filesystem::path attempts_dir;
+  /// The program that has the subcommands `shim` and `rank`.
+  std::filesystem::path self_executable;
+  /// Where the trials that ship lie: a command whose first word has no slash is looked up here, then in
+  /// PATH.
+  std::filesystem::path bin_dir;
+  /// Becomes MUSTER_HOME_ID: tells this agent's processes from those of another one on the machine. Stable
+  /// over restarts, unique a home (the node's id serves).
+  std::string home_id;
+};
+
+/// One thread at a time; never blocks for longer than a few milliseconds of file work. An object can be
+/// destroyed at any time without harm to the ranks: shims go on, and the next object finds them.
+class Processes {
+ public:
+  /// kIo when the folder cannot be made or the kernel lacks inotify, epoll or pidfds.
+  static Result<std::unique_ptr<Processes>> Open(ProcessesOptions options);
+  ~Processes();
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+
+  /// What lies in the attempts folder; called once, before the first Apply or Poll. Folders without a
+  /// whole prepare.json (their MakeAttempt was never answered) are deleted.
+  agent::FoundAtStart Find();
+
+  /// Begins one effect; what answers it comes from a later Poll. `Send` is not for here and is ignored.
+  void Apply(const agent::Effect& effect);
+
+  /// Inputs that arose since the last call. Call it when `fd()` is readable and at least every 100 ms
+  /// while attempts live.
+  std::vector<agent::Input> Poll(MonotonicTime now);
+
+  /// Readable (poll, epoll) when a Poll is worthwhile. Owned by this object.
+  [[nodiscard]] int fd() const;
+
+ private:
+  struct Impl;
+  explicit Processes(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "runtime/net/keys.h"
+
+/// An agent that runs: the state machine of runtime/agent on a thread of its own, with the processes of
+/// this machine (cluster/local) and a connection to the coordinator (runtime/net).
+
+namespace muster::server {
+
+class AgentHost {
+ public:
+  struct Options {
+    std::filesystem::path home;             ///< attempts lie in <home>/attempts, the start count in
+                                            ///< <home>/agent.json; absolute
+    std::filesystem::path self_executable;  ///< `muster`
+    std::filesystem::path bin_dir;          ///< trials that ship; empty: beside self_executable
+    NodeId node;                            ///< see LoadOrMakeNodeId
+    std::string host;                       ///< for people; empty: gethostname
+    int slots = 1;
+    int gpus = 0;
+    std::map<std::string, std::string> labels;
+    std::string endpoint;           ///< CoordinatorSocket::endpoint()
+    net::KeyPair keys;              ///< this node's
+    std::string server_public_key;  ///< the coordinator's
+  };
+
+  /// Adopts what runs on this home and starts the thread. kConflict when another agent holds the home.
+  static Result<std::unique_ptr<AgentHost>> Start(Options options);
+  /// Stops the thread. Ranks go on: the next agent on the home adopts them.
+  ~AgentHost();
+  AgentHost(const AgentHost&) = delete;
+  AgentHost& operator=(const AgentHost&) = delete;
+
+  /// The id in `<home>/node`, made at the first call: "<host>-<8 hexadecimal digits>".
+  static Result<NodeId> LoadOrMakeNodeId(const std::filesystem::path& home);
+
+ private:
+  struct Impl;
+  explicit AgentHost(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::server
