@@ -97,7 +97,9 @@ struct RunUpdate {
 struct Batch {
   std::vector<Metric> metrics;
   std::vector<Param> params;
-  std::vector<Tag> tags;
+  std::vector<Tag> tags;  ///< of one key the last wins
+  /// Errors are worded as those of log-metric, log-parameter and set-tag, not of log-batch.
+  bool single = false;
 };
 
 enum class ViewType { kActiveOnly = 1, kDeletedOnly = 2, kAll = 3 };

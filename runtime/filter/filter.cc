@@ -285,10 +285,10 @@ Result<Clause> TakeClause(Cursor& cursor, const Grammar& grammar) {
                    Quoted(taken.empty() || !shown.empty() ? name.key + " " + shown : taken));
   }
   MUSTER_ASSIGN_OR_RETURN(const Field* field, Resolve(name, grammar));
-  Clause clause{.entity = name.entity, .key = name.key, .op = *op, .text = {}, .list = {}};
+  Clause clause{.entity = name.entity, .key = name.key, .op = *op};
   if (!(field->ops & Bit(*op))) {
-    return Invalid("Invalid comparison operator " + Quoted(OpText(*op)) + " for " + name.entity +
-                   " " + Quoted(name.key) + ": not one of " + AllowedOps(field->ops));
+    return Invalid("Invalid comparator " + Quoted(OpText(*op)) + " for " + name.entity + " " +
+                   Quoted(name.key) + ": not one of " + AllowedOps(field->ops));
   }
   if (Bit(*op) & kListOps) {
     MUSTER_RETURN_IF_ERROR(TakeList(cursor, clause));

@@ -79,8 +79,8 @@ struct Order {
   bool ascending = true;
 };
 
-/// kInvalid with MLflow's wording ("Invalid clause(s) in filter string: 'OR'", "Invalid comparison
-/// operator ...") and the clause that is wrong. An empty text is no clauses.
+/// kInvalid with MLflow's wording ("Invalid clause(s) in filter string: 'OR'", "Invalid comparator"
+/// ...") and the clause that is wrong. An empty text is no clauses.
 Result<std::vector<Clause>> ParseFilter(std::string_view text, const Grammar& grammar);
 /// "ident [ASC|DESC]". kInvalid for a field that is unknown or cannot be sorted by, or named twice.
 Result<std::vector<Order>> ParseOrderBy(const std::vector<std::string>& items,
@@ -90,7 +90,7 @@ Result<std::vector<Order>> ParseOrderBy(const std::vector<std::string>& items,
 /// satisfies != only. For stores that hold their things in memory.
 bool Matches(const Clause& clause, std::optional<std::string_view> value);
 bool Matches(const Clause& clause, std::optional<double> value);
-/// SQL's LIKE: '%' any run of bytes, '_' one byte; `fold_case` as ILIKE (ASCII).
+/// SQL's LIKE: '%' any run of bytes, '_' one character; `fold_case` as ILIKE (ASCII).
 bool Like(std::string_view pattern, std::string_view text, bool fold_case);
 
 /// Page tokens name an offset: opaque to clients. kInvalid "Invalid page token, ..." for any other text;

@@ -42,6 +42,7 @@ bool Contains(const std::vector<std::string>& list, std::string_view value) {
 }  // namespace
 
 // Greedy with one point of return: after a mismatch only the last '%' needs to swallow one byte more.
+// '_' takes a whole character of UTF-8, as in SQLite.
 bool Like(std::string_view pattern, std::string_view text, bool fold_case) {
   std::size_t p = 0, t = 0, star = std::string_view::npos, retry = 0;
   while (t < text.size()) {
@@ -50,8 +51,9 @@ bool Like(std::string_view pattern, std::string_view text, bool fold_case) {
       retry = t;
     } else if (p < pattern.size() &&
                (pattern[p] == '_' || Fold(pattern[p], fold_case) == Fold(text[t], fold_case))) {
-      ++p;
+      const bool any = pattern[p++] == '_';
       ++t;
+      while (any && t < text.size() && (text[t] & 0xC0) == 0x80) ++t;
     } else if (star != std::string_view::npos) {
       p = star + 1;
       t = ++retry;

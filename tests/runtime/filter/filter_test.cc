@@ -12,10 +12,10 @@ using testing::HasSubstr;
 
 const Grammar& Runs() {
   static const Grammar grammar = {
-      {.entity = "metric", .key = "", .type = Type::kNumber, .ops = kCompareOps, .aliases = {}},
-      {.entity = "param", .key = "", .ops = kTextOps | kNullOps, .aliases = {}},
-      {.entity = "tag", .key = "", .ops = kTextOps | kNullOps, .aliases = {}},
-      {.entity = "attribute", .key = "run_id", .ops = kTextOps | kListOps, .aliases = {}},
+      {.entity = "metric", .key = "", .type = Type::kNumber, .ops = kCompareOps},
+      {.entity = "param", .key = "", .ops = kTextOps | kNullOps},
+      {.entity = "tag", .key = "", .ops = kTextOps | kNullOps},
+      {.entity = "attribute", .key = "run_id", .ops = kTextOps | kListOps},
       {.entity = "attribute", .key = "run_name", .aliases = {"run name", "Run Name"}},
       {.entity = "attribute",
        .key = "start_time",
@@ -25,13 +25,11 @@ const Grammar& Runs() {
       {.entity = "attribute",
        .key = "version",
        .type = Type::kNumberOrQuoted,
-       .ops = kCompareOps,
-       .aliases = {}},
+       .ops = kCompareOps},
       {.entity = "dataset",
        .key = "name",
        .ops = kTextOps | kListOps,
-       .sortable = false,
-       .aliases = {}},
+       .sortable = false},
   };
   return grammar;
 }
@@ -118,9 +116,9 @@ TEST(ParseFilter, WhatMlflowRefuses_IsRefusedWithTheReason) {
   EXPECT_THAT(Refusal("metrics.m > nan"), HasSubstr("Expected numeric value type"));
   EXPECT_THAT(Refusal("metrics.m > inf"), HasSubstr("Expected numeric value type"));
   EXPECT_THAT(Refusal("params.p = 1"), HasSubstr("Expected a quoted string value for param"));
-  EXPECT_THAT(Refusal("params.p > 'x'"), HasSubstr("Invalid comparison operator '>'"));
-  EXPECT_THAT(Refusal("metrics.m IS NULL"), HasSubstr("Invalid comparison operator 'IS NULL'"));
-  EXPECT_THAT(Refusal("run_name IN ('a')"), HasSubstr("Invalid comparison operator 'IN'"));
+  EXPECT_THAT(Refusal("params.p > 'x'"), HasSubstr("Invalid comparator '>'"));
+  EXPECT_THAT(Refusal("metrics.m IS NULL"), HasSubstr("Invalid comparator 'IS NULL'"));
+  EXPECT_THAT(Refusal("run_name IN ('a')"), HasSubstr("Invalid comparator 'IN'"));
   EXPECT_THAT(Refusal("attributes.experiment_id = '1'"), HasSubstr("Invalid attribute key"));
   EXPECT_THAT(Refusal("run_id IN ()"), HasSubstr("non-empty list"));
   EXPECT_THAT(Refusal("run_id IN ('a'"), HasSubstr("')'"));
@@ -168,6 +166,7 @@ TEST(Like, Wildcards) {
   EXPECT_TRUE(Like("a%c", "abbbc", false));
   EXPECT_TRUE(Like("%", "", false));
   EXPECT_TRUE(Like("a_c", "abc", false));
+  EXPECT_TRUE(Like("a_c", "a\u00e9c", false));
   EXPECT_FALSE(Like("a_c", "ac", false));
   EXPECT_FALSE(Like("A%", "abc", false));
   EXPECT_TRUE(Like("A%", "abc", true));

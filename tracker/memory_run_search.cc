@@ -1,0 +1,211 @@
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <utility>
+
+#include "tracker/memory_run_store.h"
+
+namespace muster::tracker {
+
+namespace {
+
+using filter::Clause;
+using filter::Grammar;
+using filter::Order;
+
+/// What a thing has under one name: a number, or texts (several for datasets). Nothing: it lacks the key.
+struct Seen {
+  std::optional<double> number;
+  std::vector<std::string> texts;
+};
+template <typename T>
+using Look = std::function<Seen(const T&, std::string_view entity, std::string_view key)>;
+
+Seen Text(std::string text) { return {std::nullopt, {std::move(text)}}; }
+Seen Number(std::int64_t number) { return {static_cast<double>(number), {}}; }
+
+Seen TagOf(const std::vector<Tag>& tags, std::string_view key) {
+  const auto tag = std::ranges::find(tags, key, &Tag::key);
+  return tag == tags.end() ? Seen{} : Text(tag->value);
+}
+
+bool Holds(const Clause& clause, const Seen& seen) {
+  if (clause.type == filter::Type::kNumber) return filter::Matches(clause, seen.number);
+  if (seen.texts.empty()) return filter::Matches(clause, std::optional<std::string_view>());
+  return std::ranges::any_of(seen.texts, [&](const std::string& text) {
+    return filter::Matches(clause, std::optional<std::string_view>(text));
+  });
+}
+
+/// -1, 0 or 1; missing keys last and NaN before them, in both directions.
+int Compare(const Seen& a, const Seen& b, bool ascending) {
+  const auto rank = [](const Seen& seen) {
+    if (!seen.number && seen.texts.empty()) return 2;
+    return seen.number && std::isnan(*seen.number) ? 1 : 0;
+  };
+  if (rank(a) != rank(b)) return rank(a) < rank(b) ? -1 : 1;
+  if (rank(a) != 0) return 0;
+  const bool less = a.number ? *a.number < *b.number : a.texts[0] < b.texts[0];
+  const bool greater = a.number ? *a.number > *b.number : a.texts[0] > b.texts[0];
+  if (!less && !greater) return 0;
+  return less == ascending ? -1 : 1;
+}
+
+/// Filters, sorts (`tie_break` decides between equals) and cuts one page out.
+template <typename T>
+Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Grammar& grammar,
+                       const Look<T>& look,
+                       const std::function<bool(const T&, const T&)>& tie_break) {
+  MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
+  MUSTER_ASSIGN_OR_RETURN(const auto clauses, filter::ParseFilter(query.filter, grammar));
+  MUSTER_ASSIGN_OR_RETURN(const auto orders, filter::ParseOrderBy(query.order_by, grammar));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t offset, filter::PageOffset(query.page_token));
+  std::erase_if(items, [&](const T& item) {
+    return !std::ranges::all_of(clauses, [&](const Clause& clause) {
+      return Holds(clause, look(item, clause.entity, clause.key));
+    });
+  });
+  std::ranges::sort(items, [&](const T& a, const T& b) {
+    for (const Order& order : orders) {
+      const int sign = Compare(look(a, order.entity, order.key), look(b, order.entity, order.key),
+                               order.ascending);
+      if (sign != 0) return sign < 0;
+    }
+    return tie_break(a, b);
+  });
+  Page<T> page;
+  for (std::int64_t i = offset; i < std::ssize(items); ++i) {
+    if (i == offset + query.max_results) {
+      page.next_page_token = filter::PageToken(i);
+      break;
+    }
+    page.items.push_back(std::move(items[static_cast<std::size_t>(i)]));
+  }
+  return page;
+}
+
+bool Visible(bool deleted, ViewType view) {
+  return view == ViewType::kAll || deleted == (view == ViewType::kDeletedOnly);
+}
+
+Seen DatasetTexts(const Run& run, std::string_view key) {
+  Seen seen;
+  for (const DatasetInput& input : run.dataset_inputs) {
+    if (key == "name") seen.texts.push_back(input.dataset.name);
+    if (key == "digest") seen.texts.push_back(input.dataset.digest);
+    for (const Tag& tag : input.tags) {
+      if (key == "context" && tag.key == kDatasetContextTag) seen.texts.push_back(tag.value);
+    }
+  }
+  return seen;
+}
+
+Seen LookRun(const Run& run, std::string_view entity, std::string_view key) {
+  if (entity == "param") return TagOf(run.params, key);
+  if (entity == "tag") return TagOf(run.tags, key);
+  if (entity == "dataset") return DatasetTexts(run, key);
+  if (entity == "metric") {
+    const auto metric = std::ranges::find(run.metrics, key, &Metric::key);
+    return metric == run.metrics.end() ? Seen{} : Seen{metric->value, {}};
+  }
+  const RunInfo& info = run.info;
+  if (key == "run_id") return Text(info.run_id.value);
+  if (key == "run_name") return Text(info.run_name);
+  if (key == "status") return Text(std::string(RunStatusName(info.status)));
+  if (key == "user_id") return Text(info.user_id);
+  if (key == "artifact_uri") return Text(info.artifact_uri);
+  if (key == "start_time") return Number(info.start_time_ms);
+  return info.end_time_ms ? Number(*info.end_time_ms) : Seen{};
+}
+
+Seen LookExperiment(const Experiment& experiment, std::string_view entity, std::string_view key) {
+  if (entity == "tag") return TagOf(experiment.tags, key);
+  if (key == "name") return Text(experiment.name);
+  if (key == "experiment_id") return Text(experiment.experiment_id);
+  return Number(key == "creation_time" ? experiment.creation_time_ms
+                                       : experiment.last_update_time_ms);
+}
+
+Seen LookModel(const LoggedModel& model, std::string_view entity, std::string_view key) {
+  if (entity == "tag") return TagOf(model.tags, key);
+  if (entity == "param") return TagOf(model.params, key);
+  if (entity == "metric") {
+    const Metric* latest = nullptr;
+    for (const auto& [run, metric] : model.metrics) {
+      if (metric.key == key && (!latest || IsLater(metric, *latest))) latest = &metric;
+    }
+    return latest ? Seen{latest->value, {}} : Seen{};
+  }
+  if (key == "name") return Text(model.name);
+  if (key == "model_id") return Text(model.model_id);
+  if (key == "model_type") return Text(model.model_type);
+  if (key == "source_run_id") return Text(model.source_run_id);
+  if (key == "status") return Text(model.status.substr(std::string("LOGGED_MODEL_").size()));
+  return Number(key == "creation_timestamp" ? model.creation_ms : model.last_updated_ms);
+}
+
+bool Contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::ranges::find(list, item) != list.end();
+}
+
+}  // namespace
+
+Result<Page<Run>> MemoryRunStore::SearchRuns(const SearchQuery& query) {
+  for (const std::string& id : query.experiment_ids) {
+    MUSTER_RETURN_IF_ERROR(ParseExperimentId(id));
+  }
+  std::vector<Run> runs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, stored] : runs_) {
+      const RunInfo& info = stored.run.info;
+      if (Contains(query.experiment_ids, info.experiment_id) && Visible(info.deleted, query.view)) {
+        runs.push_back(Read(stored));
+      }
+    }
+  }
+  auto page =
+      Search<Run>(std::move(runs), query, RunGrammar(), LookRun, [](const Run& a, const Run& b) {
+        return std::pair(-a.info.start_time_ms, a.info.run_id) <
+               std::pair(-b.info.start_time_ms, b.info.run_id);
+      });
+  if (page) {
+    for (Run& run : page->items) run.model_inputs.clear();
+  }
+  return page;
+}
+
+Result<Page<Experiment>> MemoryRunStore::SearchExperiments(const SearchQuery& query) {
+  std::vector<Experiment> experiments;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, experiment] : experiments_) {
+      if (Visible(experiment.deleted, query.view)) experiments.push_back(experiment);
+    }
+  }
+  const bool ordered = !query.order_by.empty();
+  return Search<Experiment>(
+      std::move(experiments), query, ExperimentGrammar(), LookExperiment,
+      [ordered](const Experiment& a, const Experiment& b) {
+        const auto id = [](const Experiment& e) { return *ParseExperimentId(e.experiment_id); };
+        if (ordered) return id(a) > id(b);
+        return std::pair(-a.creation_time_ms, id(a)) < std::pair(-b.creation_time_ms, id(b));
+      });
+}
+
+Result<Page<LoggedModel>> MemoryRunStore::SearchLoggedModels(const SearchQuery& query) {
+  std::vector<LoggedModel> models;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, model] : models_) {
+      if (Contains(query.experiment_ids, model.experiment_id)) models.push_back(model);
+    }
+  }
+  return Search<LoggedModel>(std::move(models), query, LoggedModelGrammar(), LookModel,
+                             [](const LoggedModel& a, const LoggedModel& b) {
+                               return std::pair(-a.creation_ms, a.model_id) <
+                                      std::pair(-b.creation_ms, b.model_id);
+                             });
+}
+
+}  // namespace muster::tracker

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/base/clock.h"
+#include "tracker/run_rules.h"
+#include "tracker/run_store.h"
+
+namespace muster::tracker {
+
+/// The run store in memory: the twin that tests hold the real one against, and that tests of others use.
+/// `done` is called before the method returns, on the caller's thread, without a lock held.
+class MemoryRunStore final : public RunStore {
+ public:
+  /// `artifact_root` is what an experiment's artifact_location begins with; `clock` outlives the store.
+  explicit MemoryRunStore(const Clock& clock, std::string artifact_root = "mlflow-artifacts:");
+
+  void CreateExperiment(std::string name, std::string artifact_location, std::vector<Tag> tags,
+                        std::function<void(Result<std::string> id)> done) override;
+  Result<Experiment> GetExperiment(std::string_view experiment_id) override;
+  Result<Experiment> GetExperimentByName(std::string_view name) override;
+  Result<Page<Experiment>> SearchExperiments(const SearchQuery& query) override;
+  void RenameExperiment(std::string experiment_id, std::string name, Done done) override;
+  void SetExperimentDeleted(std::string experiment_id, bool deleted, Done done) override;
+  void SetExperimentTag(std::string experiment_id, std::string key,
+                        std::optional<std::string> value, Done done) override;
+  void CreateRun(NewRun run, std::function<void(Result<Run>)> done) override;
+  Result<Run> GetRun(const RunId& run_id) override;
+  void UpdateRun(RunId run_id, RunUpdate update,
+                 std::function<void(Result<RunInfo>)> done) override;
+  void SetRunDeleted(RunId run_id, bool deleted, Done done) override;
+  void LogBatch(RunId run_id, Batch batch, Done done) override;
+  void DeleteTag(RunId run_id, std::string key, Done done) override;
+  void LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
+                 std::vector<std::string> model_ids, Done done) override;
+  void LogOutputs(RunId run_id, std::vector<std::pair<std::string, std::int64_t>> models,
+                  Done done) override;
+  Result<Page<Run>> SearchRuns(const SearchQuery& query) override;
+  Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
+                                     std::int64_t max_results,
+                                     std::string_view page_token) override;
+  void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override;
+  void CreateLoggedModel(LoggedModel model, std::function<void(Result<LoggedModel>)> done) override;
+  Result<LoggedModel> GetLoggedModel(std::string_view model_id) override;
+  void FinishLoggedModel(std::string model_id, std::string status,
+                         std::function<void(Result<LoggedModel>)> done) override;
+  void SetLoggedModelTags(std::string model_id, std::vector<Tag> tags, Done done) override;
+  void DeleteLoggedModelTag(std::string model_id, std::string key, Done done) override;
+  void LogLoggedModelParams(std::string model_id, std::vector<Param> params, Done done) override;
+  void DeleteLoggedModel(std::string model_id, Done done) override;
+  Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) override;
+  void SetMetricObserver(MetricObserver observer) override;
+
+ private:
+  struct StoredRun {
+    Run run;                                            // metrics are filled when read
+    std::map<std::string, std::vector<Metric>> points;  // every key's points, in history order
+    std::vector<Resume> resumes;
+  };
+
+  // Each expects mutex_ to be held.
+  Result<Experiment*> ActiveExperiment(std::string_view experiment_id);
+  Result<StoredRun*> ActiveRun(const RunId& run_id);
+  Result<std::string> CreateExperimentLocked(std::string name, std::string artifact_location,
+                                             std::vector<Tag> tags);
+  Result<Run> CreateRunLocked(NewRun run);
+  Result<RunInfo> UpdateRunLocked(const RunId& run_id, const RunUpdate& update);
+  Status LogBatchLocked(const RunId& run_id, Batch& batch);
+  Result<LoggedModel*> FindModel(std::string_view model_id);
+  [[nodiscard]] Run Read(const StoredRun& stored) const;
+  /// Runs `change` under the lock, then calls `done` with what it answered.
+  template <typename Answer, typename Change>
+  void Do(Change change, const std::function<void(Answer)>& done) {
+    std::unique_lock lock(mutex_);
+    Answer answer = change();
+    lock.unlock();
+    done(std::move(answer));
+  }
+
+  const Clock& clock_;
+  const std::string artifact_root_;
+  std::mutex mutex_;  // guards everything below
+  std::map<std::int64_t, Experiment> experiments_;
+  std::map<std::string, StoredRun, std::less<>> runs_;
+  std::map<std::string, LoggedModel, std::less<>> models_;
+  std::map<std::tuple<std::string, std::string, std::string>, Dataset> datasets_;
+  MetricObserver observer_;
+};
+
+}  // namespace muster::tracker

@@ -1,0 +1,388 @@
+#include "tracker/run_rules.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <tuple>
+
+#include "runtime/base/random.h"
+
+namespace muster::tracker {
+
+namespace {
+
+constexpr std::size_t kKeyCharacters = 250;
+constexpr std::size_t kParamCharacters = 6'000;
+constexpr std::size_t kTagCharacters = 8'000;
+
+std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+
+bool StartsCharacter(char byte) { return (byte & 0xC0) != 0x80; }
+
+std::size_t CountCharacters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::ranges::count_if(utf8, StartsCharacter));
+}
+
+void Truncate(std::string& utf8, std::size_t characters) {
+  if (utf8.size() <= characters) return;
+  std::size_t seen = 0;
+  for (std::size_t i = 0; i < utf8.size(); ++i) {
+    if (StartsCharacter(utf8[i]) && seen++ == characters) {
+      utf8.resize(i);
+      return;
+    }
+  }
+}
+
+Status CheckLength(std::string_view what, std::string_view value, std::size_t limit) {
+  if (CountCharacters(value) <= limit) return Ok();
+  return Invalid(Quoted(what) + " exceeds the maximum length of " + std::to_string(limit) +
+                 " characters");
+}
+
+/// Bytes beyond ASCII stand for letters of other scripts, which are allowed.
+bool IsKeyByte(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x80 || std::isalnum(byte) ||
+         std::string_view("/_.- :").find(c) != std::string_view::npos;
+}
+
+/// Python's posixpath.normpath.
+std::string NormalPath(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == ".." && !parts.empty() && parts.back() != "..") {
+      parts.pop_back();
+    } else if (part != ".." || !path.starts_with('/')) {
+      parts.push_back(part);
+    }
+  }
+  std::string normal = path.starts_with('/') ? "/" : "";
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    normal += (i ? "/" : "") + std::string(parts[i]);
+  }
+  return normal.empty() ? "." : normal;
+}
+
+Error InvalidValue(std::string_view value, std::string_view path, std::string_view why) {
+  std::string escaped;
+  for (const char c : value) {
+    if (c == '"' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return Invalid("Invalid value \"" + escaped + "\" for parameter " + Quoted(path) +
+                 " supplied: " + std::string(why));
+}
+
+/// "metrics[3].name", or "name" when the entity stands alone.
+std::string PathOf(const Batch& batch, std::string_view list, std::size_t index,
+                   std::string_view member) {
+  if (batch.single) return std::string(member);
+  return std::string(list) + "[" + std::to_string(index) + "]." + std::string(member);
+}
+
+Status CheckMetrics(const Batch& batch) {
+  for (std::size_t i = 0; i < batch.metrics.size(); ++i) {
+    const Metric& metric = batch.metrics[i];
+    MUSTER_RETURN_IF_ERROR(CheckKey(metric.key, PathOf(batch, "metrics", i, "name")));
+    if (metric.timestamp_ms < 0) {
+      return Invalid("Invalid value " + std::to_string(metric.timestamp_ms) + " for parameter " +
+                     Quoted(PathOf(batch, "metrics", i, "timestamp")) + " supplied: metric " +
+                     Quoted(metric.key) +
+                     ". Timestamp must be a nonnegative long (64-bit integer) ");
+    }
+  }
+  return Ok();
+}
+
+Status PrepareParams(Batch& batch) {
+  std::set<std::string_view> seen;
+  std::string duplicates;
+  for (std::size_t i = 0; i < batch.params.size(); ++i) {
+    Param& param = batch.params[i];
+    MUSTER_RETURN_IF_ERROR(CheckKey(param.key, PathOf(batch, "params", i, "key")));
+    Truncate(param.value, kParamCharacters);
+    if (!seen.insert(param.key).second) {
+      duplicates += (duplicates.empty() ? "" : ", ") + Quoted(param.key);
+    }
+  }
+  if (duplicates.empty()) return Ok();
+  return Invalid("Duplicate parameter keys have been submitted: [" + duplicates +
+                 "]. Please ensure the request contains only one param value per param key.");
+}
+
+Status PrepareTags(Batch& batch) {
+  std::vector<Tag> kept;
+  for (std::size_t i = 0; i < batch.tags.size(); ++i) {
+    Tag& tag = batch.tags[i];
+    MUSTER_RETURN_IF_ERROR(CheckKey(tag.key, PathOf(batch, "tags", i, "key")));
+    Truncate(tag.value, kTagCharacters);
+    const auto same = std::ranges::find(kept, tag.key, &Tag::key);
+    if (same == kept.end()) {
+      kept.push_back(std::move(tag));
+    } else {
+      same->value = std::move(tag.value);
+    }
+  }
+  batch.tags = std::move(kept);
+  return Ok();
+}
+
+Status CheckCount(std::string_view what, std::size_t limit, std::size_t count) {
+  if (count <= limit) return Ok();
+  const std::string name(what);
+  return Invalid("A batch logging request can contain at most " + std::to_string(limit) + " " +
+                 name + ". Got " + std::to_string(count) + " " + name + ". Please split up " +
+                 name + " across multiple requests and try again.");
+}
+
+double OrderValue(const Metric& metric) { return std::isnan(metric.value) ? 0 : metric.value; }
+
+}  // namespace
+
+std::string_view RunStatusName(RunStatus status) {
+  switch (status) {
+    case RunStatus::kRunning:
+      return "RUNNING";
+    case RunStatus::kScheduled:
+      return "SCHEDULED";
+    case RunStatus::kFinished:
+      return "FINISHED";
+    case RunStatus::kFailed:
+      return "FAILED";
+    case RunStatus::kKilled:
+      return "KILLED";
+  }
+  MUSTER_CHECK(false, "a RunStatus outside its enumerators");
+  return "";
+}
+
+std::optional<RunStatus> RunStatusFromName(std::string_view name) {
+  for (const RunStatus status : {RunStatus::kRunning, RunStatus::kScheduled, RunStatus::kFinished,
+                                 RunStatus::kFailed, RunStatus::kKilled}) {
+    if (RunStatusName(status) == name) return status;
+  }
+  return std::nullopt;
+}
+
+Error ExperimentNotFound(std::string_view experiment_id) {
+  return NotFound("No Experiment with id=" + std::string(experiment_id) + " exists");
+}
+
+Error ExperimentNotActive(std::string_view experiment_id) {
+  return Invalid("The experiment " + std::string(experiment_id) +
+                 " must be in the 'active' state. Current state is deleted.");
+}
+
+Error RunNotFound(const RunId& run_id) {
+  return NotFound("Run with id=" + run_id.value + " not found");
+}
+
+Error RunNotActive(const RunId& run_id) {
+  return Invalid("The run " + run_id.value +
+                 " must be in the 'active' state. Current state is deleted.");
+}
+
+Error LoggedModelNotFound(std::string_view model_id) {
+  return NotFound("Logged model with ID " + Quoted(model_id) + " not found.");
+}
+
+Error ExperimentExists(std::string_view name) {
+  return AlreadyExists("Experiment(name=" + std::string(name) + ") already exists.");
+}
+
+Error ExperimentNameNotFound(std::string_view name) {
+  return NotFound("Could not find experiment with name " + Quoted(name));
+}
+
+Error NoExperimentTag(std::string_view experiment_id, std::string_view key) {
+  return NotFound("No tag with name: " + std::string(key) + " in experiment with id " +
+                  std::string(experiment_id));
+}
+
+Error NoRunTag(const RunId& run_id, std::string_view key) {
+  return NotFound("No tag with name: " + std::string(key) + " in run with id " + run_id.value);
+}
+
+Error NoLoggedModelTag(std::string_view model_id, std::string_view key) {
+  return NotFound("No tag with key " + Quoted(key) + " found for model with ID " +
+                  Quoted(model_id) + ".");
+}
+
+std::string ArtifactUri(std::string_view location, std::string_view folder) {
+  const std::string_view slash = location.ends_with('/') ? "" : "/";
+  return std::string(location) + std::string(slash) + std::string(folder) + "/artifacts";
+}
+
+Result<std::int64_t> ParseExperimentId(std::string_view experiment_id) {
+  std::int64_t id = 0;
+  const char* end = experiment_id.data() + experiment_id.size();
+  const auto [stop, error] = std::from_chars(experiment_id.data(), end, id);
+  if (error == std::errc() && stop == end && !experiment_id.empty()) return id;
+  return Invalid("Invalid experiment ID " + Quoted(experiment_id) +
+                 ". Experiment ID must be a valid integer.");
+}
+
+Status CheckExperimentName(std::string_view name) {
+  if (name.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return Invalid("Invalid experiment name: " + Quoted(name));
+  }
+  return CheckLength("name", name, 500);
+}
+
+Status CheckExperimentTag(std::string_view key, const std::optional<std::string>& value) {
+  MUSTER_RETURN_IF_ERROR(CheckKey(key, "key"));
+  return CheckLength("value", value.value_or(""), 20'000);
+}
+
+Status CheckKey(std::string_view key, std::string_view path) {
+  if (!std::ranges::all_of(key, IsKeyByte)) {
+    return InvalidValue(key, path,
+                        "Names may only contain alphanumerics, underscores (_), dashes (-), "
+                        "periods (.), spaces ( ), colon(:) and slashes (/).");
+  }
+  const std::string normal = NormalPath(key);
+  if (normal != key || normal == "." || normal.starts_with("..") || normal.starts_with('/')) {
+    return InvalidValue(key, path,
+                        "Names may be treated as files in certain cases, and must not resolve to "
+                        "other names when treated as such. This name would resolve to " +
+                            Quoted(normal));
+  }
+  return CheckLength(path, key, kKeyCharacters);
+}
+
+Status CheckLoggedModelName(std::string_view name) {
+  if (name.find_first_of("/:.%\"'") == std::string_view::npos) return Ok();
+  return Invalid("Invalid model name (" + Quoted(name) +
+                 ") provided. Model name must be a non-empty string and cannot contain the "
+                 "following characters: ('/', ':', '.', '%', '\"', \"'\")");
+}
+
+Status CheckLoggedModelStatus(std::string_view status) {
+  if (status == "LOGGED_MODEL_PENDING" || status == "LOGGED_MODEL_READY" ||
+      status == "LOGGED_MODEL_UPLOAD_FAILED") {
+    return Ok();
+  }
+  return Invalid("Invalid model status: " + Quoted(status) +
+                 ". Expected LOGGED_MODEL_PENDING, LOGGED_MODEL_READY or "
+                 "LOGGED_MODEL_UPLOAD_FAILED.");
+}
+
+Status CheckDatasets(const std::vector<DatasetInput>& datasets) {
+  for (const DatasetInput& input : datasets) {
+    const Dataset& dataset = input.dataset;
+    MUSTER_RETURN_IF_ERROR(CheckLength("name", dataset.name, 500));
+    MUSTER_RETURN_IF_ERROR(CheckLength("digest", dataset.digest, 36));
+    MUSTER_RETURN_IF_ERROR(CheckLength("source", dataset.source, 65'535));
+    MUSTER_RETURN_IF_ERROR(CheckLength("schema", dataset.schema, 1'048'575));
+    MUSTER_RETURN_IF_ERROR(CheckLength("profile", dataset.profile, 16'777'215));
+    for (const Tag& tag : input.tags) {
+      MUSTER_RETURN_IF_ERROR(CheckLength("key", tag.key, 255));
+      MUSTER_RETURN_IF_ERROR(CheckLength("value", tag.value, 500));
+    }
+  }
+  return Ok();
+}
+
+Status PrepareBatch(Batch& batch) {
+  MUSTER_RETURN_IF_ERROR(CheckMetrics(batch));
+  MUSTER_RETURN_IF_ERROR(PrepareParams(batch));
+  return PrepareTags(batch);
+}
+
+Status CheckBatchLimits(const Batch& batch) {
+  MUSTER_RETURN_IF_ERROR(CheckCount("metrics", 1'000, batch.metrics.size()));
+  MUSTER_RETURN_IF_ERROR(CheckCount("params", 100, batch.params.size()));
+  MUSTER_RETURN_IF_ERROR(CheckCount("tags", 100, batch.tags.size()));
+  return CheckCount("metrics, params, and tags", 1'000,
+                    batch.metrics.size() + batch.params.size() + batch.tags.size());
+}
+
+Error ParamsChanged(const RunId& run_id, bool single, const std::vector<ParamChange>& changes) {
+  const std::string head = "Changing param values is not allowed. ";
+  const std::string run = " for run ID=" + Quoted(run_id.value) + ".";
+  if (single) {
+    const ParamChange& change = changes.front();
+    return Invalid(head + "Param with key=" + Quoted(change.key) +
+                   " was already logged with value=" + Quoted(change.old_value) + run +
+                   " Attempted logging new value " + Quoted(change.new_value) + ".");
+  }
+  std::string list;
+  for (const ParamChange& change : changes) {
+    list += (list.empty() ? "{'key': " : ", {'key': ") + Quoted(change.key) +
+            ", 'old_value': " + Quoted(change.old_value) +
+            ", 'new_value': " + Quoted(change.new_value) + "}";
+  }
+  return Invalid(head + "Params were already logged='[" + list + "]'" + run);
+}
+
+Status CompleteRun(NewRun& run) {
+  const auto tag = std::ranges::find(run.tags, kRunNameTag, &Tag::key);
+  const std::string tagged = tag == run.tags.end() ? "" : tag->value;
+  if (!run.run_name.empty() && !tagged.empty() && run.run_name != tagged) {
+    return Invalid(
+        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
+        "values (run_name=" +
+        Quoted(run.run_name) + ", mlflow.runName=" + Quoted(tagged) + ").");
+  }
+  if (run.run_name.empty()) run.run_name = tagged.empty() ? RandomName() : tagged;
+  if (tag == run.tags.end()) {
+    run.tags.push_back({std::string(kRunNameTag), run.run_name});
+  } else {
+    tag->value = run.run_name;
+  }
+  if (run.run_id.empty()) run.run_id = RunId(RandomHex(16));
+  Batch batch{.metrics = {}, .params = {}, .tags = std::move(run.tags)};
+  MUSTER_RETURN_IF_ERROR(PrepareTags(batch));
+  run.tags = std::move(batch.tags);
+  return Ok();
+}
+
+std::string RandomName() {
+  static constexpr std::string_view kAdjectives[] = {
+      "able",  "brisk", "calm",  "clever", "daring",  "eager", "fair",   "fleet",
+      "frank", "glad",  "grand", "keen",   "kind",    "light", "lively", "lucid",
+      "merry", "mild",  "neat",  "noble",  "patient", "plain", "proud",  "quick",
+      "quiet", "ready", "sharp", "sober",  "steady",  "swift", "tidy",   "warm"};
+  static constexpr std::string_view kNouns[] = {
+      "auk",   "badger", "bison",  "crane", "curlew", "deer",  "dolphin", "eagle",
+      "finch", "fox",    "gull",   "hare",  "heron",  "ibex",  "jay",     "kite",
+      "lark",  "lynx",   "marten", "mole",  "newt",   "otter", "owl",     "perch",
+      "raven", "robin",  "seal",   "stoat", "swan",   "trout", "vole",    "wren"};
+  const std::string hex = RandomHex(4);
+  const unsigned long bits = std::stoul(hex, nullptr, 16);
+  return std::string(kAdjectives[bits % 32]) + "-" + std::string(kNouns[bits / 32 % 32]) + "-" +
+         std::to_string(100 + bits / 1024 % 900);
+}
+
+bool IsLater(const Metric& a, const Metric& b) {
+  return std::tuple(a.step, a.timestamp_ms, OrderValue(a)) >
+         std::tuple(b.step, b.timestamp_ms, OrderValue(b));
+}
+
+bool InHistoryOrder(const Metric& a, const Metric& b) {
+  return std::tuple(a.timestamp_ms, a.step, OrderValue(a), std::isnan(a.value)) <
+         std::tuple(b.timestamp_ms, b.step, OrderValue(b), std::isnan(b.value));
+}
+
+bool IsHidden(std::int64_t attempt, std::int64_t step, std::span<const Resume> resumes) {
+  return attempt > 0 && std::ranges::any_of(resumes, [&](const Resume& resume) {
+           return attempt < resume.attempt && step > resume.step;
+         });
+}
+
+Status CheckMaxResults(std::int64_t max_results, std::int64_t limit) {
+  if (max_results >= 1 && max_results <= limit) return Ok();
+  return Invalid("Invalid value " + std::to_string(max_results) +
+                 " for parameter 'max_results' supplied: It must be a positive integer of at "
+                 "most " +
+                 std::to_string(limit));
+}
+
+}  // namespace muster::tracker
