@@ -1,6 +1,10 @@
 #include "runtime/sqlite/database.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace muster::sqlite {
 namespace {
@@ -54,8 +58,13 @@ TEST(Database, Migrate_GoesOnWhereItStood_AndRefusesTheFuture) {
 }
 
 TEST(Database, AFileThatIsNoDatabase_IsCorrupt) {
-  const auto db = Database::Open("/proc/self/status", {.read_only = true});
-  EXPECT_FALSE(db.ok());
+  const auto file =
+      std::filesystem::temp_directory_path() / ("no_database_" + std::to_string(::getpid()));
+  std::ofstream(file) << std::string(4096, 'x');
+  const auto db = Database::Open(file);
+  ASSERT_FALSE(db.ok());
+  EXPECT_EQ(db.error().kind, ErrorKind::kCorrupt);
+  std::filesystem::remove(file);
 }
 
 TEST(Database, AFolderThatIsMissing_IsNamed) {
