@@ -1,0 +1,40 @@
+#include "runtime/wire/api.h"
+
+#include "runtime/wire/codec.h"
+
+namespace muster::wire {
+
+BOOST_DESCRIBE_STRUCT(TrialSummary, (),
+                      (id, number, state, params, objective, step, total_steps, attempts, epoch,
+                       node, run_id, created_ms, started_ms, ended_ms, message))
+BOOST_DESCRIBE_STRUCT(AttemptSummary, (),
+                      (epoch, state, node, cause, message, created_ms, started_ms, ended_ms))
+BOOST_DESCRIBE_STRUCT(TrialDetail, (), (trial, attempts, checkpoint, metrics))
+BOOST_DESCRIBE_STRUCT(GateSummary, (), (gate, passed, seen, wanted, detail))
+BOOST_DESCRIBE_STRUCT(PromotionSummary, (), (state, model, alias, reason, version, trial, gates))
+BOOST_DESCRIBE_STRUCT(SweepSummary, (),
+                      (id, name, state, metric, goal, trials, complete, pruned, failed, running,
+                       waiting, budget, best, best_trial, created_ms, ended_ms, slot_seconds,
+                       busy_share, message))
+BOOST_DESCRIBE_STRUCT(SweepDetail, (), (sweep, promotion, spec))
+BOOST_DESCRIBE_STRUCT(NodeSummary, (), (id, host, state, slots, used, gpus, last_seen_ms))
+
+boost::json::value ToJson(const TrialSummary& value) { return ToJson<TrialSummary>(value); }
+boost::json::value ToJson(const TrialDetail& value) { return ToJson<TrialDetail>(value); }
+boost::json::value ToJson(const SweepSummary& value) { return ToJson<SweepSummary>(value); }
+boost::json::value ToJson(const SweepDetail& value) { return ToJson<SweepDetail>(value); }
+boost::json::value ToJson(const NodeSummary& value) { return ToJson<NodeSummary>(value); }
+Result<TrialSummary> TrialSummaryFromJson(const Json& json) { return FromJson<TrialSummary>(json); }
+Result<TrialDetail> TrialDetailFromJson(const Json& json) { return FromJson<TrialDetail>(json); }
+Result<SweepSummary> SweepSummaryFromJson(const Json& json) { return FromJson<SweepSummary>(json); }
+Result<SweepDetail> SweepDetailFromJson(const Json& json) { return FromJson<SweepDetail>(json); }
+Result<NodeSummary> NodeSummaryFromJson(const Json& json) { return FromJson<NodeSummary>(json); }
+Result<PromotionSummary> PromotionSummaryFromJson(const Json& json) {
+  return FromJson<PromotionSummary>(json);
+}
+
+bool IsFinal(const std::string& state) {
+  return state == "complete" || state == "pruned" || state == "failed" || state == "cancelled";
+}
+
+}  // namespace muster::wire

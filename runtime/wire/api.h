@@ -1,0 +1,104 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// What /api/muster/v1 answers, as structs; the command line, the dashboard and CI read the same. Fields
+/// are added, never renamed. Times are Unix milliseconds, 0 when they have not come yet.
+
+namespace muster::wire {
+
+struct TrialSummary {
+  std::string id;  ///< "<sweep>/<number>"
+  std::int64_t number = 0;
+  std::string state;  ///< waiting, starting, running, stopping, complete, pruned, failed, cancelled
+  boost::json::object params;
+  std::optional<double> objective;  ///< the final one, or the newest while it runs
+  std::int64_t step = 0;
+  std::int64_t total_steps = 0;
+  int attempts = 0;
+  std::int64_t epoch = 0;  ///< of the newest attempt
+  std::string node;
+  std::string run_id;
+  std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
+  std::string message;  ///< why it failed, or what it waits for
+};
+
+struct AttemptSummary {
+  std::int64_t epoch = 0;
+  std::string state, node, cause, message;
+  std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
+};
+
+struct TrialDetail {
+  TrialSummary trial;
+  std::vector<AttemptSummary> attempts;
+  std::string checkpoint;  ///< the best one, empty when there is none
+  std::map<std::string, double> metrics;
+};
+
+struct GateSummary {
+  std::string gate;
+  bool passed = false;
+  double seen = 0, wanted = 0;
+  std::string detail;
+};
+
+/// What became of a sweep's best model.
+struct PromotionSummary {
+  std::string state;  ///< "", waiting, promoted, kept (the gates refused), failed
+  std::string model, alias, reason;
+  std::int64_t version = 0;
+  std::string trial;
+  std::vector<GateSummary> gates;
+};
+
+struct SweepSummary {
+  std::string id, name;
+  std::string state;  ///< running, paused, promoting, complete, failed, cancelled
+  std::string metric, goal;
+  int trials = 0, complete = 0, pruned = 0, failed = 0, running = 0, waiting = 0;
+  int budget = 0;
+  std::optional<double> best;
+  std::string best_trial;
+  std::int64_t created_ms = 0, ended_ms = 0;
+  double slot_seconds = 0;  ///< slots x time that its gangs held
+  double busy_share = 0;    ///< of all slots, from the first start to the last end
+  std::string message;
+};
+
+struct SweepDetail {
+  SweepSummary sweep;
+  PromotionSummary promotion;
+  boost::json::object spec;
+};
+
+struct NodeSummary {
+  std::string id, host, state;  ///< up, torpid, lost, cordoned
+  int slots = 0, used = 0, gpus = 0;
+  std::int64_t last_seen_ms = 0;
+};
+
+boost::json::value ToJson(const TrialSummary& value);
+boost::json::value ToJson(const TrialDetail& value);
+boost::json::value ToJson(const SweepSummary& value);
+boost::json::value ToJson(const SweepDetail& value);
+boost::json::value ToJson(const NodeSummary& value);
+Result<TrialSummary> TrialSummaryFromJson(const boost::json::value& json);
+Result<TrialDetail> TrialDetailFromJson(const boost::json::value& json);
+Result<SweepSummary> SweepSummaryFromJson(const boost::json::value& json);
+Result<SweepDetail> SweepDetailFromJson(const boost::json::value& json);
+Result<NodeSummary> NodeSummaryFromJson(const boost::json::value& json);
+Result<PromotionSummary> PromotionSummaryFromJson(const boost::json::value& json);
+
+/// True for the states that a trial or a sweep never leaves.
+bool IsFinal(const std::string& state);
+
+}  // namespace muster::wire
