@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "runtime/wire/http.h"
+
+namespace muster::http::internal {
+
+/// Appends the status line and the headers with the blank line after them. `response`'s own
+/// Content-Length, Connection and Date are not sent; a line break in a header becomes a space.
+void AppendHead(std::string& out, const Response& response, std::uint64_t content_length,
+                bool keep_alive, std::string_view date);
+
+/// Compresses a body of text that is longer than 4 KiB when `accept_encoding` takes gzip.
+void CompressIfWanted(std::string_view accept_encoding, Response& response);
+
+/// True when a comma-separated list with weights ("gzip, br;q=0") takes `coding`.
+bool Accepts(std::string_view accept_encoding, std::string_view coding);
+
+/// "Tue, 24 Nov 2026 02:07:16 GMT" (RFC 9110, 5.6.7) of seconds since 1970.
+std::string HttpDate(std::int64_t unix_seconds);
+
+}  // namespace muster::http::internal
