@@ -1,0 +1,80 @@
+#include "runtime/base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace muster {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error FileError(std::string_view verb, const std::filesystem::path& path, int error_number) {
+  Error error = IoError(std::string(verb) + " " + path.string(), error_number);
+  if (error_number == ENOSPC || error_number == EDQUOT) error.kind = ErrorKind::kResource;
+  if (error_number == ENOENT) error.kind = ErrorKind::kNotFound;
+  return error;
+}
+
+Status WriteAndSync(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (file.get() < 0) return FileError("create", path, errno);
+  // A temporary file that a crash left behind keeps its old mode.
+  if (fchmod(file.get(), mode) != 0) return FileError("set the mode of", path, errno);
+  while (!bytes.empty()) {
+    const ssize_t written = write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return FileError("write", path, errno);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fsync(file.get()) != 0) return FileError("fsync", path, errno);
+  return Ok();
+}
+
+}  // namespace
+
+Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes,
+                           unsigned mode) {
+  std::filesystem::path temporary = path;
+  temporary += ".tmp";
+  MUSTER_RETURN_IF_ERROR(WriteAndSync(temporary, bytes, mode));
+  if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename to", path, errno);
+  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const Descriptor directory(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0 || fsync(directory.get()) != 0) return FileError("fsync", folder, errno);
+  return Ok();
+}
+
+Result<std::string> ReadWholeFile(const std::filesystem::path& path, std::size_t bytes_max) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return FileError("open", path, errno);
+  std::string bytes;
+  char buffer[16384];
+  while (true) {
+    const ssize_t got = read(file.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return FileError("read", path, errno);
+    if (got == 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(got));
+    if (bytes.size() > bytes_max) {
+      return ResourceExhausted(path.string() + " is longer than " + std::to_string(bytes_max) +
+                               " bytes");
+    }
+  }
+}
+
+}  // namespace muster

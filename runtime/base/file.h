@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/result.h"
+
+/// Small files, whole. Safe from any thread; two writers of one path must not meet.
+
+namespace muster {
+
+/// Replaces `path` so that a reader, and whoever comes after a power loss, sees the old bytes or the new
+/// ones: temporary file beside it, fsync, rename, fsync of the folder. `mode` is the file's permission
+/// bits. kResource when the disk is full, else kIo.
+Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes,
+                           unsigned mode = 0644);
+
+/// kNotFound, kIo; kResource beyond `bytes_max`.
+Result<std::string> ReadWholeFile(const std::filesystem::path& path,
+                                  std::size_t bytes_max = std::size_t{64} << 20);
+
+}  // namespace muster
