@@ -215,6 +215,15 @@ Result<ModelVersion> MemoryModelStore::GetVersion(std::string_view name, std::in
   return View(*Find(name), *found);
 }
 
+Result<ModelVersion> MemoryModelStore::FindVersionByRequest(std::string_view request_id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = registered_.find(request_id);
+  if (found == registered_.end()) return NoSuchRequest(request_id);
+  const Request& request = found->second;
+  MUSTER_ASSIGN_OR_RETURN(const ModelVersion* version, Require(request.model, request.version));
+  return View(*Find(request.model), *version);
+}
+
 Result<ModelVersion> MemoryModelStore::UpdateVersion(std::string_view name, std::int64_t version,
                                                      std::string_view description,
                                                      const Actor& actor) {
@@ -381,11 +390,19 @@ Status MemoryModelStore::VerifyAudit() {
 
 Status MemoryModelStore::AppendAudit(std::string_view action, std::string_view name,
                                      std::int64_t version, std::string_view detail_json,
-                                     const Actor& actor) {
+                                     const Actor& actor, std::string_view request_id) {
   MUSTER_ASSIGN_OR_RETURN(std::string detail, CanonicalJson(detail_json));
   const std::lock_guard lock(mutex_);
+  if (!request_id.empty() && !appended_.emplace(request_id, audit_.size()).second) return Ok();
   Write(action, name, version, std::move(detail), actor);
   return Ok();
+}
+
+Result<AuditEntry> MemoryModelStore::FindAuditByRequest(std::string_view request_id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = appended_.find(request_id);
+  if (found == appended_.end()) return NoSuchRequest(request_id);
+  return audit_[found->second];
 }
 
 Result<std::vector<RegistryEvent>> MemoryModelStore::PendingEvents(std::int64_t limit) {

@@ -31,6 +31,7 @@ class MemoryModelStore final : public ModelStore {
                 std::optional<std::string> value, const Actor& actor) override;
   Result<ModelVersion> CreateVersion(const NewVersion& version, const Actor& actor) override;
   Result<ModelVersion> GetVersion(std::string_view name, std::int64_t version) override;
+  Result<ModelVersion> FindVersionByRequest(std::string_view request_id) override;
   Result<ModelVersion> UpdateVersion(std::string_view name, std::int64_t version,
                                      std::string_view description, const Actor& actor) override;
   Result<ModelVersion> TransitionStage(std::string_view name, std::int64_t version,
@@ -50,7 +51,9 @@ class MemoryModelStore final : public ModelStore {
                                         std::int64_t limit) override;
   Status VerifyAudit() override;
   Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
-                     std::string_view detail_json, const Actor& actor) override;
+                     std::string_view detail_json, const Actor& actor,
+                     std::string_view request_id) override;
+  Result<AuditEntry> FindAuditByRequest(std::string_view request_id) override;
   Result<std::vector<RegistryEvent>> PendingEvents(std::int64_t limit) override;
   Status AcknowledgeEvents(std::int64_t sequence) override;
 
@@ -85,6 +88,7 @@ class MemoryModelStore final : public ModelStore {
   std::map<std::string, Model, std::less<>> models_;
   std::map<std::string, std::int64_t, std::less<>> last_version_;  ///< outlives its model
   std::map<std::string, Request, std::less<>> registered_, promoted_;
+  std::map<std::string, std::size_t, std::less<>> appended_;  ///< to the index in audit_
   std::vector<AuditEntry> audit_;
   std::vector<RegistryEvent> events_;
   std::int64_t last_event_ = 0;

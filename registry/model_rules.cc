@@ -194,6 +194,9 @@ Error RequestReused(std::string_view request_id, std::string_view model, std::in
   return Conflict("request id " + Quoted(request_id) + " was used for version " +
                   std::to_string(version) + " of " + Quoted(model) + " before");
 }
+Error NoSuchRequest(std::string_view request_id) {
+  return NotFound("no request with id " + Quoted(request_id) + " was carried out");
+}
 
 std::vector<ModelVersion> LatestVersions(const std::vector<ModelVersion>& versions) {
   std::map<std::string, const ModelVersion*> newest;

@@ -41,6 +41,7 @@ Error NoLatest(std::string_view name);
 Error AliasMoved(const Promotion& wanted, std::int64_t seen);
 /// The request id was used for something else.
 Error RequestReused(std::string_view request_id, std::string_view model, std::int64_t version);
+Error NoSuchRequest(std::string_view request_id);
 
 /// The newest of each stage, in order of version. `versions` in any order.
 std::vector<ModelVersion> LatestVersions(const std::vector<ModelVersion>& versions);

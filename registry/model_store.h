@@ -148,6 +148,8 @@ class ModelStore {
   /// Version numbers grow by one and are never reused.
   virtual Result<ModelVersion> CreateVersion(const NewVersion& version, const Actor& actor) = 0;
   virtual Result<ModelVersion> GetVersion(std::string_view name, std::int64_t version) = 0;
+  /// What CreateVersion made for this request id; kNotFound when it made nothing, or it is deleted.
+  virtual Result<ModelVersion> FindVersionByRequest(std::string_view request_id) = 0;
   virtual Result<ModelVersion> UpdateVersion(std::string_view name, std::int64_t version,
                                              std::string_view description, const Actor& actor) = 0;
   virtual Result<ModelVersion> TransitionStage(std::string_view name, std::int64_t version,
@@ -178,10 +180,13 @@ class ModelStore {
                                                 std::int64_t limit) = 0;
   /// Recomputes the whole chain; kCorrupt names the first entry that does not fit.
   virtual Status VerifyAudit() = 0;
-  /// A free entry (a retraining decision, say) in the chain; the model need not exist. kInvalid when
-  /// `detail_json` is no JSON.
+  /// A free entry (a retraining decision, say) in the chain; the model need not exist. Not empty
+  /// `request_id`: written once only. kInvalid when `detail_json` is no JSON.
   virtual Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
-                             std::string_view detail_json, const Actor& actor) = 0;
+                             std::string_view detail_json, const Actor& actor,
+                             std::string_view request_id) = 0;
+  /// What AppendAudit wrote for this request id; kNotFound.
+  virtual Result<AuditEntry> FindAuditByRequest(std::string_view request_id) = 0;
 
   /// Oldest first.
   virtual Result<std::vector<RegistryEvent>> PendingEvents(std::int64_t limit) = 0;

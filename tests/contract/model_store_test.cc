@@ -375,9 +375,9 @@ TEST_P(ModelStoreContract, Audit_HoldsEveryChangeInAChain) {
   AddModel("other");
   ASSERT_TRUE(store_
                   ->AppendAudit("retrain.decision", "digits", 0, R"({"b":1, "a":[ true ]})",
-                                {"cron", "nightly"})
+                                {"cron", "nightly"}, "")
                   .ok());
-  EXPECT_ERROR(store_->AppendAudit("x", "digits", 0, "{", actor_), ErrorKind::kInvalid, "JSON");
+  EXPECT_ERROR(store_->AppendAudit("x", "digits", 0, "{", actor_, ""), ErrorKind::kInvalid, "JSON");
   EXPECT_THAT(Actions(), ElementsAre("model.create:0", "version.create:1", "alias.promote:1",
                                      "model.create:0", "retrain.decision:0"));
   const auto all = *store_->Audit("", 0, 100);
@@ -394,6 +394,23 @@ TEST_P(ModelStoreContract, Audit_HoldsEveryChangeInAChain) {
   EXPECT_THAT(*store_->Audit("digits", 3, 100), SizeIs(1));
   EXPECT_THAT(*store_->Audit("", 1, 2), SizeIs(2));
   EXPECT_TRUE(store_->VerifyAudit().ok());
+}
+
+TEST_P(ModelStoreContract, Requests_AreFoundAgain) {
+  AddModel();
+  AddVersion("digits", "r1");
+  ASSERT_TRUE(store_->SetAlias("digits", "best", 1, actor_).ok());
+  const auto version = store_->FindVersionByRequest("r1");
+  ASSERT_TRUE(version.ok());
+  EXPECT_EQ(version->version, 1);
+  EXPECT_THAT(version->aliases, ElementsAre("best"));
+  EXPECT_ERROR(store_->FindVersionByRequest("r2"), ErrorKind::kNotFound, "'r2'");
+  EXPECT_ERROR(store_->FindAuditByRequest("d1"), ErrorKind::kNotFound, "'d1'");
+  ASSERT_TRUE(store_->AppendAudit("decide", "digits", 1, "{\"n\":1}", actor_, "d1").ok());
+  ASSERT_TRUE(store_->AppendAudit("decide", "digits", 1, "{\"n\":2}", actor_, "d1").ok());
+  EXPECT_EQ(store_->FindAuditByRequest("d1")->detail_json, "{\"n\":1}");
+  EXPECT_EQ(store_->FindAuditByRequest("d1")->action, "decide");
+  EXPECT_THAT(*store_->Audit("", 0, 100), SizeIs(4));
 }
 
 TEST_P(ModelStoreContract, Events_WaitForAcknowledgement) {
