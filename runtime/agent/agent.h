@@ -1,12 +1,10 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -99,7 +97,8 @@ struct LogRead {
   std::int64_t end = 0;
   std::string data;
 };
-/// Ranks that ended since the last such input, in the order in which they ended. Repeats are harmless.
+/// Ranks that ended since the last such input, in the order in which they ended; what was seen of ranks
+/// comes before SlotEmpty. Repeats are harmless.
 struct RanksExited {
   struct Rank {
     wire::RankExit exit;
@@ -107,6 +106,7 @@ struct RanksExited {
   };
   AttemptEpoch epoch;
   std::vector<Rank> ranks;
+  bool all = false;  ///< no further rank will be reported (mpirun itself has ended)
 };
 /// The shim is gone without its ranks having been seen to end.
 struct ShimLost {
@@ -203,16 +203,24 @@ struct Options {
   std::int64_t window_bytes = 1024 * 1024;  ///< unacknowledged, a spool
 };
 
+class Machine;
+
 /// The agent of one node. One thread; cheap to step; holds a few hundred bytes an attempt.
 class Agent {
  public:
-  explicit Agent(Options options) : options_(std::move(options)) {}
+  explicit Agent(Options options);
+  ~Agent();
+  Agent(Agent&&) noexcept;
+  Agent& operator=(Agent&&) noexcept;
 
   /// Takes one input. `now` is the node's monotonic clock and never decreases.
   [[nodiscard]] Effects Step(const Input& input, MonotonicTime now);
 
+  /// Attempts that still hold their slots (not yet seen empty), for status lines.
+  [[nodiscard]] int live_attempts() const;
+
  private:
-  Options options_;
+  std::unique_ptr<Machine> machine_;
 };
 
 }  // namespace muster::agent

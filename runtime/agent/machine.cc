@@ -1,0 +1,270 @@
+#include "runtime/agent/machine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+namespace muster::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Heartbeats without an answer before the agent introduces itself again: the coordinator may be a new
+/// one behind a connection that never broke.
+constexpr int kPatience = 3;
+constexpr std::size_t kMaxBeats = 1024;
+
+std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
+
+/// What the coordinator is told; finer steps are the agent's own business.
+wire::AttemptPhase ReportPhase(Phase phase) {
+  switch (phase) {
+    case Phase::kWaiting:
+    case Phase::kMaking:
+      return wire::AttemptPhase::kPreparing;
+    case Phase::kPrepared:
+      return wire::AttemptPhase::kPrepared;
+    case Phase::kStarting:
+    case Phase::kRunning:
+      return wire::AttemptPhase::kRunning;
+    case Phase::kStopping:
+    case Phase::kKilling:
+      return wire::AttemptPhase::kStopping;
+    case Phase::kDraining:
+    case Phase::kExited:
+      return wire::AttemptPhase::kExited;
+  }
+  return wire::AttemptPhase::kPreparing;
+}
+
+}  // namespace
+
+Effects Machine::Step(const Input& input, MonotonicTime now) {
+  now_ = now;
+  effects_.clear();
+  FenceIfLeasePassed();
+  std::visit([this](const auto& one) { On(one); }, input);
+  return std::move(effects_);
+}
+
+void Machine::Send(wire::Message message) {
+  if (!connected_ || !found_) return;
+  effects_.emplace_back(
+      agent::Send{wire::Envelope{.coordinator = coordinator_, .message = std::move(message)}});
+}
+
+Attempt* Machine::Find(AttemptEpoch epoch) {
+  const auto found = attempts_.find(epoch);
+  return found == attempts_.end() ? nullptr : &found->second;
+}
+
+// --- the connection and the lease -------------------------------------------------------------------
+
+void Machine::On(const FoundAtStart& input) {
+  if (found_) return;
+  found_ = true;
+  // The lease of what was found starts anew: whoever held it before is not known here.
+  lease_from_ = now_;
+  for (const FoundAttempt& found : input.attempts) Adopt(found);
+  if (connected_) On(Connected{});
+}
+
+void Machine::On(const Connected&) {
+  connected_ = true;
+  welcomed_ = false;
+  hello_sent_ = now_;
+  heard_ = now_;
+  SendHello();
+}
+
+void Machine::On(const Disconnected&) {
+  connected_ = false;
+  welcomed_ = false;
+  beats_.clear();
+}
+
+void Machine::SendHello() {
+  beat_ = now_;
+  wire::Hello hello{.node = options_.node,
+                    .host = options_.host,
+                    .slots = options_.slots,
+                    .gpus = options_.gpus,
+                    .labels = options_.labels,
+                    .incarnation = options_.incarnation,
+                    .attempts = {}};
+  for (const auto& [epoch, attempt] : attempts_)
+    hello.attempts.push_back({epoch, attempt.prepare.trial, ReportPhase(attempt.phase)});
+  Send(std::move(hello));
+}
+
+bool Machine::LeaseHolds() const {
+  return found_ && now_ - lease_from_ < milliseconds(options_.lease_ms);
+}
+
+void Machine::FenceIfLeasePassed() {
+  if (!found_ || LeaseHolds()) return;
+  for (auto& [epoch, attempt] : attempts_) {
+    if (attempt.phase >= Phase::kStopping) continue;
+    End(attempt, wire::ExitCause::kNode,
+        "the node heard nothing from the coordinator for " + std::to_string(options_.lease_ms) +
+            " ms and ended " + Name(epoch),
+        options_.fence_grace_ms);
+  }
+}
+
+void Machine::On(const Tick&) {
+  if (!found_) return;
+  const milliseconds heartbeat(options_.heartbeat_ms);
+  if (connected_ && now_ - beat_ >= heartbeat) {
+    const bool silent = now_ - heard_ >= kPatience * heartbeat;
+    if (!welcomed_ || silent) SendHello();
+    if (welcomed_) {
+      beat_ = now_;
+      beats_.emplace_back(++sequence_, now_);
+      if (beats_.size() > kMaxBeats) beats_.pop_front();
+      Send(wire::Heartbeat{options_.node, sequence_});
+    }
+  }
+  for (auto& [epoch, attempt] : attempts_) TickAttempt(attempt);
+}
+
+// --- what the coordinator says ----------------------------------------------------------------------
+
+void Machine::On(const Received& input) {
+  if (!found_ || !connected_ || input.envelope.coordinator < coordinator_) return;
+  const bool unknown = input.envelope.coordinator > coordinator_ && coordinator_.value != 0;
+  coordinator_ = input.envelope.coordinator;
+  // A new coordinator that has not asked who is here must be told; its commands are good all the same.
+  if (unknown && !std::holds_alternative<wire::Welcome>(input.envelope.message)) {
+    welcomed_ = false;
+    SendHello();
+  }
+  std::visit([this](const auto& message) { OnMessage(message); }, input.envelope.message);
+}
+
+void Machine::OnMessage(const wire::Welcome& welcome) {
+  if (welcome.coordinator < coordinator_) return;
+  coordinator_ = welcome.coordinator;
+  welcomed_ = true;
+  heard_ = now_;
+  options_.lease_ms = welcome.lease_ms;
+  options_.heartbeat_ms = welcome.heartbeat_ms;
+  // Which Hello it answers is not known; the first one of the connection is the safe guess.
+  lease_from_ = std::max(lease_from_, hello_sent_);
+
+  for (const AttemptEpoch epoch : welcome.kill) {
+    Attempt* attempt = Find(epoch);
+    if (attempt == nullptr) continue;
+    attempt->discard = true;
+    End(*attempt, wire::ExitCause::kFenced, "the coordinator has no more use for " + Name(epoch),
+        0);
+  }
+  for (const AttemptEpoch epoch : welcome.keep) {
+    Attempt* attempt = Find(epoch);
+    if (attempt == nullptr) continue;
+    if (const auto end = welcome.records_end.find(std::to_string(epoch.value));
+        end != welcome.records_end.end()) {
+      attempt->records.acked = std::max(attempt->records.acked, end->second);
+    }
+  }
+  // What was sent to the last connection may be lost.
+  for (auto& [epoch, attempt] : attempts_) {
+    attempt.log_progress = now_;
+    SendAgain(attempt);
+    if (attempt.phase == Phase::kExited)
+      SendExited(attempt);
+    else
+      FinishIfDrained(attempt);
+  }
+}
+
+void Machine::OnMessage(const wire::HeartbeatAck& ack) {
+  while (!beats_.empty() && beats_.front().first <= ack.sequence) {
+    if (beats_.front().first == ack.sequence) {
+      heard_ = now_;
+      lease_from_ = std::max(lease_from_, beats_.front().second);
+    }
+    beats_.pop_front();
+  }
+}
+
+void Machine::OnMessage(const wire::Prepare& prepare) {
+  // Without a lease it would be ended again at once; the coordinator asks again.
+  if (!LeaseHolds()) return;
+  const AttemptEpoch epoch = prepare.epoch;
+  if (Attempt* known = Find(epoch)) {
+    if (known->phase == Phase::kPrepared)
+      Send(wire::Prepared{epoch, known->address, known->port});
+    else if (known->phase == Phase::kExited)
+      SendExited(*known);
+    return;
+  }
+  if (std::string why = WhyRefused(prepare); !why.empty()) {
+    RefuseUnknown(epoch, std::move(why));
+    return;
+  }
+  for (auto& [other, attempt] : attempts_) {
+    const bool same_trial = attempt.prepare.trial == prepare.trial;
+    const bool same_slot = std::ranges::any_of(prepare.slots, [&attempt](int slot) {
+      return std::ranges::find(attempt.prepare.slots, slot) != attempt.prepare.slots.end();
+    });
+    if (same_trial || same_slot) {
+      attempt.discard = true;
+      End(attempt, wire::ExitCause::kFenced, Name(epoch) + " took the place of " + Name(other), 0);
+    }
+  }
+  for (const int slot : prepare.slots) slot_epochs_[slot] = epoch;
+  attempts_[epoch].prepare = prepare;
+  MakeWaiting();
+}
+
+void Machine::OnMessage(const wire::Go& go) {
+  Attempt* attempt = Find(go.epoch);
+  if (attempt == nullptr) {
+    RefuseUnknown(go.epoch, "the node knows no " + Name(go.epoch) + " to start");
+  } else if (attempt->phase == Phase::kPrepared && LeaseHolds()) {
+    Start(*attempt, go);
+  } else if (attempt->phase == Phase::kRunning) {
+    Send(wire::Started{go.epoch});
+  } else if (attempt->phase == Phase::kExited) {
+    SendExited(*attempt);
+  }
+}
+
+void Machine::OnMessage(const wire::Abort& abort) {
+  Attempt* attempt = Find(abort.epoch);
+  if (attempt == nullptr) {
+    RefuseUnknown(abort.epoch, Name(abort.epoch) + " was aborted before it was prepared");
+    return;
+  }
+  End(*attempt, wire::ExitCause::kStopped, "the coordinator aborted " + Name(abort.epoch), 0);
+}
+
+void Machine::OnMessage(const wire::Stop& stop) {
+  Attempt* attempt = Find(stop.epoch);
+  if (attempt == nullptr) {
+    RefuseUnknown(stop.epoch, "the node knows no " + Name(stop.epoch) + " to stop");
+    return;
+  }
+  const bool fenced = stop.reason == wire::StopReason::kFenced;
+  if (fenced) attempt->discard = true;
+  End(*attempt, fenced ? wire::ExitCause::kFenced : wire::ExitCause::kStopped,
+      "the coordinator stopped " + Name(stop.epoch), stop.grace_ms);
+}
+
+void Machine::OnMessage(const wire::AskCheckpoint& ask) {
+  const Attempt* attempt = Find(ask.epoch);
+  if (attempt != nullptr && attempt->phase == Phase::kRunning)
+    effects_.emplace_back(SignalRanks{ask.epoch, SIGUSR2});
+}
+
+void Machine::OnMessage(const wire::Forget& forget) {
+  const Attempt* attempt = Find(forget.epoch);
+  // Processes that may still live are never forgotten, whatever the coordinator believes.
+  if (attempt == nullptr || attempt->phase < Phase::kDraining) return;
+  effects_.emplace_back(ForgetAttempt{forget.epoch});
+  attempts_.erase(forget.epoch);
+  Retire(forget.epoch);
+}
+
+}  // namespace muster::agent
