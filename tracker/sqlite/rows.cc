@@ -1,0 +1,241 @@
+#include "tracker/sqlite/rows.h"
+
+#include <cmath>
+#include <limits>
+
+namespace muster::tracker {
+
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+
+/// Calls `take` with each row.
+template <typename Take>
+Status ForEachRow(Statement& statement, Take take) {
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) return Ok();
+    take(statement);
+  }
+}
+
+std::string TextOf(const Statement& row, int column) { return std::string(row.Text(column)); }
+
+constexpr std::string_view kExperimentColumns =
+    "id, name, artifact_location, deleted, creation_time_ms, last_update_time_ms";
+
+Result<Experiment> TakeExperiment(Database& db, Statement& row) {
+  Experiment experiment{.experiment_id = std::to_string(row.Int(0)),
+                        .name = TextOf(row, 1),
+                        .artifact_location = TextOf(row, 2),
+                        .deleted = row.Int(3) != 0,
+                        .creation_time_ms = row.Int(4),
+                        .last_update_time_ms = row.Int(5)};
+  MUSTER_ASSIGN_OR_RETURN(experiment.tags,
+                          ReadTags(db, "experiment_tags", "experiment", row.Int(0)));
+  return experiment;
+}
+
+Status ReadMetrics(Database& db, std::int64_t run, std::vector<Metric>& metrics) {
+  Statement rows = db.Prepare(
+      "SELECT key, latest_value, latest_ts, latest_step, latest_attempt, latest_nan FROM series "
+      "WHERE run = ? AND latest_value IS NOT NULL ORDER BY key");
+  rows.Bind(0, run);
+  return ForEachRow(rows, [&](Statement& row) {
+    metrics.push_back({.key = TextOf(row, 0),
+                       .value = LoadedValue(row.Double(1), row.Int(5) != 0),
+                       .timestamp_ms = row.Int(2),
+                       .step = row.Int(3),
+                       .attempt = row.Int(4)});
+  });
+}
+
+Status ReadDatasetInputs(Database& db, std::int64_t run, std::vector<DatasetInput>& inputs) {
+  Statement rows = db.Prepare(
+      "SELECT i.id, name, digest, source_type, source, schema, profile FROM dataset_inputs i "
+      "JOIN datasets d ON d.id = i.dataset WHERE i.run = ? ORDER BY i.id");
+  rows.Bind(0, run);
+  std::vector<std::int64_t> ids;
+  MUSTER_RETURN_IF_ERROR(ForEachRow(rows, [&](Statement& row) {
+    ids.push_back(row.Int(0));
+    inputs.push_back({{.name = TextOf(row, 1),
+                       .digest = TextOf(row, 2),
+                       .source_type = TextOf(row, 3),
+                       .source = TextOf(row, 4),
+                       .schema = TextOf(row, 5),
+                       .profile = TextOf(row, 6)},
+                      {}});
+  }));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    MUSTER_ASSIGN_OR_RETURN(inputs[i].tags, ReadTags(db, "input_tags", "input", ids[i]));
+  }
+  return Ok();
+}
+
+Status ReadModelLinks(Database& db, std::int64_t run, Run& out) {
+  Statement inputs = db.Prepare("SELECT model_id FROM model_inputs WHERE run = ? ORDER BY id");
+  inputs.Bind(0, run);
+  MUSTER_RETURN_IF_ERROR(
+      ForEachRow(inputs, [&](Statement& row) { out.model_inputs.push_back(TextOf(row, 0)); }));
+  Statement outputs =
+      db.Prepare("SELECT model_id, step FROM model_outputs WHERE run = ? ORDER BY id");
+  outputs.Bind(0, run);
+  return ForEachRow(
+      outputs, [&](Statement& row) { out.model_outputs.emplace_back(TextOf(row, 0), row.Int(1)); });
+}
+
+}  // namespace
+
+double StoredValue(double value) { return std::isnan(value) ? 0 : value; }
+
+double LoadedValue(double value, bool nan) {
+  return nan ? std::numeric_limits<double>::quiet_NaN() : value;
+}
+
+Result<Experiment> ReadExperiment(Database& db, std::string_view experiment_id) {
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, ParseExperimentId(experiment_id));
+  Statement row =
+      db.Prepare("SELECT " + std::string(kExperimentColumns) + " FROM experiments WHERE id = ?");
+  row.Bind(0, id);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return ExperimentNotFound(experiment_id);
+  return TakeExperiment(db, row);
+}
+
+Result<Experiment> ReadExperimentByName(Database& db, std::string_view name) {
+  Statement row =
+      db.Prepare("SELECT " + std::string(kExperimentColumns) + " FROM experiments WHERE name = ?");
+  row.Bind(0, name);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return ExperimentNameNotFound(name);
+  return TakeExperiment(db, row);
+}
+
+Result<ExperimentRow> ActiveExperiment(Database& db, std::string_view experiment_id) {
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, ParseExperimentId(experiment_id));
+  Statement row = db.Prepare("SELECT artifact_location, deleted FROM experiments WHERE id = ?");
+  row.Bind(0, id);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return ExperimentNotFound(experiment_id);
+  if (row.Int(1) != 0) return ExperimentNotActive(experiment_id);
+  return ExperimentRow{id, TextOf(row, 0)};
+}
+
+Result<RunRow> FindRun(Database& db, const RunId& run_id) {
+  Statement row = db.Prepare("SELECT id, experiment, deleted FROM runs WHERE run_id = ?");
+  row.Bind(0, run_id.value);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return RunNotFound(run_id);
+  return RunRow{row.Int(0), row.Int(1), row.Int(2) != 0};
+}
+
+Result<RunRow> ActiveRun(Database& db, const RunId& run_id) {
+  MUSTER_ASSIGN_OR_RETURN(const RunRow run, FindRun(db, run_id));
+  if (run.deleted) return RunNotActive(run_id);
+  return run;
+}
+
+Result<RunInfo> ReadRunInfo(Database& db, std::int64_t run) {
+  Statement row = db.Prepare(
+      "SELECT run_id, experiment, name, user_id, artifact_uri, status, start_time_ms, "
+      "end_time_ms, deleted FROM runs WHERE id = ?");
+  row.Bind(0, run);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  MUSTER_CHECK(found, "a run's row was found before and rows are never removed");
+  RunInfo info{.run_id = RunId(TextOf(row, 0)),
+               .experiment_id = std::to_string(row.Int(1)),
+               .run_name = TextOf(row, 2),
+               .user_id = TextOf(row, 3),
+               .artifact_uri = TextOf(row, 4),
+               .status = RunStatusFromName(row.Text(5)).value_or(RunStatus::kRunning),
+               .start_time_ms = row.Int(6),
+               .deleted = row.Int(8) != 0};
+  if (!row.IsNull(7)) info.end_time_ms = row.Int(7);
+  return info;
+}
+
+Result<Run> ReadRun(Database& db, std::int64_t row) {
+  Run run;
+  MUSTER_ASSIGN_OR_RETURN(run.info, ReadRunInfo(db, row));
+  MUSTER_RETURN_IF_ERROR(ReadMetrics(db, row, run.metrics));
+  MUSTER_ASSIGN_OR_RETURN(run.params, ReadTags(db, "params", "run", row));
+  MUSTER_ASSIGN_OR_RETURN(run.tags, ReadTags(db, "tags", "run", row));
+  MUSTER_RETURN_IF_ERROR(ReadDatasetInputs(db, row, run.dataset_inputs));
+  MUSTER_RETURN_IF_ERROR(ReadModelLinks(db, row, run));
+  return run;
+}
+
+Result<std::vector<Resume>> ReadResumes(Database& db, std::int64_t run_row) {
+  Statement rows = db.Prepare("SELECT attempt, step FROM resumes WHERE run = ?");
+  rows.Bind(0, run_row);
+  std::vector<Resume> resumes;
+  MUSTER_RETURN_IF_ERROR(
+      ForEachRow(rows, [&](Statement& row) { resumes.push_back({row.Int(0), row.Int(1)}); }));
+  return resumes;
+}
+
+Result<std::int64_t> FindLoggedModel(Database& db, std::string_view model_id) {
+  Statement row = db.Prepare("SELECT id FROM logged_models WHERE model_id = ? AND deleted = 0");
+  row.Bind(0, model_id);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return LoggedModelNotFound(model_id);
+  return row.Int(0);
+}
+
+Result<LoggedModel> ReadLoggedModel(Database& db, std::int64_t model_row) {
+  Statement row = db.Prepare(
+      "SELECT model_id, experiment, name, artifact_uri, model_type, source_run_id, status, "
+      "creation_ms, last_updated_ms FROM logged_models WHERE id = ?");
+  row.Bind(0, model_row);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  MUSTER_CHECK(found, "a logged model's row was found before and rows are never removed");
+  LoggedModel model{.model_id = TextOf(row, 0),
+                    .experiment_id = std::to_string(row.Int(1)),
+                    .name = TextOf(row, 2),
+                    .artifact_uri = TextOf(row, 3),
+                    .model_type = TextOf(row, 4),
+                    .source_run_id = TextOf(row, 5),
+                    .status = TextOf(row, 6),
+                    .creation_ms = row.Int(7),
+                    .last_updated_ms = row.Int(8)};
+  MUSTER_ASSIGN_OR_RETURN(model.tags, ReadTags(db, "logged_model_tags", "model", model_row));
+  MUSTER_ASSIGN_OR_RETURN(model.params, ReadTags(db, "logged_model_params", "model", model_row));
+  Statement metrics = db.Prepare(
+      "SELECT run_id, key, value, nan, ts, step, dataset_name, dataset_digest "
+      "FROM logged_model_metrics WHERE model = ? ORDER BY key, dataset_name, dataset_digest, "
+      "run_id");
+  metrics.Bind(0, model_row);
+  MUSTER_RETURN_IF_ERROR(ForEachRow(metrics, [&](Statement& metric) {
+    model.metrics.emplace_back(RunId(TextOf(metric, 0)),
+                               Metric{.key = TextOf(metric, 1),
+                                      .value = LoadedValue(metric.Double(2), metric.Int(3) != 0),
+                                      .timestamp_ms = metric.Int(4),
+                                      .step = metric.Int(5),
+                                      .model_id = model.model_id,
+                                      .dataset_name = TextOf(metric, 6),
+                                      .dataset_digest = TextOf(metric, 7)});
+  }));
+  return model;
+}
+
+Result<std::vector<Tag>> ReadTags(Database& db, std::string_view table, std::string_view owner,
+                                  std::int64_t row) {
+  Statement rows = db.Prepare("SELECT key, value FROM " + std::string(table) + " WHERE " +
+                              std::string(owner) + " = ? ORDER BY key");
+  rows.Bind(0, row);
+  std::vector<Tag> tags;
+  MUSTER_RETURN_IF_ERROR(
+      ForEachRow(rows, [&](Statement& tag) { tags.push_back({TextOf(tag, 0), TextOf(tag, 1)}); }));
+  return tags;
+}
+
+Status WriteTag(Database& db, std::string_view table, std::string_view owner, std::int64_t row,
+                const Tag& tag) {
+  const std::string sql = "INSERT INTO " + std::string(table) + "(" + std::string(owner) +
+                          ", key, value) VALUES(?, ?, ?) "
+                          "ON CONFLICT DO UPDATE SET value = excluded.value";
+  return db.Prepare(sql).BindAll(row, std::string_view(tag.key), std::string_view(tag.value)).Run();
+}
+
+}  // namespace muster::tracker

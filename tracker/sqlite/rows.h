@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/sqlite/database.h"
+#include "tracker/run_rules.h"
+#include "tracker/run_store.h"
+
+/// Reading entities out of tracker.db, on any connection, by the writer and by readers. `row` is a table's
+/// integer key.
+
+namespace muster::tracker {
+
+struct ExperimentRow {
+  std::int64_t row = 0;
+  std::string artifact_location;
+};
+struct RunRow {
+  std::int64_t row = 0;
+  std::int64_t experiment = 0;
+  bool deleted = false;
+};
+
+/// kNotFound; kInvalid for an id that is no number.
+Result<Experiment> ReadExperiment(sqlite::Database& db, std::string_view experiment_id);
+Result<Experiment> ReadExperimentByName(sqlite::Database& db, std::string_view name);
+/// kNotFound; kInvalid when it is deleted.
+Result<ExperimentRow> ActiveExperiment(sqlite::Database& db, std::string_view experiment_id);
+
+Result<RunRow> FindRun(sqlite::Database& db, const RunId& run_id);
+/// FindRun; kInvalid when it is deleted.
+Result<RunRow> ActiveRun(sqlite::Database& db, const RunId& run_id);
+Result<RunInfo> ReadRunInfo(sqlite::Database& db, std::int64_t row);
+Result<Run> ReadRun(sqlite::Database& db, std::int64_t row);
+Result<std::vector<Resume>> ReadResumes(sqlite::Database& db, std::int64_t run_row);
+
+/// kNotFound also when it is deleted.
+Result<std::int64_t> FindLoggedModel(sqlite::Database& db, std::string_view model_id);
+Result<LoggedModel> ReadLoggedModel(sqlite::Database& db, std::int64_t row);
+
+/// The rows (key, value) of params, tags and their like, by key. `table` and `owner` are ours.
+Result<std::vector<Tag>> ReadTags(sqlite::Database& db, std::string_view table,
+                                  std::string_view owner, std::int64_t row);
+/// Inserts or replaces one.
+Status WriteTag(sqlite::Database& db, std::string_view table, std::string_view owner,
+                std::int64_t row, const Tag& tag);
+
+/// NaN as it is stored, see schema.cc.
+double StoredValue(double value);
+double LoadedValue(double value, bool nan);
+
+}  // namespace muster::tracker

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/sqlite/database.h"
+#include "tracker/run_store.h"
+
+/// Writes to runs other than batches, inside the writer's transaction. Semantics and errors are those of the
+/// RunStore method of the same name.
+
+namespace muster::tracker {
+
+/// `run` need not be complete (CompleteRun).
+Result<Run> CreateRunRow(sqlite::Database& db, NewRun run);
+Result<RunInfo> UpdateRunRow(sqlite::Database& db, const RunId& run_id, const RunUpdate& update);
+Status SetRunRowDeleted(sqlite::Database& db, const RunId& run_id, bool deleted);
+Status DeleteRunRowTag(sqlite::Database& db, const RunId& run_id, const std::string& key);
+Status LogInputRows(sqlite::Database& db, const RunId& run_id,
+                    const std::vector<DatasetInput>& datasets,
+                    const std::vector<std::string>& model_ids);
+Status LogOutputRows(sqlite::Database& db, const RunId& run_id,
+                     const std::vector<std::pair<std::string, std::int64_t>>& models);
+
+}  // namespace muster::tracker

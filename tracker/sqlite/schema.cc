@@ -1,0 +1,158 @@
+#include "tracker/sqlite/schema.h"
+
+namespace muster::tracker {
+
+namespace {
+
+// A series is one key of one run; its row carries the latest visible point, so that a search never reads
+// points. NaN cannot stand in a key or in a NOT NULL column, so it is (value 0, nan 1).
+constexpr std::string_view kVersion1 = R"sql(
+CREATE TABLE experiments(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  artifact_location TEXT NOT NULL,
+  deleted INTEGER NOT NULL DEFAULT 0,
+  creation_time_ms INTEGER NOT NULL,
+  last_update_time_ms INTEGER NOT NULL
+);
+CREATE TABLE experiment_tags(
+  experiment INTEGER NOT NULL REFERENCES experiments(id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(experiment, key)
+) WITHOUT ROWID;
+CREATE TABLE runs(
+  id INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL UNIQUE,
+  experiment INTEGER NOT NULL REFERENCES experiments(id),
+  name TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  status TEXT NOT NULL,
+  start_time_ms INTEGER NOT NULL,
+  end_time_ms INTEGER,
+  artifact_uri TEXT NOT NULL,
+  deleted INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_newest ON runs(experiment, deleted, start_time_ms DESC, run_id);
+CREATE TABLE params(
+  run INTEGER NOT NULL REFERENCES runs(id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(run, key)
+) WITHOUT ROWID;
+CREATE TABLE tags(
+  run INTEGER NOT NULL REFERENCES runs(id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(run, key)
+) WITHOUT ROWID;
+CREATE TABLE series(
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  key TEXT NOT NULL,
+  latest_ts INTEGER,
+  latest_step INTEGER,
+  latest_value REAL,
+  latest_nan INTEGER,
+  latest_attempt INTEGER,
+  UNIQUE(run, key)
+);
+CREATE TABLE points(
+  series INTEGER NOT NULL,
+  ts INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  value REAL NOT NULL,
+  nan INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  PRIMARY KEY(series, ts, step, value, nan)
+) WITHOUT ROWID;
+CREATE TABLE resumes(
+  run INTEGER NOT NULL REFERENCES runs(id),
+  attempt INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  PRIMARY KEY(run, attempt)
+) WITHOUT ROWID;
+CREATE TABLE datasets(
+  id INTEGER PRIMARY KEY,
+  experiment INTEGER NOT NULL REFERENCES experiments(id),
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  source_type TEXT NOT NULL,
+  source TEXT NOT NULL,
+  schema TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  UNIQUE(experiment, name, digest)
+);
+CREATE TABLE dataset_inputs(
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  dataset INTEGER NOT NULL REFERENCES datasets(id),
+  UNIQUE(run, dataset)
+);
+CREATE TABLE input_tags(
+  input INTEGER NOT NULL REFERENCES dataset_inputs(id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(input, key)
+) WITHOUT ROWID;
+CREATE TABLE model_inputs(
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  model_id TEXT NOT NULL,
+  UNIQUE(run, model_id)
+);
+CREATE TABLE model_outputs(
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  model_id TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  UNIQUE(run, model_id)
+);
+CREATE TABLE logged_models(
+  id INTEGER PRIMARY KEY,
+  model_id TEXT NOT NULL UNIQUE,
+  experiment INTEGER NOT NULL REFERENCES experiments(id),
+  name TEXT NOT NULL,
+  artifact_uri TEXT NOT NULL,
+  model_type TEXT NOT NULL,
+  source_run_id TEXT NOT NULL,
+  status TEXT NOT NULL,
+  creation_ms INTEGER NOT NULL,
+  last_updated_ms INTEGER NOT NULL,
+  deleted INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX logged_models_newest ON logged_models(experiment, deleted, creation_ms DESC, model_id);
+CREATE TABLE logged_model_tags(
+  model INTEGER NOT NULL REFERENCES logged_models(id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(model, key)
+) WITHOUT ROWID;
+CREATE TABLE logged_model_params(
+  model INTEGER NOT NULL REFERENCES logged_models(id),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(model, key)
+) WITHOUT ROWID;
+CREATE TABLE logged_model_metrics(
+  model INTEGER NOT NULL REFERENCES logged_models(id),
+  key TEXT NOT NULL,
+  dataset_name TEXT NOT NULL,
+  dataset_digest TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  ts INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  value REAL NOT NULL,
+  nan INTEGER NOT NULL,
+  PRIMARY KEY(model, key, dataset_name, dataset_digest, run_id)
+) WITHOUT ROWID;
+)sql";
+
+}  // namespace
+
+const std::vector<std::string_view>& TrackerMigrations() {
+  static const std::vector<std::string_view> migrations = {kVersion1};
+  return migrations;
+}
+
+}  // namespace muster::tracker

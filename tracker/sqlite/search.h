@@ -1,0 +1,17 @@
+#pragma once
+
+#include "runtime/sqlite/database.h"
+#include "tracker/run_store.h"
+
+/// MLflow's searches as SQL, on a reader's connection with PRAGMA case_sensitive_like on.
+
+namespace muster::tracker {
+
+Result<Page<Run>> SearchRunRows(sqlite::Database& db, const SearchQuery& query);
+Result<Page<Experiment>> SearchExperimentRows(sqlite::Database& db, const SearchQuery& query);
+Result<Page<LoggedModel>> SearchLoggedModelRows(sqlite::Database& db, const SearchQuery& query);
+/// See RunStore::MetricHistory.
+Result<Page<Metric>> ReadHistory(sqlite::Database& db, const RunId& run_id, std::string_view key,
+                                 std::int64_t max_results, std::string_view page_token);
+
+}  // namespace muster::tracker
