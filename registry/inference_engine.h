@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base/result.h"
@@ -39,7 +41,7 @@ struct TensorSpec {
   std::vector<std::int64_t> shape;  ///< -1: any
 };
 
-/// Row-major, little-endian, `bytes.size()` = product of shape x element size.
+/// Row-major, little-endian, `bytes.size()` = product of shape x element size. A bool is a byte, 0 or 1.
 struct Tensor {
   std::string name;
   ElementType type = ElementType::kF32;
@@ -47,14 +49,23 @@ struct Tensor {
   std::vector<std::byte> bytes;
 };
 
+/// "[-1,1,8,8]".
+std::string ShapeText(const std::vector<std::int64_t>& shape);
+/// The product; 1 for a scalar. kInvalid for a negative dimension or a product beyond 2^40.
+Result<std::int64_t> ElementCount(const std::vector<std::int64_t>& shape);
+/// True when every dimension is the one wanted, or any where -1 is wanted.
+bool ShapeFits(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& wanted);
+/// Ok when `inputs` are exactly the tensors of `specs`, in any order, each of its type, a fitting shape and
+/// the right number of bytes. kInvalid names the input, what came and what is wanted.
+Status CheckInputs(const std::vector<TensorSpec>& specs, const std::vector<Tensor>& inputs);
+
 /// A loaded model. Infer may be called from many threads at once.
 class InferenceModel {
  public:
   virtual ~InferenceModel() = default;
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const = 0;
   [[nodiscard]] virtual const std::vector<TensorSpec>& outputs() const = 0;
-  /// All inputs by name, any order; answers all outputs in the model's order. kInvalid names the input
-  /// whose name, type or shape does not fit, with both shapes.
+  /// All inputs by name, any order; answers all outputs in the model's order. kInvalid as of CheckInputs.
   virtual Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) = 0;
 };
 
@@ -62,9 +73,16 @@ class InferenceEngine {
  public:
   virtual ~InferenceEngine() = default;
   /// Computes in f32 exactly as the model says (no silent bf16). `threads` 0: the engine's choice.
+  /// kNotFound without the file, kInvalid when it is no model that the engine can compute.
   virtual Result<std::unique_ptr<InferenceModel>> Load(const std::filesystem::path& onnx_file,
                                                        int threads) = 0;
   [[nodiscard]] virtual std::string name() const = 0;  ///< "OpenVINO 2026.4.1"
 };
+
+/// Runs rows, the first dimension of every input, through a model in batches of at most `batch` and
+/// answers the outputs as if it had been one batch. The model's first dimension must be dynamic, unless
+/// the rows are exactly as many as it wants. kInvalid when inputs differ in rows or have none.
+Result<std::vector<Tensor>> PredictRows(InferenceModel& model, const std::vector<Tensor>& inputs,
+                                        std::int64_t batch = 256);
 
 }  // namespace muster::registry
