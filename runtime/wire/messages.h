@@ -23,7 +23,9 @@
 ///   5. agent: when no process of the attempt is left (checked, not assumed) and the spools are read to
 ///      their end, sends Exited until Forget answers it; then deletes the attempt's folder.
 /// An agent that connects says Hello with the attempts it found; Welcome tells which to keep and which to
-/// kill. Every message may be lost, doubled or reordered; each handler is idempotent. A coordinator epoch
+/// kill; the agent says Hello until then, and the coordinator hears nothing else from it before. Go, Abort
+/// or Stop of an epoch that the agent does not know is answered by Exited with `started` false, and the
+/// epoch starts nothing any more. Every message may be lost, doubled or reordered; each handler is idempotent. A coordinator epoch
 /// or attempt epoch older than the newest seen is refused.
 
 namespace muster::wire {

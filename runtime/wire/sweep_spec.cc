@@ -13,8 +13,8 @@ BOOST_DESCRIBE_STRUCT(GateSpec, (), (metric, at_least, at_most, better_than, par
 BOOST_DESCRIBE_STRUCT(ModelSpec, (), (name, gates, approvals, promote))
 BOOST_DESCRIBE_STRUCT(RetrainSpec, (), (cron))
 BOOST_DESCRIBE_STRUCT(SweepSpec, (),
-                      (name, seed, trial, data, space, objective, budget, sampler, stop, retry,
-                       model, retrain, fixed))
+                      (name, priority, seed, trial, data, space, objective, budget, sampler, stop,
+                       retry, model, retrain, fixed))
 
 boost::json::value ToJson(const SweepSpec& spec) { return ToJson<SweepSpec>(spec); }
 Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json) {

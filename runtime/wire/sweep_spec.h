@@ -70,6 +70,7 @@ struct RetrainSpec {
 
 struct SweepSpec {
   std::string name;
+  int priority = 0;  ///< higher goes first, -1000 to 1000; equals share fairly
   std::uint64_t seed = 0;
   TrialSpec trial;
   std::map<std::string, std::string> data;  ///< role (train, validation, test) -> absolute path
