@@ -1,0 +1,160 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/coordinator/input.h"
+#include "runtime/coordinator/state.h"
+
+/// The state machine of sweeps, trials, attempts, gangs, slots, leases and the queue. No thread, socket,
+/// clock or file: a host (a thread in the daemon, the simulator in tests) hands it inputs and times and
+/// carries out what comes back.
+///
+/// A turn of the host:
+///   1. `Step(input)` for each input that waits. The state has moved already; nobody has been told.
+///   2. One journal transaction with the events of all of them. If it fails, the host stops: this object
+///      is ahead of the disk and must be thrown away.
+///   3. Only then sends, actions and replies, in their order.
+/// At start: `Apply` every event of the journal, then `Start`, then a turn's 2 and 3.
+///
+/// One attempt, seen from here (the agent's half is at the head of runtime/agent/agent.h):
+///   a. The trial's run exists in the tracker (outbox), and one node has all the gang's slots free.
+///   b. AttemptStarted is committed with a new epoch, then Prepare is sent until Prepared comes.
+///   c. AttemptPrepared is committed, then Go is sent until Started (or a record) comes.
+///   d. Records in spool order: metrics to the tracker (StoreMetrics), then Reported is committed, then Ack.
+///      A kResult record commits the trial's result if this attempt is the live one.
+///   e. StopDecided is committed, then Abort (before Go) or Stop is sent until the attempt has exited.
+///   f. Exited: AttemptEnded is committed, which frees the slots, then Forget. Without it the slots are free
+///      only when the node was silent for lease + margin, by when the agent has killed everything.
+/// What has no live attempt (anymore) is fenced: Records get Stop(kFenced) and no Ack, Exited gets Forget,
+/// Prepared gets Abort. An agent answers Go, Abort and Stop of an epoch it does not know with
+/// Exited{started: false}. A node is heard only after its Hello to this coordinator epoch.
+
+namespace muster::coordinator {
+
+struct Config {
+  std::string tracking_uri;     ///< MLFLOW_TRACKING_URI of the ranks
+  std::string checkpoint_root;  ///< a trial's checkpoints lie in <root>/<trial id>
+  std::int64_t lease_ms = 10'000;
+  std::int64_t lease_margin_ms = 5'000;  ///< for the agent to kill and for clocks to differ
+  std::int64_t torpid_ms = 3'000;        ///< silent for so long: no new work
+  std::int64_t heartbeat_ms = 1'000;
+  std::int64_t resend_ms = 1'000;  ///< doubled each time ...
+  std::int64_t resend_most_ms = 8'000;
+  std::int64_t prepare_timeout_ms = 60'000;
+  std::int64_t go_timeout_ms = 60'000;
+  std::int64_t grace_ms = 10'000;       ///< between SIGTERM and SIGKILL of a stopped attempt
+  std::int64_t silence_ms = 300'000;    ///< no output, record or CPU use: kHang
+  std::int64_t retry_delay_ms = 1'000;  ///< after an infra failure, doubled each time ...
+  std::int64_t retry_delay_most_ms = 30'000;
+  /// n bytes as 2n hexadecimal digits: run ids, tokens, outbox ids.
+  std::function<std::string(std::size_t bytes)> random_hex;
+  std::function<Result<std::unique_ptr<tuner::Sampler>>(const wire::SweepSpec&)> make_sampler;
+  std::function<Result<std::unique_ptr<tuner::Pruner>>(const wire::SweepSpec&)> make_pruner;
+
+  /// With the tuner's samplers and pruners and the operating system's entropy.
+  static Config Default();
+};
+
+/// Who holds a token.
+struct TokenOwner {
+  AttemptEpoch epoch;
+  RunId run;
+  bool live = false;  ///< false: writes with this token are fenced
+};
+
+class Coordinator {
+ public:
+  explicit Coordinator(Config config);
+  ~Coordinator();
+  Coordinator(Coordinator&&) noexcept;
+  Coordinator& operator=(Coordinator&&) noexcept;
+
+  /// Replays one event of the journal; before Start.
+  void Apply(const Event& event);
+  /// Begins a new coordinator epoch; gives out what the outbox still holds.
+  Effects Start(MonotonicTime now, UnixMillis unix_now);
+  /// Takes one input. `now` never decreases.
+  Effects Step(const Input& input, MonotonicTime now, UnixMillis unix_now);
+
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] std::optional<TokenOwner> AttemptOf(const std::string& token) const;
+
+  /// What a restart forgets about a node.
+  struct NodeWatch {
+    bool welcomed = false;  ///< has said Hello to this coordinator epoch
+    bool connected = false;
+    std::int64_t incarnation = 0;
+    MonotonicTime heard{};
+    UnixMillis heard_unix = 0;
+  };
+  /// Null for a node that was never seen.
+  [[nodiscard]] const NodeWatch* WatchOf(const NodeId& node) const;
+  /// Takes new gangs now.
+  [[nodiscard]] bool IsUsable(const NodeId& node, MonotonicTime now) const;
+
+ private:
+  struct Turn;          // one Step: the times, and the effects gathered so far
+  struct AttemptWatch;  // timers and batches under way of a live attempt
+  struct Search;        // sampler and pruner of an open sweep
+
+  // coordinator.cc
+  void Emit(Turn& turn, EventBody body);
+  void Settle(Turn& turn);
+  Search& SearchOf(const Sweep& sweep);
+  // coordinator_submit.cc: what people ask for
+  void On(Turn& turn, const SubmitSweep& input);
+  void On(Turn& turn, const ChangeSweep& input);
+  void On(Turn& turn, const StopTrial& input);
+  void On(Turn& turn, const RetryTrial& input);
+  // coordinator_node.cc: nodes come, go and fall silent
+  void On(Turn& turn, const FromNode& input);
+  void On(Turn& turn, const NodeLost& input);
+  void OnHello(Turn& turn, const NodeId& node, const wire::Hello& hello);
+  void LoseSilentNodes(Turn& turn);
+  // coordinator_start.cc: Prepare, Go, Stop and their repetition
+  void OnPrepared(Turn& turn, const NodeId& node, const wire::Prepared& prepared);
+  void OnStarted(Turn& turn, const NodeId& node, const wire::Started& started);
+  void On(Turn& turn, const Tick& input);
+  void SendNext(Turn& turn, const Attempt& attempt);
+  void Decide(Turn& turn, const Attempt& attempt, StopDecided stop);
+  // coordinator_records.cc
+  void OnRecords(Turn& turn, const NodeId& node, const wire::Records& records);
+  void OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& chunk);
+  void On(Turn& turn, const StoreMetricsDone& input);
+  void On(Turn& turn, const LogStored& input);
+  void On(Turn& turn, const TrackedMetrics& input);
+  void Accept(Turn& turn, const Attempt& attempt, Reported reported);
+  void AskPruner(Turn& turn, const Attempt& attempt);
+  // coordinator_exit.cc
+  void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
+  void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
+  void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch);
+  void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
+                std::string message);
+  void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
+  // coordinator_schedule.cc
+  void AddTrials(Turn& turn, const Sweep& sweep);
+  void Schedule(Turn& turn);
+  bool Place(Turn& turn, const Trial& trial, std::set<NodeId>& reserved);
+  [[nodiscard]] int GangsThatFit(const wire::SweepSpec& spec, MonotonicTime now,
+                                 bool free_only) const;
+  // coordinator_outbox.cc
+  void AddCommand(Turn& turn, Command command);
+  void On(Turn& turn, const OutboxDone& input);
+
+  Config config_;
+  State state_;
+  std::map<NodeId, NodeWatch> nodes_;
+  std::map<AttemptEpoch, AttemptWatch> attempts_;
+  std::map<SweepId, Search> searches_;
+  std::map<TrialId, MonotonicTime> not_before_;  // delayed retries
+  std::int64_t next_store_token_ = 1;
+  bool unsettled_ = false;  // something changed that sampling or scheduling looks at
+};
+
+}  // namespace muster::coordinator

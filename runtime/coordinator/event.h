@@ -1,0 +1,203 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "runtime/wire/messages.h"
+
+/// What happened, as it is written down. The events in their order are the coordinator's database; state
+/// and tables are derived from them. README of this folder describes their JSON; members may be added,
+/// never renamed or given another meaning.
+
+namespace muster::coordinator {
+
+enum class SweepPhase { kRunning, kPaused, kPromoting, kComplete, kFailed, kCancelled };
+/// kRunning: one attempt lives, which alone may commit the trial's result.
+enum class TrialPhase { kWaiting, kRunning, kComplete, kPruned, kFailed, kCancelled };
+/// Which retry budget an attempt's end counts against.
+enum class Charge { kNothing, kInfra, kUser };
+
+[[nodiscard]] constexpr bool IsFinal(SweepPhase phase) { return phase >= SweepPhase::kComplete; }
+[[nodiscard]] constexpr bool IsFinal(TrialPhase phase) { return phase >= TrialPhase::kComplete; }
+
+// --- commands to other databases, sent until they are done ------------------------------------------
+
+struct CreateRun {
+  RunId run;
+  TrialId trial;
+  std::string experiment;  ///< by name; made when it does not exist
+  std::string name;        ///< of the run
+  std::map<std::string, std::string> params;
+  std::map<std::string, std::string> tags;
+};
+struct FinishRun {
+  RunId run;
+  std::string status;  ///< FINISHED, FAILED, KILLED
+};
+/// Points of attempts before `epoch` with a step beyond `step` are to be hidden.
+struct ResumeRun {
+  RunId run;
+  AttemptEpoch epoch;
+  std::int64_t step = 0;
+};
+/// The sweep has ended: put its best model through the gates of `spec.model`.
+struct PromoteModel {
+  SweepId sweep;
+  TrialId trial;
+  RunId run;
+  std::string checkpoint;    ///< path of the best one; empty when the trial published none
+  std::string params_json;   ///< the trial's MUSTER_PARAMS
+  boost::json::object spec;  ///< as wire::SweepSpecFromJson reads it
+};
+using Command = std::variant<CreateRun, FinishRun, ResumeRun, PromoteModel>;
+
+// --- events -----------------------------------------------------------------------------------------
+
+struct CoordinatorStarted {
+  CoordinatorEpoch epoch;
+};
+/// A node said Hello for the first time, or with another shape.
+struct NodeSeen {
+  NodeId node;
+  std::string host;
+  int slots = 0;
+  int gpus = 0;
+  std::map<std::string, std::string> labels;
+};
+struct SweepSubmitted {
+  SweepId sweep;
+  boost::json::object spec;
+};
+enum class SweepChange {
+  kPaused,
+  kResumed,
+  kCancelled,  ///< nothing new starts; it ends when the last slot is free
+  kTimeUp,     ///< the same, and the best trial is still promoted
+  kExhausted,  ///< the sampler has no unseen point left
+};
+struct SweepChanged {
+  SweepId sweep;
+  SweepChange change = SweepChange::kPaused;
+};
+/// All trials have ended; `trial` is the best one.
+struct SweepPromoting {
+  SweepId sweep;
+  TrialId trial;
+};
+struct SweepEnded {
+  SweepId sweep;
+  SweepPhase phase = SweepPhase::kComplete;
+  std::string message;
+};
+struct TrialCreated {
+  TrialId trial;
+  SweepId sweep;
+  std::int64_t number = 0;
+  boost::json::object params;
+  RunId run;
+  std::int64_t history_position = 0;  ///< how much of the sweep's history the sampler had seen
+};
+/// The trial has ended. With an epoch: only if that attempt is the trial's live one (compare-and-swap).
+struct TrialEnded {
+  TrialId trial;
+  AttemptEpoch epoch;
+  TrialPhase phase = TrialPhase::kComplete;
+  std::optional<double> value;
+  std::string message;
+};
+/// A failed or cancelled trial goes back to the queue with fresh retry budgets.
+struct TrialRetried {
+  TrialId trial;
+};
+struct AttemptStarted {
+  AttemptEpoch epoch;
+  TrialId trial;
+  NodeId node;
+  std::vector<int> slots;
+  int gpus = 0;
+  std::string token;
+};
+struct AttemptPrepared {
+  AttemptEpoch epoch;
+  std::string address;
+  int port = 0;
+};
+struct AttemptRunning {
+  AttemptEpoch epoch;
+};
+/// The attempt is to be stopped. `cause` is set when that is the verdict on it (it never got ready, ...).
+struct StopDecided {
+  AttemptEpoch epoch;
+  wire::StopReason reason = wire::StopReason::kCancelled;
+  std::optional<wire::ExitCause> cause;
+  std::string message;
+};
+struct AttemptEnded {
+  AttemptEpoch epoch;
+  wire::ExitCause cause = wire::ExitCause::kInfra;
+  std::string message;
+  Charge charge = Charge::kNothing;
+};
+struct ObjectiveReport {
+  std::int64_t step = 0;
+  std::int64_t timestamp_ms = 0;
+  double value = 0;
+};
+struct Checkpoint {
+  std::string path;
+  std::int64_t step = 0;
+  std::optional<double> value;  ///< of the objective
+};
+/// What metrics said, through the attempt's spool (`records_end` grows) or through the tracker (it stays).
+struct Reported {
+  AttemptEpoch epoch;
+  std::int64_t records_end = 0;
+  std::optional<std::int64_t> resumed_after;  ///< step
+  std::vector<ObjectiveReport> reports;
+  std::map<std::string, double> metrics;  ///< the newest of each name
+  std::int64_t step = 0;
+  std::int64_t total_steps = 0;
+  std::vector<Checkpoint> checkpoints;
+  std::optional<std::string> result_checkpoint;  ///< set by a kResult record
+};
+struct OutboxAdded {
+  std::string id;  ///< 32 hexadecimal digits; the receiver applies each once
+  Command command;
+};
+struct OutboxFinished {
+  std::string id;
+  std::string error;  ///< it can never be done; empty: done
+  boost::json::object result;
+};
+
+using EventBody = std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged,
+                               SweepPromoting, SweepEnded, TrialCreated, TrialEnded, TrialRetried,
+                               AttemptStarted, AttemptPrepared, AttemptRunning, StopDecided,
+                               AttemptEnded, Reported, OutboxAdded, OutboxFinished>;
+
+struct Event {
+  UnixMillis unix_ms = 0;
+  EventBody body;
+};
+
+/// "trial_created", ...
+std::string_view EventName(const EventBody& body);
+/// The body as JSON text; its name and time stand beside it.
+std::string EncodeEvent(const EventBody& body);
+/// kCorrupt for an unknown name or a malformed body.
+Result<EventBody> DecodeEvent(std::string_view name, std::string_view json);
+
+/// {"type": "create_run", ...}
+boost::json::object CommandToJson(const Command& command);
+Result<Command> CommandFromJson(const boost::json::object& json);
+
+}  // namespace muster::coordinator

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "runtime/coordinator/event.h"
+#include "runtime/wire/codec.h"
+
+/// How `codec.h` sees the events; for .cc files.
+
+namespace muster::wire {
+
+BOOST_DESCRIBE_ENUM(AttemptPhase, kPreparing, kPrepared, kRunning, kStopping, kExited)
+BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
+                    kInfra, kFenced, kStopped)
+BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown)
+
+}  // namespace muster::wire
+
+namespace muster::coordinator {
+
+BOOST_DESCRIBE_ENUM(SweepPhase, kRunning, kPaused, kPromoting, kComplete, kFailed, kCancelled)
+BOOST_DESCRIBE_ENUM(TrialPhase, kWaiting, kRunning, kComplete, kPruned, kFailed, kCancelled)
+BOOST_DESCRIBE_ENUM(Charge, kNothing, kInfra, kUser)
+BOOST_DESCRIBE_ENUM(SweepChange, kPaused, kResumed, kCancelled, kTimeUp, kExhausted)
+
+BOOST_DESCRIBE_STRUCT(CreateRun, (), (run, trial, experiment, name, params, tags))
+BOOST_DESCRIBE_STRUCT(FinishRun, (), (run, status))
+BOOST_DESCRIBE_STRUCT(ResumeRun, (), (run, epoch, step))
+BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec))
+
+BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
+BOOST_DESCRIBE_STRUCT(NodeSeen, (), (node, host, slots, gpus, labels))
+BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec))
+BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change))
+BOOST_DESCRIBE_STRUCT(SweepPromoting, (), (sweep, trial))
+BOOST_DESCRIBE_STRUCT(SweepEnded, (), (sweep, phase, message))
+BOOST_DESCRIBE_STRUCT(TrialCreated, (), (trial, sweep, number, params, run, history_position))
+BOOST_DESCRIBE_STRUCT(TrialEnded, (), (trial, epoch, phase, value, message))
+BOOST_DESCRIBE_STRUCT(TrialRetried, (), (trial))
+BOOST_DESCRIBE_STRUCT(AttemptStarted, (), (epoch, trial, node, slots, gpus, token))
+BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, address, port))
+BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch))
+BOOST_DESCRIBE_STRUCT(StopDecided, (), (epoch, reason, cause, message))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (epoch, cause, message, charge))
+BOOST_DESCRIBE_STRUCT(ObjectiveReport, (), (step, timestamp_ms, value))
+BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value))
+BOOST_DESCRIBE_STRUCT(Reported, (),
+                      (epoch, records_end, resumed_after, reports, metrics, step, total_steps,
+                       checkpoints, result_checkpoint))
+BOOST_DESCRIBE_STRUCT(OutboxFinished, (), (id, error, result))
+
+}  // namespace muster::coordinator

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/coordinator/event.h"
+#include "runtime/wire/sweep_spec.h"
+
+/// What a coordinator is told, and what it wants done.
+
+namespace muster::coordinator {
+
+// --- inputs -----------------------------------------------------------------------------------------
+
+/// Reply: {"id": "...", "created": bool}. kInvalid with the path of the mistake; kConflict when the id
+/// names another spec.
+struct SubmitSweep {
+  wire::SweepSpec spec;
+  SweepId id;  ///< empty: "<name>-<n>"
+};
+enum class SweepVerb { kPause, kResume, kCancel };
+/// Reply: {}. kNotFound; kConflict when the sweep has ended.
+struct ChangeSweep {
+  SweepId sweep;
+  SweepVerb verb = SweepVerb::kPause;
+};
+/// Ends as cancelled. Reply: {}. kNotFound; kConflict when the trial has ended.
+struct StopTrial {
+  TrialId trial;
+};
+/// Reply: {}. kNotFound; kConflict unless the trial has failed or was cancelled and its sweep is open.
+struct RetryTrial {
+  TrialId trial;
+};
+struct FromNode {
+  NodeId node;
+  wire::Message message;
+};
+/// The node's connection is gone: no new work until it is heard again. Its lease goes on.
+struct NodeLost {
+  NodeId node;
+};
+/// At least every 200 ms.
+struct Tick {};
+/// Answers StoreMetrics. kInvalid is the trial's own fault and fails it; any other error makes the agent
+/// send the records again.
+struct StoreMetricsDone {
+  std::int64_t token = 0;
+  Status status;
+};
+/// Answers StoreLog: bytes below `end` of that log are kept.
+struct LogStored {
+  NodeId node;
+  AttemptEpoch epoch;
+  std::string log;  ///< "0.out"
+  std::int64_t end = 0;
+};
+struct TrackedMetric {
+  std::string key;
+  double value = 0;
+  std::int64_t timestamp_ms = 0;
+  std::int64_t step = 0;
+};
+/// Metrics of a run that are durable in the tracker, whoever wrote them. At start the host repeats those
+/// of every run with a live attempt; repeats change nothing.
+struct TrackedMetrics {
+  RunId run;
+  std::vector<TrackedMetric> metrics;
+};
+/// A command was applied (`error` empty) or can never be. `result` of CreateRun: {"experiment_id": "..."};
+/// of PromoteModel: a wire::PromotionSummary.
+struct OutboxDone {
+  std::string id;
+  std::string error;
+  boost::json::object result;
+};
+
+using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
+                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone>;
+
+// --- effects ----------------------------------------------------------------------------------------
+
+struct Send {
+  NodeId node;
+  wire::Message message;
+};
+/// Make these durable in the tracker; answered by StoreMetricsDone with the token, once.
+struct StoreMetrics {
+  std::int64_t token = 0;
+  RunId run;
+  AttemptEpoch epoch;
+  std::vector<TrackedMetric> metrics;
+};
+/// Bytes [begin, ...) of one rank's output (`data` is base64); bytes that are kept already are skipped, a
+/// chunk beyond the end of what is kept is dropped. Answered by LogStored with what is kept then.
+struct StoreLog {
+  NodeId node;
+  TrialId trial;
+  AttemptEpoch epoch;
+  std::string log;  ///< "0.out"
+  std::int64_t begin = 0;
+  std::string data;
+};
+/// Carry out the command until it is done; answered by OutboxDone. May be given again after a restart.
+struct RunCommand {
+  std::string id;
+  Command command;
+};
+using Action = std::variant<StoreMetrics, StoreLog, RunCommand>;
+
+/// Nothing of it may be seen outside before `events` are durable.
+struct Effects {
+  std::vector<Event> events;
+  std::vector<Send> sends;
+  std::vector<Action> actions;
+  Result<boost::json::object> reply = boost::json::object();  ///< to whoever asked, if someone did
+};
+
+}  // namespace muster::coordinator

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/coordinator/event.h"
+#include "runtime/wire/sweep_spec.h"
+#include "tuner/search.h"
+
+/// What the events add up to. Everything here is durable: what a restart forgets (timers, connections,
+/// batches under way) lives in `Coordinator`.
+
+namespace muster::coordinator {
+
+struct Report {
+  std::int64_t step = 0;
+  std::int64_t timestamp_ms = 0;
+  double value = 0;
+  AttemptEpoch epoch;
+};
+
+struct Trial {
+  TrialId id;
+  SweepId sweep;
+  std::int64_t number = 0;
+  tuner::Params params;
+  RunId run;
+  std::string experiment_id;  ///< the tracker's, empty until it has told
+  bool run_created = false;
+  TrialPhase phase = TrialPhase::kWaiting;
+  AttemptEpoch live;  ///< the attempt that holds slots; 0: none. Outlives `phase` until the exit.
+  std::vector<AttemptEpoch> attempts;
+  std::vector<Report> reports;  ///< of the objective, by step, the hidden ones left out
+  std::optional<double> value;
+  std::map<std::string, double> metrics;
+  std::int64_t step = 0, total_steps = 0;
+  std::optional<Checkpoint> checkpoint;  ///< the best by objective, else the newest
+  int infra_failures = 0, user_failures = 0;
+  UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
+  std::string message;
+};
+
+struct Attempt {
+  AttemptEpoch epoch;
+  TrialId trial;
+  NodeId node;
+  std::vector<int> slots;
+  int gpus = 0;
+  std::string token;
+  wire::AttemptPhase phase = wire::AttemptPhase::kPreparing;
+  bool go_sent = false;  ///< ranks may exist
+  std::string address;
+  int port = 0;
+  std::int64_t records_end = 0;
+  bool has_result = false;  ///< a kResult record was accepted
+  std::optional<StopDecided> stop;
+  std::optional<wire::ExitCause> cause;  ///< set by the end
+  std::string message;
+  UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
+
+  [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }
+};
+
+struct Sweep {
+  SweepId id;
+  wire::SweepSpec spec;
+  SweepPhase phase = SweepPhase::kRunning;
+  bool cancelled = false, time_up = false, exhausted = false;
+  std::vector<Trial> trials;  ///< by number
+  std::set<std::int64_t> waiting;
+  int live = 0;        ///< trials that hold slots
+  int slots_held = 0;  ///< by them
+  tuner::History history;
+  std::int64_t history_position = 0;
+  TrialId promoted_trial;
+  boost::json::object promotion;  ///< the registry's answer (wire::PromotionSummary)
+  UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
+  std::int64_t slot_ms = 0;  ///< slots x time, of ended attempts
+  UnixMillis last_exit_ms = 0;
+  std::string message;
+
+  /// No trial will be added any more.
+  [[nodiscard]] bool full() const {
+    return cancelled || time_up || exhausted ||
+           static_cast<int>(trials.size()) >= spec.budget.trials;
+  }
+};
+
+struct Node {
+  NodeId id;
+  std::string host;
+  int slots = 0;
+  int gpus = 0;
+  std::map<std::string, std::string> labels;
+  std::map<int, AttemptEpoch> holders;  ///< slot -> attempt
+  int gpus_held = 0;
+
+  [[nodiscard]] int free() const;
+};
+
+struct OutboxEntry {
+  std::string id;
+  Command command;
+  bool done = false;
+  std::string error;
+  boost::json::object result;
+};
+
+struct State {
+  CoordinatorEpoch coordinator;
+  AttemptEpoch newest_epoch;
+  std::map<SweepId, Sweep> sweeps;
+  std::set<SweepId> open;  ///< sweeps that have not ended
+  std::map<AttemptEpoch, Attempt> attempts;
+  std::set<AttemptEpoch> live;  ///< attempts that hold slots
+  std::map<NodeId, Node> nodes;
+  std::map<std::string, OutboxEntry> outbox;
+  std::vector<std::string> outbox_order;  ///< ids, oldest first, of those not done
+  std::unordered_map<RunId, TrialId> runs;
+  std::unordered_map<std::string, AttemptEpoch> tokens;
+
+  /// Null when there is none.
+  [[nodiscard]] const Sweep* FindSweep(const SweepId& id) const;
+  [[nodiscard]] const Trial* FindTrial(const TrialId& id) const;
+  [[nodiscard]] const Attempt* FindAttempt(AttemptEpoch epoch) const;
+  /// The best completed trial by objective, the earlier on a tie; null when none completed.
+  [[nodiscard]] static const Trial* Best(const Sweep& sweep);
+};
+
+/// Adds one event. An event that names what does not exist, or a result of an attempt that is not the
+/// trial's live one, is a broken invariant of ours and aborts.
+void ApplyEvent(State& state, const Event& event);
+
+/// All of it as JSON, for comparing.
+boost::json::value Dump(const State& state);
+
+}  // namespace muster::coordinator

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "runtime/base/result.h"
+#include "runtime/coordinator/state.h"
+#include "runtime/wire/sweep_spec.h"
+
+namespace muster::coordinator {
+
+/// Checks what the keys of a spec mean, beyond their types: "at sampler: unknown sampler 'tqe'; ...". Every
+/// error is kInvalid and begins with the path of the mistake.
+Status ValidateSpec(const wire::SweepSpec& spec);
+
+/// kInvalid when no known node could ever hold the gang: "at trial.ranks: ...". Ok when none is known yet.
+Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes);
+
+/// Slots of a gang: ranks x cpu.
+[[nodiscard]] int SlotsOf(const wire::SweepSpec& spec);
+
+}  // namespace muster::coordinator

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <boost/json/value.hpp>
+
+#include "runtime/base/result.h"
+#include "runtime/coordinator/coordinator.h"
+
+/// The state for people: what /api/muster/v1 answers (structs in runtime/wire/api.h).
+
+namespace muster::coordinator {
+
+/// A moment, for "lost" and for time that still runs.
+struct Moment {
+  MonotonicTime now;
+  UnixMillis unix_now = 0;
+};
+
+/// [SweepSummary], newest first.
+boost::json::value SweepsView(const Coordinator& coordinator, Moment moment);
+/// SweepDetail. kNotFound.
+Result<boost::json::value> SweepView(const Coordinator& coordinator, const SweepId& id,
+                                     Moment moment);
+/// [TrialSummary] by number. kNotFound.
+Result<boost::json::value> TrialsView(const Coordinator& coordinator, const SweepId& id,
+                                      Moment moment);
+/// TrialDetail. kNotFound.
+Result<boost::json::value> TrialView(const Coordinator& coordinator, const TrialId& id,
+                                     Moment moment);
+/// [NodeSummary].
+boost::json::value NodesView(const Coordinator& coordinator, Moment moment);
+/// {"explanation": "...", "lines": ["..."]}: why the sweep or trial stands where it stands. kNotFound.
+Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const SweepId& id,
+                                        Moment moment);
+Result<boost::json::value> ExplainTrial(const Coordinator& coordinator, const TrialId& id,
+                                        Moment moment);
+
+}  // namespace muster::coordinator
