@@ -73,7 +73,8 @@ struct Tensor {
   std::vector<std::int64_t> dims;
   std::string bytes;
 
-  [[nodiscard]] std::int64_t elements() const;  ///< the product of `dims`; 1 without dims
+  /// The product of `dims`, 1 without dims; -1 when a dim is negative or it exceeds 64 bits.
+  [[nodiscard]] std::int64_t elements() const;
   friend bool operator==(const Tensor&, const Tensor&) = default;
 };
 
