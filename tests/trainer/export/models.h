@@ -1,0 +1,32 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trainer/export/export.h"
+
+/// Models with seeded random weights that the export is tried on.
+
+namespace muster::testing {
+
+struct ExportCase {
+  std::string name;
+  std::shared_ptr<torch::nn::Module> module;
+  exporting::Forward forward;  ///< calls `module`, which lives as long as the case
+  /// Inputs with so many rows, seeded by it.
+  std::function<std::vector<at::Tensor>(std::int64_t rows)> inputs;
+};
+
+ExportCase DigitsCnn();
+ExportCase Mlp();
+ExportCase ResNet18();
+ExportCase CausalTransformer();
+ExportCase TorchEncoder();
+
+std::vector<ExportCase> AllExportCases();
+
+}  // namespace muster::testing

@@ -1,0 +1,86 @@
+// write_cases DIR: exports each model, and writes beside it what LibTorch computes with it, for
+// oracle.py to compare with other engines. Layout: DIR/<model>/model.onnx, DIR/<model>/<rows>/
+// {input_0, output_0, ...}.npy.
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "registry/onnx/reader.h"
+#include "registry/onnx/writer.h"
+#include "tests/support/npy.h"
+#include "tests/trainer/export/models.h"
+#include "trainer/export/builder.h"
+
+namespace muster::testing {
+namespace {
+
+std::string Descr(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return "<f4";
+    case at::kDouble:
+      return "<f8";
+    case at::kLong:
+      return "<i8";
+    case at::kBool:
+      return "|b1";
+    default:
+      return "<f4";
+  }
+}
+
+void WriteTensors(const std::filesystem::path& folder, const std::string& stem,
+                  const std::vector<at::Tensor>& tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const onnx::Tensor plain = exporting::OnnxTensor(stem, tensors[i]);
+    WriteNpy(folder / (stem + "_" + std::to_string(i) + ".npy"), Descr(tensors[i].scalar_type()),
+             plain.dims, plain.bytes);
+  }
+}
+
+Status WriteCase(const ExportCase& model, const std::filesystem::path& folder) {
+  const auto start = std::chrono::steady_clock::now();
+  MUSTER_ASSIGN_OR_RETURN(const onnx::Model exported,
+                          exporting::ExportModule(*model.module, model.forward, model.inputs(2),
+                                                  {.model_name = model.name}));
+  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, onnx::Write(exported));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  MUSTER_ASSIGN_OR_RETURN(const onnx::Model again, onnx::Read(bytes));
+  if (!(again == exported)) return Corrupt("the file does not read back as what was written");
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "model.onnx", std::ios::binary) << bytes;
+  std::printf("%-20s %zu nodes, %zu bytes, exported in %.3f s\n", model.name.c_str(),
+              exported.graph.nodes.size(), bytes.size(), seconds.count());
+
+  model.module->eval();
+  const at::NoGradGuard no_grad;
+  for (const std::int64_t rows : {1, 3, 7}) {
+    const std::filesystem::path inner = folder / std::to_string(rows);
+    std::filesystem::create_directories(inner);
+    const std::vector<at::Tensor> inputs = model.inputs(rows);
+    WriteTensors(inner, "input", inputs);
+    WriteTensors(inner, "output", model.forward(inputs));
+  }
+  return Ok();
+}
+
+}  // namespace
+}  // namespace muster::testing
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: write_cases DIR\n");
+    return 2;
+  }
+  int failed = 0;
+  for (const auto& model : muster::testing::AllExportCases()) {
+    const muster::Status status =
+        muster::testing::WriteCase(model, std::filesystem::path(argv[1]) / model.name);
+    if (status.ok()) continue;
+    std::fprintf(stderr, "%s: %s\n", model.name.c_str(), status.error().message.c_str());
+    failed = 1;
+  }
+  return failed;
+}

@@ -1,0 +1,230 @@
+#include "trainer/export/builder.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace muster::exporting {
+
+onnx::DataType OnnxType(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return onnx::DataType::kFloat;
+    case at::kDouble:
+      return onnx::DataType::kDouble;
+    case at::kHalf:
+      return onnx::DataType::kFloat16;
+    case at::kBFloat16:
+      return onnx::DataType::kBfloat16;
+    case at::kByte:
+      return onnx::DataType::kUint8;
+    case at::kChar:
+      return onnx::DataType::kInt8;
+    case at::kShort:
+      return onnx::DataType::kInt16;
+    case at::kInt:
+      return onnx::DataType::kInt32;
+    case at::kLong:
+      return onnx::DataType::kInt64;
+    case at::kBool:
+      return onnx::DataType::kBool;
+    default:
+      return onnx::DataType::kUndefined;
+  }
+}
+
+onnx::Tensor OnnxTensor(const std::string& name, const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
+  onnx::Tensor out{.name = name, .type = OnnxType(plain.scalar_type())};
+  out.dims = plain.sizes().vec();
+  out.bytes.assign(static_cast<const char*>(plain.const_data_ptr()), plain.nbytes());
+  return out;
+}
+
+GraphBuilder::GraphBuilder(std::string graph_name, std::string batch_symbol)
+    : batch_symbol_(std::move(batch_symbol)) {
+  graph_.name = std::move(graph_name);
+}
+
+std::string GraphBuilder::Unique(const std::string& wanted) {
+  std::string name = wanted;
+  for (int n = 2; !names_.insert(name).second; ++n) name = wanted + "_" + std::to_string(n);
+  return name;
+}
+
+onnx::ValueInfo GraphBuilder::Info(const std::string& name, const TensorType& type) const {
+  onnx::ValueInfo info{.name = name, .type = OnnxType(type.dtype)};
+  for (const Affine& dim : type.shape) {
+    info.shape.push_back(dim.fixed() ? onnx::Dim::Of(dim.offset)
+                                     : onnx::Dim::Of(AffineText(dim, batch_symbol_)));
+  }
+  return info;
+}
+
+void GraphBuilder::Input(const std::string& name, const TensorType& type) {
+  names_.insert(name);
+  if (batch_input_.empty()) batch_input_ = name;
+  graph_.inputs.push_back(Info(name, type));
+}
+
+std::vector<std::string> GraphBuilder::Node(const std::string& op, std::vector<std::string> inputs,
+                                            Attributes attributes, int outputs) {
+  const std::string name = Unique(scope_.empty() ? op : scope_ + "/" + op);
+  onnx::Node node{.name = name, .op_type = op, .inputs = std::move(inputs)};
+  node.outputs.push_back(name);
+  for (int i = 1; i < outputs; ++i) node.outputs.push_back(Unique(name + "." + std::to_string(i)));
+  node.attributes = std::move(attributes);
+  graph_.nodes.push_back(node);
+  return node.outputs;
+}
+
+std::string GraphBuilder::State(const std::string& name, const at::Tensor& tensor) {
+  const auto known = std::find_if(graph_.initializers.begin(), graph_.initializers.end(),
+                                  [&](const onnx::Tensor& t) { return t.name == name; });
+  if (known == graph_.initializers.end()) {
+    names_.insert(name);
+    graph_.initializers.push_back(OnnxTensor(name, tensor));
+  }
+  return name;
+}
+
+std::string GraphBuilder::Constant(const at::Tensor& tensor, const std::string& hint) {
+  const std::string name = Unique(hint);
+  graph_.initializers.push_back(OnnxTensor(name, tensor));
+  return name;
+}
+
+std::string GraphBuilder::Scalar(double value, at::ScalarType type) {
+  const at::Tensor tensor = at::scalar_tensor(value, at::TensorOptions(type));
+  const onnx::Tensor plain = OnnxTensor("", tensor);
+  const std::string key = std::to_string(static_cast<int>(plain.type)) + plain.bytes;
+  auto [entry, is_new] = scalars_.try_emplace(key);
+  if (is_new) entry->second = Constant(tensor, "scalar");
+  return entry->second;
+}
+
+std::string GraphBuilder::Int64(std::int64_t value) {
+  const at::Tensor tensor = at::scalar_tensor(value, at::TensorOptions(at::kLong));
+  auto [entry, is_new] = scalars_.try_emplace("int64 " + std::to_string(value));
+  if (is_new) entry->second = Constant(tensor, "scalar");
+  return entry->second;
+}
+
+std::string GraphBuilder::Int64s(const std::vector<std::int64_t>& values) {
+  auto [entry, is_new] = lists_.try_emplace(values);
+  if (is_new) {
+    at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
+    std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
+    entry->second = Constant(tensor, "ints");
+  }
+  return entry->second;
+}
+
+std::string GraphBuilder::Multiple(const Affine& number) {
+  if (number.fixed()) return Int64s({number.offset});
+  const auto known = multiples_.find(number);
+  if (known != multiples_.end()) return known->second;
+  std::string value;
+  if (number.offset != 0) {
+    value = Node("Add", {Multiple({number.slope, 0}), Int64s({number.offset})});
+  } else if (number.slope != 1) {
+    value = Node("Mul", {Multiple({1, 0}), Int64s({number.slope})});
+  } else {
+    value =
+        Node("Gather", {Node("Shape", {batch_input_}), Int64s({0})}, {{"axis", std::int64_t{0}}});
+  }
+  return multiples_[number] = value;
+}
+
+std::string GraphBuilder::Shape(const std::vector<Affine>& numbers) {
+  const bool fixed =
+      std::all_of(numbers.begin(), numbers.end(), [](const Affine& n) { return n.fixed(); });
+  if (fixed) {
+    std::vector<std::int64_t> values;
+    for (const Affine& number : numbers) values.push_back(number.offset);
+    return Int64s(values);
+  }
+  std::vector<std::string> parts;
+  for (const Affine& number : numbers) parts.push_back(Multiple(number));
+  return parts.size() == 1 ? parts[0] : Node("Concat", parts, {{"axis", std::int64_t{0}}});
+}
+
+std::string GraphBuilder::Number(const Affine& number) {
+  if (number.fixed()) return Int64(number.offset);
+  return Node("Squeeze", {Multiple(number), Int64s({0})});
+}
+
+void GraphBuilder::Describe(const std::string& value, const TensorType& type) {
+  graph_.value_info.push_back(Info(value, type));
+}
+
+void GraphBuilder::Output(const std::string& name, const std::string& value,
+                          const TensorType& type) {
+  // An Identity, so that inputs, constants and values that are two outputs need no second case;
+  // Take() removes it where a node can make the output itself.
+  names_.insert(name);
+  graph_.nodes.push_back({.name = Unique(name + "/Identity"),
+                          .op_type = "Identity",
+                          .inputs = {value},
+                          .outputs = {name}});
+  graph_.outputs.push_back(Info(name, type));
+}
+
+void GraphBuilder::RenameOutputs() {
+  const std::size_t first = graph_.nodes.size() - graph_.outputs.size();
+  std::map<std::string, std::string> names;
+  std::vector<onnx::Node> kept;
+  for (std::size_t i = first; i < graph_.nodes.size(); ++i) {
+    onnx::Node& identity = graph_.nodes[i];
+    const auto made = std::any_of(graph_.nodes.begin(), graph_.nodes.begin() + first, [&](auto& n) {
+      return std::find(n.outputs.begin(), n.outputs.end(), identity.inputs[0]) != n.outputs.end();
+    });
+    if (made && names.try_emplace(identity.inputs[0], identity.outputs[0]).second) continue;
+    kept.push_back(std::move(identity));
+  }
+  graph_.nodes.resize(first);
+  std::move(kept.begin(), kept.end(), std::back_inserter(graph_.nodes));
+  const auto rename = [&](std::string& value) {
+    const auto found = names.find(value);
+    if (found != names.end()) value = found->second;
+  };
+  for (onnx::Node& node : graph_.nodes) {
+    std::for_each(node.inputs.begin(), node.inputs.end(), rename);
+    std::for_each(node.outputs.begin(), node.outputs.end(), rename);
+  }
+}
+
+void GraphBuilder::RemoveUnused() {
+  std::unordered_set<std::string> used;
+  for (const onnx::ValueInfo& output : graph_.outputs) used.insert(output.name);
+  std::vector<onnx::Node> kept;
+  for (std::size_t i = graph_.nodes.size(); i > 0; --i) {
+    onnx::Node& node = graph_.nodes[i - 1];
+    const bool needed = std::any_of(node.outputs.begin(), node.outputs.end(),
+                                    [&](const std::string& name) { return used.contains(name); });
+    if (!needed) continue;
+    used.insert(node.inputs.begin(), node.inputs.end());
+    kept.push_back(std::move(node));
+  }
+  graph_.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+  std::erase_if(graph_.initializers, [&](const onnx::Tensor& t) { return !used.contains(t.name); });
+}
+
+void GraphBuilder::TrimValueInfo() {
+  std::unordered_set<std::string> made;
+  for (const onnx::Node& node : graph_.nodes) made.insert(node.outputs.begin(), node.outputs.end());
+  for (const onnx::ValueInfo& output : graph_.outputs) made.erase(output.name);
+  // Erased as it is seen: a value that is the result of two traced operators is described once.
+  std::erase_if(graph_.value_info,
+                [&](const onnx::ValueInfo& info) { return made.erase(info.name) == 0; });
+}
+
+onnx::Graph GraphBuilder::Take() {
+  RenameOutputs();
+  RemoveUnused();
+  TrimValueInfo();
+  return std::move(graph_);
+}
+
+}  // namespace muster::exporting

@@ -1,0 +1,258 @@
+#include "trainer/export/call.h"
+
+#include <algorithm>
+
+namespace muster::exporting {
+namespace {
+
+const Value kNothing{None{}, {}};
+const TensorType kNoType{};
+
+}  // namespace
+
+const std::size_t* Call::Find(std::string_view name) const {
+  for (std::size_t i = 0; i < operation_.arguments.size(); ++i) {
+    if (operation_.arguments[i] == name) return &operation_.inputs[i];
+  }
+  return nullptr;
+}
+
+const Value& Call::At(std::string_view name) {
+  const std::size_t* id = Find(name);
+  return id == nullptr ? kNothing : program_.values[*id];
+}
+
+void Call::Fail(const std::string& why) {
+  if (!status_.ok()) return;
+  const std::string module =
+      operation_.module.empty() ? "" : " (in module '" + operation_.module + "')";
+  status_ = Unsupported(operation_.traced + module + ": " + why);
+}
+
+bool Call::Has(std::string_view name) const {
+  const std::size_t* id = Find(name);
+  return id != nullptr && !std::holds_alternative<None>(program_.values[*id].held);
+}
+
+bool Call::IsTensor(std::string_view name) const {
+  const std::size_t* id = Find(name);
+  return id != nullptr && program_.values[*id].is_tensor();
+}
+
+std::string Call::ValueName(std::size_t id) {
+  if (!names_[id].empty()) return names_[id];
+  const auto* known = std::get_if<Known>(&program_.values[id].held);
+  if (known == nullptr) {
+    Fail("an argument is not a tensor that the model computes");
+    return "";
+  }
+  if (OnnxType(known->tensor.scalar_type()) == onnx::DataType::kUndefined) {
+    Fail(std::string("ONNX has no element type like ") +
+         c10::toString(known->tensor.scalar_type()));
+    return "";
+  }
+  std::string value;
+  if (known->transposed) {
+    value =
+        Node("Transpose", {graph_.State(known->state, known->tensor.t())}, {{"perm", Ints{1, 0}}});
+  } else if (!known->state.empty()) {
+    value = graph_.State(known->state, known->tensor);
+  } else {
+    value = graph_.Constant(known->tensor,
+                            known->origin.empty() ? "constant" : known->origin + "/constant");
+  }
+  return names_[id] = value;
+}
+
+std::string Call::In(std::string_view name) {
+  const std::size_t* id = Find(name);
+  if (id == nullptr || !program_.values[*id].is_tensor()) {
+    Fail("argument '" + std::string(name) + "' is not a tensor");
+    return "";
+  }
+  return ValueName(*id);
+}
+
+std::string Call::Converted(std::size_t id, at::ScalarType type) {
+  const Value& value = program_.values[id];
+  if (value.is_tensor()) return Cast(ValueName(id), value.type.dtype, type);
+  if (const auto* real = std::get_if<double>(&value.held)) return graph_.Scalar(*real, type);
+  if (const auto* flag = std::get_if<bool>(&value.held)) return graph_.Scalar(*flag ? 1 : 0, type);
+  if (const auto* number = std::get_if<Affine>(&value.held)) {
+    if (number->fixed() && type == at::kLong) return graph_.Int64(number->offset);
+    if (number->fixed()) return graph_.Scalar(static_cast<double>(number->offset), type);
+    return Cast(graph_.Number(*number), at::kLong, type);
+  }
+  Fail("an argument is neither a tensor nor a number");
+  return "";
+}
+
+std::string Call::In(std::string_view name, at::ScalarType type) {
+  const std::size_t* id = Find(name);
+  if (id != nullptr) return Converted(*id, type);
+  Fail("argument '" + std::string(name) + "' is missing");
+  return "";
+}
+
+std::vector<std::string> Call::InList(std::string_view name, at::ScalarType type) {
+  std::vector<std::string> values;
+  if (const auto* items = std::get_if<List>(&At(name).held)) {
+    for (const std::size_t item : *items) values.push_back(Converted(item, type));
+  } else {
+    Fail("argument '" + std::string(name) + "' is not a list");
+  }
+  return values;
+}
+
+std::vector<std::string> Call::OptionalList(std::string_view name) {
+  std::vector<std::string> values;
+  if (const auto* items = std::get_if<List>(&At(name).held)) {
+    for (const std::size_t item : *items) {
+      const Value& value = program_.values[item];
+      values.push_back(value.is_tensor() ? ValueName(item) : "");
+    }
+  }
+  return values;
+}
+
+std::vector<const TensorType*> Call::ListTypes(std::string_view name) {
+  std::vector<const TensorType*> types;
+  if (const auto* items = std::get_if<List>(&At(name).held)) {
+    for (const std::size_t item : *items) types.push_back(&program_.values[item].type);
+  }
+  return types;
+}
+
+std::pair<std::string, bool> Call::Matrix(std::string_view name) {
+  const auto* known = std::get_if<Known>(&At(name).held);
+  if (known != nullptr && known->transposed) {
+    return {graph_.State(known->state, known->tensor.t()), true};
+  }
+  return {In(name), false};
+}
+
+at::Tensor Call::Constant(std::string_view name) {
+  const auto* known = std::get_if<Known>(&At(name).held);
+  return known == nullptr ? at::Tensor() : known->tensor;
+}
+
+const TensorType& Call::Type(std::string_view name) {
+  const Value& value = At(name);
+  if (value.is_tensor()) return value.type;
+  Fail("argument '" + std::string(name) + "' is not a tensor");
+  return kNoType;
+}
+
+Affine Call::NumberOf(const Value& value, std::string_view name) {
+  if (const auto* number = std::get_if<Affine>(&value.held)) return *number;
+  if (const auto* flag = std::get_if<bool>(&value.held)) return {0, *flag ? 1 : 0};
+  Fail("argument '" + std::string(name) + "' is not an integer");
+  return {};
+}
+
+Affine Call::Number(std::string_view name) { return NumberOf(At(name), name); }
+
+std::int64_t Call::Int(std::string_view name) {
+  const Affine number = Number(name);
+  FailUnless(number.fixed(), "argument '" + std::string(name) + "' depends on the batch");
+  return number.offset;
+}
+
+std::int64_t Call::IntOr(std::string_view name, std::int64_t otherwise) {
+  return Has(name) ? Int(name) : otherwise;
+}
+
+double Call::Real(std::string_view name) {
+  const Value& value = At(name);
+  if (const auto* real = std::get_if<double>(&value.held)) return *real;
+  return static_cast<double>(Int(name));
+}
+
+double Call::RealOr(std::string_view name, double otherwise) {
+  return Has(name) ? Real(name) : otherwise;
+}
+
+bool Call::Flag(std::string_view name) {
+  const auto* flag = std::get_if<bool>(&At(name).held);
+  return flag != nullptr && *flag;
+}
+
+std::string Call::Text(std::string_view name) {
+  const auto* text = std::get_if<std::string>(&At(name).held);
+  return text == nullptr ? "" : *text;
+}
+
+Shape Call::Numbers(std::string_view name) {
+  const Value& value = At(name);
+  const auto* items = std::get_if<List>(&value.held);
+  if (items == nullptr) return {NumberOf(value, name)};
+  Shape numbers;
+  for (const std::size_t item : *items) {
+    numbers.push_back(NumberOf(program_.values[item], name));
+  }
+  return numbers;
+}
+
+Ints Call::IntList(std::string_view name) {
+  Ints values;
+  for (const Affine& number : Numbers(name)) {
+    FailUnless(number.fixed(), "argument '" + std::string(name) + "' depends on the batch");
+    values.push_back(number.offset);
+  }
+  return values;
+}
+
+Ints Call::IntList(std::string_view name, std::size_t count) {
+  Ints values = IntList(name);
+  if (values.size() == 1) values.resize(count, values[0]);
+  FailUnless(values.size() == count, "argument '" + std::string(name) + "' has " +
+                                         std::to_string(values.size()) + " numbers, wanted " +
+                                         std::to_string(count));
+  values.resize(count);
+  return values;
+}
+
+std::int64_t Call::Axis(std::string_view name, std::int64_t rank) {
+  const std::int64_t axis = Int(name);
+  return axis < 0 ? axis + rank : axis;
+}
+
+Ints Call::Axes(std::string_view name, std::int64_t rank) {
+  Ints axes = Has(name) ? IntList(name) : Ints{};
+  for (std::int64_t& axis : axes) axis = axis < 0 ? axis + rank : axis;
+  if (axes.empty()) {
+    for (std::int64_t axis = 0; axis < rank; ++axis) axes.push_back(axis);
+  }
+  return axes;
+}
+
+const TensorType& Call::Out(std::size_t i) {
+  return i < operation_.outputs.size() ? program_.values[operation_.outputs[i]].type : kNoType;
+}
+
+void Call::Return(std::size_t i, const std::string& value) {
+  if (i >= operation_.outputs.size() || !status_.ok()) return;
+  names_[operation_.outputs[i]] = value;
+  graph_.Describe(value, Out(i));
+}
+
+std::string Call::Cast(const std::string& value, at::ScalarType from, at::ScalarType to) {
+  if (from == to) return value;
+  const onnx::DataType type = OnnxType(to);
+  FailUnless(type != onnx::DataType::kUndefined,
+             std::string("ONNX has no element type like ") + c10::toString(to));
+  return Node("Cast", {value}, {{"to", static_cast<std::int64_t>(type)}});
+}
+
+std::string Call::Reshape(const std::string& value, const Shape& from, const Shape& to) {
+  if (from == to) return value;
+  const auto moving =
+      std::count_if(to.begin(), to.end(), [](const Affine& n) { return !n.fixed(); });
+  if (moving != 1) return Node("Reshape", {value, graph_.Shape(to)});
+  // One dimension that depends on the batch can be left for the engine to work out.
+  Ints shape;
+  for (const Affine& dim : to) shape.push_back(dim.fixed() ? dim.offset : -1);
+  return Node("Reshape", {value, graph_.Int64s(shape)});
+}
+
+}  // namespace muster::exporting

@@ -1,0 +1,97 @@
+#include <ATen/Functions.h>
+
+#include "trainer/export/call.h"
+
+namespace muster::exporting {
+namespace {
+
+void Embedding(Call& call) {
+  call.Return(call.Node("Gather", {call.In("weight"), call.In("indices")}));
+}
+
+void IndexSelect(Call& call) {
+  const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
+  call.Return(call.Node("Gather", {call.In("self"), call.In("index")}, {{"axis", axis}}));
+}
+
+void GatherElements(Call& call) {
+  const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
+  call.Return(call.Node("GatherElements", {call.In("self"), call.In("index")}, {{"axis", axis}}));
+}
+
+/// self[..., index, ...] with one tensor of places.
+void Index(Call& call) {
+  const std::vector<std::string> indices = call.OptionalList("indices");
+  const std::vector<const TensorType*> types = call.ListTypes("indices");
+  std::int64_t axis = -1;
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    if (indices[i].empty()) continue;
+    call.FailUnless(axis < 0, "indexes more than one dimension at once");
+    call.FailUnless(at::isIntegralType(types[i]->dtype, false), "indexes by a mask");
+    axis = static_cast<std::int64_t>(i);
+  }
+  if (axis < 0) return call.Fail("indexes no dimension");
+  call.Return(call.Node("Gather", {call.In("self"), indices[axis]}, {{"axis", axis}}));
+}
+
+void Where(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  call.Return(call.Node(
+      "Where", {call.In("condition", at::kBool), call.In("self", type), call.In("other", type)}));
+}
+
+void MaskedFill(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  const std::string mask = call.In("mask", at::kBool);
+  call.Return(call.Node("Where", {mask, call.In("value", type), call.In("self", type)}));
+}
+
+/// Results of TopK and sort: values, places.
+void Ranked(Call& call, const std::string& count, bool largest) {
+  const std::int64_t axis =
+      call.Has("dim") ? call.Axis("dim", call.Type("self").rank()) : call.Type("self").rank() - 1;
+  const std::vector<std::string> both = call.graph().Node(
+      "TopK", {call.In("self"), count},
+      {{"axis", axis}, {"largest", std::int64_t{largest}}, {"sorted", std::int64_t{1}}}, 2);
+  for (std::size_t i = 0; i < call.results() && i < both.size(); ++i) call.Return(i, both[i]);
+}
+
+void TopK(Call& call) {
+  Ranked(call, call.graph().Shape({call.Number("k")}), call.Flag("largest"));
+}
+
+void Sort(Call& call) {
+  const TensorType& type = call.Type("self");
+  const std::int64_t axis = call.Axis("dim", type.rank());
+  if (!call.status().ok() || axis >= type.rank()) return call.Fail("sorts a number");
+  Ranked(call, call.graph().Shape({type.shape[axis]}), call.Flag("descending"));
+}
+
+void OneHot(Call& call) {
+  const std::int64_t classes = call.Int("num_classes");
+  call.FailUnless(classes > 0, "the number of classes is taken from the data");
+  if (!call.status().ok()) return;
+  Shape column = call.Type("self").shape;
+  column.push_back({0, 1});
+  const std::string places = call.Reshape(call.In("self"), call.Type("self").shape, column);
+  const std::string numbers = call.graph().Constant(at::arange(classes, at::kLong), "classes");
+  call.Return(call.Cast(call.Node("Equal", {places, numbers}), at::kBool, call.Out().dtype));
+}
+
+}  // namespace
+
+Translations IndexingOps() {
+  return {
+      {"embedding", Embedding},
+      {"gather", GatherElements},
+      {"index", Index},
+      {"index_select", IndexSelect},
+      {"masked_fill", MaskedFill},
+      {"one_hot", OneHot},
+      {"sort", Sort},
+      {"topk", TopK},
+      {"where", Where},
+  };
+}
+
+}  // namespace muster::exporting
