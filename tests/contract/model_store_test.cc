@@ -7,6 +7,7 @@
 
 #include "registry/audit_chain.h"
 #include "registry/memory_model_store.h"
+#include "registry/sqlite/model_store.h"
 #include "runtime/base/clock.h"
 
 /// What every adapter of the model store must do. MLflow's behaviours are those of its 3.18
@@ -493,8 +494,15 @@ TEST_P(ModelStoreContract, SearchVersions_FiltersAndOrders) {
   EXPECT_THAT(page->items[0].aliases, ElementsAre("best")) << "MLflow leaves them empty";
 }
 
+std::unique_ptr<ModelStore> OpenInMemory(const Clock& clock) {
+  auto store = SqliteModelStore::Open(":memory:", clock);
+  EXPECT_TRUE(store.ok()) << (store.ok() ? "" : store.error().message);
+  return std::move(store).value();
+}
+
 std::vector<StoreKind> Kinds() {
-  return {{"Memory", [](const Clock& clock) { return std::make_unique<MemoryModelStore>(clock); }}};
+  return {{"Memory", [](const Clock& clock) { return std::make_unique<MemoryModelStore>(clock); }},
+          {"Sqlite", OpenInMemory}};
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ModelStoreContract, testing::ValuesIn(Kinds()),

@@ -1,0 +1,213 @@
+#include "registry/sqlite/model_store.h"
+
+#include "registry/change_detail.h"
+#include "registry/model_rules.h"
+#include "registry/model_search.h"
+#include "registry/sqlite/schema.h"
+
+// Opening, models and tags; versions, aliases and the audit have a file each.
+
+namespace muster::registry {
+
+Result<std::unique_ptr<SqliteModelStore>> SqliteModelStore::Open(const std::filesystem::path& file,
+                                                                 const Clock& clock) {
+  MUSTER_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(file));
+  MUSTER_RETURN_IF_ERROR(database.Migrate(RegistryMigrations()));
+  return std::unique_ptr<SqliteModelStore>(new SqliteModelStore(std::move(database), clock));
+}
+
+Result<std::int64_t> SqliteModelStore::Require(std::string_view name) {
+  MUSTER_RETURN_IF_ERROR(CheckModelName(name));
+  auto select = db_.Prepare("SELECT id FROM models WHERE name = ?");
+  MUSTER_ASSIGN_OR_RETURN(const bool found, select.BindAll(name).Step());
+  if (!found) return ModelNotFound(name);
+  return select.Int(0);
+}
+
+Status SqliteModelStore::Touch(std::int64_t model) {
+  return db_.Prepare("UPDATE models SET last_updated_ms = ? WHERE id = ?")
+      .BindAll(clock_.UnixNow(), model)
+      .Run();
+}
+
+Result<std::vector<Tag>> SqliteModelStore::LoadTags(std::int64_t model, std::int64_t version) {
+  auto select =
+      db_.Prepare("SELECT key, value FROM tags WHERE model = ? AND version = ? ORDER BY key");
+  select.BindAll(model, version);
+  std::vector<Tag> tags;
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return tags;
+    tags.push_back({std::string(select.Text(0)), std::string(select.Text(1))});
+  }
+}
+
+Status SqliteModelStore::InsertTags(std::int64_t model, std::int64_t version,
+                                    const std::vector<Tag>& tags) {
+  for (const Tag& tag : tags) {
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)")
+                               .BindAll(model, version, tag.key, tag.value)
+                               .Run());
+  }
+  return Ok();
+}
+
+Status SqliteModelStore::FillAliases(std::int64_t id, RegisteredModel& model) {
+  auto select = db_.Prepare("SELECT alias, version FROM aliases WHERE model = ? ORDER BY alias");
+  select.BindAll(id);
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) break;
+    model.aliases.push_back({std::string(select.Text(0)), select.Int(1)});
+  }
+  MUSTER_ASSIGN_OR_RETURN(model.latest_versions, LoadVersions(id, Which::kNewestOfStages));
+  return Ok();
+}
+
+Result<RegisteredModel> SqliteModelStore::LoadModel(std::string_view name) {
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
+  RegisteredModel model;
+  model.name = name;
+  {
+    auto select =
+        db_.Prepare("SELECT description, creation_ms, last_updated_ms FROM models WHERE id = ?");
+    MUSTER_RETURN_IF_ERROR(select.BindAll(id).Step());
+    model.description = select.Text(0);
+    model.creation_ms = select.Int(1);
+    model.last_updated_ms = select.Int(2);
+  }
+  MUSTER_ASSIGN_OR_RETURN(model.tags, LoadTags(id, 0));
+  MUSTER_RETURN_IF_ERROR(FillAliases(id, model));
+  return model;
+}
+
+Result<RegisteredModel> SqliteModelStore::CreateModel(std::string_view name,
+                                                      std::string_view description,
+                                                      const std::vector<Tag>& tags,
+                                                      const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(CheckModelName(name));
+  MUSTER_ASSIGN_OR_RETURN(const auto checked, CheckTags(tags));
+  return Change([&]() -> Result<RegisteredModel> {
+    if (Require(name).ok()) return ModelExists(name);
+    const UnixMillis now = clock_.UnixNow();
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT INTO models (name, description, creation_ms, "
+                                       "last_updated_ms) VALUES (?, ?, ?, ?)")
+                               .BindAll(name, description, now, now)
+                               .Run());
+    MUSTER_RETURN_IF_ERROR(InsertTags(db_.last_insert_id(), 0, checked));
+    MUSTER_RETURN_IF_ERROR(
+        Write("model.create", name, 0, DetailOfModel(description, checked), actor));
+    MUSTER_RETURN_IF_ERROR(Tell("registered_model.created", name, 0, ""));
+    return LoadModel(name);
+  });
+}
+
+Result<RegisteredModel> SqliteModelStore::GetModel(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  return LoadModel(name);
+}
+
+Result<RegisteredModel> SqliteModelStore::UpdateModel(std::string_view name,
+                                                      std::string_view description,
+                                                      const Actor& actor) {
+  return Change([&]() -> Result<RegisteredModel> {
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("UPDATE models SET description = ? WHERE id = ?")
+                               .BindAll(description, id)
+                               .Run());
+    MUSTER_RETURN_IF_ERROR(Touch(id));
+    MUSTER_RETURN_IF_ERROR(
+        Write("model.update", name, 0, DetailOfText("description", description), actor));
+    return LoadModel(name);
+  });
+}
+
+Result<RegisteredModel> SqliteModelStore::RenameModel(std::string_view name,
+                                                      std::string_view new_name,
+                                                      const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(CheckModelName(new_name, "new_name"));
+  return Change([&]() -> Result<RegisteredModel> {
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
+    if (name != new_name && Require(new_name).ok()) return ModelExists(new_name);
+    MUSTER_RETURN_IF_ERROR(
+        db_.Prepare("UPDATE models SET name = ? WHERE id = ?").BindAll(new_name, id).Run());
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("UPDATE versions SET last_updated_ms = ? WHERE model = ?")
+                               .BindAll(clock_.UnixNow(), id)
+                               .Run());
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT INTO version_counters SELECT ?, last FROM "
+                                       "version_counters WHERE name = ? ON CONFLICT (name) DO "
+                                       "UPDATE SET last = max(last, excluded.last)")
+                               .BindAll(new_name, name)
+                               .Run());
+    MUSTER_RETURN_IF_ERROR(Touch(id));
+    MUSTER_RETURN_IF_ERROR(
+        Write("model.rename", name, 0, DetailOfText("new_name", new_name), actor));
+    return LoadModel(new_name);
+  });
+}
+
+Status SqliteModelStore::DeleteModel(std::string_view name, const Actor& actor) {
+  return Change([&]() -> Status {
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
+    MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model, LoadModel(name));
+    for (const AliasEntry& entry : model.aliases) {
+      MUSTER_RETURN_IF_ERROR(MoveAlias(name, id, entry.alias, 0, AliasMove::kRemove, actor));
+    }
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("DELETE FROM models WHERE id = ?").BindAll(id).Run());
+    return Write("model.delete", name, 0, "{}", actor);
+  });
+}
+
+Result<ModelPage<RegisteredModel>> SqliteModelStore::SearchModels(const ModelQuery& query) {
+  MUSTER_ASSIGN_OR_RETURN(const ModelSearch search, ParseModelSearch(query));
+  const std::lock_guard lock(mutex_);
+  std::vector<RegisteredModel> models;
+  {
+    const auto only = search.only_name();
+    auto select = db_.Prepare(
+        "SELECT m.name, m.description, m.creation_ms, m.last_updated_ms, t.key, t.value FROM "
+        "models m LEFT JOIN tags t ON t.model = m.id AND t.version = 0 WHERE ? OR m.name = ? "
+        "ORDER BY m.id, t.key");
+    select.BindAll(only ? 0 : 1, std::string_view(only ? *only : ""));
+    for (;;) {
+      MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
+      if (!row) break;
+      if (models.empty() || models.back().name != select.Text(0)) {
+        RegisteredModel& model = models.emplace_back();
+        model.name = select.Text(0);
+        model.description = select.Text(1);
+        model.creation_ms = select.Int(2);
+        model.last_updated_ms = select.Int(3);
+      }
+      if (select.IsNull(4)) continue;
+      models.back().tags.push_back({std::string(select.Text(4)), std::string(select.Text(5))});
+    }
+  }
+  auto page = Search(std::move(models), search);
+  for (RegisteredModel& model : page.items) {
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(model.name));
+    MUSTER_RETURN_IF_ERROR(FillAliases(id, model));
+  }
+  return page;
+}
+
+Status SqliteModelStore::SetTag(std::string_view name, std::int64_t version, std::string_view key,
+                                std::optional<std::string> value, const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(value ? CheckTag(key, *value) : CheckTagKey(key));
+  return Change([&]() -> Status {
+    if (version != 0) MUSTER_RETURN_IF_ERROR(LoadVersion(name, version));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
+    if (value) {
+      MUSTER_RETURN_IF_ERROR(InsertTags(id, version, {{std::string(key), *value}}));
+    } else {
+      MUSTER_RETURN_IF_ERROR(
+          db_.Prepare("DELETE FROM tags WHERE model = ? AND version = ? AND key = ?")
+              .BindAll(id, version, key)
+              .Run());
+      if (db_.changes() == 0) return Ok();
+    }
+    return Write(value ? "tag.set" : "tag.delete", name, version, DetailOfTag(key, value), actor);
+  });
+}
+
+}  // namespace muster::registry

@@ -1,0 +1,147 @@
+#include <cmath>
+#include <limits>
+
+#include "registry/change_detail.h"
+#include "registry/model_rules.h"
+#include "registry/sqlite/model_store.h"
+
+namespace muster::registry {
+
+Result<std::int64_t> SqliteModelStore::AliasTarget(std::int64_t model, std::string_view alias) {
+  auto select = db_.Prepare("SELECT version FROM aliases WHERE model = ? AND alias = ?");
+  MUSTER_ASSIGN_OR_RETURN(const bool row, select.BindAll(model, alias).Step());
+  return row ? select.Int(0) : 0;
+}
+
+Status SqliteModelStore::MoveAlias(std::string_view name, std::int64_t model,
+                                   std::string_view alias, std::int64_t version, AliasMove move,
+                                   const Actor& actor) {
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t previous, AliasTarget(model, alias));
+  if (version == 0) {
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("DELETE FROM aliases WHERE model = ? AND alias = ?")
+                               .BindAll(model, alias)
+                               .Run());
+  } else {
+    MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)")
+                               .BindAll(model, alias, version)
+                               .Run());
+  }
+  MUSTER_RETURN_IF_ERROR(
+      db_.Prepare("INSERT INTO alias_history (model, alias, version, previous, move, from_ms, "
+                  "actor, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+          .BindAll(model, alias, version, previous, static_cast<int>(move), clock_.UnixNow(),
+                   actor.name, actor.reason)
+          .Run());
+  const std::int64_t concerned = version == 0 ? previous : version;
+  MUSTER_RETURN_IF_ERROR(Write("alias." + std::string(AliasMoveName(move)), name, concerned,
+                               DetailOfAlias(alias, previous, version), actor));
+  return Tell(version == 0 ? "model_version_alias.deleted" : "model_version_alias.created", name,
+              concerned, alias);
+}
+
+Status SqliteModelStore::SetAlias(std::string_view name, std::string_view alias,
+                                  std::int64_t version, const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(CheckModelName(name));
+  MUSTER_RETURN_IF_ERROR(version == 0 ? CheckAlias(alias) : CheckNewAlias(alias));
+  return Change([&]() -> Status {
+    if (version != 0) MUSTER_RETURN_IF_ERROR(LoadVersion(name, version));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t now, AliasTarget(model, alias));
+    if (now == version) return Ok();
+    return MoveAlias(name, model, alias, version,
+                     version == 0 ? AliasMove::kRemove : AliasMove::kSet, actor);
+  });
+}
+
+Result<ModelVersion> SqliteModelStore::GetByAlias(std::string_view name, std::string_view alias) {
+  MUSTER_RETURN_IF_ERROR(CheckAlias(alias));
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+  std::int64_t version = 0;
+  if (IsLatest(alias)) {
+    auto select = db_.Prepare("SELECT max(version) FROM versions WHERE model = ?");
+    MUSTER_RETURN_IF_ERROR(select.BindAll(model).Step());
+    if (select.IsNull(0)) return NoLatest(name);
+    version = select.Int(0);
+  } else {
+    MUSTER_ASSIGN_OR_RETURN(version, AliasTarget(model, alias));
+    if (version == 0) return AliasNotFound(alias);
+  }
+  return LoadVersion(name, version);
+}
+
+Status SqliteModelStore::Promote(const Promotion& promotion, const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(CheckNewAlias(promotion.alias));
+  return Change([&]() -> Status {
+    MUSTER_ASSIGN_OR_RETURN(const auto before, FindRequest("promotion", promotion.request_id));
+    if (before) {
+      if (before->model == promotion.name && before->number == promotion.version) return Ok();
+      return RequestReused(promotion.request_id, before->model, before->number);
+    }
+    MUSTER_RETURN_IF_ERROR(LoadVersion(promotion.name, promotion.version));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(promotion.name));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t seen, AliasTarget(model, promotion.alias));
+    if (seen != promotion.expected) return AliasMoved(promotion, seen);
+    MUSTER_RETURN_IF_ERROR(
+        MoveAlias(promotion.name, model, promotion.alias, promotion.version,
+                  promotion.rollback ? AliasMove::kRollback : AliasMove::kPromote, actor));
+    return RememberRequest("promotion", promotion.request_id, promotion.name, promotion.version);
+  });
+}
+
+Result<std::vector<AliasChange>> SqliteModelStore::AliasHistory(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+  auto select = db_.Prepare(
+      "SELECT alias, version, previous, move, from_ms, actor, reason FROM alias_history WHERE "
+      "model = ? ORDER BY sequence DESC");
+  select.BindAll(model);
+  std::vector<AliasChange> history;
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return history;
+    history.push_back({std::string(select.Text(0)), select.Int(1), select.Int(2),
+                       static_cast<AliasMove>(select.Int(3)), select.Int(4),
+                       std::string(select.Text(5)), std::string(select.Text(6))});
+  }
+}
+
+Status SqliteModelStore::RecordGates(std::string_view name, std::int64_t version,
+                                     const std::vector<GateVerdict>& verdicts, const Actor& actor) {
+  return Change([&]() -> Status {
+    MUSTER_RETURN_IF_ERROR(LoadVersion(name, version));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+    for (const GateVerdict& verdict : verdicts) {
+      auto insert = db_.Prepare(
+          "INSERT INTO gates (model, version, gate, passed, seen, wanted, detail) VALUES (?, ?, "
+          "?, ?, ?, ?, ?)");
+      insert.BindAll(model, version, verdict.gate, verdict.passed ? 1 : 0);
+      // SQLite has no NaN: binding one stores NULL, and that is what is read back as NaN.
+      insert.Bind(4, verdict.seen).Bind(5, verdict.wanted).Bind(6, verdict.detail);
+      MUSTER_RETURN_IF_ERROR(insert.Run());
+    }
+    return Write("gates.record", name, version, DetailOfGates(verdicts), actor);
+  });
+}
+
+Result<std::vector<GateVerdict>> SqliteModelStore::Gates(std::string_view name,
+                                                         std::int64_t version) {
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+  auto select = db_.Prepare(
+      "SELECT gate, passed, seen, wanted, detail FROM gates WHERE model = ? AND version = ? ORDER "
+      "BY sequence");
+  select.BindAll(model, version);
+  const auto number = [&](int column) {
+    return select.IsNull(column) ? std::numeric_limits<double>::quiet_NaN() : select.Double(column);
+  };
+  std::vector<GateVerdict> verdicts;
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return verdicts;
+    verdicts.push_back({std::string(select.Text(0)), select.Int(1) != 0, number(2), number(3),
+                        std::string(select.Text(4))});
+  }
+}
+
+}  // namespace muster::registry

@@ -1,0 +1,134 @@
+#include "registry/sqlite/schema.h"
+
+namespace muster::registry {
+
+const std::vector<std::string_view>& RegistryMigrations() {
+  static const std::vector<std::string_view> migrations = {R"sql(
+CREATE TABLE models (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  description TEXT NOT NULL,
+  creation_ms INTEGER NOT NULL,
+  last_updated_ms INTEGER NOT NULL
+);
+-- Outlives the model, so that no number is given out twice.
+CREATE TABLE version_counters (name TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE versions (
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  creation_ms INTEGER NOT NULL,
+  last_updated_ms INTEGER NOT NULL,
+  stage TEXT NOT NULL,
+  description TEXT NOT NULL,
+  source TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  run_link TEXT NOT NULL,
+  model_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  PRIMARY KEY (model, version)
+) WITHOUT ROWID;
+-- version 0: of the model itself.
+CREATE TABLE tags (
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (model, version, key)
+) WITHOUT ROWID;
+CREATE TABLE aliases (
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  alias TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (model, alias),
+  FOREIGN KEY (model, version) REFERENCES versions (model, version)
+) WITHOUT ROWID;
+CREATE TABLE alias_history (
+  sequence INTEGER PRIMARY KEY,
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  alias TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  previous INTEGER NOT NULL,
+  move INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL
+);
+CREATE INDEX alias_history_model ON alias_history (model, sequence);
+-- seen and wanted are NULL for NaN.
+CREATE TABLE gates (
+  sequence INTEGER PRIMARY KEY,
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  gate TEXT NOT NULL,
+  passed INTEGER NOT NULL,
+  seen REAL,
+  wanted REAL,
+  detail TEXT NOT NULL
+);
+CREATE INDEX gates_version ON gates (model, version, sequence);
+-- kind: 'version' (what number was made), 'promotion' (of what), 'audit' (its sequence in number).
+CREATE TABLE requests (
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE TABLE audit (
+  sequence INTEGER PRIMARY KEY,
+  time_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  model TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  previous_hash TEXT NOT NULL,
+  hash TEXT NOT NULL
+);
+CREATE INDEX audit_model ON audit (model, sequence);
+CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_is_append_only_delete BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+-- One row: how long the chain is and where it ends, so that a lost tail is seen.
+CREATE TABLE audit_head (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  count INTEGER NOT NULL,
+  hash TEXT NOT NULL
+);
+INSERT INTO audit_head VALUES (1, 0, '');
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  time_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  model TEXT NOT NULL,
+  alias TEXT NOT NULL,
+  version INTEGER NOT NULL
+);
+CREATE TABLE triggers (
+  name TEXT PRIMARY KEY,
+  sweep TEXT NOT NULL,
+  cron TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_unix INTEGER NOT NULL
+) WITHOUT ROWID;
+-- state: 0 claimed, 1 submitted, 2 refused, 3 decided. manual: asked for by a person.
+CREATE TABLE firings (
+  trigger_name TEXT NOT NULL,
+  scheduled_unix INTEGER NOT NULL,
+  fired_unix INTEGER NOT NULL,
+  manual INTEGER NOT NULL,
+  why TEXT NOT NULL,
+  sweep TEXT NOT NULL UNIQUE,
+  state INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  decision TEXT NOT NULL,
+  PRIMARY KEY (trigger_name, scheduled_unix)
+) WITHOUT ROWID;
+CREATE INDEX firings_claimed ON firings (scheduled_unix) WHERE state = 0;
+)sql"};
+  return migrations;
+}
+
+}  // namespace muster::registry
