@@ -1,0 +1,66 @@
+#include <algorithm>
+
+#include "tracker/artifact_store.h"
+
+namespace muster::tracker {
+
+namespace {
+
+int HexDigit(char c) {
+  const std::string_view digits = "0123456789abcdefABCDEF";
+  const std::size_t at = digits.find(c);
+  if (at == std::string_view::npos) return -1;
+  return static_cast<int>(at < 16 ? at : at - 6);
+}
+
+std::string DecodeOnce(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape = text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+                        HexDigit(text[i + 2]) >= 0;
+    if (!escape) {
+      decoded += text[i];
+      continue;
+    }
+    decoded += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
+    i += 2;
+  }
+  return decoded;
+}
+
+bool IsDrive(std::string_view path) {
+  return path.size() >= 2 && path[1] == ':' &&
+         ((path[0] >= 'a' && path[0] <= 'z') || (path[0] >= 'A' && path[0] <= 'Z'));
+}
+
+bool IsSafe(std::string_view path) {
+  const auto bad = [](char c) {
+    return c == '\\' || c == '#' || static_cast<unsigned char>(c) < 0x20;
+  };
+  if (std::ranges::any_of(path, bad) || IsDrive(path)) return false;
+  if (path.ends_with('/')) path.remove_suffix(1);
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
+Status CheckArtifactPath(std::string_view path) {
+  constexpr int kMaxRounds = 10;  // as MLflow; what is still escaped then is no honest name
+  std::string text(path);
+  for (int round = 0; round < kMaxRounds; ++round) {
+    if (!IsSafe(text)) break;
+    std::string decoded = DecodeOnce(text);
+    if (decoded == text) return Ok();
+    text = std::move(decoded);
+  }
+  return Invalid("Invalid path: '" + std::string(path) +
+                 "': wanted a relative path without '..', '.', empty parts, '\\' and '#'");
+}
+
+}  // namespace muster::tracker
