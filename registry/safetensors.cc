@@ -1,0 +1,199 @@
+#include "registry/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "runtime/wire/codec.h"
+
+namespace muster::registry {
+namespace {
+
+constexpr std::uint64_t kHeaderMax = 100'000'000;
+constexpr std::string_view kMetadata = "__metadata__";
+
+struct TypeName {
+  std::string_view name;
+  ElementType type;
+  std::uint64_t size;
+};
+constexpr std::array<TypeName, 13> kTypes = {{{"F64", ElementType::kF64, 8},
+                                              {"F32", ElementType::kF32, 4},
+                                              {"F16", ElementType::kF16, 2},
+                                              {"BF16", ElementType::kBf16, 2},
+                                              {"I64", ElementType::kI64, 8},
+                                              {"I32", ElementType::kI32, 4},
+                                              {"I16", ElementType::kI16, 2},
+                                              {"I8", ElementType::kI8, 1},
+                                              {"U64", ElementType::kU64, 8},
+                                              {"U32", ElementType::kU32, 4},
+                                              {"U16", ElementType::kU16, 2},
+                                              {"U8", ElementType::kU8, 1},
+                                              {"BOOL", ElementType::kBool, 1}}};
+
+const TypeName* FindType(std::string_view name) {
+  const auto* found = std::find_if(kTypes.begin(), kTypes.end(),
+                                   [&](const TypeName& type) { return type.name == name; });
+  return found == kTypes.end() ? nullptr : found;
+}
+
+const TypeName& NameOf(ElementType wanted) {
+  const auto* found = std::find_if(kTypes.begin(), kTypes.end(),
+                                   [&](const TypeName& type) { return type.type == wanted; });
+  MUSTER_CHECK(found != kTypes.end(), "every element type has a safetensors name");
+  return *found;
+}
+
+/// Product of shape x size, or nothing when it is negative or does not fit.
+std::optional<std::uint64_t> ByteCount(const std::vector<std::int64_t>& shape, std::uint64_t size) {
+  std::uint64_t count = size;
+  for (const std::int64_t extent : shape) {
+    const auto wide = static_cast<std::uint64_t>(extent);
+    if (extent < 0) return std::nullopt;
+    if (wide != 0 && count > std::numeric_limits<std::uint64_t>::max() / wide) return std::nullopt;
+    count *= wide;
+  }
+  return count;
+}
+
+/// As it stands in the header.
+struct Entry {
+  std::string dtype;
+  std::vector<std::int64_t> shape;
+  std::vector<std::uint64_t> data_offsets;
+};
+BOOST_DESCRIBE_STRUCT(Entry, (), (dtype, shape, data_offsets))
+
+struct Placed {
+  Tensor tensor;
+  std::uint64_t begin = 0, end = 0;
+};
+
+Result<Placed> Place(std::string_view name, const wire::Json& json, std::uint64_t data_size) {
+  const std::string named = "tensor '" + std::string(name) + "'";
+  const auto entry = wire::FromJson<Entry>(json);
+  if (!entry.ok()) return Corrupt(named + ": " + entry.error().message);
+  const TypeName* type = FindType(entry->dtype);
+  if (type == nullptr) return Corrupt(named + " has the unknown dtype '" + entry->dtype + "'");
+  if (entry->data_offsets.size() != 2) {
+    return Corrupt(named + " has " + std::to_string(entry->data_offsets.size()) +
+                   " data_offsets; wanted begin and end");
+  }
+  Placed placed;
+  placed.begin = entry->data_offsets[0];
+  placed.end = entry->data_offsets[1];
+  if (placed.begin > placed.end || placed.end > data_size) {
+    return Corrupt(named + " lies at " + std::to_string(placed.begin) + ".." +
+                   std::to_string(placed.end) + " of " + std::to_string(data_size) + " bytes");
+  }
+  const auto wanted = ByteCount(entry->shape, type->size);
+  if (wanted != placed.end - placed.begin) {
+    return Corrupt(named + " has " + std::to_string(placed.end - placed.begin) +
+                   " bytes; its shape and dtype want " +
+                   (wanted ? std::to_string(*wanted) : "more than there can be"));
+  }
+  placed.tensor.name = name;
+  placed.tensor.type = type->type;
+  placed.tensor.shape = entry->shape;
+  return placed;
+}
+
+}  // namespace
+
+Result<const Tensor*> SafetensorsFile::Find(std::string_view name) const {
+  std::string there;
+  for (const Tensor& tensor : tensors) {
+    if (tensor.name == name) return &tensor;
+    there += (there.empty() ? "" : ", ") + tensor.name;
+  }
+  return NotFound("no tensor '" + std::string(name) + "'; there are: " + there);
+}
+
+Result<SafetensorsFile> ReadSafetensors(std::string_view bytes) {
+  if (bytes.size() < 8) {
+    return Corrupt("safetensors: " + std::to_string(bytes.size()) +
+                   " bytes; wanted at least the 8 of the header's length");
+  }
+  std::uint64_t header_size = 0;
+  for (int i = 7; i >= 0; --i) {
+    header_size = header_size << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  }
+  if (header_size > kHeaderMax || header_size > bytes.size() - 8) {
+    return Corrupt("safetensors: a header of " + std::to_string(header_size) + " bytes in " +
+                   std::to_string(bytes.size()));
+  }
+  std::string_view header = bytes.substr(8, header_size);
+  const std::string_view data = bytes.substr(8 + header_size);
+  if (!header.starts_with('{')) return Corrupt("safetensors: the header does not begin with '{'");
+  header = header.substr(0, header.find_last_not_of(' ') + 1);
+  const auto json = wire::ParseJson(header);
+  if (!json.ok()) return Corrupt("safetensors header: " + json.error().message);
+  if (!json->is_object()) return Corrupt("safetensors: the header is no object");
+
+  SafetensorsFile file;
+  std::vector<Placed> placed;
+  for (const auto& member : json->get_object()) {
+    if (member.key() == kMetadata) {
+      auto metadata = wire::FromJson<std::map<std::string, std::string>>(member.value());
+      if (!metadata.ok()) return Corrupt("safetensors metadata: " + metadata.error().message);
+      file.metadata = std::move(metadata).value();
+      continue;
+    }
+    MUSTER_ASSIGN_OR_RETURN(auto one, Place(member.key(), member.value(), data.size()));
+    placed.push_back(std::move(one));
+  }
+  std::sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  std::uint64_t end = 0;
+  for (Placed& one : placed) {
+    if (one.begin != end) {
+      return Corrupt("tensor '" + one.tensor.name + "' begins at " + std::to_string(one.begin) +
+                     "; the one before it ends at " + std::to_string(end));
+    }
+    end = one.end;
+    one.tensor.bytes.resize(one.end - one.begin);
+    if (!one.tensor.bytes.empty()) {
+      std::memcpy(one.tensor.bytes.data(), data.data() + one.begin, one.tensor.bytes.size());
+    }
+    file.tensors.push_back(std::move(one.tensor));
+  }
+  if (end != data.size()) {
+    return Corrupt("safetensors: " + std::to_string(data.size() - end) +
+                   " bytes after the last tensor");
+  }
+  return file;
+}
+
+std::string WriteSafetensors(const std::vector<Tensor>& tensors,
+                             const std::map<std::string, std::string>& metadata) {
+  boost::json::object header;
+  if (!metadata.empty()) header[kMetadata] = wire::ToJson(metadata);
+  std::uint64_t end = 0;
+  for (const Tensor& tensor : tensors) {
+    const TypeName& type = NameOf(tensor.type);
+    MUSTER_CHECK(ByteCount(tensor.shape, type.size) == tensor.bytes.size(),
+                 "a tensor's bytes fit its shape");
+    MUSTER_CHECK(tensor.name != kMetadata && !header.contains(tensor.name),
+                 "tensor names are distinct");
+    header[tensor.name] =
+        wire::ToJson(Entry{std::string(type.name), tensor.shape, {end, end + tensor.bytes.size()}});
+    end += tensor.bytes.size();
+  }
+  std::string text = wire::SerializeJson(header);
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data is aligned when mapped
+  std::string file;
+  file.reserve(8 + text.size() + end);
+  for (int i = 0; i < 8; ++i) {
+    file += static_cast<char>(static_cast<std::uint64_t>(text.size()) >> (8 * i) & 0xff);
+  }
+  file += text;
+  for (const Tensor& tensor : tensors) {
+    file.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+  }
+  return file;
+}
+
+}  // namespace muster::registry
