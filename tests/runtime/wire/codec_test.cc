@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "runtime/base/random.h"
 #include "runtime/wire/sweep_spec.h"
 
 namespace muster::wire {
@@ -62,6 +65,21 @@ TEST(ParseJson, Malformed_NamesTheByte) {
   EXPECT_FALSE(ParseJson("{\"a\":").ok());
   EXPECT_FALSE(ParseJson("{} x").ok());
   EXPECT_FALSE(ParseJson("").ok());
+}
+
+TEST(ParseJson, Doubles_RoundTripToTheLastBit) {
+  // Found by the simulator: a parameter was another one after the coordinator's restart.
+  EXPECT_EQ(ParseJson("1.1954022515340501E-2")->as_double(), 0.011954022515340501);
+  Random random(7);
+  for (int draw = 0; draw < 20'000; ++draw) {
+    const double value =
+        std::ldexp(random.Uniform() - 0.5, static_cast<int>(random.Below(600)) - 300);
+    const auto parsed = ParseJson(SerializeJson(Json(value)));
+    ASSERT_TRUE(parsed.ok());
+    ASSERT_EQ(parsed->as_double(), value);
+  }
+  EXPECT_EQ(ParseJson("[1e2, -0.5e+1]").value().as_array().at(0).as_double(), 100.0);
+  EXPECT_EQ(ParseJson("[1e2, -0.5e+1]").value().as_array().at(1).as_double(), -5.0);
 }
 
 TEST(SweepSpec, RoundTrip) {
