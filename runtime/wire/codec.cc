@@ -1,72 +1,8 @@
 #include "runtime/wire/codec.h"
 
-#include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/value_stack.hpp>
-#include <charconv>
 
 namespace muster::wire {
-
-namespace {
-
-/// Builds the value as Boost's own parser does, but for doubles: that of Boost 1.81 is off by a last bit for
-/// one number in ten and more, so that a value would change each time it is stored and read.
-struct Builder {
-  static constexpr std::size_t max_object_size = boost::json::object::max_size();
-  static constexpr std::size_t max_array_size = boost::json::array::max_size();
-  static constexpr std::size_t max_key_size = boost::json::string::max_size();
-  static constexpr std::size_t max_string_size = boost::json::string::max_size();
-  using Text = boost::json::string_view;
-  using Failure = boost::json::error_code;
-
-  boost::json::value_stack stack;
-  std::string number;  ///< its parts so far
-
-  bool on_document_begin(Failure&) { return true; }
-  bool on_document_end(Failure&) { return true; }
-  bool on_object_begin(Failure&) { return true; }
-  bool on_object_end(std::size_t size, Failure&) { return stack.push_object(size), true; }
-  bool on_array_begin(Failure&) { return true; }
-  bool on_array_end(std::size_t size, Failure&) { return stack.push_array(size), true; }
-  bool on_key_part(Text part, std::size_t, Failure&) { return stack.push_chars(part), true; }
-  bool on_key(Text part, std::size_t, Failure&) { return stack.push_key(part), true; }
-  bool on_string_part(Text part, std::size_t, Failure&) { return stack.push_chars(part), true; }
-  bool on_string(Text part, std::size_t, Failure&) { return stack.push_string(part), true; }
-  bool on_number_part(Text part, Failure&) { return number.append(part), true; }
-  bool on_int64(std::int64_t value, Text, Failure&) {
-    number.clear();
-    return stack.push_int64(value), true;
-  }
-  bool on_uint64(std::uint64_t value, Text, Failure&) {
-    number.clear();
-    return stack.push_uint64(value), true;
-  }
-  bool on_double(double value, Text part, Failure&) {
-    number.append(part);
-    double exact = value;
-    const auto read = std::from_chars(number.data(), number.data() + number.size(), exact);
-    number.clear();
-    return stack.push_double(read.ec == std::errc() ? exact : value), true;
-  }
-  bool on_bool(bool value, Failure&) { return stack.push_bool(value), true; }
-  bool on_null(Failure&) { return stack.push_null(), true; }
-  bool on_comment_part(Text, Failure&) { return true; }
-  bool on_comment(Text, Failure&) { return true; }
-};
-
-}  // namespace
-
-Result<Json> ParseJson(std::string_view text) {
-  boost::json::basic_parser<Builder> parser{boost::json::parse_options()};
-  parser.handler().stack.reset();
-  boost::json::error_code failure;
-  const std::size_t read = parser.write_some(false, text.data(), text.size(), failure);
-  if (failure || read != text.size()) {
-    return Invalid("malformed JSON at byte " + std::to_string(read) +
-                   (failure ? ": " + failure.message() : ": text after the value"));
-  }
-  return parser.handler().stack.release();
-}
 
 std::string SerializeJson(const Json& value) { return boost::json::serialize(value); }
 
