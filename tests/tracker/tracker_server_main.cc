@@ -1,0 +1,67 @@
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "registry/sqlite/model_store.h"
+#include "runtime/base/file.h"
+#include "runtime/http/server.h"
+#include "tracker/mlflow/routes.h"
+#include "tracker/sqlite/artifact_store.h"
+#include "tracker/sqlite/run_store.h"
+
+/// The tracker alone behind HTTP, for the tests that use MLflow's own client:
+///   tracker_server FOLDER PORT_FILE [THREADS]
+/// Keeps its databases in FOLDER, writes its port to PORT_FILE, ends on SIGTERM.
+
+namespace muster {
+namespace {
+
+/// The one token that a run's writer may carry here; any other is an attempt that is over.
+constexpr std::string_view kStaleToken = "stale";
+
+Result<AttemptEpoch> Fence(const http::Request& request, const RunId&) {
+  if (request.BearerToken() == kStaleToken) return Fenced("attempt 1 is over; attempt 2 owns it");
+  return AttemptEpoch();
+}
+
+Status Serve(const std::filesystem::path& folder, const std::filesystem::path& port_file,
+             int threads) {
+  MUSTER_ASSIGN_OR_RETURN(const auto runs,
+                          tracker::OpenSqliteRunStore(folder / "tracker.db", SystemClock()));
+  MUSTER_ASSIGN_OR_RETURN(const auto artifacts,
+                          tracker::OpenLocalArtifactStore(folder / "artifacts"));
+  MUSTER_ASSIGN_OR_RETURN(const auto models,
+                          registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
+  http::Router router;
+  tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, {.fence = Fence});
+  // Blocked before the server's threads start, so that they inherit it and sigwait gets the signal.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  MUSTER_ASSIGN_OR_RETURN(
+      const auto server,
+      http::Server::Start({.threads = threads, .spool_dir = folder / "spool"}, router));
+  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(port_file, std::to_string(server->port())));
+  int signal = 0;
+  sigwait(&signals, &signal);
+  server->Stop();
+  return Ok();
+}
+
+}  // namespace
+}  // namespace muster
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: tracker_server FOLDER PORT_FILE [THREADS]\n");
+    return 2;
+  }
+  const muster::Status status = muster::Serve(argv[1], argv[2], argc > 3 ? std::atoi(argv[3]) : 2);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "tracker_server: %s\n", status.error().message.c_str());
+  return 1;
+}

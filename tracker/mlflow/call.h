@@ -1,0 +1,84 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tracker/mlflow/fields.h"
+#include "tracker/mlflow/routes.h"
+
+/// What the handlers of this folder have in common: one call with its fields, its services and its answer.
+
+namespace muster::tracker {
+
+struct Services {
+  RunStore& runs;
+  ArtifactStore& artifacts;
+  registry::ModelStore& models;
+  MlflowOptions options;
+};
+
+/// {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ...} with MLflow's status.
+http::Response MlflowError(const Error& error);
+
+/// Sends the answer of one call, once; may be copied into callbacks.
+class Reply {
+ public:
+  explicit Reply(http::Respond respond) : respond_(std::move(respond)) {}
+
+  void operator()(Result<boost::json::object> answer) const;
+  /// A callback for a write that answers {}.
+  [[nodiscard]] Done WhenDone() const;
+  /// A callback for a write that answers what `encode` makes of its result.
+  template <typename T, typename Encode>
+  std::function<void(Result<T>)> When(Encode encode) const {
+    return [reply = *this, encode](Result<T> result) {
+      if (!result) return reply(result.error());
+      reply(encode(*result));
+    };
+  }
+
+ private:
+  http::Respond respond_;
+};
+
+struct Call {
+  const http::Request& request;
+  const Services& services;
+  Fields fields;
+  Reply reply;
+};
+
+/// Answers later, through call.reply, or at once with the error that it returns.
+using Handle = Status (*)(Call&);
+/// Answers at once.
+using HandleNow = Result<boost::json::object> (*)(Call&);
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  ///< below /api/2.0/mlflow and /ajax-api/2.0/mlflow
+  Handle later = nullptr;
+  HandleNow now = nullptr;
+};
+
+/// The tables of routes, one a file.
+const std::vector<Route>& ExperimentRoutes();
+const std::vector<Route>& RunRoutes();
+const std::vector<Route>& LoggedModelRoutes();
+const std::vector<Route>& RegistryRoutes();
+/// The artifact proxy; not a table, its bodies are files.
+void AddArtifactRoutes(http::Router& router, const std::shared_ptr<const Services>& services);
+
+/// May this request write to the run? Answers the attempt that does.
+Result<AttemptEpoch> Fence(const Call& call, const RunId& run_id);
+
+std::vector<Tag> TagsOf(Fields& fields, std::string_view name);
+/// ACTIVE_ONLY (when absent), DELETED_ONLY or ALL, by name or by number.
+Result<ViewType> ViewTypeOf(Fields& fields, std::string_view name);
+SearchQuery SearchOf(Fields& fields, std::int64_t default_max_results);
+
+}  // namespace muster::tracker

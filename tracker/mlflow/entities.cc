@@ -1,0 +1,173 @@
+#include "tracker/mlflow/entities.h"
+
+#include "runtime/wire/codec.h"
+
+namespace muster::tracker {
+
+namespace {
+
+namespace json = boost::json;
+
+template <typename T>
+json::array TagArray(const std::vector<T>& tags) {
+  json::array array;
+  array.reserve(tags.size());
+  for (const T& tag : tags) array.push_back({{"key", tag.key}, {"value", tag.value}});
+  return array;
+}
+
+std::string_view Stage(bool deleted) { return deleted ? "deleted" : "active"; }
+
+json::object DatasetInputJson(const DatasetInput& input) {
+  const Dataset& dataset = input.dataset;
+  json::object inner{{"name", dataset.name},
+                     {"digest", dataset.digest},
+                     {"source_type", dataset.source_type},
+                     {"source", dataset.source}};
+  PutText(inner, "schema", dataset.schema);
+  PutText(inner, "profile", dataset.profile);
+  json::object object;
+  PutList(object, "tags", TagArray(input.tags));
+  object["dataset"] = std::move(inner);
+  return object;
+}
+
+json::object RunInputsJson(const Run& run) {
+  json::array datasets, models;
+  for (const DatasetInput& input : run.dataset_inputs) datasets.push_back(DatasetInputJson(input));
+  for (const std::string& id : run.model_inputs) models.push_back(json::object{{"model_id", id}});
+  json::object inputs;
+  PutList(inputs, "dataset_inputs", std::move(datasets));
+  PutList(inputs, "model_inputs", std::move(models));
+  return inputs;
+}
+
+json::object RunDataJson(const Run& run) {
+  json::array metrics;
+  metrics.reserve(run.metrics.size());
+  for (const Metric& metric : run.metrics) metrics.push_back(ToMlflow(metric));
+  json::object data;
+  PutList(data, "metrics", std::move(metrics));
+  PutList(data, "params", TagArray(run.params));
+  PutList(data, "tags", TagArray(run.tags));
+  return data;
+}
+
+}  // namespace
+
+void PutList(json::object& object, std::string_view key, json::array array) {
+  if (!array.empty()) object[key] = std::move(array);
+}
+
+void PutText(json::object& object, std::string_view key, std::string_view text) {
+  if (!text.empty()) object[key] = text;
+}
+
+json::object ToMlflow(const Experiment& experiment) {
+  json::object object{{"experiment_id", experiment.experiment_id},
+                      {"name", experiment.name},
+                      {"artifact_location", experiment.artifact_location},
+                      {"lifecycle_stage", Stage(experiment.deleted)},
+                      {"last_update_time", experiment.last_update_time_ms},
+                      {"creation_time", experiment.creation_time_ms}};
+  PutList(object, "tags", TagArray(experiment.tags));
+  object["workspace"] = "default";
+  return object;
+}
+
+json::object ToMlflow(const RunInfo& info) {
+  json::object object{{"run_uuid", info.run_id.value},
+                      {"experiment_id", info.experiment_id},
+                      {"run_name", info.run_name},
+                      {"user_id", info.user_id},
+                      {"status", RunStatusName(info.status)},
+                      {"start_time", info.start_time_ms}};
+  if (info.end_time_ms) object["end_time"] = *info.end_time_ms;
+  object["artifact_uri"] = info.artifact_uri;
+  object["lifecycle_stage"] = Stage(info.deleted);
+  object["run_id"] = info.run_id.value;
+  return object;
+}
+
+json::object ToMlflow(const Run& run) {
+  json::array outputs;
+  for (const auto& [id, step] : run.model_outputs) {
+    outputs.push_back({{"model_id", id}, {"step", step}});
+  }
+  json::object object{
+      {"info", ToMlflow(run.info)}, {"data", RunDataJson(run)}, {"inputs", RunInputsJson(run)}};
+  if (!outputs.empty()) object["outputs"] = {{"model_outputs", std::move(outputs)}};
+  return object;
+}
+
+json::object ToMlflow(const Metric& metric) {
+  return {{"key", metric.key},
+          {"value", wire::ToJson(metric.value)},
+          {"timestamp", metric.timestamp_ms},
+          {"step", metric.step}};
+}
+
+json::object ToMlflow(const LoggedModel& model) {
+  json::object info{{"model_id", model.model_id},
+                    {"experiment_id", model.experiment_id},
+                    {"name", model.name},
+                    {"creation_timestamp_ms", model.creation_ms},
+                    {"last_updated_timestamp_ms", model.last_updated_ms},
+                    {"artifact_uri", model.artifact_uri},
+                    {"status", model.status},
+                    {"model_type", model.model_type},
+                    {"source_run_id", model.source_run_id}};
+  PutList(info, "tags", TagArray(model.tags));
+  json::array metrics;
+  for (const auto& [run_id, metric] : model.metrics) {
+    json::object object = ToMlflow(metric);
+    PutText(object, "dataset_name", metric.dataset_name);
+    PutText(object, "dataset_digest", metric.dataset_digest);
+    object["model_id"] = model.model_id;
+    object["run_id"] = run_id.value;
+    metrics.push_back(std::move(object));
+  }
+  json::object data;
+  PutList(data, "params", TagArray(model.params));
+  PutList(data, "metrics", std::move(metrics));
+  return {{"info", std::move(info)}, {"data", std::move(data)}};
+}
+
+json::object ToMlflow(const registry::RegisteredModel& model) {
+  json::object object{{"name", model.name},
+                      {"creation_timestamp", model.creation_ms},
+                      {"last_updated_timestamp", model.last_updated_ms}};
+  PutText(object, "description", model.description);
+  json::array versions, aliases;
+  for (const auto& version : model.latest_versions) versions.push_back(ToMlflow(version, false));
+  PutList(object, "latest_versions", std::move(versions));
+  PutList(object, "tags", TagArray(model.tags));
+  for (const registry::AliasEntry& entry : model.aliases) {
+    aliases.push_back({{"alias", entry.alias}, {"version", std::to_string(entry.version)}});
+  }
+  PutList(object, "aliases", std::move(aliases));
+  return object;
+}
+
+json::object ToMlflow(const registry::ModelVersion& version, bool with_aliases) {
+  json::object object{{"name", version.name},
+                      {"version", std::to_string(version.version)},
+                      {"creation_timestamp", version.creation_ms},
+                      {"last_updated_timestamp", version.last_updated_ms}};
+  PutText(object, "user_id", version.user_id);
+  object["current_stage"] = version.stage;
+  object["description"] = version.description;
+  object["source"] = version.source;
+  object["run_id"] = version.run_id;
+  object["status"] = version.status;
+  PutText(object, "status_message", version.status_message);
+  PutList(object, "tags", TagArray(version.tags));
+  object["run_link"] = version.run_link;
+  if (with_aliases) {
+    PutList(object, "aliases", json::array(version.aliases.begin(), version.aliases.end()));
+  }
+  PutText(object, "model_id", version.model_id);
+  return object;
+}
+
+}  // namespace muster::tracker

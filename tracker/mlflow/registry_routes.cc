@@ -1,0 +1,266 @@
+#include <algorithm>
+#include <charconv>
+
+#include "tracker/mlflow/call.h"
+#include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/model_source.h"
+
+namespace muster::tracker {
+
+namespace {
+
+namespace json = boost::json;
+using registry::Actor;
+using registry::ModelVersion;
+using registry::RegisteredModel;
+
+Actor ActorOf(const Call& call) {
+  const auto& actor = call.services.options.actor;
+  return {actor ? actor(call.request) : "mlflow", ""};
+}
+
+std::vector<registry::Tag> RegistryTags(Fields& fields) {
+  std::vector<registry::Tag> tags;
+  for (Tag& tag : TagsOf(fields, "tags")) {
+    tags.push_back({std::move(tag.key), std::move(tag.value)});
+  }
+  return tags;
+}
+
+json::object ModelAnswer(const RegisteredModel& model) {
+  return {{"registered_model", ToMlflow(model)}};
+}
+json::object VersionAnswer(const ModelVersion& version) {
+  return {{"model_version", ToMlflow(version, true)}};
+}
+
+/// A version's number comes as a string.
+std::int64_t VersionOf(Fields& fields) {
+  const std::string text = fields.Required("version");
+  std::int64_t version = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (fields.status().ok() && (error != std::errc() || stop != text.data() + text.size())) {
+    fields.Fail(Invalid("Model version must be an integer, got '" + text + "'"));
+  }
+  return version;
+}
+
+Result<json::object> CreateModel(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::string description = call.fields.Text("description");
+  const auto tags = RegistryTags(call.fields);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model,
+                          call.services.models.CreateModel(name, description, tags, ActorOf(call)));
+  return ModelAnswer(model);
+}
+
+Result<json::object> GetModel(Call& call) {
+  const std::string name = call.fields.Required("name");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model, call.services.models.GetModel(name));
+  return ModelAnswer(model);
+}
+
+Result<json::object> UpdateModel(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::string description = call.fields.Text("description");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model,
+                          call.services.models.UpdateModel(name, description, ActorOf(call)));
+  return ModelAnswer(model);
+}
+
+Result<json::object> RenameModel(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::string new_name = call.fields.Required("new_name");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model,
+                          call.services.models.RenameModel(name, new_name, ActorOf(call)));
+  return ModelAnswer(model);
+}
+
+Result<json::object> DeleteModel(Call& call) {
+  const std::string name = call.fields.Required("name");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(call.services.models.DeleteModel(name, ActorOf(call)));
+  return json::object();
+}
+
+registry::ModelQuery QueryOf(Fields& fields, std::int64_t default_max_results) {
+  SearchQuery query = SearchOf(fields, default_max_results);
+  return {std::move(query.filter), std::move(query.order_by), query.max_results,
+          std::move(query.page_token)};
+}
+
+Result<json::object> SearchModels(Call& call) {
+  const auto query = QueryOf(call.fields, 100);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.models.SearchModels(query));
+  json::array models;
+  for (const RegisteredModel& model : page.items) models.push_back(ToMlflow(model));
+  json::object object;
+  PutList(object, "registered_models", std::move(models));
+  PutText(object, "next_page_token", page.next_page_token);
+  return object;
+}
+
+Result<json::object> LatestVersions(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::vector<std::string> stages = call.fields.Texts("stages");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model, call.services.models.GetModel(name));
+  json::array versions;
+  for (const ModelVersion& latest : model.latest_versions) {
+    if (!stages.empty() && std::ranges::find(stages, latest.stage) == stages.end()) continue;
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version,
+                            call.services.models.GetVersion(name, latest.version));
+    versions.push_back(ToMlflow(version, true));
+  }
+  json::object object;
+  PutList(object, "model_versions", std::move(versions));
+  return object;
+}
+
+Result<json::object> CreateVersion(Call& call) {
+  Fields& fields = call.fields;
+  registry::NewVersion version{.name = fields.Required("name"),
+                               .source = fields.Required("source"),
+                               .run_id = fields.Text("run_id"),
+                               .run_link = fields.Text("run_link"),
+                               .description = fields.Text("description"),
+                               .model_id = fields.Text("model_id"),
+                               .tags = RegistryTags(fields)};
+  MUSTER_RETURN_IF_ERROR(fields.status());
+  MUSTER_RETURN_IF_ERROR(ResolveSource(call.services, version));
+  MUSTER_ASSIGN_OR_RETURN(const ModelVersion made,
+                          call.services.models.CreateVersion(version, ActorOf(call)));
+  return VersionAnswer(made);
+}
+
+Result<json::object> GetVersion(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::int64_t version = VersionOf(call.fields);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const ModelVersion found, call.services.models.GetVersion(name, version));
+  return VersionAnswer(found);
+}
+
+Result<json::object> UpdateVersion(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::int64_t version = VersionOf(call.fields);
+  const std::string description = call.fields.Text("description");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(
+      const ModelVersion updated,
+      call.services.models.UpdateVersion(name, version, description, ActorOf(call)));
+  return VersionAnswer(updated);
+}
+
+Result<json::object> TransitionStage(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::int64_t version = VersionOf(call.fields);
+  const std::string stage = call.fields.Required("stage");
+  const bool archive = call.fields.Bool("archive_existing_versions", false);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(
+      const ModelVersion moved,
+      call.services.models.TransitionStage(name, version, stage, archive, ActorOf(call)));
+  return VersionAnswer(moved);
+}
+
+Result<json::object> DeleteVersion(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::int64_t version = VersionOf(call.fields);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(call.services.models.DeleteVersion(name, version, ActorOf(call)));
+  return json::object();
+}
+
+Result<json::object> SearchVersions(Call& call) {
+  const auto query = QueryOf(call.fields, 200'000);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.models.SearchVersions(query));
+  json::array versions;
+  for (const ModelVersion& version : page.items) versions.push_back(ToMlflow(version, false));
+  json::object object;
+  PutList(object, "model_versions", std::move(versions));
+  PutText(object, "next_page_token", page.next_page_token);
+  return object;
+}
+
+Result<json::object> DownloadUri(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::int64_t version = VersionOf(call.fields);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const std::string uri, DownloadUriOf(call.services, name, version));
+  return json::object{{"artifact_uri", uri}};
+}
+
+template <bool of_version, bool erase>
+Result<json::object> SetTag(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::int64_t version = of_version ? VersionOf(call.fields) : 0;
+  const std::string key = call.fields.Required("key");
+  std::optional<std::string> value;
+  if (!erase) value = call.fields.Text("value");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(
+      call.services.models.SetTag(name, version, key, std::move(value), ActorOf(call)));
+  return json::object();
+}
+
+template <bool erase>
+Result<json::object> SetAlias(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::string alias = call.fields.Required("alias");
+  const std::int64_t version = erase ? 0 : VersionOf(call.fields);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(call.services.models.SetAlias(name, alias, version, ActorOf(call)));
+  return json::object();
+}
+
+Result<json::object> GetByAlias(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::string alias = call.fields.Required("alias");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  const auto version = call.services.models.GetByAlias(name, alias);
+  if (version) return VersionAnswer(*version);
+  // A missing alias is a wrong parameter in MLflow, a missing model is not found.
+  if (version.error().kind == ErrorKind::kNotFound && call.services.models.GetModel(name)) {
+    return Invalid(version.error().message);
+  }
+  return version.error();
+}
+
+}  // namespace
+
+const std::vector<Route>& RegistryRoutes() {
+  static const std::vector<Route> routes = {
+      {"POST", "/registered-models/create", nullptr, CreateModel},
+      {"GET", "/registered-models/get", nullptr, GetModel},
+      {"PATCH", "/registered-models/update", nullptr, UpdateModel},
+      {"POST", "/registered-models/rename", nullptr, RenameModel},
+      {"DELETE", "/registered-models/delete", nullptr, DeleteModel},
+      {"GET", "/registered-models/search", nullptr, SearchModels},
+      {"POST", "/registered-models/get-latest-versions", nullptr, LatestVersions},
+      {"GET", "/registered-models/get-latest-versions", nullptr, LatestVersions},
+      {"POST", "/registered-models/set-tag", nullptr, SetTag<false, false>},
+      {"DELETE", "/registered-models/delete-tag", nullptr, SetTag<false, true>},
+      {"POST", "/registered-models/alias", nullptr, SetAlias<false>},
+      {"DELETE", "/registered-models/alias", nullptr, SetAlias<true>},
+      {"GET", "/registered-models/alias", nullptr, GetByAlias},
+      {"POST", "/model-versions/create", nullptr, CreateVersion},
+      {"GET", "/model-versions/get", nullptr, GetVersion},
+      {"PATCH", "/model-versions/update", nullptr, UpdateVersion},
+      {"POST", "/model-versions/transition-stage", nullptr, TransitionStage},
+      {"DELETE", "/model-versions/delete", nullptr, DeleteVersion},
+      {"GET", "/model-versions/search", nullptr, SearchVersions},
+      {"GET", "/model-versions/get-download-uri", nullptr, DownloadUri},
+      {"POST", "/model-versions/set-tag", nullptr, SetTag<true, false>},
+      {"DELETE", "/model-versions/delete-tag", nullptr, SetTag<true, true>},
+  };
+  return routes;
+}
+
+}  // namespace muster::tracker

@@ -1,0 +1,80 @@
+#include "tracker/mlflow/routes.h"
+
+#include <boost/json/object.hpp>
+
+#include "tracker/mlflow/call.h"
+
+namespace muster::tracker {
+
+namespace {
+
+namespace json = boost::json;
+using http::Request;
+using http::Respond;
+using http::Response;
+
+/// The version of MLflow whose API this is; its client decides by it what it may ask for.
+constexpr std::string_view kMlflowVersion = "3.18.0";
+
+http::Handler HandlerOf(const Route& route, const std::shared_ptr<const Services>& services) {
+  return [route, services](const Request& request, Respond respond) {
+    auto fields = Fields::FromRequest(request);
+    const Reply reply(std::move(respond));
+    if (!fields) return reply(fields.error());
+    Call call{request, *services, std::move(*fields), reply};
+    if (route.now) return reply(route.now(call));
+    const Status status = route.later(call);
+    if (!status.ok()) reply(status.error());
+  };
+}
+
+Response ServerInfo(const Request&) {
+  return Response::Json({{"store_type", "SqlStore"},
+                         {"workspaces_enabled", false},
+                         {"trace_archival_enabled", false},
+                         {"multipart_uploads_enabled", false},
+                         {"multipart_downloads_enabled", false},
+                         {"artifact_serving_enabled", true},
+                         {"presigned_upload_run_id_supported", false},
+                         {"presigned_upload_model_id_supported", false},
+                         {"model_artifact_presigned_downloads_supported", false},
+                         {"features_enabled", json::object()},
+                         {"tracking_auth", ""},
+                         {"artifacts_presigned_only", false}});
+}
+
+Response EndpointNotFound(const Request& request) {
+  return Response::Json({{"error_code", "ENDPOINT_NOT_FOUND"},
+                         {"message", "No API found for " + request.method + " " + request.path}},
+                        404);
+}
+
+}  // namespace
+
+void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifacts,
+                     registry::ModelStore& models, MlflowOptions options) {
+  const auto services =
+      std::make_shared<const Services>(Services{runs, artifacts, models, std::move(options)});
+  for (const std::string api : {"/api/", "/ajax-api/"}) {
+    for (const auto* table :
+         {&ExperimentRoutes(), &RunRoutes(), &LoggedModelRoutes(), &RegistryRoutes()}) {
+      for (const Route& route : *table) {
+        router.Add(route.method, api + "2.0/mlflow" + std::string(route.path),
+                   HandlerOf(route, services));
+      }
+    }
+    router.Add("GET", api + "3.0/mlflow/server-info", http::Sync(ServerInfo));
+    for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
+      for (const char* version : {"2.0", "3.0"}) {
+        router.Add(method, api + version + "/mlflow/{rest...}", http::Sync(EndpointNotFound));
+      }
+    }
+  }
+  AddArtifactRoutes(router, services);
+  router.Add("GET", "/version", http::Sync([](const Request&) {
+               return Response::Text(std::string(kMlflowVersion));
+             }));
+  router.Add("GET", "/health", http::Sync([](const Request&) { return Response::Text("OK"); }));
+}
+
+}  // namespace muster::tracker

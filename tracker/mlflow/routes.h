@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "registry/model_store.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/ids.h"
+#include "runtime/wire/http.h"
+#include "tracker/artifact_store.h"
+#include "tracker/run_store.h"
+
+namespace muster::tracker {
+
+struct MlflowOptions {
+  /// Asked before every write to a run, with the request (its bearer token): the attempt that writes, 0 when
+  /// no live attempt owns the run. kFenced and kUnauthorized become 403 and 401. Any thread. Empty: nobody
+  /// is asked.
+  std::function<Result<AttemptEpoch>(const http::Request&, const RunId&)> fence;
+  /// Who a change of the registry is written down as. Empty: "mlflow".
+  std::function<std::string(const http::Request&)> actor;
+};
+
+/// Adds MLflow 3.18's REST API (docs: https://mlflow.org/docs/latest/rest-api.html) to the router: experiments,
+/// runs, metrics, artifacts, logged models and registered models, under /api/{2,3}.0/mlflow and
+/// /ajax-api/{2,3}.0/mlflow, the artifact proxy under /api/2.0/mlflow-artifacts, /version and /health. What it
+/// does not speak below those paths answers 404 ENDPOINT_NOT_FOUND. A write's answer is sent when it is
+/// durable; no thread waits for that. The stores outlive the router.
+void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifacts,
+                     registry::ModelStore& models, MlflowOptions options = {});
+
+}  // namespace muster::tracker
