@@ -14,7 +14,7 @@ namespace muster::registry {
 /// The model store's twin in memory, for tests and as the semantics in plain sight; nothing is durable.
 /// Every change checks everything before it changes anything, so a refused change leaves no trace.
 /// `clock` must outlive the store.
-class MemoryModelStore final : public ModelStore {
+class MemoryModelStore : public ModelStore {
  public:
   explicit MemoryModelStore(const Clock& clock) : clock_(clock) {}
 

@@ -28,7 +28,7 @@
 ///   9. The decision is written. Done.
 ///
 /// Steps 6, 8 and 9 carry the request's id, so a second run makes no second version, promotion or decision;
-/// a version that an earlier run made keeps the verdicts that were recorded with it.
+/// a version that an earlier run promoted keeps the verdicts that were recorded with it.
 
 namespace muster::registry {
 
@@ -118,6 +118,7 @@ class Promoter {
  private:
   struct Judged;
   Result<PromotionResult> Decide(const Candidate& candidate);
+  Result<bool> WasPromoted(const ModelVersion& version, const std::string& alias);
   Result<Judged> ExportAndJudge(const Candidate& candidate);
   Status Judge(const Candidate& candidate, Judged& judged);
   Result<ModelVersion> Register(const Candidate& candidate, const Judged& judged);

@@ -36,6 +36,7 @@ struct Firing {
   std::string trigger;
   std::int64_t scheduled_unix = 0;  ///< of a manual one: when it was asked for
   std::int64_t fired_unix = 0;
+  bool manual = false;
   std::string why;  ///< "cron 0 3 * * *", or the actor's reason
   SweepId sweep;
   FiringState state = FiringState::kClaimed;

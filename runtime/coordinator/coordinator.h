@@ -122,29 +122,36 @@ class Coordinator {
   void On(Turn& turn, const Tick& input);
   void SendNext(Turn& turn, const Attempt& attempt);
   void Decide(Turn& turn, const Attempt& attempt, StopDecided stop);
+  void MarkRunning(Turn& turn, const Attempt& attempt);
+  void StopLateSweeps(Turn& turn);
+  void StopAll(Turn& turn, const Sweep& sweep, wire::StopReason reason, const std::string& message);
   // coordinator_records.cc
   void OnRecords(Turn& turn, const NodeId& node, const wire::Records& records);
   void OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& chunk);
   void On(Turn& turn, const StoreMetricsDone& input);
   void On(Turn& turn, const LogStored& input);
   void On(Turn& turn, const TrackedMetrics& input);
-  void Accept(Turn& turn, const Attempt& attempt, Reported reported);
+  void Accept(Turn& turn, const Attempt& attempt, Reported reported, std::optional<double> result);
   void AskPruner(Turn& turn, const Attempt& attempt);
   // coordinator_exit.cc
   void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
   void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
-  void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch);
+  void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
+                     std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
-                std::string message);
+                std::optional<double> value, std::string message);
+  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
   void AddTrials(Turn& turn, const Sweep& sweep);
   void Schedule(Turn& turn);
-  bool Place(Turn& turn, const Trial& trial, std::set<NodeId>& reserved);
   [[nodiscard]] int GangsThatFit(const wire::SweepSpec& spec, MonotonicTime now,
                                  bool free_only) const;
   // coordinator_outbox.cc
+  static Command CreateRunOf(const Sweep& sweep, const Trial& trial);
+  static Command PromoteModelOf(const Sweep& sweep, const Trial& best);
   void AddCommand(Turn& turn, Command command);
+  void QueueCommand(Turn& turn, const OutboxEntry& entry);
   void On(Turn& turn, const OutboxDone& input);
 
   Config config_;
@@ -153,8 +160,13 @@ class Coordinator {
   std::map<AttemptEpoch, AttemptWatch> attempts_;
   std::map<SweepId, Search> searches_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries
+  std::map<std::int64_t, AttemptEpoch> stores_;  // tokens of StoreMetrics under way
   std::int64_t next_store_token_ = 1;
-  bool unsettled_ = false;  // something changed that sampling or scheduling looks at
+  std::map<RunId, std::deque<std::string>>
+      run_commands_;  // of one run in order, the first under way
+  // What sampling and scheduling have to look at again: all open sweeps, or only these.
+  bool all_unsettled_ = false;
+  std::set<SweepId> unsettled_;
 };
 
 }  // namespace muster::coordinator

@@ -87,6 +87,7 @@ enum class SweepChange {
 struct SweepChanged {
   SweepId sweep;
   SweepChange change = SweepChange::kPaused;
+  std::string message;
 };
 /// All trials have ended; `trial` is the best one.
 struct SweepPromoting {

@@ -29,7 +29,7 @@ BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_j
 BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
 BOOST_DESCRIBE_STRUCT(NodeSeen, (), (node, host, slots, gpus, labels))
 BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec))
-BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change))
+BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change, message))
 BOOST_DESCRIBE_STRUCT(SweepPromoting, (), (sweep, trial))
 BOOST_DESCRIBE_STRUCT(SweepEnded, (), (sweep, phase, message))
 BOOST_DESCRIBE_STRUCT(TrialCreated, (), (trial, sweep, number, params, run, history_position))

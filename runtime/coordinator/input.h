@@ -63,6 +63,7 @@ struct TrackedMetric {
   double value = 0;
   std::int64_t timestamp_ms = 0;
   std::int64_t step = 0;
+  std::int64_t attempt = 0;  ///< epoch of who wrote it, where the tracker knows it
 };
 /// Metrics of a run that are durable in the tracker, whoever wrote them. At start the host repeats those
 /// of every run with a live attempt; repeats change nothing.

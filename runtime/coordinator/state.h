@@ -59,6 +59,7 @@ struct Attempt {
   int port = 0;
   std::int64_t records_end = 0;
   bool has_result = false;  ///< a kResult record was accepted
+  bool resumed = false;     ///< it is known which points of earlier attempts it hides
   std::optional<StopDecided> stop;
   std::optional<wire::ExitCause> cause;  ///< set by the end
   std::string message;
@@ -74,6 +75,7 @@ struct Sweep {
   bool cancelled = false, time_up = false, exhausted = false;
   std::vector<Trial> trials;  ///< by number
   std::set<std::int64_t> waiting;
+  int finished = 0;    ///< trials in a final phase
   int live = 0;        ///< trials that hold slots
   int slots_held = 0;  ///< by them
   tuner::History history;
@@ -106,6 +108,7 @@ struct Node {
 
 struct OutboxEntry {
   std::string id;
+  std::int64_t sequence = 0;
   Command command;
   bool done = false;
   std::string error;
@@ -121,7 +124,7 @@ struct State {
   std::set<AttemptEpoch> live;  ///< attempts that hold slots
   std::map<NodeId, Node> nodes;
   std::map<std::string, OutboxEntry> outbox;
-  std::vector<std::string> outbox_order;  ///< ids, oldest first, of those not done
+  std::map<std::int64_t, std::string> pending;  ///< ids of those not done, by sequence
   std::unordered_map<RunId, TrialId> runs;
   std::unordered_map<std::string, AttemptEpoch> tokens;
 

@@ -10,6 +10,9 @@ namespace muster::coordinator {
 /// error is kInvalid and begins with the path of the mistake.
 Status ValidateSpec(const wire::SweepSpec& spec);
 
+/// An id that a client chose: letters, digits, '-', '_' and '.', at most 128.
+Status ValidateSweepId(const SweepId& id);
+
 /// kInvalid when no known node could ever hold the gang: "at trial.ranks: ...". Ok when none is known yet.
 Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes);
 

@@ -1,0 +1,262 @@
+#include "registry/promoter.h"
+
+#include <algorithm>
+
+#include "registry/audit_chain.h"
+#include "registry/gate_json.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::registry {
+namespace {
+
+constexpr std::string_view kDecisionAction = "promotion.decision";
+/// The folder of the run's artifacts that MLflow's clients load.
+constexpr std::string_view kArtifactFolder = "model";
+
+/// As it is written to the audit.
+struct ResultFile {
+  std::int64_t version = 0;
+  bool promoted = false;
+  std::string model, alias, reason;
+  boost::json::array verdicts;
+};
+BOOST_DESCRIBE_STRUCT(ResultFile, (), (version, promoted, model, alias, reason, verdicts))
+
+bool IsFinal(ErrorKind kind) {
+  return kind == ErrorKind::kInvalid || kind == ErrorKind::kUnsupported;
+}
+
+std::string Text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
+/// The alias that the gates compare with; one at most, as the sweep's validation sees to.
+std::string ComparedAlias(const wire::ModelSpec& model) {
+  for (const wire::GateSpec& gate : model.gates) {
+    if (!gate.better_than.empty()) return gate.better_than;
+  }
+  return model.promote;
+}
+
+PromotionResult Undecided(const Candidate& candidate) {
+  PromotionResult result;
+  result.model = candidate.model.name;
+  result.alias = candidate.model.promote;
+  return result;
+}
+
+}  // namespace
+
+boost::json::value ToJson(const PromotionResult& result) {
+  return wire::ToJson(ResultFile{result.version, result.promoted, result.model, result.alias,
+                                 result.reason, GatesToJson(result.verdicts).get_array()});
+}
+
+Result<PromotionResult> PromotionResultFromJson(const boost::json::value& json) {
+  MUSTER_ASSIGN_OR_RETURN(const auto file, wire::FromJson<ResultFile>(json));
+  PromotionResult result;
+  MUSTER_ASSIGN_OR_RETURN(result.verdicts, GatesFromJson(file.verdicts));
+  result.version = file.version;
+  result.promoted = file.promoted;
+  result.model = file.model;
+  result.alias = file.alias;
+  result.reason = file.reason;
+  return result;
+}
+
+/// What steps 2 and 3 found out.
+struct Promoter::Judged {
+  ExportBundle bundle;
+  std::vector<float> logits;
+  std::vector<GateVerdict> verdicts;
+  std::int64_t incumbent = 0;  ///< what the compared alias named while the gates were judged
+};
+
+Result<PromotionResult> Promoter::Run(const Candidate& candidate) {
+  MUSTER_CHECK(!candidate.request_id.empty(), "a promotion has a request id");
+  if (const auto decided = parts_.store.FindAuditByRequest(candidate.request_id); decided.ok()) {
+    MUSTER_ASSIGN_OR_RETURN(const auto json, wire::ParseJson(decided->detail_json));
+    return PromotionResultFromJson(json);
+  } else if (decided.error().kind != ErrorKind::kNotFound) {
+    return decided.error();
+  }
+  auto result = Decide(candidate);
+  if (!result.ok()) {
+    if (!IsFinal(result.error().kind)) return result.error();
+    PromotionResult refused = Undecided(candidate);
+    refused.reason = result.error().message;
+    result = std::move(refused);
+  }
+  MUSTER_RETURN_IF_ERROR(parts_.store.AppendAudit(
+      kDecisionAction, result->model, result->version, wire::SerializeJson(ToJson(*result)),
+      {"muster", candidate.lineage.sweep}, candidate.request_id));
+  parts_.files.Discard(candidate.request_id);
+  return result;
+}
+
+Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
+  PromotionResult result = Undecided(candidate);
+  MUSTER_RETURN_IF_ERROR(CheckGates(candidate.model.gates));
+  MUSTER_ASSIGN_OR_RETURN(Judged judged, ExportAndJudge(candidate));
+  // An earlier run of this request may have made the version, and even the champion, of it. Compared with itself
+  // it would not be better, so the verdicts of then count; without a promotion those of now do.
+  const auto version = parts_.store.FindVersionByRequest(candidate.request_id);
+  if (version.ok()) {
+    MUSTER_ASSIGN_OR_RETURN(const bool promoted, WasPromoted(*version, result.alias));
+    if (promoted) {
+      MUSTER_ASSIGN_OR_RETURN(judged.verdicts, parts_.store.Gates(version->name, version->version));
+    }
+  }
+  result.verdicts = judged.verdicts;
+  if (!version.ok() && !AllPassed(judged.verdicts)) {
+    result.reason = Summary(judged.verdicts);
+    return result;
+  }
+  MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, Register(candidate, judged));
+  if (candidate.model.approvals > 0) {
+    result.version = made.version;
+    result.reason = Summary(judged.verdicts) + "; waits for " +
+                    std::to_string(candidate.model.approvals) + " approvals";
+    return result;
+  }
+  return MoveAlias(candidate, made, judged);
+}
+
+Result<bool> Promoter::WasPromoted(const ModelVersion& version, const std::string& alias) {
+  MUSTER_ASSIGN_OR_RETURN(const auto history, parts_.store.AliasHistory(version.name));
+  return std::any_of(history.begin(), history.end(), [&](const AliasChange& change) {
+    return change.move == AliasMove::kPromote && change.alias == alias &&
+           change.version == version.version;
+  });
+}
+
+Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
+  Judged judged;
+  MUSTER_ASSIGN_OR_RETURN(const auto workspace, parts_.files.Workspace(candidate.request_id));
+  const Lineage& from = candidate.lineage;
+  if (const Status status = parts_.exporter.Export(
+          {candidate.program, from.checkpoint, from.params, from.data, workspace});
+      !status.ok()) {
+    return status.error().With("export of trial " + from.trial);
+  }
+  MUSTER_ASSIGN_OR_RETURN(judged.bundle, parts_.files.ReadBundle(workspace));
+  MUSTER_ASSIGN_OR_RETURN(const auto model, parts_.engine.Load(judged.bundle.onnx_file(), 0));
+  MUSTER_ASSIGN_OR_RETURN(judged.logits, Logits(*model, judged.bundle.evaluation));
+  MUSTER_RETURN_IF_ERROR(Judge(candidate, judged));
+  return judged;
+}
+
+Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
+  GateEvidence evidence;
+  evidence.evaluation = &judged.bundle.evaluation;
+  evidence.logits = judged.logits;
+  const auto incumbent =
+      parts_.store.GetByAlias(candidate.model.name, ComparedAlias(candidate.model));
+  judged.incumbent = 0;
+  if (incumbent.ok()) {
+    judged.incumbent = incumbent->version;
+    const auto compute = [&]() -> Result<std::vector<float>> {
+      MUSTER_ASSIGN_OR_RETURN(const auto file, parts_.files.OnnxFile(*incumbent));
+      MUSTER_ASSIGN_OR_RETURN(const auto model, parts_.engine.Load(file, 0));
+      return Logits(*model, judged.bundle.evaluation);
+    };
+    evidence.incumbent = Incumbent{incumbent->version, compute()};
+  } else if (incumbent.error().kind != ErrorKind::kNotFound) {
+    return incumbent.error();
+  }
+  MUSTER_ASSIGN_OR_RETURN(judged.verdicts, DecideGates(candidate.model.gates, evidence));
+  return Ok();
+}
+
+Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged& judged) {
+  const Actor actor{"muster", "sweep " + candidate.lineage.sweep};
+  PackageSpec spec;
+  spec.model = candidate.model.name;
+  spec.model_uuid = Sha256Hex(candidate.request_id).substr(0, 32);
+  spec.created_ms = parts_.clock.UnixNow();
+  spec.info = judged.bundle.info;
+  spec.lineage = candidate.lineage;
+  spec.verdicts = judged.verdicts;
+  spec.onnx_file = judged.bundle.onnx_file();
+  spec.engine = parts_.engine.name();
+  const auto files = BuildPackage(spec);
+  const auto staged = judged.bundle.directory / "package";
+  MUSTER_RETURN_IF_ERROR(parts_.files.Write(staged, files));
+  const std::string& run = candidate.lineage.run_id;
+  for (const PackageFile& file : files) {
+    MUSTER_RETURN_IF_ERROR(parts_.artifacts.Put(run, std::string(kArtifactFolder) + "/" + file.path,
+                                                staged / file.path));
+  }
+  if (const auto model = parts_.store.CreateModel(spec.model, "", {}, actor);
+      !model.ok() && model.error().kind != ErrorKind::kAlreadyExists) {
+    return model.error();
+  }
+  NewVersion wanted;
+  wanted.name = spec.model;
+  wanted.run_id = run;
+  wanted.request_id = candidate.request_id;
+  wanted.description = "trial " + candidate.lineage.trial;
+  MUSTER_ASSIGN_OR_RETURN(wanted.source,
+                          parts_.artifacts.Source(run, std::string(kArtifactFolder)));
+  wanted.tags = {{"muster.sweep", candidate.lineage.sweep},
+                 {"muster.trial", candidate.lineage.trial}};
+  for (const GateVerdict& verdict : judged.verdicts) {
+    wanted.tags.push_back({"muster.gate." + std::to_string(wanted.tags.size() - 2),
+                           verdict.gate + ": " + Text(verdict.seen)});
+  }
+  MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, parts_.store.CreateVersion(wanted, actor));
+  MUSTER_RETURN_IF_ERROR(parts_.files.Publish(staged, spec.model, made.version,
+                                              TritonConfigText(spec.model, spec.info)));
+  MUSTER_ASSIGN_OR_RETURN(const auto recorded, parts_.store.Gates(made.name, made.version));
+  if (recorded.empty()) {
+    MUSTER_RETURN_IF_ERROR(
+        parts_.store.RecordGates(made.name, made.version, judged.verdicts, actor));
+  }
+  return made;
+}
+
+Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const ModelVersion& version,
+                                            Judged& judged) {
+  PromotionResult result = Undecided(candidate);
+  result.version = version.version;
+  for (int round = 0; round < kPromotionRounds; ++round) {
+    result.verdicts = judged.verdicts;
+    result.reason = Summary(judged.verdicts);
+    if (!AllPassed(judged.verdicts)) return result;
+    // The alias to move may be another than the one compared with; then nothing ties the two together.
+    std::int64_t expected = judged.incumbent;
+    if (ComparedAlias(candidate.model) != result.alias) {
+      const auto now = parts_.store.GetByAlias(result.model, result.alias);
+      expected = now.ok() ? now->version : 0;
+    }
+    const Status moved = parts_.store.Promote(
+        {result.model, result.alias, result.version, expected, candidate.request_id, false},
+        {"muster", result.reason});
+    if (moved.ok()) {
+      result.promoted = true;
+      return result;
+    }
+    if (moved.error().kind != ErrorKind::kConflict) return moved.error();
+    MUSTER_RETURN_IF_ERROR(Judge(candidate, judged));
+    MUSTER_RETURN_IF_ERROR(parts_.store.RecordGates(
+        result.model, result.version, judged.verdicts,
+        {"muster", "judged again: alias '" + result.alias + "' had moved"}));
+  }
+  return Unavailable("alias '" + result.alias + "' of '" + result.model + "' moved " +
+                     std::to_string(kPromotionRounds) + " times while version " +
+                     std::to_string(result.version) + " was judged");
+}
+
+Result<std::int64_t> Rollback(ModelStore& store, const std::string& model, const std::string& alias,
+                              const Actor& actor) {
+  MUSTER_ASSIGN_OR_RETURN(const auto history, store.AliasHistory(model));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, RollbackTarget(history, alias));
+  std::int64_t expected = 0;
+  if (const auto now = store.GetByAlias(model, alias); now.ok()) expected = now->version;
+  MUSTER_RETURN_IF_ERROR(store.Promote({model, alias, target, expected, "", true}, actor));
+  return target;
+}
+
+}  // namespace muster::registry

@@ -1,0 +1,53 @@
+#include "registry/serve/model_source.h"
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace muster::registry::serve {
+
+namespace {
+
+constexpr const char* kModelFile = "model.onnx";
+
+std::optional<std::int64_t> VersionOf(const std::filesystem::path& directory) {
+  const std::string text = directory.filename().string();
+  std::int64_t version = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (failed != std::errc() || end != text.data() + text.size() || version < 1) return std::nullopt;
+  return version;
+}
+
+}  // namespace
+
+DirectorySource::DirectorySource(std::filesystem::path directory, std::string name)
+    : name_(std::move(name)) {
+  std::error_code ignored;
+  directory_ = std::filesystem::weakly_canonical(directory, ignored);
+  if (directory_.empty()) directory_ = std::move(directory);
+  if (!directory_.has_filename()) directory_ = directory_.parent_path();
+  if (!name_.empty()) return;
+  name_ = (VersionOf(directory_) ? directory_.parent_path() : directory_).filename().string();
+}
+
+Result<ModelLocation> DirectorySource::Current() {
+  std::error_code failed;
+  if (std::filesystem::is_regular_file(directory_ / kModelFile, failed)) {
+    return ModelLocation{name_, VersionOf(directory_).value_or(1), directory_};
+  }
+  std::optional<ModelLocation> newest;
+  std::filesystem::directory_iterator entries(directory_, failed);
+  if (failed) return NotFound("there is no model directory " + directory_.string());
+  for (const auto& entry : entries) {
+    const auto version = VersionOf(entry.path());
+    if (!version || (newest && newest->version > *version)) continue;
+    if (!std::filesystem::is_regular_file(entry.path() / kModelFile, failed)) continue;
+    newest = ModelLocation{name_, *version, entry.path()};
+  }
+  if (newest) return *newest;
+  return NotFound(directory_.string() +
+                  " holds neither model.onnx nor a version's folder with one, "
+                  "as 1/model.onnx");
+}
+
+}  // namespace muster::registry::serve

@@ -1,0 +1,98 @@
+#include "runtime/coordinator/coordinator.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/random.h"
+#include "runtime/coordinator/coordinator_turn.h"
+
+namespace muster::coordinator {
+
+Config Config::Default() {
+  Config config;
+  config.random_hex = &RandomHex;
+  config.make_sampler = [](const wire::SweepSpec& spec) -> Result<std::unique_ptr<tuner::Sampler>> {
+    MUSTER_ASSIGN_OR_RETURN(auto space, tuner::ParseSpace(spec.space));
+    return tuner::MakeSampler(spec.sampler, std::move(space), spec.seed);
+  };
+  config.make_pruner = [](const wire::SweepSpec& spec) { return tuner::MakePruner(spec.stop); };
+  return config;
+}
+
+Coordinator::Coordinator(Config config) : config_(std::move(config)) {
+  MUSTER_CHECK(config_.random_hex && config_.make_sampler && config_.make_pruner,
+               "the configuration lacks a function");
+}
+Coordinator::~Coordinator() = default;
+Coordinator::Coordinator(Coordinator&&) noexcept = default;
+Coordinator& Coordinator::operator=(Coordinator&&) noexcept = default;
+
+void Coordinator::Apply(const Event& event) { ApplyEvent(state_, event); }
+
+Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
+  Turn turn{now, unix_now, {}};
+  Emit(turn, CoordinatorStarted{CoordinatorEpoch(state_.coordinator.value + 1)});
+  // Nodes with attempts have a whole lease to say Hello before those are given up.
+  for (const auto& [id, node] : state_.nodes) nodes_[id].heard = now;
+  for (const AttemptEpoch epoch : state_.live) attempts_[epoch];
+  for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
+  all_unsettled_ = true;
+  Settle(turn);
+  return std::move(turn.effects);
+}
+
+Effects Coordinator::Step(const Input& input, MonotonicTime now, UnixMillis unix_now) {
+  Turn turn{now, unix_now, {}};
+  std::visit([&](const auto& alternative) { On(turn, alternative); }, input);
+  Settle(turn);
+  return std::move(turn.effects);
+}
+
+void Coordinator::Emit(Turn& turn, EventBody body) {
+  turn.effects.events.push_back({turn.unix_now, std::move(body)});
+  ApplyEvent(state_, turn.effects.events.back());
+}
+
+void Coordinator::Settle(Turn& turn) {
+  // Ending a sweep or adding a trial unsettles nothing else, so one round is enough.
+  if (!all_unsettled_ && unsettled_.empty()) return;
+  const std::set<SweepId> sweeps = all_unsettled_ ? state_.open : std::move(unsettled_);
+  all_unsettled_ = false;
+  unsettled_.clear();
+  for (const SweepId& id : sweeps) {
+    const Sweep& sweep = state_.sweeps.at(id);
+    if (IsFinal(sweep.phase)) continue;
+    AddTrials(turn, sweep);
+    EndSweepWhenDone(turn, sweep);
+  }
+  Schedule(turn);
+}
+
+Coordinator::Search& Coordinator::SearchOf(const Sweep& sweep) {
+  Search& search = searches_[sweep.id];
+  if (!search.sampler) {
+    auto sampler = config_.make_sampler(sweep.spec);
+    auto pruner = config_.make_pruner(sweep.spec);
+    MUSTER_CHECK(sampler.ok() && pruner.ok(), "an accepted sweep's search cannot be made");
+    search = {std::move(sampler).value(), std::move(pruner).value()};
+  }
+  return search;
+}
+
+std::optional<TokenOwner> Coordinator::AttemptOf(const std::string& token) const {
+  const auto found = state_.tokens.find(token);
+  if (found == state_.tokens.end()) return std::nullopt;
+  const Attempt& attempt = state_.attempts.at(found->second);
+  return TokenOwner{attempt.epoch, state_.FindTrial(attempt.trial)->run, attempt.live()};
+}
+
+const Coordinator::NodeWatch* Coordinator::WatchOf(const NodeId& node) const {
+  const auto found = nodes_.find(node);
+  return found == nodes_.end() ? nullptr : &found->second;
+}
+
+bool Coordinator::IsUsable(const NodeId& node, MonotonicTime now) const {
+  const NodeWatch* watch = WatchOf(node);
+  return watch != nullptr && watch->welcomed && watch->connected &&
+         now - watch->heard < Ms(config_.torpid_ms);
+}
+
+}  // namespace muster::coordinator

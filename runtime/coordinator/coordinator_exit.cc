@@ -1,0 +1,169 @@
+#include <algorithm>
+
+#include "runtime/coordinator/coordinator_turn.h"
+
+/// Attempts, trials and sweeps end.
+
+namespace muster::coordinator {
+namespace {
+
+enum class Kind { kSuccess, kAsked, kInfra, kUser };
+
+Kind KindOf(wire::ExitCause cause) {
+  switch (cause) {
+    case wire::ExitCause::kSuccess:
+      return Kind::kSuccess;
+    case wire::ExitCause::kStopped:
+      return Kind::kAsked;
+    case wire::ExitCause::kUser:
+    case wire::ExitCause::kOom:
+    case wire::ExitCause::kHang:
+      return Kind::kUser;
+    case wire::ExitCause::kResume:
+    case wire::ExitCause::kNode:
+    case wire::ExitCause::kPreempt:
+    case wire::ExitCause::kWalltime:
+    case wire::ExitCause::kInfra:
+    case wire::ExitCause::kFenced:
+      break;
+  }
+  return Kind::kInfra;
+}
+
+std::string MetricNames(const std::map<std::string, double>& metrics) {
+  std::string names;
+  for (const auto& [name, value] : metrics) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "it reported no metric" : "it reported " + names;
+}
+
+std::string_view RunStatus(TrialPhase phase) {
+  switch (phase) {
+    case TrialPhase::kComplete:
+      return "FINISHED";
+    case TrialPhase::kFailed:
+      return "FAILED";
+    default:
+      return "KILLED";
+  }
+}
+
+}  // namespace
+
+void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited) {
+  const Attempt* attempt = state_.FindAttempt(exited.epoch);
+  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+    turn.Send(node, wire::Forget{exited.epoch});
+    return;
+  }
+  // An agent sends it after its spool was acknowledged to the end; without a stop, nothing may be missing.
+  if (exited.records_end > attempt->records_end) {
+    if (attempts_[exited.epoch].batches.empty()) {
+      turn.Send(node, wire::Ack{exited.epoch, attempt->records_end, {}});
+    }
+    return;
+  }
+  turn.Send(node, wire::Forget{exited.epoch});
+  EndAttempt(turn, *attempt, exited.cause, exited.message);
+}
+
+void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
+                             std::string message) {
+  if (attempt.stop && attempt.stop->cause) {
+    cause = *attempt.stop->cause;
+    message = attempt.stop->message;
+  }
+  const Trial& trial = *state_.FindTrial(attempt.trial);
+  const AttemptEpoch epoch = attempt.epoch;
+  all_unsettled_ = true;  // slots become free
+  // A trial that was asked to stop may well say so with exit code 0.
+  const bool pruned = attempt.stop && attempt.stop->reason == wire::StopReason::kPruned;
+  if (IsFinal(trial.phase)) {
+    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing});
+  } else if (KindOf(cause) == Kind::kSuccess && !pruned) {
+    CompleteTrial(turn, trial, epoch, {});
+    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing});
+  } else if (attempt.stop && !attempt.stop->cause) {
+    const wire::StopReason reason = attempt.stop->reason;
+    if (reason == wire::StopReason::kPruned) {
+      const std::optional<double> last =
+          trial.reports.empty() ? std::nullopt : std::optional(trial.reports.back().value);
+      EndTrial(turn, trial, epoch, TrialPhase::kPruned, last, attempt.stop->message);
+    } else if (reason == wire::StopReason::kCancelled) {
+      EndTrial(turn, trial, epoch, TrialPhase::kCancelled, {}, attempt.stop->message);
+    }  // paused: it goes back to the queue
+    Emit(turn, AttemptEnded{epoch, cause, attempt.stop->message, Charge::kNothing});
+  } else {
+    RetryOrFail(turn, attempt, cause, std::move(message));
+  }
+  attempts_.erase(epoch);
+}
+
+void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
+                              std::string message) {
+  const Trial& trial = *state_.FindTrial(attempt.trial);
+  const Sweep& sweep = state_.sweeps.at(trial.sweep);
+  const bool user = KindOf(cause) == Kind::kUser;
+  const int failures = 1 + (user ? trial.user_failures : trial.infra_failures);
+  const int budget = user ? sweep.spec.retry.user : sweep.spec.retry.infra;
+  if (sweep.cancelled || sweep.time_up) {
+    EndTrial(turn, trial, attempt.epoch, TrialPhase::kCancelled, {}, message);
+  } else if (failures > budget) {
+    const std::string used = budget == 0 ? "" : " (after " + std::to_string(budget) + " retries)";
+    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message + used);
+  } else if (cause != wire::ExitCause::kResume) {
+    const auto delay = Ms(std::min(config_.retry_delay_most_ms,
+                                   config_.retry_delay_ms << std::min(failures - 1, 20)));
+    not_before_[trial.id] = turn.now + delay;
+  }
+  Emit(turn, AttemptEnded{attempt.epoch, cause, std::move(message),
+                          user ? Charge::kUser : Charge::kInfra});
+}
+
+void Coordinator::CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
+                                std::optional<double> value) {
+  const std::string& metric = state_.sweeps.at(trial.sweep).spec.objective.metric;
+  if (!value && !trial.reports.empty()) value = trial.reports.back().value;
+  if (value) {
+    EndTrial(turn, trial, epoch, TrialPhase::kComplete, value, {});
+  } else {
+    EndTrial(turn, trial, epoch, TrialPhase::kFailed, {},
+             "the trial ended without the metric '" + metric + "', which the sweep optimises; " +
+                 MetricNames(trial.metrics));
+  }
+}
+
+void Coordinator::EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
+                           std::optional<double> value, std::string message) {
+  Emit(turn, TrialEnded{trial.id, epoch, phase, value, std::move(message)});
+  AddCommand(turn, FinishRun{trial.run, std::string(RunStatus(phase))});
+  not_before_.erase(trial.id);
+  unsettled_.insert(trial.sweep);
+}
+
+void Coordinator::EndSweepWhenDone(Turn& turn, const Sweep& sweep) {
+  if (IsFinal(sweep.phase) || sweep.phase == SweepPhase::kPromoting || !sweep.full() ||
+      sweep.finished < static_cast<int>(sweep.trials.size()) || sweep.live > 0) {
+    return;
+  }
+  searches_.erase(sweep.id);
+  const Trial* best = State::Best(sweep);
+  if (sweep.cancelled) {
+    Emit(turn, SweepEnded{sweep.id, SweepPhase::kCancelled, sweep.message});
+  } else if (best == nullptr) {
+    std::string message = "none of " + std::to_string(sweep.trials.size()) + " trials completed";
+    if (!sweep.message.empty()) message += "; " + sweep.message;
+    const auto last = std::ranges::find_if(
+        sweep.trials, [](const Trial& trial) { return trial.phase == TrialPhase::kFailed; });
+    if (last != sweep.trials.end()) {
+      message += "; trial " + std::to_string(last->number) + ": " + last->message;
+    }
+    Emit(turn, SweepEnded{sweep.id, SweepPhase::kFailed, std::move(message)});
+  } else if (sweep.spec.model) {
+    Emit(turn, SweepPromoting{sweep.id, best->id});
+    AddCommand(turn, PromoteModelOf(sweep, *best));
+  } else {
+    Emit(turn, SweepEnded{sweep.id, SweepPhase::kComplete, sweep.message});
+  }
+}
+
+}  // namespace muster::coordinator

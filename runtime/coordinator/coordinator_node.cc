@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <type_traits>
+
+#include "runtime/coordinator/coordinator_turn.h"
+
+/// Nodes come, go and fall silent.
+
+namespace muster::coordinator {
+
+void Coordinator::On(Turn& turn, const FromNode& input) {
+  if (const auto* hello = std::get_if<wire::Hello>(&input.message)) {
+    OnHello(turn, input.node, *hello);
+    return;
+  }
+  const auto found = nodes_.find(input.node);
+  if (found == nodes_.end() || !found->second.welcomed) return;
+  if (!IsUsable(input.node, turn.now)) all_unsettled_ = true;  // it is again
+  found->second.connected = true;
+  found->second.heard = turn.now;
+  found->second.heard_unix = turn.unix_now;
+  std::visit(
+      [&](const auto& message) {
+        using T = std::remove_cvref_t<decltype(message)>;
+        if constexpr (std::is_same_v<T, wire::Heartbeat>) {
+          turn.Send(input.node, wire::HeartbeatAck{message.sequence});
+        } else if constexpr (std::is_same_v<T, wire::Prepared>) {
+          OnPrepared(turn, input.node, message);
+        } else if constexpr (std::is_same_v<T, wire::Started>) {
+          OnStarted(turn, input.node, message);
+        } else if constexpr (std::is_same_v<T, wire::Records>) {
+          OnRecords(turn, input.node, message);
+        } else if constexpr (std::is_same_v<T, wire::LogChunk>) {
+          OnLog(turn, input.node, message);
+        } else if constexpr (std::is_same_v<T, wire::Exited>) {
+          OnExited(turn, input.node, message);
+        }  // what only a coordinator says is not for us
+      },
+      input.message);
+}
+
+void Coordinator::On(Turn& /*turn*/, const NodeLost& input) {
+  const auto found = nodes_.find(input.node);
+  if (found != nodes_.end()) found->second.connected = false;
+}
+
+void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hello) {
+  NodeWatch& watch = nodes_[node];
+  if (hello.incarnation < watch.incarnation) return;  // late, of an agent that is gone
+  watch = {true, true, hello.incarnation, turn.now, turn.unix_now};
+  all_unsettled_ = true;
+  const auto known = state_.nodes.find(node);
+  if (known == state_.nodes.end() || known->second.host != hello.host ||
+      known->second.slots != hello.slots || known->second.gpus != hello.gpus ||
+      known->second.labels != hello.labels) {
+    Emit(turn, NodeSeen{node, hello.host, hello.slots, hello.gpus, hello.labels});
+  }
+
+  wire::Welcome welcome;
+  welcome.coordinator = state_.coordinator;
+  welcome.lease_ms = config_.lease_ms;
+  welcome.heartbeat_ms = config_.heartbeat_ms;
+  std::set<AttemptEpoch> reported;
+  for (const wire::AttemptReport& report : hello.attempts) {
+    const Attempt* attempt = state_.FindAttempt(report.epoch);
+    if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+      welcome.kill.push_back(report.epoch);
+      continue;
+    }
+    reported.insert(report.epoch);
+    welcome.keep.push_back(report.epoch);
+    welcome.records_end[std::to_string(report.epoch.value)] = attempt->records_end;
+    attempts_[report.epoch].incarnation = hello.incarnation;
+    if (report.phase == wire::AttemptPhase::kRunning) MarkRunning(turn, *attempt);
+  }
+  turn.Send(node, welcome);
+
+  const std::set<AttemptEpoch> live = state_.live;
+  for (const AttemptEpoch epoch : live) {
+    const Attempt& attempt = state_.attempts.at(epoch);
+    if (attempt.node != node) continue;
+    // A Prepare may not have arrived yet; what was prepared and is on the disk of no newer agent is gone.
+    const bool gone = !reported.contains(epoch) &&
+                      attempt.phase != wire::AttemptPhase::kPreparing &&
+                      attempts_[epoch].incarnation < hello.incarnation;
+    if (gone && !attempt.stop) {
+      Decide(turn, attempt,
+             {epoch, wire::StopReason::kFenced, wire::ExitCause::kNode,
+              "the agent of node " + node.value + " came back without the attempt"});
+    } else {
+      attempts_[epoch].interval = {};
+      SendNext(turn, attempt);
+    }
+  }
+}
+
+void Coordinator::LoseSilentNodes(Turn& turn) {
+  const auto most = Ms(config_.lease_ms + config_.lease_margin_ms);
+  const std::set<AttemptEpoch> live = state_.live;
+  for (const AttemptEpoch epoch : live) {
+    const Attempt& attempt = state_.attempts.at(epoch);
+    if (turn.now - nodes_[attempt.node].heard <= most) continue;
+    EndAttempt(turn, attempt, wire::ExitCause::kNode,
+               "node " + attempt.node.value + " was silent for " +
+                   std::to_string((config_.lease_ms + config_.lease_margin_ms) / 1000) + " s");
+  }
+}
+
+}  // namespace muster::coordinator

@@ -1,0 +1,84 @@
+#include "runtime/coordinator/coordinator_turn.h"
+#include "runtime/coordinator/trial_command.h"
+#include "runtime/wire/codec.h"
+
+/// Commands to the other databases: written with the events that call for them, given out until done, those
+/// of one run in their order.
+
+namespace muster::coordinator {
+namespace {
+
+RunId RunOf(const Command& command) {
+  return std::visit([](const auto& alternative) { return alternative.run; }, command);
+}
+
+std::string FixedText(const boost::json::value& value) {
+  return value.is_string() ? std::string(value.get_string()) : wire::SerializeJson(value);
+}
+
+}  // namespace
+
+Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
+  CreateRun create;
+  create.run = trial.run;
+  create.trial = trial.id;
+  create.experiment = sweep.spec.name;
+  create.name = sweep.id.value + "-" + std::to_string(trial.number);
+  for (const auto& [name, value] : trial.params) create.params[name] = tuner::ParamText(value);
+  for (const auto& [name, value] : sweep.spec.fixed) create.params[name] = FixedText(value);
+  create.tags = {{"muster.sweep", sweep.id.value}, {"muster.trial", trial.id.value}};
+  return create;
+}
+
+Command Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
+  return PromoteModel{sweep.id,
+                      best.id,
+                      best.run,
+                      best.checkpoint ? best.checkpoint->path : std::string(),
+                      ParamsJson(sweep, best),
+                      wire::ToJson(sweep.spec).as_object()};
+}
+
+void Coordinator::AddCommand(Turn& turn, Command command) {
+  const std::string id = config_.random_hex(16);
+  Emit(turn, OutboxAdded{id, std::move(command)});
+  QueueCommand(turn, state_.outbox.at(id));
+}
+
+void Coordinator::QueueCommand(Turn& turn, const OutboxEntry& entry) {
+  auto& queue = run_commands_[RunOf(entry.command)];
+  queue.push_back(entry.id);
+  if (queue.size() == 1) turn.Do(RunCommand{entry.id, entry.command});
+}
+
+void Coordinator::On(Turn& turn, const OutboxDone& input) {
+  const auto found = state_.outbox.find(input.id);
+  if (found == state_.outbox.end() || found->second.done) return;
+  Emit(turn, OutboxFinished{input.id, input.error, input.result});
+  const OutboxEntry& entry = found->second;
+  const auto queue = run_commands_.find(RunOf(entry.command));
+  std::erase(queue->second, input.id);
+  if (queue->second.empty()) {
+    run_commands_.erase(queue);
+  } else {
+    const OutboxEntry& next = state_.outbox.at(queue->second.front());
+    turn.Do(RunCommand{next.id, next.command});
+  }
+  if (const auto* create = std::get_if<CreateRun>(&entry.command)) {
+    const Trial& trial = *state_.FindTrial(create->trial);
+    if (!input.error.empty() && !IsFinal(trial.phase)) {
+      EndTrial(turn, trial, {}, TrialPhase::kFailed, {},
+               "the tracker refuses the trial's run: " + input.error);
+    }
+    all_unsettled_ = true;
+  } else if (const auto* promote = std::get_if<PromoteModel>(&entry.command)) {
+    const Sweep& sweep = state_.sweeps.at(promote->sweep);
+    if (!IsFinal(sweep.phase)) {
+      Emit(turn, SweepEnded{promote->sweep, SweepPhase::kComplete,
+                            input.error.empty() ? std::string()
+                                                : "the model was not promoted: " + input.error});
+    }
+  }
+}
+
+}  // namespace muster::coordinator

@@ -1,0 +1,216 @@
+#include <algorithm>
+
+#include "runtime/coordinator/coordinator_turn.h"
+
+/// What ranks report: through the attempt's spool, or through the tracker.
+
+namespace muster::coordinator {
+namespace {
+
+/// A Records message, taken apart: what the tracker keeps and what the event says.
+struct Sorted {
+  std::vector<TrackedMetric> metrics;
+  Reported reported;
+  std::optional<double> result;  ///< the objective of a kResult record
+};
+
+void SortMetrics(const wire::TrialRecord& record, const Trial& trial, const std::string& objective,
+                 UnixMillis timestamp, Sorted& sorted) {
+  const bool is_result = record.type == wire::RecordType::kResult;
+  for (const auto& [key, value] : record.metrics) {
+    // A result repeats what was reported before; the curve has that point already.
+    const auto& seen =
+        sorted.reported.metrics.contains(key) ? sorted.reported.metrics : trial.metrics;
+    const auto known = seen.find(key);
+    const bool repeated = is_result && known != seen.end() && known->second == value;
+    if (!repeated) sorted.metrics.push_back({key, value, timestamp, record.step, 0});
+    if (!is_result && key == objective) {
+      sorted.reported.reports.push_back({record.step, timestamp, value});
+    }
+    if (is_result && key == objective) sorted.result = value;
+    sorted.reported.metrics[key] = value;
+  }
+}
+
+Sorted Sort(const wire::Records& records, const Trial& trial, const std::string& objective,
+            UnixMillis unix_now) {
+  Sorted sorted;
+  sorted.reported.epoch = records.epoch;
+  sorted.reported.records_end = records.end;
+  for (const wire::TrialRecord& record : records.records) {
+    const UnixMillis timestamp = record.timestamp_ms > 0 ? record.timestamp_ms : unix_now;
+    if (record.step > 0) sorted.reported.step = record.step;
+    if (record.total_steps > 0) sorted.reported.total_steps = record.total_steps;
+    switch (record.type) {
+      case wire::RecordType::kProgress:
+        break;
+      case wire::RecordType::kResumed:
+        sorted.reported.resumed_after = record.step;
+        break;
+      case wire::RecordType::kMetric:
+        SortMetrics(record, trial, objective, timestamp, sorted);
+        break;
+      case wire::RecordType::kCheckpoint: {
+        const auto value = record.metrics.find(objective);
+        sorted.reported.checkpoints.push_back(
+            {record.path, record.step,
+             value == record.metrics.end() ? std::nullopt : std::optional(value->second)});
+        break;
+      }
+      case wire::RecordType::kResult:
+        SortMetrics(record, trial, objective, timestamp, sorted);
+        sorted.reported.result_checkpoint = record.path;
+        break;
+    }
+  }
+  return sorted;
+}
+
+/// A later attempt that does not say where it goes on hides what it says anew.
+void InferResumption(const Trial& trial, const Attempt& attempt, Reported& reported) {
+  if (attempt.resumed || reported.resumed_after || trial.attempts.size() < 2) return;
+  if (reported.reports.empty()) return;
+  const auto first = std::ranges::min_element(reported.reports, {}, &ObjectiveReport::step);
+  reported.resumed_after = first->step - 1;
+}
+
+}  // namespace
+
+void Coordinator::OnRecords(Turn& turn, const NodeId& node, const wire::Records& records) {
+  const Attempt* attempt = state_.FindAttempt(records.epoch);
+  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+    turn.Send(node, wire::Stop{records.epoch, wire::StopReason::kFenced, config_.grace_ms});
+    return;
+  }
+  MarkRunning(turn, *attempt);
+  AttemptWatch& watch = attempts_[records.epoch];
+  const std::int64_t tail =
+      watch.batches.empty() ? attempt->records_end : watch.batches.back().reported.records_end;
+  if (records.begin != tail || records.end <= records.begin) {
+    // A repetition, or a gap where something was lost: the agent goes on from what we have.
+    if (watch.batches.empty()) turn.Send(node, wire::Ack{records.epoch, attempt->records_end, {}});
+    return;
+  }
+  const Trial& trial = *state_.FindTrial(attempt->trial);
+  const std::string& objective = state_.sweeps.at(trial.sweep).spec.objective.metric;
+  Sorted sorted = Sort(records, trial, objective, turn.unix_now);
+  if (sorted.metrics.empty() && watch.batches.empty()) {
+    Accept(turn, *attempt, std::move(sorted.reported), sorted.result);
+    return;
+  }
+  const std::int64_t token = next_store_token_++;
+  stores_[token] = records.epoch;
+  watch.batches.push_back({token, false, {}, std::move(sorted.reported), sorted.result});
+  turn.Do(StoreMetrics{token, trial.run, records.epoch, std::move(sorted.metrics)});
+}
+
+void Coordinator::On(Turn& turn, const StoreMetricsDone& input) {
+  const auto store = stores_.find(input.token);
+  if (store == stores_.end()) return;
+  const AttemptEpoch epoch = store->second;
+  stores_.erase(store);
+  const auto watch = attempts_.find(epoch);
+  if (watch == attempts_.end()) return;  // the attempt has ended meanwhile
+  auto& batches = watch->second.batches;
+  const auto batch = std::ranges::find(batches, input.token, &AttemptWatch::Batch::token);
+  if (batch == batches.end()) return;
+  if (!input.status.ok() && input.status.error().kind != ErrorKind::kInvalid) {
+    batches.erase(batch, batches.end());  // the agent sends from here again
+    return;
+  }
+  batch->stored = true;
+  if (!input.status.ok()) batch->refused = input.status.error().message;
+  while (attempts_.contains(epoch) && !batches.empty() && batches.front().stored) {
+    AttemptWatch::Batch front = std::move(batches.front());
+    batches.pop_front();
+    const Attempt& attempt = state_.attempts.at(epoch);
+    Accept(turn, attempt, std::move(front.reported), front.result);
+    if (!front.refused.empty()) {
+      Decide(turn, attempt,
+             {epoch, wire::StopReason::kCancelled, wire::ExitCause::kUser,
+              "the tracker refuses the trial's metrics: " + front.refused});
+    }
+  }
+}
+
+void Coordinator::Accept(Turn& turn, const Attempt& attempt, Reported reported,
+                         std::optional<double> result) {
+  const Trial& trial = *state_.FindTrial(attempt.trial);
+  InferResumption(trial, attempt, reported);
+  if (reported.resumed_after && trial.attempts.size() > 1) {
+    AddCommand(turn, ResumeRun{trial.run, attempt.epoch, *reported.resumed_after});
+  }
+  const bool from_spool = reported.records_end > attempt.records_end;
+  const bool judge = !reported.reports.empty();
+  const bool complete = reported.result_checkpoint.has_value();
+  Emit(turn, std::move(reported));
+  if (from_spool) turn.Send(attempt.node, wire::Ack{attempt.epoch, attempt.records_end, {}});
+  if (trial.phase != TrialPhase::kRunning) return;
+  if (complete) {
+    CompleteTrial(turn, trial, attempt.epoch, result);
+  } else if (judge) {
+    AskPruner(turn, attempt);
+  }
+}
+
+void Coordinator::AskPruner(Turn& turn, const Attempt& attempt) {
+  if (attempt.stop) return;
+  const Trial& trial = *state_.FindTrial(attempt.trial);
+  const Sweep& sweep = state_.sweeps.at(trial.sweep);
+  if (SearchOf(sweep).pruner->Decide(trial.number, sweep.history) != tuner::Verdict::kStop) return;
+  Decide(turn, attempt,
+         {attempt.epoch,
+          wire::StopReason::kPruned,
+          {},
+          "pruned at step " + std::to_string(trial.reports.back().step)});
+}
+
+void Coordinator::On(Turn& turn, const TrackedMetrics& input) {
+  const auto run = state_.runs.find(input.run);
+  if (run == state_.runs.end()) return;
+  const Trial& trial = *state_.FindTrial(run->second);
+  if (trial.live.value == 0) return;
+  const Attempt& attempt = state_.attempts.at(trial.live);
+  const std::string& objective = state_.sweeps.at(trial.sweep).spec.objective.metric;
+  Reported reported;
+  reported.epoch = attempt.epoch;
+  reported.records_end = attempt.records_end;
+  for (const TrackedMetric& metric : input.metrics) {
+    if (metric.attempt != 0 && metric.attempt != attempt.epoch.value) continue;
+    const auto known = trial.metrics.find(metric.key);
+    const auto at_step = std::ranges::find(trial.reports, metric.step, &Report::step);
+    if (metric.key == objective) {
+      if (at_step != trial.reports.end() && at_step->value == metric.value &&
+          at_step->timestamp_ms == metric.timestamp_ms) {
+        continue;
+      }
+      reported.reports.push_back({metric.step, metric.timestamp_ms, metric.value});
+    } else if (known != trial.metrics.end() && known->second == metric.value) {
+      continue;
+    }
+    reported.metrics[metric.key] = metric.value;
+    reported.step = std::max(reported.step, metric.step);
+  }
+  if (reported.metrics.empty()) return;
+  MarkRunning(turn, attempt);
+  Accept(turn, attempt, std::move(reported), {});
+}
+
+void Coordinator::OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& chunk) {
+  // Also of an attempt that was given up: what it said last helps people, and changes nothing.
+  const Attempt* attempt = state_.FindAttempt(chunk.epoch);
+  if (attempt == nullptr || attempt->node != node || chunk.rank < 0 || chunk.begin < 0 ||
+      (chunk.stream != "out" && chunk.stream != "err")) {
+    return;
+  }
+  turn.Do(StoreLog{node, attempt->trial, chunk.epoch,
+                   std::to_string(chunk.rank) + "." + chunk.stream, chunk.begin, chunk.data});
+}
+
+void Coordinator::On(Turn& turn, const LogStored& input) {
+  const Attempt* attempt = state_.FindAttempt(input.epoch);
+  if (attempt == nullptr) return;
+  turn.Send(input.node, wire::Ack{input.epoch, attempt->records_end, {{input.log, input.end}}});
+}
+
+}  // namespace muster::coordinator

@@ -1,0 +1,160 @@
+#include <algorithm>
+
+#include "runtime/coordinator/coordinator_turn.h"
+#include "runtime/coordinator/trial_command.h"
+
+/// Prepare, Go and Stop, each repeated until it is answered, and each wait with an end.
+
+namespace muster::coordinator {
+namespace {
+
+wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& trial,
+                        const Attempt& attempt) {
+  const wire::TrialSpec& spec = sweep.spec.trial;
+  wire::Prepare prepare;
+  prepare.epoch = attempt.epoch;
+  prepare.trial = trial.id;
+  prepare.run = trial.run;
+  prepare.launcher = spec.program.empty() ? wire::LauncherKind::kLocal : wire::LauncherKind::kMpi;
+  prepare.command = TrialCommand(sweep, trial);
+  prepare.working_dir = spec.working_dir;
+  prepare.env = spec.env;
+  prepare.env["MLFLOW_TRACKING_URI"] = config.tracking_uri;
+  prepare.env["MLFLOW_RUN_ID"] = trial.run.value;
+  prepare.env["MLFLOW_TRACKING_TOKEN"] = attempt.token;
+  if (!trial.experiment_id.empty()) prepare.env["MLFLOW_EXPERIMENT_ID"] = trial.experiment_id;
+  prepare.params_json = ParamsJson(sweep, trial);
+  prepare.checkpoint_dir = config.checkpoint_root + "/" + trial.id.value;
+  prepare.ranks = spec.ranks;
+  prepare.cpus_per_rank = spec.resources.cpu;
+  prepare.gpus_per_rank = spec.resources.gpu;
+  prepare.slots = attempt.slots;
+  prepare.grace_ms = config.grace_ms;
+  prepare.silence_ms = config.silence_ms;
+  return prepare;
+}
+
+}  // namespace
+
+/// Sends what the attempt's phase asks for and sets the time of its repetition.
+void Coordinator::SendNext(Turn& turn, const Attempt& attempt) {
+  AttemptWatch& watch = attempts_[attempt.epoch];
+  watch.next_send.reset();
+  switch (attempt.phase) {
+    case wire::AttemptPhase::kPreparing: {
+      const Trial& trial = *state_.FindTrial(attempt.trial);
+      turn.Send(attempt.node, PrepareOf(config_, state_.sweeps.at(trial.sweep), trial, attempt));
+      if (!watch.deadline) watch.deadline = turn.now + Ms(config_.prepare_timeout_ms);
+      break;
+    }
+    case wire::AttemptPhase::kPrepared:
+      turn.Send(attempt.node, wire::Go{attempt.epoch, attempt.address, attempt.port});
+      if (!watch.deadline) watch.deadline = turn.now + Ms(config_.go_timeout_ms);
+      break;
+    case wire::AttemptPhase::kStopping:
+      if (attempt.go_sent) {
+        turn.Send(attempt.node, wire::Stop{attempt.epoch, attempt.stop->reason, config_.grace_ms});
+      } else {
+        turn.Send(attempt.node, wire::Abort{attempt.epoch});
+      }
+      break;
+    case wire::AttemptPhase::kRunning:
+    case wire::AttemptPhase::kExited:
+      return;
+  }
+  watch.interval =
+      std::clamp(watch.interval * 2, Ms(config_.resend_ms), Ms(config_.resend_most_ms));
+  watch.next_send = turn.now + watch.interval;
+}
+
+void Coordinator::OnPrepared(Turn& turn, const NodeId& node, const wire::Prepared& prepared) {
+  const Attempt* attempt = state_.FindAttempt(prepared.epoch);
+  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+    turn.Send(node, wire::Abort{prepared.epoch});
+    return;
+  }
+  AttemptWatch& watch = attempts_[prepared.epoch];
+  watch.incarnation = nodes_[node].incarnation;
+  if (attempt->phase == wire::AttemptPhase::kPreparing) {
+    Emit(turn, AttemptPrepared{prepared.epoch, prepared.address, prepared.port});
+    watch.deadline.reset();
+    watch.interval = {};
+    SendNext(turn, *attempt);
+  }  // else the repetition of Go, Abort or Stop answers it
+}
+
+void Coordinator::OnStarted(Turn& turn, const NodeId& node, const wire::Started& started) {
+  const Attempt* attempt = state_.FindAttempt(started.epoch);
+  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+    turn.Send(node, wire::Stop{started.epoch, wire::StopReason::kFenced, config_.grace_ms});
+    return;
+  }
+  MarkRunning(turn, *attempt);
+}
+
+/// Ranks run: said by Started, by a record (when Started was lost) or by Hello.
+void Coordinator::MarkRunning(Turn& turn, const Attempt& attempt) {
+  AttemptWatch& watch = attempts_[attempt.epoch];
+  watch.incarnation = nodes_[attempt.node].incarnation;
+  if (attempt.phase != wire::AttemptPhase::kPrepared) return;
+  Emit(turn, AttemptRunning{attempt.epoch});
+  watch.deadline.reset();
+  watch.next_send.reset();
+}
+
+void Coordinator::Decide(Turn& turn, const Attempt& attempt, StopDecided stop) {
+  if (attempt.stop) {
+    // A stop for good overrules a pause; nothing overrules a stop for good.
+    const bool for_good = attempt.stop->cause || attempt.stop->reason != wire::StopReason::kPaused;
+    if (for_good || stop.reason == wire::StopReason::kPaused) return;
+  }
+  Emit(turn, std::move(stop));
+  AttemptWatch& watch = attempts_[attempt.epoch];
+  watch.deadline.reset();
+  watch.interval = {};
+  SendNext(turn, attempt);
+}
+
+void Coordinator::On(Turn& turn, const Tick& /*input*/) {
+  LoseSilentNodes(turn);
+  StopLateSweeps(turn);
+  const std::set<AttemptEpoch> live = state_.live;
+  for (const AttemptEpoch epoch : live) {
+    const Attempt& attempt = state_.attempts.at(epoch);
+    const AttemptWatch& watch = attempts_[epoch];
+    if (watch.deadline && turn.now >= *watch.deadline) {
+      const bool preparing = attempt.phase == wire::AttemptPhase::kPreparing;
+      Decide(turn, attempt,
+             {epoch, wire::StopReason::kCancelled, wire::ExitCause::kInfra,
+              "node " + attempt.node.value + (preparing ? " did not prepare" : " did not start") +
+                  " the ranks within " +
+                  std::to_string((preparing ? config_.prepare_timeout_ms : config_.go_timeout_ms) /
+                                 1000) +
+                  " s"});
+    } else if (watch.next_send && turn.now >= *watch.next_send) {
+      SendNext(turn, attempt);
+    }
+  }
+  const std::size_t delayed =
+      std::erase_if(not_before_, [&](const auto& entry) { return entry.second <= turn.now; });
+  if (delayed > 0) all_unsettled_ = true;
+}
+
+void Coordinator::StopLateSweeps(Turn& turn) {
+  const std::set<SweepId> open = state_.open;
+  for (const SweepId& id : open) {
+    const Sweep& sweep = state_.sweeps.at(id);
+    const std::int64_t limit = sweep.spec.budget.time_seconds;
+    if (limit == 0 || sweep.started_ms == 0 || sweep.time_up || sweep.cancelled ||
+        sweep.phase == SweepPhase::kPromoting || turn.unix_now - sweep.started_ms < limit * 1000) {
+      continue;
+    }
+    const std::string message =
+        "the sweep's time limit of " + std::to_string(limit) + " s has passed";
+    Emit(turn, SweepChanged{id, SweepChange::kTimeUp, message});
+    StopAll(turn, sweep, wire::StopReason::kCancelled, message);
+    unsettled_.insert(id);
+  }
+}
+
+}  // namespace muster::coordinator

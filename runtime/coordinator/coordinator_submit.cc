@@ -1,0 +1,126 @@
+#include "runtime/coordinator/coordinator_turn.h"
+#include "runtime/coordinator/validate.h"
+#include "runtime/wire/sweep_spec.h"
+
+/// What people ask for: sweeps and trials are submitted, paused, resumed, stopped and retried.
+
+namespace muster::coordinator {
+namespace {
+
+SweepId UnusedId(const State& state, const std::string& name) {
+  for (int n = 1;; ++n) {
+    SweepId id(name + "-" + std::to_string(n));
+    if (state.FindSweep(id) == nullptr) return id;
+  }
+}
+
+Error NoSweep(const SweepId& id) { return NotFound("there is no sweep '" + id.value + "'"); }
+Error NoTrial(const TrialId& id) { return NotFound("there is no trial '" + id.value + "'"); }
+
+}  // namespace
+
+void Coordinator::On(Turn& turn, const SubmitSweep& input) {
+  if (const Sweep* known = state_.FindSweep(input.id)) {
+    if (wire::ToJson(known->spec) == wire::ToJson(input.spec)) {
+      turn.effects.reply = boost::json::object{{"id", input.id.value}, {"created", false}};
+    } else {
+      turn.effects.reply = Conflict("sweep '" + input.id.value +
+                                    "' exists with another specification; choose another id");
+    }
+    return;
+  }
+  Status valid = ValidateSpec(input.spec);
+  if (valid.ok() && !input.id.empty()) valid = ValidateSweepId(input.id);
+  if (valid.ok()) valid = ValidateGang(input.spec, state_.nodes);
+  if (!valid.ok()) {
+    turn.effects.reply = valid.error();
+    return;
+  }
+  const SweepId id = input.id.empty() ? UnusedId(state_, input.spec.name) : input.id;
+  Emit(turn, SweepSubmitted{id, wire::ToJson(input.spec).as_object()});
+  unsettled_.insert(id);
+  turn.effects.reply = boost::json::object{{"id", id.value}, {"created", true}};
+}
+
+void Coordinator::On(Turn& turn, const ChangeSweep& input) {
+  const Sweep* sweep = state_.FindSweep(input.sweep);
+  if (sweep == nullptr) {
+    turn.effects.reply = NoSweep(input.sweep);
+    return;
+  }
+  if (IsFinal(sweep->phase) || sweep->phase == SweepPhase::kPromoting) {
+    turn.effects.reply = Conflict("sweep '" + input.sweep.value + "' has ended its trials already");
+    return;
+  }
+  switch (input.verb) {
+    case SweepVerb::kPause:
+      if (sweep->phase == SweepPhase::kPaused) break;
+      Emit(turn, SweepChanged{input.sweep, SweepChange::kPaused, {}});
+      StopAll(turn, *sweep, wire::StopReason::kPaused, "the sweep was paused");
+      break;
+    case SweepVerb::kResume:
+      if (sweep->phase == SweepPhase::kPaused) {
+        Emit(turn, SweepChanged{input.sweep, SweepChange::kResumed, {}});
+      }
+      break;
+    case SweepVerb::kCancel:
+      if (sweep->cancelled) break;
+      Emit(turn, SweepChanged{input.sweep, SweepChange::kCancelled, "cancelled"});
+      StopAll(turn, *sweep, wire::StopReason::kCancelled, "the sweep was cancelled");
+      break;
+  }
+  unsettled_.insert(input.sweep);
+}
+
+/// Stops what runs; unless it is only a pause, ends what waits.
+void Coordinator::StopAll(Turn& turn, const Sweep& sweep, wire::StopReason reason,
+                          const std::string& message) {
+  if (reason != wire::StopReason::kPaused) {
+    const std::set<std::int64_t> waiting = sweep.waiting;
+    for (const std::int64_t number : waiting) {
+      EndTrial(turn, sweep.trials[static_cast<std::size_t>(number)], {}, TrialPhase::kCancelled, {},
+               message);
+    }
+  }
+  for (const Trial& trial : sweep.trials) {
+    if (trial.live.value == 0 || IsFinal(trial.phase)) continue;
+    Decide(turn, state_.attempts.at(trial.live), {trial.live, reason, {}, message});
+  }
+}
+
+void Coordinator::On(Turn& turn, const StopTrial& input) {
+  const Trial* trial = state_.FindTrial(input.trial);
+  if (trial == nullptr) {
+    turn.effects.reply = NoTrial(input.trial);
+  } else if (IsFinal(trial->phase)) {
+    turn.effects.reply = Conflict("trial '" + input.trial.value + "' has ended already");
+  } else if (trial->live.value != 0) {
+    Decide(turn, state_.attempts.at(trial->live),
+           {trial->live, wire::StopReason::kCancelled, {}, "stopped by request"});
+  } else {
+    EndTrial(turn, *trial, {}, TrialPhase::kCancelled, {}, "stopped by request");
+  }
+}
+
+void Coordinator::On(Turn& turn, const RetryTrial& input) {
+  const Trial* trial = state_.FindTrial(input.trial);
+  if (trial == nullptr) {
+    turn.effects.reply = NoTrial(input.trial);
+    return;
+  }
+  const Sweep& sweep = state_.sweeps.at(trial->sweep);
+  if (IsFinal(sweep.phase) || sweep.phase == SweepPhase::kPromoting || sweep.cancelled ||
+      sweep.time_up) {
+    turn.effects.reply = Conflict("sweep '" + sweep.id.value + "' has ended; submit it again");
+  } else if ((trial->phase != TrialPhase::kFailed && trial->phase != TrialPhase::kCancelled) ||
+             trial->live.value != 0) {
+    turn.effects.reply =
+        Conflict("trial '" + input.trial.value + "' has neither failed nor been cancelled");
+  } else {
+    Emit(turn, TrialRetried{input.trial});
+    not_before_.erase(input.trial);
+    unsettled_.insert(sweep.id);
+  }
+}
+
+}  // namespace muster::coordinator

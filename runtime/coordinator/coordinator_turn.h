@@ -1,0 +1,48 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "runtime/coordinator/coordinator.h"
+
+/// Private to the coordinator_*.cc files.
+
+namespace muster::coordinator {
+
+struct Coordinator::Turn {
+  MonotonicTime now;
+  UnixMillis unix_now = 0;
+  Effects effects;
+
+  void Send(const NodeId& node, wire::Message message) {
+    effects.sends.push_back({node, std::move(message)});
+  }
+  void Do(Action action) { effects.actions.push_back(std::move(action)); }
+};
+
+struct Coordinator::AttemptWatch {
+  std::optional<MonotonicTime> next_send;  ///< of Prepare, Go, Abort or Stop
+  std::chrono::milliseconds interval{0};   ///< until the one after it
+  std::optional<MonotonicTime> deadline;   ///< of the phase
+  std::int64_t incarnation = 0;            ///< of the agent that last spoke of the attempt
+  /// Records whose metrics are on their way to the tracker, in spool order.
+  struct Batch {
+    std::int64_t token = 0;
+    bool stored = false;
+    std::string refused;  ///< why the tracker will never take it
+    Reported reported;
+    std::optional<double> result;
+  };
+  std::deque<Batch> batches;
+};
+
+struct Coordinator::Search {
+  std::unique_ptr<tuner::Sampler> sampler;
+  std::unique_ptr<tuner::Pruner> pruner;
+};
+
+inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }
+
+}  // namespace muster::coordinator

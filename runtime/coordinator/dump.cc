@@ -1,0 +1,99 @@
+#include "runtime/coordinator/event_json.h"
+#include "runtime/coordinator/state.h"
+
+namespace muster::coordinator {
+
+BOOST_DESCRIBE_STRUCT(Report, (), (step, timestamp_ms, value, epoch))
+BOOST_DESCRIBE_STRUCT(Attempt, (),
+                      (epoch, trial, node, slots, gpus, token, phase, go_sent, address, port,
+                       records_end, has_result, resumed, stop, cause, message, created_ms,
+                       started_ms, ended_ms))
+
+namespace {
+
+boost::json::object DumpTrial(const Trial& trial) {
+  return {{"id", trial.id.value},
+          {"sweep", trial.sweep.value},
+          {"number", trial.number},
+          {"params", tuner::ParamsToJson(trial.params)},
+          {"run", trial.run.value},
+          {"experiment_id", trial.experiment_id},
+          {"run_created", trial.run_created},
+          {"phase", wire::ToJson(trial.phase)},
+          {"live", trial.live.value},
+          {"attempts", wire::ToJson(trial.attempts)},
+          {"reports", wire::ToJson(trial.reports)},
+          {"value", wire::ToJson(trial.value)},
+          {"metrics", wire::ToJson(trial.metrics)},
+          {"step", trial.step},
+          {"total_steps", trial.total_steps},
+          {"checkpoint", wire::ToJson(trial.checkpoint)},
+          {"infra_failures", trial.infra_failures},
+          {"user_failures", trial.user_failures},
+          {"created_ms", trial.created_ms},
+          {"started_ms", trial.started_ms},
+          {"ended_ms", trial.ended_ms},
+          {"message", trial.message}};
+}
+
+boost::json::object DumpSweep(const Sweep& sweep) {
+  boost::json::array trials;
+  for (const Trial& trial : sweep.trials) trials.push_back(DumpTrial(trial));
+  boost::json::array waiting;
+  for (const std::int64_t number : sweep.waiting) waiting.push_back(number);
+  return {{"id", sweep.id.value},
+          {"spec", wire::ToJson(sweep.spec)},
+          {"phase", wire::ToJson(sweep.phase)},
+          {"cancelled", sweep.cancelled},
+          {"time_up", sweep.time_up},
+          {"exhausted", sweep.exhausted},
+          {"trials", std::move(trials)},
+          {"waiting", std::move(waiting)},
+          {"finished", sweep.finished},
+          {"live", sweep.live},
+          {"slots_held", sweep.slots_held},
+          {"history_position", sweep.history_position},
+          {"promoted_trial", sweep.promoted_trial.value},
+          {"promotion", sweep.promotion},
+          {"created_ms", sweep.created_ms},
+          {"started_ms", sweep.started_ms},
+          {"ended_ms", sweep.ended_ms},
+          {"slot_ms", sweep.slot_ms},
+          {"last_exit_ms", sweep.last_exit_ms},
+          {"message", sweep.message}};
+}
+
+boost::json::object DumpNode(const Node& node) {
+  boost::json::object holders;
+  for (const auto& [slot, epoch] : node.holders) holders[std::to_string(slot)] = epoch.value;
+  return {{"id", node.id.value},          {"host", node.host},
+          {"slots", node.slots},          {"gpus", node.gpus},
+          {"gpus_held", node.gpus_held},  {"labels", wire::ToJson(node.labels)},
+          {"holders", std::move(holders)}};
+}
+
+}  // namespace
+
+boost::json::value Dump(const State& state) {
+  boost::json::array sweeps, attempts, nodes, outbox, pending;
+  for (const auto& [id, sweep] : state.sweeps) sweeps.push_back(DumpSweep(sweep));
+  for (const auto& [epoch, attempt] : state.attempts) attempts.push_back(wire::ToJson(attempt));
+  for (const auto& [id, node] : state.nodes) nodes.push_back(DumpNode(node));
+  for (const auto& [id, entry] : state.outbox) {
+    outbox.push_back(boost::json::object{{"id", id},
+                                         {"command", CommandToJson(entry.command)},
+                                         {"done", entry.done},
+                                         {"error", entry.error},
+                                         {"result", entry.result}});
+  }
+  for (const auto& [sequence, id] : state.pending) pending.emplace_back(id);
+  return boost::json::object{{"coordinator", state.coordinator.value},
+                             {"newest_epoch", state.newest_epoch.value},
+                             {"sweeps", std::move(sweeps)},
+                             {"attempts", std::move(attempts)},
+                             {"nodes", std::move(nodes)},
+                             {"outbox", std::move(outbox)},
+                             {"pending", std::move(pending)}};
+}
+
+}  // namespace muster::coordinator

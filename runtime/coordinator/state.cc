@@ -1,0 +1,373 @@
+#include "runtime/coordinator/state.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/base/check.h"
+#include "runtime/coordinator/event_json.h"
+
+namespace muster::coordinator {
+namespace {
+
+/// Smaller is better; NaN is the worst.
+double LossOf(double value, bool maximize) {
+  if (std::isnan(value)) return INFINITY;
+  return maximize ? -value : value;
+}
+
+tuner::TrialState HistoryState(TrialPhase phase) {
+  switch (phase) {
+    case TrialPhase::kWaiting:
+    case TrialPhase::kRunning:
+      return tuner::TrialState::kRunning;
+    case TrialPhase::kComplete:
+      return tuner::TrialState::kComplete;
+    case TrialPhase::kPruned:
+      return tuner::TrialState::kPruned;
+    case TrialPhase::kFailed:
+    case TrialPhase::kCancelled:
+      break;
+  }
+  return tuner::TrialState::kFailed;
+}
+
+/// One place where an event changes the state, one overload an event.
+class Applier {
+ public:
+  Applier(State& state, UnixMillis unix_ms) : state_(state), unix_ms_(unix_ms) {}
+
+  void operator()(const CoordinatorStarted& e) { state_.coordinator = e.epoch; }
+
+  void operator()(const NodeSeen& e) {
+    Node& node = state_.nodes[e.node];
+    node.id = e.node;
+    node.host = e.host;
+    node.slots = e.slots;
+    node.gpus = e.gpus;
+    node.labels = e.labels;
+  }
+
+  void operator()(const SweepSubmitted& e) {
+    auto spec = wire::SweepSpecFromJson(e.spec);
+    MUSTER_CHECK(spec.ok(), "a spec that was accepted cannot be read");
+    Sweep& sweep = state_.sweeps[e.sweep];
+    sweep.id = e.sweep;
+    sweep.spec = std::move(spec).value();
+    sweep.history.maximize = sweep.spec.objective.maximize();
+    sweep.created_ms = unix_ms_;
+    state_.open.insert(e.sweep);
+  }
+
+  void operator()(const SweepChanged& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.message = e.message;
+    switch (e.change) {
+      case SweepChange::kPaused:
+        sweep.phase = SweepPhase::kPaused;
+        break;
+      case SweepChange::kResumed:
+        sweep.phase = SweepPhase::kRunning;
+        break;
+      case SweepChange::kCancelled:
+        sweep.cancelled = true;
+        break;
+      case SweepChange::kTimeUp:
+        sweep.time_up = true;
+        break;
+      case SweepChange::kExhausted:
+        sweep.exhausted = true;
+        break;
+    }
+  }
+
+  void operator()(const SweepPromoting& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.phase = SweepPhase::kPromoting;
+    sweep.promoted_trial = e.trial;
+  }
+
+  void operator()(const SweepEnded& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.phase = e.phase;
+    sweep.message = e.message;
+    sweep.ended_ms = unix_ms_;
+    state_.open.erase(e.sweep);
+  }
+
+  void operator()(const TrialCreated& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    MUSTER_CHECK(e.number == static_cast<std::int64_t>(sweep.trials.size()),
+                 "trials are numbered without gaps");
+    auto params = tuner::ParamsFromJson(e.params);
+    MUSTER_CHECK(params.ok(), "parameters that were suggested cannot be read");
+    Trial trial;
+    trial.id = e.trial;
+    trial.sweep = e.sweep;
+    trial.number = e.number;
+    trial.params = *params;
+    trial.run = e.run;
+    trial.created_ms = unix_ms_;
+    state_.runs[e.run] = e.trial;
+    sweep.waiting.insert(e.number);
+    sweep.history.trials.push_back(
+        {e.number, std::move(params).value(), tuner::TrialState::kRunning, {}, {}});
+    sweep.trials.push_back(std::move(trial));
+  }
+
+  void operator()(const TrialEnded& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    MUSTER_CHECK(!IsFinal(trial.phase), "a trial ends once");
+    MUSTER_CHECK(e.epoch.value == 0 || trial.live == e.epoch,
+                 "only a trial's live attempt may end it");
+    trial.phase = e.phase;
+    trial.value = e.value;
+    trial.message = e.message;
+    trial.ended_ms = unix_ms_;
+    sweep.waiting.erase(trial.number);
+    sweep.finished += 1;
+    Remember(sweep, trial);
+  }
+
+  void operator()(const TrialRetried& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    trial.phase = TrialPhase::kWaiting;
+    trial.infra_failures = trial.user_failures = 0;
+    trial.value.reset();
+    trial.message.clear();
+    trial.ended_ms = 0;
+    sweep.waiting.insert(trial.number);
+    sweep.finished -= 1;
+    Remember(sweep, trial);
+  }
+
+  void operator()(const AttemptStarted& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    MUSTER_CHECK(e.epoch > state_.newest_epoch, "epochs only grow");
+    MUSTER_CHECK(trial.phase == TrialPhase::kWaiting && trial.live.value == 0,
+                 "a trial has one attempt at a time");
+    state_.newest_epoch = e.epoch;
+    Attempt attempt;
+    attempt.epoch = e.epoch;
+    attempt.trial = e.trial;
+    attempt.node = e.node;
+    attempt.slots = e.slots;
+    attempt.gpus = e.gpus;
+    attempt.token = e.token;
+    attempt.created_ms = unix_ms_;
+    Node& node = state_.nodes[e.node];
+    for (const int slot : e.slots) {
+      MUSTER_CHECK(node.holders.emplace(slot, e.epoch).second, "a slot has one holder");
+    }
+    node.gpus_held += e.gpus;
+    state_.live.insert(e.epoch);
+    state_.tokens[e.token] = e.epoch;
+    trial.phase = TrialPhase::kRunning;
+    trial.live = e.epoch;
+    trial.attempts.push_back(e.epoch);
+    if (trial.started_ms == 0) trial.started_ms = unix_ms_;
+    sweep.waiting.erase(trial.number);
+    sweep.live += 1;
+    sweep.slots_held += static_cast<int>(e.slots.size());
+    if (sweep.started_ms == 0) sweep.started_ms = unix_ms_;
+    state_.attempts.emplace(e.epoch, std::move(attempt));
+  }
+
+  void operator()(const AttemptPrepared& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    attempt.phase = wire::AttemptPhase::kPrepared;
+    attempt.go_sent = true;  // as soon as this is durable
+    attempt.address = e.address;
+    attempt.port = e.port;
+  }
+
+  void operator()(const AttemptRunning& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    attempt.phase = wire::AttemptPhase::kRunning;
+    attempt.started_ms = unix_ms_;
+  }
+
+  void operator()(const StopDecided& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    attempt.phase = wire::AttemptPhase::kStopping;
+    attempt.stop = e;
+  }
+
+  void operator()(const AttemptEnded& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    Trial& trial = TrialAt(attempt.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    Node& node = state_.nodes[attempt.node];
+    MUSTER_CHECK(attempt.live() && trial.live == e.epoch, "an attempt ends once");
+    attempt.phase = wire::AttemptPhase::kExited;
+    attempt.cause = e.cause;
+    attempt.message = e.message;
+    attempt.ended_ms = unix_ms_;
+    for (const int slot : attempt.slots) node.holders.erase(slot);
+    node.gpus_held -= attempt.gpus;
+    state_.live.erase(e.epoch);
+    trial.live = {};
+    trial.infra_failures += e.charge == Charge::kInfra ? 1 : 0;
+    trial.user_failures += e.charge == Charge::kUser ? 1 : 0;
+    sweep.live -= 1;
+    sweep.slots_held -= static_cast<int>(attempt.slots.size());
+    sweep.last_exit_ms = unix_ms_;
+    sweep.slot_ms += static_cast<std::int64_t>(attempt.slots.size()) *
+                     std::max<std::int64_t>(0, attempt.ended_ms - attempt.created_ms);
+    if (IsFinal(trial.phase)) return;
+    trial.phase = TrialPhase::kWaiting;
+    trial.message = e.message;
+    sweep.waiting.insert(trial.number);
+  }
+
+  void operator()(const Reported& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    Trial& trial = TrialAt(attempt.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    attempt.records_end = std::max(attempt.records_end, e.records_end);
+    if (e.resumed_after) {
+      attempt.resumed = true;
+      std::erase_if(trial.reports, [&](const Report& report) {
+        return report.epoch < e.epoch && report.step > *e.resumed_after;
+      });
+    }
+    for (const ObjectiveReport& report : e.reports) AddReport(trial, report, e.epoch);
+    for (const auto& [key, value] : e.metrics) trial.metrics[key] = value;
+    if (e.step > 0) trial.step = e.step;
+    if (e.total_steps > 0) trial.total_steps = e.total_steps;
+    for (const Checkpoint& checkpoint : e.checkpoints) {
+      KeepBest(trial, checkpoint, sweep.spec.objective.maximize());
+    }
+    if (e.result_checkpoint) {
+      attempt.has_result = true;
+      // The trial itself says which one is its best.
+      if (!e.result_checkpoint->empty() &&
+          (!trial.checkpoint || trial.checkpoint->path != *e.result_checkpoint)) {
+        trial.checkpoint = Checkpoint{*e.result_checkpoint, e.step, {}};
+      }
+    }
+    Remember(sweep, trial);
+  }
+
+  void operator()(const OutboxAdded& e) {
+    const auto sequence = static_cast<std::int64_t>(state_.outbox.size());
+    state_.outbox[e.id] = {e.id, sequence, e.command, false, {}, {}};
+    state_.pending[sequence] = e.id;
+  }
+
+  void operator()(const OutboxFinished& e) {
+    OutboxEntry& entry = state_.outbox.at(e.id);
+    entry.done = true;
+    entry.error = e.error;
+    entry.result = e.result;
+    state_.pending.erase(entry.sequence);
+    if (const auto* create = std::get_if<CreateRun>(&entry.command); create && e.error.empty()) {
+      Trial& trial = TrialAt(create->trial);
+      trial.run_created = true;
+      const auto* id = e.result.if_contains("experiment_id");
+      if (id != nullptr && id->is_string()) trial.experiment_id = id->get_string();
+    }
+    if (const auto* promote = std::get_if<PromoteModel>(&entry.command)) {
+      SweepAt(promote->sweep).promotion = e.result;
+    }
+  }
+
+ private:
+  static void AddReport(Trial& trial, const ObjectiveReport& added, AttemptEpoch epoch) {
+    auto place = std::ranges::lower_bound(trial.reports, added.step, {}, &Report::step);
+    const Report report{added.step, added.timestamp_ms, added.value, epoch};
+    if (place == trial.reports.end() || place->step != added.step) {
+      trial.reports.insert(place, report);
+    } else if (epoch >= place->epoch) {
+      *place = report;
+    }
+  }
+
+  static void KeepBest(Trial& trial, const Checkpoint& checkpoint, bool maximize) {
+    if (trial.checkpoint && trial.checkpoint->value) {
+      if (!checkpoint.value) return;
+      if (LossOf(*checkpoint.value, maximize) > LossOf(*trial.checkpoint->value, maximize)) return;
+    }
+    trial.checkpoint = checkpoint;
+  }
+
+  /// What samplers and pruners see of the trial.
+  static void Remember(Sweep& sweep, const Trial& trial) {
+    tuner::TrialHistory& history = sweep.history.trials[static_cast<std::size_t>(trial.number)];
+    history.state = HistoryState(trial.phase);
+    history.value = trial.value;
+    history.reports.clear();
+    for (const Report& report : trial.reports) {
+      history.reports.emplace_back(report.step, report.value);
+    }
+    sweep.history_position += 1;
+  }
+
+  Sweep& SweepAt(const SweepId& id) {
+    const auto found = state_.sweeps.find(id);
+    MUSTER_CHECK(found != state_.sweeps.end(), "an event names a sweep that is not there");
+    return found->second;
+  }
+  Trial& TrialAt(const TrialId& id) {
+    auto* trial = const_cast<Trial*>(state_.FindTrial(id));
+    MUSTER_CHECK(trial != nullptr, "an event names a trial that is not there");
+    return *trial;
+  }
+  Attempt& AttemptAt(AttemptEpoch epoch) {
+    const auto found = state_.attempts.find(epoch);
+    MUSTER_CHECK(found != state_.attempts.end(), "an event names an attempt that is not there");
+    return found->second;
+  }
+
+  State& state_;
+  UnixMillis unix_ms_;
+};
+
+}  // namespace
+
+int Node::free() const { return std::max(0, slots - static_cast<int>(holders.size())); }
+
+const Sweep* State::FindSweep(const SweepId& id) const {
+  const auto found = sweeps.find(id);
+  return found == sweeps.end() ? nullptr : &found->second;
+}
+
+const Trial* State::FindTrial(const TrialId& id) const {
+  const std::size_t slash = id.value.rfind('/');
+  if (slash == std::string::npos) return nullptr;
+  const Sweep* sweep = FindSweep(SweepId(id.value.substr(0, slash)));
+  if (sweep == nullptr) return nullptr;
+  const std::string digits = id.value.substr(slash + 1);
+  if (digits.empty() || digits.size() > 9 ||
+      digits.find_first_not_of("0123456789") != digits.npos) {
+    return nullptr;
+  }
+  const auto number = static_cast<std::size_t>(std::stoul(digits));
+  if (number >= sweep->trials.size() || sweep->trials[number].id != id) return nullptr;
+  return &sweep->trials[number];
+}
+
+const Attempt* State::FindAttempt(AttemptEpoch epoch) const {
+  const auto found = attempts.find(epoch);
+  return found == attempts.end() ? nullptr : &found->second;
+}
+
+const Trial* State::Best(const Sweep& sweep) {
+  const bool maximize = sweep.spec.objective.maximize();
+  const Trial* best = nullptr;
+  for (const Trial& trial : sweep.trials) {
+    if (trial.phase != TrialPhase::kComplete || !trial.value) continue;
+    if (best == nullptr || LossOf(*trial.value, maximize) < LossOf(*best->value, maximize)) {
+      best = &trial;
+    }
+  }
+  return best;
+}
+
+void ApplyEvent(State& state, const Event& event) {
+  std::visit(Applier(state, event.unix_ms), event.body);
+}
+
+}  // namespace muster::coordinator

@@ -1,0 +1,152 @@
+#include "runtime/coordinator/validate.h"
+
+#include <algorithm>
+#include <set>
+
+#include "runtime/coordinator/trial_command.h"
+
+namespace muster::coordinator {
+namespace {
+
+Error At(std::string_view path, std::string_view what) {
+  return Invalid("at " + std::string(path) + ": " + std::string(what));
+}
+
+/// "at lr.float[0]: ..." of the tuner becomes "at space.lr.float[0]: ...".
+Error Under(std::string_view path, const Error& error) {
+  if (error.message.starts_with("at ")) {
+    return {error.kind, "at " + std::string(path) + "." + error.message.substr(3)};
+  }
+  return At(path, error.message);
+}
+
+Status AtLeast(std::string_view path, std::int64_t value, std::int64_t low) {
+  if (value >= low) return Ok();
+  return At(path, "wanted at least " + std::to_string(low) + ", got " + std::to_string(value));
+}
+
+bool IsIdText(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && text.front() != '.' &&
+         std::ranges::all_of(text, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_' || c == '.';
+         });
+}
+
+Status ValidateTrial(const wire::SweepSpec& spec) {
+  const wire::TrialSpec& trial = spec.trial;
+  if (trial.program.empty() == trial.command.empty()) {
+    return At("trial", "wanted either program or command, got " +
+                           std::string(trial.program.empty() ? "neither" : "both"));
+  }
+  if (!trial.command.empty() && trial.command[0].empty()) {
+    return At("trial.command[0]", "the program to run is empty");
+  }
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.ranks", trial.ranks, 1));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.cpu", trial.resources.cpu, 1));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.gpu", trial.resources.gpu, 0));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.memory_bytes", trial.resources.memory_bytes, 0));
+  constexpr int kMost = 100'000;
+  if (trial.ranks > kMost) return At("trial.ranks", "wanted at most 100000");
+  if (trial.resources.cpu > kMost) return At("trial.resources.cpu", "wanted at most 100000");
+  return ValidatePlaceholders(spec);
+}
+
+Status ValidateSearch(const wire::SweepSpec& spec) {
+  auto space = tuner::ParseSpace(spec.space);
+  if (!space.ok()) return Under("space", space.error());
+  for (const auto& [name, value] : spec.fixed) {
+    if (spec.space.contains(name)) return At("fixed." + name, "is a parameter of the space, too");
+    if (value.is_structured() || value.is_null()) {
+      return At("fixed." + name, "wanted a number, a text, true or false");
+    }
+  }
+  auto sampler = tuner::MakeSampler(spec.sampler, *space, spec.seed);
+  if (!sampler.ok()) return At("sampler", sampler.error().message);
+  auto pruner = tuner::MakePruner(spec.stop);
+  if (!pruner.ok()) return Under("stop", pruner.error());
+  return Ok();
+}
+
+Status ValidateModel(const wire::SweepSpec& spec) {
+  if (!spec.model) return Ok();
+  if (spec.model->name.empty()) return At("model.name", "missing; the registered model's name");
+  if (spec.trial.program.empty()) {
+    return At("model", "only a trial with a program can be exported and promoted by muster");
+  }
+  MUSTER_RETURN_IF_ERROR(AtLeast("model.approvals", spec.model->approvals, 0));
+  for (std::size_t i = 0; i < spec.model->gates.size(); ++i) {
+    const wire::GateSpec& gate = spec.model->gates[i];
+    const std::string path = "model.gates[" + std::to_string(i) + "]";
+    const bool threshold = gate.at_least || gate.at_most;
+    const int kinds =
+        (threshold ? 1 : 0) + (gate.better_than.empty() ? 0 : 1) + (gate.parity ? 1 : 0);
+    if (kinds != 1) {
+      return At(path, "wanted one of parity, better_than, or a metric with at_least or at_most");
+    }
+    if (!gate.parity && gate.metric.empty()) return At(path + ".metric", "missing");
+    if (gate.parity && !(gate.tolerance > 0)) return At(path + ".tolerance", "wanted more than 0");
+  }
+  return Ok();
+}
+
+}  // namespace
+
+int SlotsOf(const wire::SweepSpec& spec) { return spec.trial.ranks * spec.trial.resources.cpu; }
+
+Status ValidateSweepId(const SweepId& id) {
+  if (IsIdText(id.value)) return Ok();
+  return At("id", "wanted letters, digits, '-', '_' and '.', at most 128 of them, got '" +
+                      id.value + "'");
+}
+
+Status ValidateSpec(const wire::SweepSpec& spec) {
+  if (spec.name.empty()) return At("name", "missing; the sweep's name");
+  if (!IsIdText(spec.name)) {
+    return At("name", "wanted letters, digits, '-', '_' and '.', at most 128 of them, got '" +
+                          spec.name + "'");
+  }
+  if (spec.priority < -1000 || spec.priority > 1000) {
+    return At("priority", "wanted -1000 to 1000, got " + std::to_string(spec.priority));
+  }
+  MUSTER_RETURN_IF_ERROR(ValidateTrial(spec));
+  MUSTER_RETURN_IF_ERROR(ValidateSearch(spec));
+  if (spec.objective.metric.empty()) {
+    return At("objective.metric", "missing; the name of the metric that is to be optimised");
+  }
+  if (spec.objective.goal != "maximize" && spec.objective.goal != "minimize") {
+    return At("objective.goal", "wanted maximize or minimize, got '" + spec.objective.goal + "'");
+  }
+  MUSTER_RETURN_IF_ERROR(AtLeast("budget.trials", spec.budget.trials, 1));
+  MUSTER_RETURN_IF_ERROR(AtLeast("budget.parallel", spec.budget.parallel, 0));
+  MUSTER_RETURN_IF_ERROR(AtLeast("budget.time_seconds", spec.budget.time_seconds, 0));
+  if (spec.budget.trials > 1'000'000) return At("budget.trials", "wanted at most 1000000");
+  MUSTER_RETURN_IF_ERROR(AtLeast("retry.infra", spec.retry.infra, 0));
+  MUSTER_RETURN_IF_ERROR(AtLeast("retry.user", spec.retry.user, 0));
+  return ValidateModel(spec);
+}
+
+Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes) {
+  if (nodes.empty()) return Ok();
+  const Node* largest = nullptr;
+  int most_gpus = 0;
+  const int gpus = spec.trial.ranks * spec.trial.resources.gpu;
+  for (const auto& [id, node] : nodes) {
+    if (node.slots >= SlotsOf(spec) && node.gpus >= gpus) return Ok();
+    if (largest == nullptr || node.slots > largest->slots) largest = &node;
+    most_gpus = std::max(most_gpus, node.gpus);
+  }
+  if (largest->slots < SlotsOf(spec)) {
+    return At("trial.ranks", std::to_string(spec.trial.ranks) + " ranks of " +
+                                 std::to_string(spec.trial.resources.cpu) + " cpu need " +
+                                 std::to_string(SlotsOf(spec)) +
+                                 " slots on one node; the largest, " + largest->id.value +
+                                 ", has " + std::to_string(largest->slots));
+  }
+  return At("trial.resources.gpu",
+            "the gang needs " + std::to_string(gpus) +
+                " GPUs on one node with its slots; the most that a node has is " +
+                std::to_string(most_gpus));
+}
+
+}  // namespace muster::coordinator

@@ -1,0 +1,154 @@
+#include "runtime/net/agent_socket.h"
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "runtime/base/log.h"
+#include "runtime/net/zmq_handles.h"
+
+namespace muster::net {
+
+struct AgentSocket::Impl {
+  Impl(Options given, Callbacks calls)
+      : options(std::move(given)), callbacks(std::move(calls)), outbox(options.queue_max) {}
+
+  Status Open();
+  void Run();
+  void TakeEvents();
+  void HandleEvent(int event);
+  void ReceiveAll();
+  void SendAll();
+
+  Options options;
+  Callbacks callbacks;
+  Mailbox<std::string> outbox;
+  std::atomic<bool> stopping = false;
+  ContextHandle context;
+  SocketHandle dealer;
+  SocketHandle monitor;
+  bool connected = false;       // of the socket's thread, as the two below
+  bool refusal_logged = false;  // once a stretch of refusals, not at each of many retries
+  std::int64_t dropped = 0;
+  std::thread thread;
+};
+
+Status AgentSocket::Impl::Open() {
+  context.reset(zmq_ctx_new());
+  dealer.reset(zmq_socket(context.get(), ZMQ_DEALER));
+  monitor.reset(zmq_socket(context.get(), ZMQ_PAIR));
+  if (!dealer || !monitor) return ZmqError("zmq_socket");
+  void* socket = dealer.get();
+  MUSTER_RETURN_IF_ERROR(SetCommonOptions(socket));
+  // Nothing is queued for a connection that does not stand: the protocol repeats what matters.
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_IMMEDIATE, 1));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_RECONNECT_IVL, 50));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_RECONNECT_IVL_MAX, 1000));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_CONNECT_TIMEOUT, 5000));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_CURVE_SERVERKEY, options.server_public_key));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_CURVE_PUBLICKEY, options.keys.public_key));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_CURVE_SECRETKEY, options.keys.secret_key));
+  MUSTER_RETURN_IF_ERROR(SetOption(monitor.get(), ZMQ_LINGER, 0));
+  if (zmq_socket_monitor(socket, "inproc://monitor",
+                         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) != 0 ||
+      zmq_connect(monitor.get(), "inproc://monitor") != 0) {
+    return ZmqError("zmq_socket_monitor");
+  }
+  if (zmq_connect(socket, options.endpoint.c_str()) != 0)
+    return ZmqError("cannot connect to " + options.endpoint);
+  return Ok();
+}
+
+void AgentSocket::Impl::Run() {
+  while (!stopping) {
+    std::array<zmq_pollitem_t, 3> items{{{monitor.get(), 0, ZMQ_POLLIN, 0},
+                                         {dealer.get(), 0, ZMQ_POLLIN, 0},
+                                         {nullptr, outbox.fd(), ZMQ_POLLIN, 0}}};
+    if (zmq_poll(items.data(), items.size(), 1000) < 0 && zmq_errno() != EINTR) {
+      LogError("net", ZmqError("zmq_poll").message);
+      return;
+    }
+    // Events first: on_connected comes before the first message of the connection.
+    if (items[0].revents != 0) TakeEvents();
+    if (items[1].revents != 0) ReceiveAll();
+    if (items[2].revents != 0) SendAll();
+  }
+}
+
+void AgentSocket::Impl::TakeEvents() {
+  while (true) {
+    Frame event;  // event number in 16 bits, a value in 32; the address follows in a second frame
+    if (!event.Receive(monitor.get())) return;
+    std::uint16_t number = 0;
+    if (event.text().size() >= sizeof number)
+      std::memcpy(&number, event.text().data(), sizeof number);
+    Frame address;
+    if (event.more()) address.Receive(monitor.get());
+    HandleEvent(number);
+  }
+}
+
+void AgentSocket::Impl::HandleEvent(int event) {
+  if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+    connected = true;
+    refusal_logged = false;
+    callbacks.on_connected();
+  } else if (event == ZMQ_EVENT_DISCONNECTED) {
+    if (std::exchange(connected, false)) callbacks.on_disconnected();
+  } else if (!std::exchange(refusal_logged, true)) {
+    LogError("net", "the server at " + options.endpoint +
+                        " refused this node's key (or is not the server that the key file names)");
+  }
+}
+
+void AgentSocket::Impl::ReceiveAll() {
+  for (int i = 0; i < kReceiveBurst; ++i) {
+    Frame payload;
+    if (!payload.Receive(dealer.get())) return;
+    auto envelope = wire::DecodeEnvelope(payload.text());
+    if (envelope.ok()) {
+      callbacks.on_message(std::move(envelope).value());
+    } else {
+      LogWarning("net", "message of the coordinator dropped: " + envelope.error().message);
+    }
+  }
+}
+
+void AgentSocket::Impl::SendAll() {
+  for (const auto& bytes : outbox.TakeAll()) {
+    if (!connected) continue;
+    if (zmq_send(dealer.get(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) < 0 &&
+        dropped++ % 1000 == 0) {
+      LogWarning("net", "queue to the coordinator is full; messages dropped so far: " +
+                            std::to_string(dropped));
+    }
+  }
+}
+
+AgentSocket::AgentSocket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<AgentSocket>> AgentSocket::Start(Options options, Callbacks callbacks) {
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(callbacks));
+  MUSTER_RETURN_IF_ERROR(impl->Open());
+  auto* raw = impl.get();
+  impl->thread = std::thread([raw] { raw->Run(); });
+  return std::unique_ptr<AgentSocket>(new AgentSocket(std::move(impl)));
+}
+
+AgentSocket::~AgentSocket() {
+  impl_->stopping = true;
+  impl_->outbox.Wake();
+  impl_->thread.join();
+}
+
+void AgentSocket::Send(const wire::Envelope& envelope) {
+  if (!impl_->outbox.Put(wire::EncodeEnvelope(envelope))) {
+    LogWarning("net", "outgoing queue to the coordinator is full; a message was dropped");
+  }
+}
+
+}  // namespace muster::net

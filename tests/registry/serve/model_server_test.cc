@@ -1,0 +1,171 @@
+#include "registry/serve/model_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+
+#include "registry/openvino/engine.h"
+#include "registry/serve/infer_codec.h"
+#include "tests/registry/serve/tensors.h"
+#include "tests/support/tiny_onnx.h"
+
+namespace muster::registry::serve {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// The oracle's model: "fraud", y = x [1, 2]. Answers marked "Triton" are recorded from Triton 2.51.
+class ModelServerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(::testing::TempDir()) /
+              ("serve-" + std::to_string(::getpid()) + "-" +
+               ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    server_.AddRoutes(router_);
+    Load("fraud", 1, {1, 2});
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void Load(const std::string& name, std::int64_t version, const std::vector<float>& weights) {
+    const auto directory = folder_ / name / std::to_string(version);
+    muster::testing::LinearModel(weights).Write(directory / "model.onnx");
+    const Status loaded = server_.Load({name, version, directory});
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  }
+  http::Response Send(std::string method, std::string_view target, std::string body = {},
+                      http::Headers headers = {}) {
+    http::Request request{.method = std::move(method)};
+    http::SetTarget(request, target);
+    request.headers = std::move(headers);
+    request.body = std::move(body);
+    http::Response answer{.status = 0};
+    router_.Dispatch(std::move(request), [&](http::Response response) { answer = response; });
+    return answer;
+  }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<InferenceEngine> engine_ = MakeOpenVinoEngine();
+  ModelServer server_{*engine_, {.version = "9.8.7"}};
+  http::Router router_;
+};
+
+TEST_F(ModelServerTest, Infer_Json_AsTritonAnswers) {
+  const std::string body =
+      R"({"id":"7","inputs":[{"name":"x","shape":[2,2],"datatype":"FP32","data":[[1,2],[3,4]]}]})";
+  const std::string wanted =
+      R"({"id":"7","model_name":"fraud","model_version":"1","outputs":[)"
+      R"({"name":"y","datatype":"FP32","shape":[2,1],"data":[5.0,11.0]}]})";  // Triton
+  EXPECT_EQ(Send("POST", "/v2/models/fraud/infer", body).body, wanted);
+  EXPECT_EQ(Send("POST", "/v2/models/fraud/versions/1/infer", body).body, wanted);
+}
+
+TEST_F(ModelServerTest, Infer_Binary_BothWays) {
+  const std::string json =
+      R"({"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],)"
+      R"("outputs":[{"name":"y","parameters":{"binary_data":true}}]})";
+  const auto response = Send("POST", "/v2/models/fraud/infer", json + Raw<float>({3, 4}),
+                             {{std::string(kJsonLengthHeader), std::to_string(json.size())}});
+  ASSERT_EQ(response.status, 200) << response.body;
+  const auto length = std::stoul(response.headers.at(std::string(kJsonLengthHeader)));
+  EXPECT_THAT(response.body.substr(0, length), HasSubstr(R"("parameters":{"binary_data_size":4})"));
+  EXPECT_EQ(response.body.substr(length), Raw<float>({11}));
+}
+
+TEST_F(ModelServerTest, Infer_WrongRequests_4xxWithOneSentence) {
+  const auto expect = [&](std::string_view target, const std::string& body, int status,
+                          const std::string& part) {
+    const auto response = Send("POST", target, body);
+    EXPECT_EQ(response.status, status) << response.body;
+    boost::system::error_code failed;
+    const auto parsed = boost::json::parse(response.body, failed);
+    ASSERT_FALSE(failed) << response.body;
+    EXPECT_THAT(std::string(parsed.at("error").as_string()), HasSubstr(part));
+  };
+  const auto input = [](const std::string& name, const std::string& shape,
+                        const std::string& data) {
+    return R"({"inputs":[{"name":")" + name + R"(","shape":)" + shape +
+           R"(,"datatype":"FP32","data":)" + data + "}]}";
+  };
+  const std::string infer = "/v2/models/fraud/infer";
+  expect(infer, input("x", "[1,3]", "[1,2,3]"), 400, "[1,3], the model wants [-1,2]");
+  expect(infer, input("z", "[1,2]", "[1,2]"), 400, "no input 'z'");
+  expect(infer, input("x", "[1,2]", "[1]"), 400, "has 4 bytes, shape [1,2] wants 8");
+  expect(infer, R"({"inputs":[]})", 400, "'x' is missing");
+  expect(infer, "{", 400, "not JSON");
+  expect("/v2/models/none/infer", input("x", "[1,2]", "[1,2]"), 404,
+         "Request for unknown model: 'none' is not found");
+  expect("/v2/models/fraud/versions/9/infer", input("x", "[1,2]", "[1,2]"), 404, "version 9");
+}
+
+TEST_F(ModelServerTest, Metadata_HealthAndIndex) {
+  EXPECT_EQ(Send("GET", "/v2").body,
+            R"({"name":"muster","version":"9.8.7","extensions":["binary_tensor_data"]})");
+  EXPECT_EQ(Send("GET", "/v2/health/live").status, 200);
+  EXPECT_EQ(Send("GET", "/v2/health/ready").status, 200);
+  EXPECT_EQ(Send("GET", "/v2/models/fraud").body,
+            R"({"name":"fraud","versions":["1"],"platform":"onnx_onnxv1",)"
+            R"("inputs":[{"name":"x","datatype":"FP32","shape":[-1,2]}],)"
+            R"("outputs":[{"name":"y","datatype":"FP32","shape":[-1,1]}]})");
+  EXPECT_EQ(Send("GET", "/v2/models/none").status, 404);
+  EXPECT_EQ(Send("GET", "/v2/models/fraud/ready").status, 200);
+  EXPECT_EQ(Send("GET", "/v2/models/fraud/versions/2/ready").body,
+            R"({"error":"Model version not ready"})");  // Triton, with 400
+  EXPECT_EQ(Send("GET", "/v2/models/fraud/versions/2/ready").status, 400);
+  EXPECT_EQ(Send("POST", "/v2/repository/index", "{}").body,
+            R"([{"name":"fraud","version":"1","state":"READY","reason":""}])");
+  EXPECT_EQ(Send("GET", "/v2/models/fraud/infer").status, 405);
+}
+
+TEST_F(ModelServerTest, NotReady_UntilAModelIsLoaded) {
+  ModelServer empty(*engine_, {});
+  http::Router router;
+  empty.AddRoutes(router);
+  std::swap(router, router_);
+  EXPECT_EQ(Send("GET", "/v2/health/live").status, 200);
+  EXPECT_EQ(Send("GET", "/v2/health/ready").status, 400);
+  EXPECT_EQ(Send("GET", "/ping").status, 503);
+  EXPECT_EQ(Send("POST", "/invocations", "{}").status, 404);
+}
+
+TEST_F(ModelServerTest, Mlflow_InvocationsPingVersion) {
+  const http::Headers json{{"Content-Type", "application/json"}};
+  EXPECT_EQ(Send("POST", "/invocations", R"({"inputs":{"x":[[1,2]]}})", json).body,
+            R"({"predictions":{"y":[[5.0]]}})");  // mlflow models serve
+  EXPECT_EQ(Send("POST", "/invocations",
+                 R"({"dataframe_split":{"columns":["p","q"],"data":[[1,2]]}})", json)
+                .body,
+            R"({"predictions":[{"y":5.0}]})");
+  const auto wrong = Send("POST", "/invocations", R"({"inputs":[[1,2,3]]})", json);
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_THAT(wrong.body, HasSubstr(R"({"error_code":"BAD_REQUEST","message":"input 'x')"));
+  EXPECT_EQ(Send("POST", "/invocations", "1,2", {{"Content-Type", "text/csv"}}).status, 415);
+  EXPECT_EQ(Send("GET", "/ping").status, 200);
+  EXPECT_EQ(Send("GET", "/health").status, 200);
+  EXPECT_EQ(Send("GET", "/version").body, "9.8.7");
+}
+
+TEST_F(ModelServerTest, Load_Broken_KeepsTheOld) {
+  const auto directory = folder_ / "fraud/2";
+  std::filesystem::create_directories(directory);
+  EXPECT_EQ(server_.Load({"fraud", 2, directory}).error().kind, ErrorKind::kNotFound);
+  EXPECT_THAT(Send("POST", "/invocations", R"({"inputs":[[1,2]]})").body, HasSubstr("5.0"));
+}
+
+TEST_F(ModelServerTest, Metrics_CountByVersionAndStayAfterASwap) {
+  const std::string good = R"({"inputs":[[1,2],[3,4]]})";
+  Send("POST", "/invocations", good);
+  Send("POST", "/invocations", "{}");
+  Load("fraud", 2, {10, 20});
+  EXPECT_THAT(Send("POST", "/invocations", good).body, HasSubstr("[[50.0],[110.0]]"));
+  const std::string page = Send("GET", "/metrics").body;
+  EXPECT_THAT(page, HasSubstr(R"(nv_inference_request_success{model="fraud",version="1"} 1)"));
+  EXPECT_THAT(page, HasSubstr(R"(nv_inference_request_success{model="fraud",version="2"} 1)"));
+  EXPECT_THAT(
+      page,
+      HasSubstr(R"(nv_inference_request_failure{model="fraud",version="1",reason="OTHER"} 1)"));
+  EXPECT_THAT(page, HasSubstr(R"(nv_inference_count{model="fraud",version="2"} 2)"));
+}
+
+}  // namespace
+}  // namespace muster::registry::serve

@@ -1,0 +1,133 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/json/parse.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "registry/openvino/engine.h"
+#include "registry/serve/alias_follower.h"
+#include "runtime/http/client.h"
+#include "runtime/http/server.h"
+#include "tests/support/tiny_onnx.h"
+
+namespace muster::registry::serve {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// An alias that the test moves.
+class MovableAlias final : public ModelSource {
+ public:
+  void Point(ModelLocation to) {
+    const std::lock_guard lock(mutex_);
+    location_ = std::move(to);
+  }
+  Result<ModelLocation> Current() override {
+    const std::lock_guard lock(mutex_);
+    return location_;
+  }
+
+ private:
+  std::mutex mutex_;
+  ModelLocation location_;
+};
+
+/// The highest version that any client has had an answer from.
+class Newest {
+ public:
+  void Saw(std::int64_t version) {
+    const std::lock_guard lock(mutex_);
+    newest_ = std::max(newest_, version);
+    changed_.notify_all();
+  }
+  bool WaitFor(std::int64_t version) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 60s, [&] { return newest_ >= version; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::int64_t newest_ = 0;
+};
+
+/// What one client saw while the alias moved.
+struct Seen {
+  int answers = 0, failed = 0, wrong = 0;
+};
+
+TEST(ModelSwap, AliasMovesTwentyTimes_NoRequestFails) {
+  const auto folder =
+      std::filesystem::path(::testing::TempDir()) / ("swap-" + std::to_string(::getpid()));
+  const auto at = [&](std::int64_t version) {
+    return ModelLocation{"m", version, folder / std::to_string(version)};
+  };
+  constexpr std::int64_t kVersions = 21;
+  for (std::int64_t version = 1; version <= kVersions; ++version) {
+    // Version v answers v x: every answer can be told right from wrong.
+    muster::testing::LinearModel({static_cast<float>(version)})
+        .Write(at(version).directory / "model.onnx");
+  }
+  const auto engine = MakeOpenVinoEngine();
+  ModelServer models(*engine, {});
+  MovableAlias alias;
+  alias.Point(at(1));
+  AliasFollower follower(alias, models, {.poll = 1ms});
+  ASSERT_TRUE(follower.Step().ok());
+  http::Router router;
+  models.AddRoutes(router);
+  auto server = http::Server::Start({.threads = 2}, router);
+  ASSERT_TRUE(server.ok()) << server.error().message;
+
+  std::atomic<bool> done = false;
+  Newest newest;
+  std::vector<Seen> seen(6);
+  std::vector<std::thread> clients;
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    clients.emplace_back([&, i] {
+      http::Client client((*server)->url(), 20s);
+      std::int64_t last = 0;
+      while (!done) {
+        http::Request request{.method = "POST"};
+        request.body = R"({"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[2]}]})";
+        const auto response = client.Send("/v2/models/m/infer", std::move(request));
+        ++seen[i].answers;
+        if (!response.ok() || response->status != 200) {
+          ++seen[i].failed;
+          continue;
+        }
+        const auto body = boost::json::parse(response->body);
+        const std::int64_t version = std::stoll(std::string(body.at("model_version").as_string()));
+        const double value = body.at("outputs").at(0).at("data").at(0).as_double();
+        if (value != 2.0 * static_cast<double>(version)) ++seen[i].wrong;
+        if (version < last) ++seen[i].wrong;  // one connection never goes back in time
+        if (version > last) newest.Saw(version);
+        last = version;
+      }
+    });
+  }
+  follower.Start();
+  for (std::int64_t version = 2; version <= kVersions; ++version) {
+    alias.Point(at(version));
+    EXPECT_TRUE(newest.WaitFor(version)) << version;
+  }
+  done = true;
+  for (auto& client : clients) client.join();
+  follower.Stop();
+  (*server)->Stop();
+  std::filesystem::remove_all(folder);
+  int answers = 0;
+  for (const Seen& one : seen) {
+    answers += one.answers;
+    EXPECT_EQ(one.failed, 0);
+    EXPECT_EQ(one.wrong, 0);
+  }
+  EXPECT_GT(answers, kVersions);
+}
+
+}  // namespace
+}  // namespace muster::registry::serve

@@ -1,0 +1,159 @@
+#include "registry/trigger.h"
+
+#include <gmock/gmock.h>
+
+#include "registry/cron.h"
+#include "registry/sqlite/trigger_store.h"
+
+/// The trigger service on its real store.
+
+namespace muster::registry {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr std::int64_t kMidnight = 1'795'478'400;  // 2026-11-24T00:00:00Z
+constexpr std::int64_t kHour = 3'600;
+constexpr std::int64_t kDay = 24 * kHour;
+
+class Triggers : public testing::Test {
+ protected:
+  void Add(std::string name, std::string cron, bool enabled = true) {
+    const Status added = service_.Add(
+        {std::move(name), R"({"name":"digits"})", std::move(cron), enabled, 0}, kMidnight);
+    ASSERT_TRUE(added.ok()) << added.error().message;
+  }
+  std::optional<std::int64_t> Tick(std::int64_t now) {
+    const auto next = service_.Tick(now);
+    EXPECT_TRUE(next.ok()) << (next.ok() ? "" : next.error().message);
+    return next.ok() ? *next : std::nullopt;
+  }
+
+  std::unique_ptr<TriggerStore> store_ = *SqliteTriggerStore::Open(":memory:");
+  std::vector<std::string> submitted_;
+  Status answer_;
+  TriggerService service_{*store_, [this](const SweepId& sweep, const std::string& json) {
+                            EXPECT_EQ(json, R"({"name":"digits"})");
+                            submitted_.push_back(sweep.value);
+                            return answer_;
+                          }};
+};
+
+TEST_F(Triggers, TheTestsMidnight_IsMidnight) {
+  EXPECT_EQ(UtcText(kMidnight), "2026-11-24T00:00:00Z");
+}
+
+TEST_F(Triggers, Tick_FiresEachTimeOnce) {
+  Add("nightly", "0 3 * * *");
+  EXPECT_EQ(Tick(kMidnight + 1), kMidnight + 3 * kHour);
+  EXPECT_THAT(submitted_, IsEmpty());
+  EXPECT_EQ(Tick(kMidnight + 3 * kHour), kMidnight + kDay + 3 * kHour);
+  EXPECT_EQ(Tick(kMidnight + 3 * kHour + 1), kMidnight + kDay + 3 * kHour);
+  EXPECT_THAT(submitted_, ElementsAre("nightly-20261124T030000Z"));
+  const auto firings = *store_->Firings("nightly", 10);
+  ASSERT_THAT(firings, SizeIs(1));
+  EXPECT_EQ(firings[0].state, FiringState::kSubmitted);
+  EXPECT_EQ(firings[0].why, "cron 0 3 * * *");
+}
+
+TEST_F(Triggers, Tick_AfterDaysAway_CatchesUpWithTheLatestTimeOnly) {
+  Add("nightly", "0 3 * * *");
+  Tick(kMidnight + 10 * kDay);
+  EXPECT_THAT(submitted_, ElementsAre("nightly-20261203T030000Z"));
+  TriggerService restarted(*store_, [&](const SweepId& sweep, const std::string&) {
+    submitted_.push_back(sweep.value);
+    return Ok();
+  });
+  ASSERT_TRUE(restarted.Tick(kMidnight + 10 * kDay + 1).ok());
+  EXPECT_THAT(submitted_, SizeIs(1)) << "a restart claims no time twice";
+}
+
+TEST_F(Triggers, Add_BeforeItsTimeOfToday_DoesNotFireForThePast) {
+  const Status added =
+      service_.Add({"late", R"({"name":"digits"})", "0 3 * * *", true, 0}, kMidnight + 4 * kHour);
+  ASSERT_TRUE(added.ok());
+  Tick(kMidnight + 5 * kHour);
+  EXPECT_THAT(submitted_, IsEmpty());
+}
+
+TEST_F(Triggers, CoordinatorAway_TriesTheSameSweepAgain) {
+  Add("nightly", "0 3 * * *");
+  answer_ = Unavailable("starting");
+  const std::int64_t due = kMidnight + 3 * kHour;
+  EXPECT_EQ(Tick(due), due + 60);
+  answer_ = Ok();
+  Tick(due + 60);
+  Tick(due + 120);
+  EXPECT_THAT(submitted_, ElementsAre("nightly-20261124T030000Z", "nightly-20261124T030000Z"));
+}
+
+TEST_F(Triggers, Refused_IsWrittenDownAndNotTriedAgain) {
+  Add("nightly", "0 3 * * *");
+  answer_ = Invalid("no dataset");
+  Tick(kMidnight + 3 * kHour);
+  Tick(kMidnight + 3 * kHour + 60);
+  EXPECT_THAT(submitted_, SizeIs(1));
+  const auto firing = store_->FindBySweep(SweepId("nightly-20261124T030000Z"));
+  EXPECT_EQ(firing->state, FiringState::kRefused);
+  EXPECT_EQ(firing->detail, "no dataset");
+}
+
+TEST_F(Triggers, Fire_WorksByHandAlsoWhenDisabled) {
+  Add("manual", "");
+  Add("off", "* * * * *", false);
+  EXPECT_EQ(Tick(kMidnight + kDay), std::nullopt);
+  EXPECT_THAT(submitted_, IsEmpty());
+  const auto fired = service_.Fire("off", kMidnight + 5, "new data");
+  ASSERT_TRUE(fired.ok()) << fired.error().message;
+  EXPECT_EQ(fired->sweep.value, "off-20261124T000005Z");
+  EXPECT_EQ(fired->why, "new data");
+  EXPECT_TRUE(service_.Fire("manual", kMidnight + 5, "").ok());
+  EXPECT_FALSE(service_.Fire("nobody", kMidnight, "").ok());
+  EXPECT_THAT(submitted_, ElementsAre("off-20261124T000005Z", "manual-20261124T000005Z"));
+}
+
+TEST_F(Triggers, Fire_DoesNotStandForAScheduledTime) {
+  Add("nightly", "0 3 * * *");
+  ASSERT_TRUE(service_.Fire("nightly", kMidnight + 3 * kHour + 5, "now").ok());
+  Tick(kMidnight + 3 * kHour + 10);
+  EXPECT_THAT(submitted_, ElementsAre("nightly-20261124T030005Z", "nightly-20261124T030000Z"));
+}
+
+TEST_F(Triggers, Decision_IsWrittenToItsFiring) {
+  Add("nightly", "0 3 * * *");
+  Tick(kMidnight + 3 * kHour);
+  const SweepId sweep("nightly-20261124T030000Z");
+  ASSERT_TRUE(service_.RecordDecision(sweep, R"({"promoted":true})").ok());
+  EXPECT_TRUE(service_.RecordDecision(SweepId("by-hand"), "{}").ok()) << "not ours, not an error";
+  EXPECT_EQ(store_->FindBySweep(sweep)->state, FiringState::kDecided);
+  EXPECT_EQ(store_->FindBySweep(sweep)->decision_json, R"({"promoted":true})");
+}
+
+TEST_F(Triggers, Delete_KeepsFirings) {
+  Add("nightly", "0 3 * * *");
+  Tick(kMidnight + 3 * kHour);
+  ASSERT_TRUE(store_->Delete("nightly").ok());
+  EXPECT_EQ(store_->Delete("nightly").error().kind, ErrorKind::kNotFound);
+  EXPECT_THAT(*store_->List(), IsEmpty());
+  EXPECT_THAT(*store_->Firings("nightly", 10), SizeIs(1));
+}
+
+TEST_F(Triggers, BadTriggers_AreRefused) {
+  const auto refusal = [&](Trigger trigger) {
+    const Status status = service_.Add(std::move(trigger), kMidnight);
+    EXPECT_FALSE(status.ok());
+    return status.ok() ? "" : status.error().message;
+  };
+  EXPECT_THAT(refusal({"a b", "{}", "", true, 0}), HasSubstr("trigger name 'a b'"));
+  EXPECT_THAT(refusal({"a", "{", "", true, 0}), HasSubstr("JSON"));
+  EXPECT_THAT(refusal({"a", R"({"nmae":"x"})", "", true, 0}), HasSubstr("nmae"));
+  EXPECT_THAT(refusal({"a", "{}", "* *", true, 0}), HasSubstr("2 fields"));
+  EXPECT_THAT(refusal({"a", "{}", "0 0 30 2 *", true, 0}), HasSubstr("never comes"));
+  EXPECT_THAT(*store_->List(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace muster::registry
