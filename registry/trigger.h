@@ -65,7 +65,7 @@ class TriggerStore {
   virtual Result<std::int64_t> LastScheduled(std::string_view trigger) = 0;
 };
 
-/// One thread at a time; the store must outlive it.
+/// Any thread, when `submit` may be called from any; it keeps no state of its own. The store must outlive it.
 class TriggerService {
  public:
   /// Submits the sweep under this id; idempotent. kInvalid and kUnsupported are final.

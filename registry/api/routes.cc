@@ -1,0 +1,271 @@
+#include "registry/api/routes.h"
+
+#include <boost/json/array.hpp>
+#include <charconv>
+#include <utility>
+
+#include "registry/api/json.h"
+#include "registry/gate_json.h"
+#include "registry/promoter.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::registry {
+namespace {
+
+using http::Request;
+using http::Response;
+
+constexpr std::int64_t kPageMost = 1'000;
+constexpr std::int64_t kFiringsShown = 20;
+constexpr std::int64_t kVersionsShown = 10'000;
+
+struct PromoteBody {
+  std::string alias = "champion";
+  std::int64_t version = 0;
+  std::optional<std::int64_t> expected;
+  std::string reason, actor = "local", request_id;
+};
+BOOST_DESCRIBE_STRUCT(PromoteBody, (), (alias, version, expected, reason, actor, request_id))
+
+struct AliasBody {
+  std::string alias = "champion";
+  std::int64_t version = 0;
+  std::string reason, actor = "local";
+};
+BOOST_DESCRIBE_STRUCT(AliasBody, (), (alias, version, reason, actor))
+
+struct TriggerBody {
+  std::string name;
+  boost::json::object sweep;
+  std::string cron;
+  bool enabled = true;
+};
+BOOST_DESCRIBE_STRUCT(TriggerBody, (), (name, sweep, cron, enabled))
+
+struct FireBody {
+  std::string reason;
+};
+BOOST_DESCRIBE_STRUCT(FireBody, (), (reason))
+
+/// An empty body is an empty object.
+template <typename Body>
+Result<Body> BodyOf(const Request& request) {
+  return wire::Decode<Body>(request.body.empty() ? "{}" : std::string_view(request.body),
+                            wire::Unknown::kRefuse);
+}
+
+const std::string& Capture(const Request& request, std::string_view name) {
+  const auto found = request.captures.find(name);
+  MUSTER_CHECK(found != request.captures.end(), "the route's pattern has this capture");
+  return found->second;
+}
+
+std::optional<std::int64_t> Number(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// A query's number within [low, high].
+Result<std::int64_t> NumberOf(const Request& request, std::string_view key, std::int64_t missing,
+                              std::int64_t low, std::int64_t high) {
+  const auto text = request.Parameter(key);
+  if (!text) return missing;
+  const auto number = Number(*text);
+  if (number && *number >= low && *number <= high) return *number;
+  return Invalid("query parameter '" + std::string(key) + "' is '" + *text +
+                 "'; wanted a number from " + std::to_string(low) + " to " + std::to_string(high));
+}
+
+class Routes {
+ public:
+  using Json = boost::json::object;
+  explicit Routes(RegistryParts parts) : parts_(parts) {}
+
+  Result<Json> Models(const Request& request) const {
+    ModelQuery query;
+    query.filter = request.Parameter("filter").value_or("");
+    if (const auto order = request.query.find("order_by"); order != request.query.end()) {
+      query.order_by = order->second;
+    }
+    MUSTER_ASSIGN_OR_RETURN(query.max_results, NumberOf(request, "max_results", 100, 1, kPageMost));
+    query.page_token = request.Parameter("page_token").value_or("");
+    MUSTER_ASSIGN_OR_RETURN(const auto page, parts_.store.SearchModels(query));
+    return boost::json::object{{"models", ToJsonArray(page.items)},
+                               {"next_page_token", page.next_page_token}};
+  }
+
+  Result<Json> Model(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    MUSTER_ASSIGN_OR_RETURN(const auto model, parts_.store.GetModel(name));
+    // In the filter language a name holds whichever quotes do not stand around it.
+    const std::string quote = name.find('\'') == name.npos ? "'" : "\"";
+    MUSTER_ASSIGN_OR_RETURN(
+        const auto page,
+        parts_.store.SearchVersions(
+            {"name = " + quote + name + quote, {"version_number DESC"}, kVersionsShown, ""}));
+    boost::json::object answer = ToJson(model);
+    answer["versions"] = ToJsonArray(page.items);
+    return answer;
+  }
+
+  Result<Json> Version(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    const std::string& which = Capture(request, "version");
+    const auto number = Number(which);
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version, number
+                                                            ? parts_.store.GetVersion(name, *number)
+                                                            : parts_.store.GetByAlias(name, which));
+    MUSTER_ASSIGN_OR_RETURN(const auto gates, parts_.store.Gates(name, version.version));
+    boost::json::object answer = ToJson(version);
+    answer["gates"] = GatesToJson(gates);
+    return answer;
+  }
+
+  Result<Json> Promote(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<PromoteBody>(request));
+    if (body.version < 1) return Invalid("at version: wanted the number of a version");
+    std::int64_t expected = 0;
+    if (body.expected) {
+      expected = *body.expected;
+    } else if (const auto now = parts_.store.GetByAlias(name, body.alias); now.ok()) {
+      expected = now->version;
+    }
+    MUSTER_RETURN_IF_ERROR(
+        parts_.store.Promote({name, body.alias, body.version, expected, body.request_id, false},
+                             {body.actor, body.reason}));
+    return Moved(name, body.alias, expected);
+  }
+
+  Result<Json> Rollback(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<AliasBody>(request));
+    const auto now = parts_.store.GetByAlias(name, body.alias);
+    MUSTER_RETURN_IF_ERROR(
+        registry::Rollback(parts_.store, name, body.alias, {body.actor, body.reason}));
+    return Moved(name, body.alias, now.ok() ? now->version : 0);
+  }
+
+  Result<Json> Alias(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<AliasBody>(request));
+    const auto now = parts_.store.GetByAlias(name, body.alias);
+    MUSTER_RETURN_IF_ERROR(
+        parts_.store.SetAlias(name, body.alias, body.version, {body.actor, body.reason}));
+    return Moved(name, body.alias, now.ok() ? now->version : 0);
+  }
+
+  Result<Json> History(const Request& request) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto history,
+                            parts_.store.AliasHistory(Capture(request, "name")));
+    return boost::json::object{{"history", ToJsonArray(history)}};
+  }
+
+  Result<Json> Audit(const Request& request) const {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t after, NumberOf(request, "after", 0, 0, kMost));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t limit,
+                            NumberOf(request, "limit", kPageMost, 1, kPageMost));
+    MUSTER_ASSIGN_OR_RETURN(
+        const auto entries,
+        parts_.store.Audit(request.Parameter("model").value_or(""), after, limit));
+    return boost::json::object{{"entries", ToJsonArray(entries)}};
+  }
+
+  Result<Json> VerifyAudit(const Request&) const {
+    const Status status = parts_.store.VerifyAudit();
+    if (!status.ok() && status.error().kind != ErrorKind::kCorrupt) return status.error();
+    return boost::json::object{{"ok", status.ok()},
+                               {"message", status.ok() ? "" : status.error().message}};
+  }
+
+  Result<Json> Triggers(const Request&) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto triggers, parts_.triggers.List());
+    boost::json::array array;
+    for (const auto& trigger : triggers) {
+      MUSTER_ASSIGN_OR_RETURN(auto shown, Shown(trigger, 1));
+      array.push_back(std::move(shown));
+    }
+    return boost::json::object{{"triggers", std::move(array)}};
+  }
+
+  Result<Json> Trigger(const Request& request) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto trigger, parts_.triggers.Get(Capture(request, "name")));
+    return Shown(trigger, kFiringsShown);
+  }
+
+  Result<Json> AddTrigger(const Request& request) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<TriggerBody>(request));
+    MUSTER_RETURN_IF_ERROR(parts_.trigger_service.Add(
+        {body.name, wire::SerializeJson(body.sweep), body.cron, body.enabled, 0}, Now()));
+    MUSTER_ASSIGN_OR_RETURN(const auto trigger, parts_.triggers.Get(body.name));
+    return Shown(trigger, kFiringsShown);
+  }
+
+  Result<Json> DeleteTrigger(const Request& request) const {
+    MUSTER_RETURN_IF_ERROR(parts_.triggers.Delete(Capture(request, "name")));
+    return boost::json::object{};
+  }
+
+  Result<Json> Fire(const Request& request) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<FireBody>(request));
+    MUSTER_ASSIGN_OR_RETURN(const auto firing, parts_.trigger_service.Fire(
+                                                   Capture(request, "name"), Now(),
+                                                   body.reason.empty() ? "by hand" : body.reason));
+    return ToJson(firing);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t Now() const { return parts_.clock.UnixNow() / 1'000; }
+
+  /// What an alias names after it was moved.
+  Result<Json> Moved(const std::string& name, const std::string& alias,
+                     std::int64_t previous) const {
+    const auto now = parts_.store.GetByAlias(name, alias);
+    return boost::json::object{{"model", name},
+                               {"alias", alias},
+                               {"version", now.ok() ? now->version : 0},
+                               {"previous", previous}};
+  }
+
+  Result<Json> Shown(const registry::Trigger& trigger, std::int64_t firings) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto newest, parts_.triggers.Firings(trigger.name, firings));
+    boost::json::object shown = ToJson(trigger, Now());
+    shown["firings"] = ToJsonArray(newest);
+    return shown;
+  }
+
+  RegistryParts parts_;
+};
+
+}  // namespace
+
+void AddRegistryRoutes(http::Router& router, RegistryParts parts) {
+  const Routes routes(parts);
+  const auto add = [&](std::string_view method, std::string_view path,
+                       Result<boost::json::object> (Routes::*answer)(const Request&) const) {
+    router.Add(method, "/api/muster/v1/" + std::string(path),
+               http::Sync([routes, answer](const Request& request) {
+                 const auto result = (routes.*answer)(request);
+                 return result.ok() ? Response::Json(*result) : http::ErrorResponse(result.error());
+               }));
+  };
+  add("GET", "models", &Routes::Models);
+  add("GET", "models/{name}", &Routes::Model);
+  add("GET", "models/{name}/versions/{version}", &Routes::Version);
+  add("POST", "models/{name}/promote", &Routes::Promote);
+  add("POST", "models/{name}/rollback", &Routes::Rollback);
+  add("POST", "models/{name}/alias", &Routes::Alias);
+  add("GET", "models/{name}/history", &Routes::History);
+  add("GET", "audit", &Routes::Audit);
+  add("GET", "audit/verify", &Routes::VerifyAudit);
+  add("GET", "triggers", &Routes::Triggers);
+  add("GET", "triggers/{name}", &Routes::Trigger);
+  add("POST", "triggers", &Routes::AddTrigger);
+  add("DELETE", "triggers/{name}", &Routes::DeleteTrigger);
+  add("POST", "triggers/{name}/fire", &Routes::Fire);
+}
+
+}  // namespace muster::registry

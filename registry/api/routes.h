@@ -1,0 +1,40 @@
+#pragma once
+
+#include "registry/model_store.h"
+#include "registry/trigger.h"
+#include "runtime/base/clock.h"
+#include "runtime/wire/http.h"
+
+/// The registry under /api/muster/v1, for the command line, the dashboard and CI. MLflow's own registry routes
+/// are tracker/mlflow's. Answers and bodies are JSON with stable fields, times in Unix milliseconds; an unknown
+/// key of a body is refused; errors are {"error": {"code", "message"}}.
+///
+///   GET    models[?filter=&order_by=&max_results=&page_token=]     {"models": [...], "next_page_token"}
+///   GET    models/{name}                        the model and all its versions, newest first
+///   GET    models/{name}/versions/{version}     the version and its gates; an alias may stand for the number
+///   POST   models/{name}/promote                {alias, version, expected?, reason, actor, request_id}
+///   POST   models/{name}/rollback               {alias, reason, actor}
+///   POST   models/{name}/alias                  {alias, version, reason, actor}; version 0 removes
+///   GET    models/{name}/history                {"history": [...]}, newest first
+///   GET    audit[?model=&after=&limit=]         {"entries": [...]}, oldest first
+///   GET    audit/verify                         {"ok", "message"}
+///   GET    triggers, triggers/{name}            with next_ms and the newest firings
+///   POST   triggers                             {name, sweep, cron, enabled}
+///   DELETE triggers/{name}
+///   POST   triggers/{name}/fire                 {reason}
+
+namespace muster::registry {
+
+/// `alias` defaults to "champion", `actor` to "local"; without `expected` a promotion compares with what the
+/// alias names when the request is read.
+struct RegistryParts {
+  ModelStore& store;
+  TriggerStore& triggers;
+  TriggerService& trigger_service;
+  const Clock& clock;
+};
+
+/// All parts must outlive the router, and be safe from its threads.
+void AddRegistryRoutes(http::Router& router, RegistryParts parts);
+
+}  // namespace muster::registry
