@@ -1,0 +1,67 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace muster::journal {
+
+/// One script a version; a released one is never edited.
+inline const std::vector<std::string_view>& Migrations() {
+  static const std::vector<std::string_view> kMigrations = {
+      R"(
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  unix_ms INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  json TEXT NOT NULL
+);
+CREATE TABLE sweeps (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  message TEXT NOT NULL DEFAULT '',
+  promotion TEXT,
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER
+) WITHOUT ROWID;
+CREATE TABLE trials (
+  id TEXT PRIMARY KEY,
+  sweep TEXT NOT NULL REFERENCES sweeps(id),
+  number INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  run TEXT NOT NULL UNIQUE,
+  params TEXT NOT NULL,
+  value REAL,
+  message TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER,
+  UNIQUE (sweep, number)
+) WITHOUT ROWID;
+CREATE TABLE attempts (
+  epoch INTEGER PRIMARY KEY,
+  trial TEXT NOT NULL REFERENCES trials(id),
+  node TEXT NOT NULL,
+  state TEXT NOT NULL,
+  cause TEXT,
+  message TEXT NOT NULL DEFAULT '',
+  records_end INTEGER NOT NULL DEFAULT 0,
+  created_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  ended_ms INTEGER
+);
+CREATE INDEX attempts_of_trial ON attempts(trial);
+CREATE TABLE outbox (
+  id TEXT PRIMARY KEY,
+  command TEXT NOT NULL,
+  done INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  result TEXT
+) WITHOUT ROWID;
+)",
+  };
+  return kMigrations;
+}
+
+}  // namespace muster::journal

@@ -1,0 +1,46 @@
+#include "runtime/journal/sqlite_journal.h"
+
+#include "runtime/journal/schema.h"
+#include "runtime/journal/tables.h"
+
+namespace muster::journal {
+
+Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(const std::filesystem::path& file) {
+  MUSTER_ASSIGN_OR_RETURN(sqlite::Database database, sqlite::Database::Open(file));
+  return Over(std::move(database));
+}
+
+Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Over(sqlite::Database database) {
+  MUSTER_RETURN_IF_ERROR(database.Migrate(Migrations()));
+  return std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(database)));
+}
+
+Result<std::vector<coordinator::Event>> SqliteJournal::Load() {
+  std::vector<coordinator::Event> events;
+  auto rows = database_.Prepare("SELECT seq, unix_ms, type, json FROM events ORDER BY seq");
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return events;
+    auto body = coordinator::DecodeEvent(rows.Text(2), rows.Text(3));
+    if (!body.ok())
+      return body.error().With("coordinator.db, event " + std::to_string(rows.Int(0)));
+    events.push_back({rows.Int(1), std::move(body).value()});
+  }
+}
+
+Status SqliteJournal::Append(const std::vector<coordinator::Event>& events) {
+  if (events.empty()) return Ok();
+  return database_.Transact([&]() -> Status {
+    for (const coordinator::Event& event : events) {
+      MUSTER_RETURN_IF_ERROR(
+          database_.Prepare("INSERT INTO events(unix_ms, type, json) VALUES(?,?,?)")
+              .BindAll(event.unix_ms, coordinator::EventName(event.body),
+                       coordinator::EncodeEvent(event.body))
+              .Run());
+      MUSTER_RETURN_IF_ERROR(ApplyToTables(database_, event));
+    }
+    return Ok();
+  });
+}
+
+}  // namespace muster::journal

@@ -1,0 +1,178 @@
+#include "runtime/journal/sqlite_journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "runtime/base/random.h"
+#include "runtime/coordinator/state.h"
+#include "runtime/wire/codec.h"
+#include "runtime/wire/sweep_spec.h"
+
+namespace muster::journal {
+namespace {
+
+using namespace coordinator;
+using ::testing::HasSubstr;
+
+class SqliteJournalTest : public testing::Test {
+ protected:
+  SqliteJournalTest() { std::filesystem::create_directories(folder_); }
+  ~SqliteJournalTest() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] std::filesystem::path file() const { return folder_ / "coordinator.db"; }
+  [[nodiscard]] std::unique_ptr<SqliteJournal> OpenJournal() const {
+    auto journal = SqliteJournal::Open(file());
+    EXPECT_TRUE(journal.ok()) << journal.error().message;
+    return std::move(journal).value();
+  }
+  /// `SELECT` of one text.
+  [[nodiscard]] std::string Query(const std::string& sql) const {
+    auto database = sqlite::Database::Open(file());
+    auto statement = database->Prepare(sql);
+    const auto row = statement.Step();
+    return row.ok() && *row ? std::string(statement.Text(0)) : "no row";
+  }
+
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("muster-journal-" + RandomHex(8));
+};
+
+boost::json::object Spec() {
+  wire::SweepSpec spec;
+  spec.name = "s";
+  return wire::ToJson(spec).as_object();
+}
+
+/// A sweep, one trial and its first attempt.
+std::vector<Event> OneRunning() {
+  return {{1, CoordinatorStarted{CoordinatorEpoch(1)}},
+          {2, SweepSubmitted{SweepId("s"), Spec()}},
+          {3, TrialCreated{TrialId("s/0"), SweepId("s"), 0, {{"lr", 0.1}}, RunId("r0"), 0}},
+          {4, AttemptStarted{AttemptEpoch(1), TrialId("s/0"), NodeId("a"), {0}, 0, "token"}}};
+}
+
+std::vector<Event> Completed() {
+  Reported reported;
+  reported.epoch = AttemptEpoch(1);
+  reported.records_end = 10;
+  reported.reports = {{1, 5, 0.9}};
+  return {
+      {5, AttemptPrepared{AttemptEpoch(1), "127.0.0.1", 5000}},
+      {6, AttemptRunning{AttemptEpoch(1)}},
+      {7, reported},
+      {8, TrialEnded{TrialId("s/0"), AttemptEpoch(1), TrialPhase::kComplete, 0.9, ""}},
+      {9,
+       OutboxAdded{"o1", PromoteModel{SweepId("s"), TrialId("s/0"), RunId("r0"), "", "", Spec()}}},
+      {10, AttemptEnded{AttemptEpoch(1), wire::ExitCause::kSuccess, "exit 0", Charge::kNothing}},
+      {11, OutboxFinished{"o1", "", {{"state", "promoted"}}}},
+      {12, SweepEnded{SweepId("s"), SweepPhase::kComplete, ""}}};
+}
+
+std::string Replay(const std::vector<Event>& events) {
+  State state;
+  for (const Event& event : events) ApplyEvent(state, event);
+  return wire::SerializeJson(Dump(state));
+}
+
+TEST_F(SqliteJournalTest, Append_SurvivesClosingAndGivesTheSameState) {
+  std::vector<Event> all = OneRunning();
+  {
+    auto journal = OpenJournal();
+    ASSERT_TRUE(journal->Append(all).ok());
+    ASSERT_TRUE(journal->Append(Completed()).ok());
+  }
+  for (const Event& event : Completed()) all.push_back(event);
+  auto loaded = OpenJournal()->Load();
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(Replay(*loaded), Replay(all));
+}
+
+TEST_F(SqliteJournalTest, Tables_EqualWhatReplayGives) {
+  auto journal = OpenJournal();
+  ASSERT_TRUE(journal->Append(OneRunning()).ok());
+  EXPECT_EQ(Query("SELECT state || epoch FROM trials"), "running1");
+  EXPECT_EQ(Query("SELECT state FROM attempts"), "preparing");
+  ASSERT_TRUE(journal->Append(Completed()).ok());
+  State state;
+  auto loaded = journal->Load();
+  for (const Event& event : *loaded) ApplyEvent(state, event);
+  const Trial& trial = *state.FindTrial(TrialId("s/0"));
+  EXPECT_EQ(trial.phase, TrialPhase::kComplete);
+  EXPECT_EQ(Query("SELECT state || ' ' || value FROM trials"), "complete 0.9");
+  EXPECT_EQ(Query("SELECT state || ' ' || cause || ' ' || records_end FROM attempts"),
+            "exited success 10");
+  EXPECT_EQ(Query("SELECT state || ' ' || promotion FROM sweeps"),
+            R"(complete {"state":"promoted"})");
+  EXPECT_EQ(Query("SELECT count(*) FROM outbox WHERE done"), "1");
+}
+
+TEST_F(SqliteJournalTest, ResultOfAnotherAttempt_IsFencedAndNothingOfTheBatchKept) {
+  auto journal = OpenJournal();
+  ASSERT_TRUE(journal->Append(OneRunning()).ok());
+  const Status status = journal->Append(
+      {{5, AttemptPrepared{AttemptEpoch(1), "127.0.0.1", 5000}},
+       {6, TrialEnded{TrialId("s/0"), AttemptEpoch(7), TrialPhase::kComplete, 0.9, ""}}});
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::kFenced);
+  EXPECT_EQ(journal->Load()->size(), OneRunning().size());
+  EXPECT_EQ(Query("SELECT state FROM attempts"), "preparing");
+}
+
+TEST_F(SqliteJournalTest, SecondResult_IsFenced) {
+  auto journal = OpenJournal();
+  ASSERT_TRUE(journal->Append(OneRunning()).ok());
+  const Event result{6, TrialEnded{TrialId("s/0"), AttemptEpoch(1), TrialPhase::kComplete, 1, ""}};
+  ASSERT_TRUE(journal->Append({result}).ok());
+  EXPECT_EQ(journal->Append({result}).error().kind, ErrorKind::kFenced);
+}
+
+TEST_F(SqliteJournalTest, CrashBetweenStatements_LeavesNothingOfTheTransaction) {
+  ASSERT_TRUE(OpenJournal()->Append(OneRunning()).ok());
+  {
+    // What Append does, up to the crash.
+    auto database = sqlite::Database::Open(file());
+    ASSERT_TRUE(database->Begin().ok());
+    ASSERT_TRUE(database
+                    ->Execute("INSERT INTO events(unix_ms, type, json)"
+                              " VALUES(5, 'attempt_running', '{\"epoch\":1}')")
+                    .ok());
+  }
+  EXPECT_EQ(Replay(*OpenJournal()->Load()), Replay(OneRunning()));
+  EXPECT_EQ(Query("SELECT state FROM attempts"), "preparing");
+}
+
+TEST_F(SqliteJournalTest, FullDisk_SaysSoAndKeepsWhatWasAcknowledged) {
+  {
+    auto database = sqlite::Database::Open(file());
+    ASSERT_TRUE(database->Execute("PRAGMA max_page_count=40").ok());
+    auto journal = SqliteJournal::Over(std::move(database).value());
+    ASSERT_TRUE(journal.ok()) << journal.error().message;
+    ASSERT_TRUE((*journal)->Append(OneRunning()).ok());
+    Reported large;
+    large.epoch = AttemptEpoch(1);
+    large.records_end = 10;
+    large.result_checkpoint = std::string(1 << 20, 'x');
+    const Status status = (*journal)->Append({{5, large}});
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().kind, ErrorKind::kResource);
+    EXPECT_THAT(status.error().message, HasSubstr("coordinator.db"));
+    EXPECT_THAT(status.error().message, HasSubstr("full"));
+  }
+  EXPECT_EQ(Replay(*OpenJournal()->Load()), Replay(OneRunning()));
+}
+
+TEST_F(SqliteJournalTest, UnknownEvent_IsCorruptAndNamesIt) {
+  ASSERT_TRUE(OpenJournal()->Append(OneRunning()).ok());
+  auto database = sqlite::Database::Open(file());
+  ASSERT_TRUE(database->Execute("UPDATE events SET type='rain' WHERE seq=3").ok());
+  const auto loaded = OpenJournal()->Load();
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.error().kind, ErrorKind::kCorrupt);
+  EXPECT_THAT(loaded.error().message, HasSubstr("event 3"));
+  EXPECT_THAT(loaded.error().message, HasSubstr("rain"));
+}
+
+}  // namespace
+}  // namespace muster::journal
