@@ -1,0 +1,374 @@
+#include "runtime/server/coordinator_host.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "runtime/base/base64.h"
+#include "runtime/base/log.h"
+#include "runtime/server/log_files.h"
+
+namespace muster::server {
+namespace {
+
+using namespace coordinator;  // inputs and effects by name
+
+constexpr std::chrono::milliseconds kTickEvery(100);
+/// Inputs that wait; beyond it people are refused and nodes' messages are lost, as on any network.
+constexpr std::size_t kMostWaiting = 100'000;
+/// Bounds how long one commit, and so one acknowledgement, can take.
+constexpr std::size_t kMostInATurn = 4'096;
+constexpr std::chrono::milliseconds kFirstRetry(500), kLongestRetry(30'000);
+
+using Question =
+    std::function<Result<boost::json::value>(const Coordinator&, MonotonicTime, UnixMillis)>;
+
+Error Stopped() { return Unavailable("the coordinator has stopped"); }
+
+struct Item {
+  Input input;
+  CoordinatorHost::Reply reply;
+};
+struct Asked {
+  Question question;
+  std::promise<Result<boost::json::value>> answer;
+};
+
+/// Shared with the callbacks that ports keep, which may outlive the host.
+struct Inbox {
+  std::mutex mutex;  // guards what follows
+  std::condition_variable wake;
+  std::deque<Item> items;
+  std::deque<Asked> questions;
+  bool closed = false;
+
+  /// `must`: an answer to something of ours, which no bound may drop.
+  void Post(Input input, CoordinatorHost::Reply reply, bool must) {
+    Error refused;
+    {
+      const std::lock_guard lock(mutex);
+      if (!closed && (must || items.size() < kMostWaiting)) {
+        items.push_back({std::move(input), std::move(reply)});
+        wake.notify_one();
+        return;
+      }
+      refused = closed ? Stopped()
+                       : ResourceExhausted("the coordinator has " + std::to_string(kMostWaiting) +
+                                           " requests waiting; try again");
+    }
+    if (reply) reply(std::move(refused));
+  }
+};
+
+bool IsForEver(ErrorKind kind) {
+  return kind == ErrorKind::kInvalid || kind == ErrorKind::kNotFound ||
+         kind == ErrorKind::kConflict || kind == ErrorKind::kUnsupported ||
+         kind == ErrorKind::kAlreadyExists;
+}
+
+}  // namespace
+
+struct CoordinatorHost::Impl {
+  Impl(Config config, std::unique_ptr<Journal> owned, std::filesystem::path log_root, Ports given)
+      : coordinator(std::move(config)),
+        journal(std::move(owned)),
+        logs(std::move(log_root)),
+        ports(std::move(given)) {}
+
+  // --- the thread ---
+  void Loop() {
+    if (!Finish({coordinator.Start(Now(), UnixNow())}, {})) return;
+    if (!CatchUp()) return;
+    while (TakeAndStep()) {
+    }
+  }
+  bool TakeAndStep();
+  bool CatchUp();
+  bool Finish(std::vector<Effects> all, std::vector<Reply> replies);
+  void Answer(std::deque<Asked>& questions);
+  void Carry(Action action);
+  void Run(RunCommand command, std::chrono::milliseconds delay);
+  void RunDelayed();
+  void StoreChunk(const StoreLog& chunk);
+  void NoteTokens(const std::vector<Event>& events);
+  void Close(const Error& why);
+
+  static MonotonicTime Now() { return SystemClock().Now(); }
+  static UnixMillis UnixNow() { return SystemClock().UnixNow(); }
+
+  // The thread's own.
+  Coordinator coordinator;
+  std::unique_ptr<Journal> journal;
+  LogFiles logs;
+  Ports ports;
+  MonotonicTime next_tick{};
+  bool log_failed = false;
+  bool failed = false;
+
+  struct Delayed {
+    MonotonicTime due;
+    RunCommand command;
+    std::chrono::milliseconds delay;
+  };
+  std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>();
+  /// Commands that failed for now; ports' threads add to it.
+  struct Retries {
+    std::mutex mutex;  // guards delayed
+    std::vector<Delayed> delayed;
+  };
+  std::shared_ptr<Retries> retries = std::make_shared<Retries>();
+
+  mutable std::mutex tokens_mutex;  // guards tokens
+  std::unordered_map<std::string, TokenOwner> tokens;
+  std::atomic<bool> stopping = false;
+  std::thread thread;
+};
+
+bool CoordinatorHost::Impl::TakeAndStep() {
+  std::vector<Item> items;
+  std::deque<Asked> questions;
+  {
+    std::unique_lock lock(inbox->mutex);
+    inbox->wake.wait_until(lock, next_tick, [&] {
+      return stopping || !inbox->items.empty() || !inbox->questions.empty();
+    });
+    while (!inbox->items.empty() && items.size() < kMostInATurn) {
+      items.push_back(std::move(inbox->items.front()));
+      inbox->items.pop_front();
+    }
+    questions.swap(inbox->questions);
+  }
+  const MonotonicTime now = Now();
+  if (now >= next_tick) {
+    next_tick = now + kTickEvery;
+    items.push_back({Tick{}, {}});
+    RunDelayed();
+  }
+  std::vector<Effects> all;
+  std::vector<Reply> replies;
+  all.reserve(items.size());
+  replies.reserve(items.size());
+  for (Item& item : items) {
+    all.push_back(coordinator.Step(item.input, now, UnixNow()));
+    replies.push_back(std::move(item.reply));
+  }
+  const bool last = stopping;
+  const bool going = Finish(std::move(all), std::move(replies));
+  Answer(questions);
+  if (going && last) Close(Stopped());
+  return going && !last;
+}
+
+/// One commit for all of them, and only then what others may see.
+bool CoordinatorHost::Impl::Finish(std::vector<Effects> all, std::vector<Reply> replies) {
+  std::vector<Event> events;
+  for (Effects& effects : all) {
+    std::ranges::move(effects.events, std::back_inserter(events));
+  }
+  if (const Status status = journal->Append(events); !status.ok()) {
+    const Error why = status.error().With("the coordinator stops, nothing acknowledged is lost");
+    LogError("coordinator", why.message);
+    failed = true;
+    for (const Reply& reply : replies) {
+      if (reply) reply(why);
+    }
+    Close(why);
+    if (ports.on_fatal) ports.on_fatal(why);
+    return false;
+  }
+  NoteTokens(events);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (Send& send : all[i].sends) {
+      wire::Envelope envelope;
+      envelope.coordinator = coordinator.state().coordinator;
+      envelope.message = std::move(send.message);
+      ports.send(send.node, envelope);
+    }
+    for (Action& action : all[i].actions) Carry(std::move(action));
+    if (i < replies.size() && replies[i]) replies[i](std::move(all[i].reply));
+  }
+  return true;
+}
+
+/// What the tracker acknowledged while the last process died is not in the journal.
+bool CoordinatorHost::Impl::CatchUp() {
+  std::vector<Effects> all;
+  if (!ports.read_metric) return true;
+  const std::set<AttemptEpoch> live = coordinator.state().live;
+  for (const AttemptEpoch epoch : live) {
+    const State& state = coordinator.state();
+    const Trial& trial = *state.FindTrial(state.FindAttempt(epoch)->trial);
+    const auto& objective = state.FindSweep(trial.sweep)->spec.objective.metric;
+    auto metrics = ports.read_metric(trial.run, objective);
+    if (!metrics.ok()) {
+      LogWarning("coordinator", trial.id.value + ": " + metrics.error().message);
+      continue;
+    }
+    const TrackedMetrics tracked{trial.run, std::move(metrics).value()};
+    all.push_back(coordinator.Step(tracked, Now(), UnixNow()));
+  }
+  return Finish(std::move(all), {});
+}
+
+void CoordinatorHost::Impl::Answer(std::deque<Asked>& questions) {
+  for (Asked& asked : questions) {
+    if (failed) {
+      asked.answer.set_value(Stopped());  // the state is ahead of the disk
+    } else {
+      asked.answer.set_value(asked.question(coordinator, Now(), UnixNow()));
+    }
+  }
+}
+
+void CoordinatorHost::Impl::Close(const Error& why) {
+  std::deque<Item> items;
+  std::deque<Asked> questions;
+  {
+    const std::lock_guard lock(inbox->mutex);
+    inbox->closed = true;
+    items.swap(inbox->items);
+    questions.swap(inbox->questions);
+  }
+  for (Item& item : items) {
+    if (item.reply) item.reply(why);
+  }
+  for (Asked& asked : questions) asked.answer.set_value(why);
+}
+
+void CoordinatorHost::Impl::Carry(Action action) {
+  if (auto* store = std::get_if<StoreMetrics>(&action)) {
+    const std::int64_t token = store->token;
+    ports.store_metrics(std::move(*store), [box = inbox, token](Status status) {
+      box->Post(StoreMetricsDone{token, std::move(status)}, {}, true);
+    });
+  } else if (auto* command = std::get_if<RunCommand>(&action)) {
+    Run(std::move(*command), kFirstRetry);
+  } else {
+    StoreChunk(std::get<StoreLog>(action));
+  }
+}
+
+void CoordinatorHost::Impl::Run(RunCommand command, std::chrono::milliseconds delay) {
+  ports.run_command(
+      command, [box = inbox, later = retries, command, delay](Result<boost::json::object> result) {
+        if (result.ok()) {
+          box->Post(OutboxDone{command.id, {}, std::move(result).value()}, {}, true);
+        } else if (IsForEver(result.error().kind)) {
+          box->Post(OutboxDone{command.id, result.error().message, {}}, {}, true);
+        } else {
+          LogWarning("coordinator", "will be tried again: " + result.error().message);
+          const std::lock_guard lock(later->mutex);
+          later->delayed.push_back({Now() + delay, command, delay});
+        }
+      });
+}
+
+void CoordinatorHost::Impl::RunDelayed() {
+  std::vector<Delayed> due;
+  {
+    const std::lock_guard lock(retries->mutex);
+    auto& delayed = retries->delayed;
+    const auto rest = std::ranges::partition(
+        delayed, [now = Now()](const Delayed& entry) { return entry.due > now; });
+    std::ranges::move(rest, std::back_inserter(due));
+    delayed.erase(rest.begin(), rest.end());
+  }
+  for (Delayed& entry : due) {
+    Run(std::move(entry.command), std::min(entry.delay * 2, kLongestRetry));
+  }
+}
+
+void CoordinatorHost::Impl::StoreChunk(const StoreLog& chunk) {
+  const auto bytes = DecodeBase64(chunk.data);
+  if (!bytes.ok()) {
+    LogWarning("coordinator",
+               chunk.trial.value + " log " + chunk.log + ": " + bytes.error().message);
+    return;
+  }
+  const auto file = logs.PathOf(chunk.trial, chunk.epoch, chunk.log);
+  const auto end = logs.Append(file, chunk.begin, *bytes);
+  if (end.ok()) {
+    inbox->Post(LogStored{chunk.node, chunk.epoch, chunk.log, *end}, {}, true);
+  } else if (!log_failed) {
+    LogWarning("coordinator", end.error().message);  // once; the agent sends it again and again
+  }
+  log_failed = !end.ok();
+}
+
+void CoordinatorHost::Impl::NoteTokens(const std::vector<Event>& events) {
+  const State& state = coordinator.state();
+  const std::lock_guard lock(tokens_mutex);
+  for (const Event& event : events) {
+    if (const auto* started = std::get_if<AttemptStarted>(&event.body)) {
+      tokens[started->token] = {started->epoch, state.FindTrial(started->trial)->run, true};
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.body)) {
+      tokens[state.FindAttempt(ended->epoch)->token].live = false;
+    }
+  }
+}
+
+CoordinatorHost::CoordinatorHost(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<CoordinatorHost>> CoordinatorHost::Start(Config config,
+                                                                std::unique_ptr<Journal> journal,
+                                                                std::filesystem::path log_root,
+                                                                Ports ports) {
+  auto impl = std::make_unique<Impl>(std::move(config), std::move(journal), std::move(log_root),
+                                     std::move(ports));
+  MUSTER_ASSIGN_OR_RETURN(const std::vector<Event> events, impl->journal->Load());
+  for (const Event& event : events) impl->coordinator.Apply(event);
+  impl->NoteTokens(events);
+  Impl& started = *impl;
+  started.thread = std::thread([&started] { started.Loop(); });
+  return std::unique_ptr<CoordinatorHost>(new CoordinatorHost(std::move(impl)));
+}
+
+CoordinatorHost::~CoordinatorHost() {
+  {
+    const std::lock_guard lock(impl_->inbox->mutex);
+    impl_->stopping = true;
+  }
+  impl_->inbox->wake.notify_all();
+  impl_->thread.join();
+}
+
+void CoordinatorHost::Submit(Input input, Reply reply) {
+  impl_->inbox->Post(std::move(input), std::move(reply), false);
+}
+
+void CoordinatorHost::OnMessage(const NodeId& node, wire::Envelope envelope) {
+  impl_->inbox->Post(FromNode{node, std::move(envelope.message)}, {}, false);
+}
+
+Result<boost::json::value> CoordinatorHost::Ask(Question question) {
+  std::future<Result<boost::json::value>> answer;
+  {
+    const std::lock_guard lock(impl_->inbox->mutex);
+    if (impl_->inbox->closed) return Stopped();
+    Asked& asked = impl_->inbox->questions.emplace_back();
+    asked.question = std::move(question);
+    answer = asked.answer.get_future();
+  }
+  impl_->inbox->wake.notify_one();
+  return answer.get();
+}
+
+std::optional<TokenOwner> CoordinatorHost::AttemptOf(const std::string& token) const {
+  const std::lock_guard lock(impl_->tokens_mutex);
+  const auto found = impl_->tokens.find(token);
+  if (found == impl_->tokens.end()) return std::nullopt;
+  return found->second;
+}
+
+std::filesystem::path CoordinatorHost::LogFile(const TrialId& trial, AttemptEpoch epoch,
+                                               const std::string& log) const {
+  return impl_->logs.PathOf(trial, epoch, log);
+}
+
+}  // namespace muster::server

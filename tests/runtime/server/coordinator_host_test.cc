@@ -1,0 +1,208 @@
+#include "runtime/server/coordinator_host.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "runtime/base/base64.h"
+#include "runtime/base/file.h"
+#include "runtime/base/random.h"
+#include "runtime/journal/sqlite_journal.h"
+
+namespace muster::server {
+namespace {
+
+using namespace coordinator;
+
+/// A host on a real journal; the tracker answers at once, and one node does what it is told.
+class CoordinatorHostTest : public testing::Test {
+ protected:
+  CoordinatorHostTest() { std::filesystem::create_directories(folder_); }
+  ~CoordinatorHostTest() override {
+    host_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void StartHost() {
+    auto journal = journal::SqliteJournal::Open(folder_ / "coordinator.db");
+    ASSERT_TRUE(journal.ok()) << journal.error().message;
+    CoordinatorHost::Ports ports;
+    ports.send = [this](const NodeId& node, const wire::Envelope& envelope) {
+      Play(node, envelope);
+    };
+    ports.store_metrics = [](const StoreMetrics&, const std::function<void(Status)>& done) {
+      done(Ok());
+    };
+    ports.run_command = [this](const RunCommand& command, const auto& done) {
+      if (fail_commands_-- > 0) {
+        done(Unavailable("the tracker is away"));
+      } else {
+        commands_ += 1;
+        done(boost::json::object{{"experiment_id", "1"}});
+      }
+      (void)command;
+    };
+    ports.read_metric = [this](const RunId&,
+                               const std::string&) -> Result<std::vector<TrackedMetric>> {
+      return tracked_;
+    };
+    auto host = CoordinatorHost::Start(Config::Default(), std::move(journal).value(),
+                                       folder_ / "logs", std::move(ports));
+    ASSERT_TRUE(host.ok()) << host.error().message;
+    const std::lock_guard lock(mutex_);
+    host_ = std::move(host).value();
+  }
+
+  /// The node's side, on the coordinator's thread.
+  void Play(const NodeId& node, const wire::Envelope& envelope) {
+    const std::lock_guard lock(mutex_);
+    if (const auto* prepare = std::get_if<wire::Prepare>(&envelope.message)) {
+      token_ = prepare->env.at("MLFLOW_TRACKING_TOKEN");
+      Say(node, wire::Prepared{prepare->epoch, "127.0.0.1", 5000});
+    } else if (const auto* go = std::get_if<wire::Go>(&envelope.message)) {
+      Say(node, wire::Started{go->epoch});
+      if (!finish_) return;
+      wire::TrialRecord record;
+      record.step = 1;
+      record.metrics["accuracy"] = 0.75;
+      Say(node, wire::Records{go->epoch, 0, 10, {record}});
+      Say(node, wire::LogChunk{go->epoch, 0, "out", 0, EncodeBase64("hello")});
+    } else if (const auto* ack = std::get_if<wire::Ack>(&envelope.message)) {
+      if (ack->logs_end.empty()) return;
+      wire::Exited exited;
+      exited.epoch = ack->epoch;
+      exited.cause = wire::ExitCause::kSuccess;
+      exited.records_end = 10;
+      Say(node, exited);
+    } else if (std::holds_alternative<wire::Forget>(envelope.message)) {
+      done_.set_value();
+    }
+  }
+  void Say(const NodeId& node, wire::Message message) {
+    wire::Envelope envelope;
+    envelope.message = std::move(message);
+    host_->OnMessage(node, std::move(envelope));
+  }
+  void Join() {
+    const std::lock_guard lock(mutex_);
+    Say(NodeId("a"), wire::Hello{NodeId("a"), "a.example", 1, 0, {}, 1, {}});
+  }
+  Result<boost::json::object> Submit(Input input) {
+    std::promise<Result<boost::json::object>> reply;
+    host_->Submit(std::move(input),
+                  [&](Result<boost::json::object> r) { reply.set_value(std::move(r)); });
+    return reply.get_future().get();
+  }
+  static wire::SweepSpec Spec() {
+    wire::SweepSpec spec;
+    spec.name = "small";
+    spec.trial.command = {"train"};
+    spec.space = {{"lr", {{"float", {0.001, 0.1}}}}};
+    spec.objective.metric = "accuracy";
+    return spec;
+  }
+  Result<boost::json::value> TrialPhaseAndValue() {
+    return host_->Ask([](const Coordinator& coordinator, MonotonicTime,
+                         UnixMillis) -> Result<boost::json::value> {
+      const Trial* trial = coordinator.state().FindTrial(TrialId("s/0"));
+      return boost::json::value{static_cast<int>(trial->phase), trial->value.value_or(-1)};
+    });
+  }
+
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("muster-host-" + RandomHex(8));
+  std::mutex mutex_;  // host_ is set while its thread already plays
+  std::unique_ptr<CoordinatorHost> host_;
+  std::string token_;
+  bool finish_ = true;
+  int fail_commands_ = 0, commands_ = 0;
+  std::vector<TrackedMetric> tracked_;
+  std::promise<void> done_;
+};
+
+TEST_F(CoordinatorHostTest, Sweep_RunsToItsEndOverARealJournal) {
+  fail_commands_ = 1;  // the tracker comes back
+  StartHost();
+  Join();
+  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  done_.get_future().wait();
+  EXPECT_EQ(*TrialPhaseAndValue(),
+            (boost::json::value{static_cast<int>(TrialPhase::kComplete), 0.75}));
+  EXPECT_EQ(*ReadWholeFile(host_->LogFile(TrialId("s/0"), AttemptEpoch(1), "0.out")), "hello");
+  const auto owner = host_->AttemptOf(token_);
+  ASSERT_TRUE(owner);
+  EXPECT_FALSE(owner->live) << "a finished attempt's token is fenced";
+  EXPECT_FALSE(host_->AttemptOf("another"));
+}
+
+TEST_F(CoordinatorHostTest, Restart_KeepsWhatWasAcknowledgedAndAsksTheTracker) {
+  finish_ = false;
+  StartHost();
+  Join();
+  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  while (true) {  // until the attempt runs; the test's time limit bounds it
+    const auto live = host_->Ask([](const Coordinator& coordinator, MonotonicTime,
+                                    UnixMillis) -> Result<boost::json::value> {
+      return boost::json::value(coordinator.state().live.size());
+    });
+    if (live->to_number<int>() == 1) break;
+    std::this_thread::yield();
+  }
+  host_.reset();
+  tracked_ = {{"accuracy", 0.5, 100, 3, 0}};
+  StartHost();
+  const auto reports = host_->Ask(
+      [](const Coordinator& coordinator, MonotonicTime, UnixMillis) -> Result<boost::json::value> {
+        const Trial* trial = coordinator.state().FindTrial(TrialId("s/0"));
+        return boost::json::value{coordinator.state().coordinator.value, trial->reports.size()};
+      });
+  EXPECT_EQ(*reports, (boost::json::value{2, 1}));
+  EXPECT_TRUE(host_->AttemptOf(token_)->live);
+  const auto again = Submit(SubmitSweep{Spec(), SweepId("s")});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->at("created"), false);
+}
+
+/// Fails as a full disk does, when told to.
+class FailingJournal final : public Journal {
+ public:
+  explicit FailingJournal(std::atomic<bool>& full) : full_(full) {}
+  Result<std::vector<Event>> Load() override { return inner_.Load(); }
+  Status Append(const std::vector<Event>& events) override {
+    if (full_ && !events.empty())
+      return ResourceExhausted("coordinator.db: database or disk is full");
+    return inner_.Append(events);
+  }
+
+ private:
+  std::atomic<bool>& full_;
+  MemoryJournal inner_;
+};
+
+TEST_F(CoordinatorHostTest, FullDisk_StopsWithASentenceAndAcknowledgesNothing) {
+  std::atomic<bool> full = false;
+  std::promise<Error> fatal;
+  CoordinatorHost::Ports ports;
+  ports.send = [](const NodeId&, const wire::Envelope&) {};
+  ports.store_metrics = [](const StoreMetrics&, const std::function<void(Status)>&) {};
+  ports.run_command = [](const RunCommand&, const auto&) {};
+  ports.on_fatal = [&](const Error& error) { fatal.set_value(error); };
+  auto host = CoordinatorHost::Start(Config::Default(), std::make_unique<FailingJournal>(full),
+                                     folder_ / "logs", std::move(ports));
+  ASSERT_TRUE(host.ok());
+  host_ = std::move(host).value();
+  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  full = true;
+  const auto refused = Submit(SubmitSweep{Spec(), SweepId("t")});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kResource);
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("disk is full"));
+  EXPECT_THAT(fatal.get_future().get().message, testing::HasSubstr("the coordinator stops"));
+  EXPECT_EQ(Submit(Tick{}).error().kind, ErrorKind::kUnavailable);
+}
+
+}  // namespace
+}  // namespace muster::server
