@@ -22,14 +22,8 @@ const Grammar& Runs() {
        .type = Type::kNumber,
        .ops = kCompareOps,
        .aliases = {"created"}},
-      {.entity = "attribute",
-       .key = "version",
-       .type = Type::kNumberOrQuoted,
-       .ops = kCompareOps},
-      {.entity = "dataset",
-       .key = "name",
-       .ops = kTextOps | kListOps,
-       .sortable = false},
+      {.entity = "attribute", .key = "version", .type = Type::kNumberOrQuoted, .ops = kCompareOps},
+      {.entity = "dataset", .key = "name", .ops = kTextOps | kListOps, .sortable = false},
   };
   return grammar;
 }
