@@ -26,7 +26,8 @@
 ///      side kills whatever carries the attempt's mark until nothing does, and only then says SlotEmpty.
 ///   5. Spools read to their end and acknowledged -> Exited is sent until Forget -> ForgetAttempt.
 ///
-/// Rules: a message of an older coordinator epoch is dropped. An attempt epoch that is not newer than
+/// Rules: after Connected only Hello goes out and only Welcome is heard until Welcome has come. A message
+/// of an older coordinator epoch is dropped. An attempt epoch that is not newer than
 /// those its slots have seen starts nothing. Everything is idempotent.
 
 namespace muster::agent {

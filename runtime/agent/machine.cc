@@ -48,7 +48,10 @@ Effects Machine::Step(const Input& input, MonotonicTime now) {
 }
 
 void Machine::Send(wire::Message message) {
-  if (!connected_ || !found_) return;
+  // Before Welcome the coordinator may still take this agent for the one before it, so that anything but
+  // Hello would be understood as that one's.
+  const bool hello = std::holds_alternative<wire::Hello>(message);
+  if (!connected_ || !found_ || (!welcomed_ && !hello)) return;
   effects_.emplace_back(
       agent::Send{wire::Envelope{.coordinator = coordinator_, .message = std::move(message)}});
 }
@@ -132,13 +135,16 @@ void Machine::On(const Tick&) {
 
 void Machine::On(const Received& input) {
   if (!found_ || !connected_ || input.envelope.coordinator < coordinator_) return;
-  const bool unknown = input.envelope.coordinator > coordinator_ && coordinator_.value != 0;
-  coordinator_ = input.envelope.coordinator;
-  // A new coordinator that has not asked who is here must be told; its commands are good all the same.
-  if (unknown && !std::holds_alternative<wire::Welcome>(input.envelope.message)) {
+  const bool welcome = std::holds_alternative<wire::Welcome>(input.envelope.message);
+  if (input.envelope.coordinator > coordinator_ && welcomed_ && !welcome) {
+    // A new coordinator behind a connection that never broke: it must be told who is here.
+    coordinator_ = input.envelope.coordinator;
     welcomed_ = false;
     SendHello();
   }
+  // What comes before Welcome was meant for an earlier agent or connection. It comes again.
+  if (!welcome && !welcomed_) return;
+  coordinator_ = input.envelope.coordinator;
   std::visit([this](const auto& message) { OnMessage(message); }, input.envelope.message);
 }
 

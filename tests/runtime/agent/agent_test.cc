@@ -13,6 +13,20 @@ TEST_F(AgentTest, Connected_BeforeTheDiskWasRead_SaysNothing) {
   EXPECT_EQ(Do(FoundAtStart{}), Lines{"send hello incarnation 1:"});
 }
 
+TEST_F(AgentTest, BeforeWelcome_CommandsAreNotHeardAndNothingElseIsSaid) {
+  // Found by the simulator: an agent that was restarted answered a Prepare meant for the one before it.
+  // Its Hello came after its Prepared, and the coordinator held the attempt for lost.
+  FoundAtStart found;
+  found.attempts.push_back({.prepare = PrepareOf(5, {0}), .phase = wire::AttemptPhase::kRunning});
+  EXPECT_EQ(Do(found), (Lines{"read 5 from 0", "read 5 0.err from 0", "read 5 0.out from 0"}));
+  EXPECT_EQ(Do(Connected{}), Lines{"send hello incarnation 1: 5 running"});
+  EXPECT_EQ(Say(PrepareOf(6, {1})), Lines{});
+  EXPECT_EQ(Do(RecordsRead{AttemptEpoch(5), 0, 70, {}}), Lines{"read 5 from 70"});
+  EXPECT_EQ(Say(wire::Welcome{.coordinator = CoordinatorEpoch(1), .keep = {AttemptEpoch(5)}}),
+            Lines{"read 5 from 0"});
+  EXPECT_EQ(Say(PrepareOf(6, {1})), Lines{"make 6"});
+}
+
 TEST_F(AgentTest, Hello_Unanswered_IsRepeatedEachHeartbeat) {
   EXPECT_EQ(Do(FoundAtStart{}), Lines{});
   EXPECT_EQ(Do(Connected{}), Lines{"send hello incarnation 1:"});
@@ -238,11 +252,11 @@ TEST_F(AgentTest, AgentRestart_GoesOnWithWhatItFound) {
                               "read 8 0.out from 0", "kill 8"}));
   EXPECT_EQ(Do(Connected{}),
             Lines{"send hello incarnation 1: 5 running 6 prepared 7 stopping 8 stopping"});
-  EXPECT_EQ(Say(PrepareOf(6, {1})), Lines{"send prepared 6 h:9"});
   EXPECT_EQ(Say(wire::Welcome{.coordinator = CoordinatorEpoch(1),
-                              .keep = {AttemptEpoch(5)},
+                              .keep = {AttemptEpoch(5), AttemptEpoch(6)},
                               .records_end = {{"5", 300}}}),
             Lines{"read 5 from 300"});
+  EXPECT_EQ(Say(PrepareOf(6, {1})), Lines{"send prepared 6 h:9"});
 }
 
 TEST_F(AgentTest, AgentRestart_RemembersThatAStopWasAsked) {
