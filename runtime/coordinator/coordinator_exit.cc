@@ -55,8 +55,8 @@ void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& e
     turn.Send(node, wire::Forget{exited.epoch});
     return;
   }
-  // An agent sends it after its spool was acknowledged to the end; without a stop, nothing may be missing.
-  if (exited.records_end > attempt->records_end) {
+  // An agent sends it after its spool was acknowledged to the end, unless it was told that nobody wants it.
+  if (exited.records_end > attempt->records_end && exited.cause != wire::ExitCause::kFenced) {
     if (attempts_[exited.epoch].batches.empty()) {
       turn.Send(node, wire::Ack{exited.epoch, attempt->records_end, {}});
     }

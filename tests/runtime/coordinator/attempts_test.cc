@@ -170,6 +170,19 @@ TEST(Attempts, AgentRestartedWithoutTheAttempt_IsANodeFailure) {
   EXPECT_EQ(rig.trial("small-1/0").infra_failures, 1);
 }
 
+TEST(Attempts, ExitOfAFencedAttempt_NeedsNoRecords) {
+  // Found by the simulator: an agent that was told Stop(kFenced) sends no more records.
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 50);
+  EXPECT_EQ(rig.CountSent<wire::Forget>(), 0);
+  rig.Exit("a", epoch, wire::ExitCause::kFenced, 50);
+  EXPECT_EQ(rig.Sent<wire::Forget>().epoch, epoch);
+  EXPECT_FALSE(rig.state().attempts.at(epoch).live());
+}
+
 TEST(Attempts, EveryMessageTwice_ChangesNothing) {
   Rig rig;
   rig.Join("a", 1);
