@@ -1,0 +1,207 @@
+#include "runtime/sim/checker.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <variant>
+
+namespace muster::sim {
+namespace {
+
+using coordinator::TrialPhase;
+
+std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
+
+}  // namespace
+
+// --- the book ---------------------------------------------------------------------------------------
+
+void Checker::Committed(const std::vector<coordinator::Event>& events) {
+  for (const auto& event : events) std::visit([this](const auto& one) { On(one); }, event.body);
+}
+
+void Checker::On(const coordinator::CoordinatorStarted& event) {
+  if (event.epoch <= coordinator_)
+    world_.Violate("S9: coordinator epoch " + std::to_string(event.epoch.value) + " after " +
+                   std::to_string(coordinator_.value));
+  coordinator_ = event.epoch;
+}
+
+void Checker::On(const coordinator::SweepEnded& event) {
+  if (!ended_.insert(event.sweep).second)
+    world_.Violate("S7: sweep " + event.sweep.value + " ends twice");
+}
+
+void Checker::On(const coordinator::AttemptStarted& event) {
+  if (event.epoch <= newest_)
+    world_.Violate("S9: " + Name(event.epoch) + " after " + Name(newest_));
+  newest_ = event.epoch;
+  TrialBook& trial = trials_[event.trial];
+  if (trial.final) world_.Violate("S7: " + Name(event.epoch) + " of a trial that has ended");
+  if (const auto old = attempts_.find(trial.newest); old != attempts_.end() && !old->second.ended)
+    world_.Violate("S2: " + Name(event.epoch) + " while " + Name(trial.newest) + " is live");
+  trial.newest = event.epoch;
+  for (const int slot : event.slots) {
+    AttemptEpoch& holder = holders_[{event.node.value, slot}];
+    if (holder.value != 0)
+      world_.Violate("S8: slot " + std::to_string(slot) + " of " + event.node.value +
+                     " is given to " + Name(event.epoch) + " while " + Name(holder) + " holds it");
+    holder = event.epoch;
+  }
+  attempts_[event.epoch] = {.trial = event.trial, .node = event.node.value, .slots = event.slots};
+}
+
+void Checker::CheckLive(AttemptEpoch epoch, const char* what) {
+  const auto found = attempts_.find(epoch);
+  if (found == attempts_.end() || found->second.ended)
+    world_.Violate("S5: " + std::string(what) + " of " + Name(epoch) + ", which is not live");
+}
+
+void Checker::On(const coordinator::AttemptPrepared& event) {
+  CheckLive(event.epoch, "readiness");
+  attempts_[event.epoch].prepared = true;
+}
+
+void Checker::On(const coordinator::AttemptEnded& event) {
+  CheckLive(event.epoch, "a second end");
+  AttemptBook& attempt = attempts_[event.epoch];
+  attempt.ended = true;
+  for (const int slot : attempt.slots) holders_[{attempt.node, slot}] = {};
+}
+
+void Checker::On(const coordinator::Reported& event) {
+  CheckLive(event.epoch, "a report");
+  AttemptBook& attempt = attempts_[event.epoch];
+  if (event.records_end < attempt.records_end)
+    world_.Violate("S6: the records of " + Name(event.epoch) + " go back");
+  attempt.records_end = event.records_end;
+}
+
+void Checker::On(const coordinator::TrialEnded& event) {
+  TrialBook& trial = trials_[event.trial];
+  if (trial.final) world_.Violate("S7: trial " + event.trial.value + " ends twice");
+  trial.final = event.phase;
+  if (event.phase != TrialPhase::kComplete) return;
+  if (++trial.results > 1) world_.Violate("S2: trial " + event.trial.value + " has two results");
+  if (event.epoch != trial.newest)
+    world_.Violate("S2: trial " + event.trial.value + " gets the result of " + Name(event.epoch) +
+                   ", its newest is " + Name(trial.newest));
+  trial.committed = event.epoch;
+}
+
+void Checker::On(const coordinator::TrialRetried& event) {
+  TrialBook& trial = trials_[event.trial];
+  if (trial.final != TrialPhase::kFailed && trial.final != TrialPhase::kCancelled)
+    world_.Violate("S7: trial " + event.trial.value + " is retried though it did not fail");
+  trial.final.reset();
+}
+
+// --- effects and nodes ------------------------------------------------------------------------------
+
+void Checker::Acting(const coordinator::Action& action) {
+  const auto* store = std::get_if<coordinator::StoreMetrics>(&action);
+  if (store == nullptr) return;
+  CheckLive(store->epoch, "metrics");
+  for (const auto& metric : store->metrics) {
+    if (metric.key == "epoch" && static_cast<std::int64_t>(metric.value) != store->epoch.value)
+      world_.Violate("S5: a metric of attempt " +
+                     std::to_string(static_cast<std::int64_t>(metric.value)) +
+                     " is stored as one of " + Name(store->epoch));
+  }
+}
+
+void Checker::Making(const std::string& node, const wire::Prepare& prepare) {
+  const auto found = attempts_.find(prepare.epoch);
+  if (found == attempts_.end()) {
+    world_.Violate("S4: " + Name(prepare.epoch) + " is made before its epoch is durable");
+    return;
+  }
+  AttemptBook& attempt = found->second;
+  if (attempt.made) world_.Violate("S2: " + Name(prepare.epoch) + " is made twice");
+  attempt.made = true;
+  if (attempt.node != node || attempt.slots != prepare.slots || attempt.trial != prepare.trial)
+    world_.Violate("S4: " + Name(prepare.epoch) + " is made on " + node +
+                   " with another node, trial or slots than it was given");
+}
+
+void Checker::Starting(const wire::Prepare& prepare) {
+  const auto found = attempts_.find(prepare.epoch);
+  if (found == attempts_.end() || !found->second.prepared)
+    world_.Violate("S4: ranks of " + Name(prepare.epoch) +
+                   " start before its readiness is durable");
+}
+
+void Checker::Forgetting(const Gang& gang) {
+  std::set<std::int64_t>& indices = spooled_[gang.prepare.epoch];
+  for (const SpoolLine& line : gang.records) {
+    if (const auto index = line.record.metrics.find("index"); index != line.record.metrics.end())
+      indices.insert(static_cast<std::int64_t>(index->second));
+  }
+}
+
+// --- states -----------------------------------------------------------------------------------------
+
+void Checker::CompareStates(const coordinator::State& live, const coordinator::State& replayed) {
+  const auto one = coordinator::Dump(live), other = coordinator::Dump(replayed);
+  if (one == other) return;
+  const std::string left = boost::json::serialize(one), right = boost::json::serialize(other);
+  const auto differs = std::ranges::mismatch(left, right).in1 - left.begin();
+  const auto from = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, differs - 80));
+  world_.Violate("S9: the state is not what its events give: ..." + left.substr(from, 160) +
+                 "... against ..." + right.substr(from, 160));
+}
+
+void Checker::CheckState(const coordinator::State& state) {
+  for (const SweepId& sweep : acknowledged_) {
+    if (state.FindSweep(sweep) == nullptr) world_.Violate("S1: sweep " + sweep.value + " is lost");
+  }
+  std::size_t held = 0, wanted = 0;
+  for (const auto& [id, node] : state.nodes) {
+    for (const auto& [slot, epoch] : node.holders) {
+      const auto* attempt = state.FindAttempt(epoch);
+      if (attempt == nullptr || !attempt->live() || attempt->node != id ||
+          std::ranges::find(attempt->slots, slot) == attempt->slots.end() || slot < 0 ||
+          slot >= node.slots) {
+        world_.Violate("S8: slot " + std::to_string(slot) + " of " + id.value + " is held by " +
+                       Name(epoch) + ", which has no right to it");
+      }
+      ++held;
+    }
+  }
+  for (const AttemptEpoch epoch : state.live) {
+    const auto* attempt = state.FindAttempt(epoch);
+    if (attempt == nullptr || !attempt->live())
+      world_.Violate("S8: " + Name(epoch) + " counts as live and is not");
+    else
+      wanted += attempt->slots.size();
+  }
+  if (held != wanted)
+    world_.Violate("S8: " + std::to_string(held) + " slots are held, live attempts have " +
+                   std::to_string(wanted));
+}
+
+void Checker::CheckEnd(const coordinator::State& state) {
+  for (const auto& [id, book] : trials_) {
+    const coordinator::Trial* trial = state.FindTrial(id);
+    if (trial == nullptr) {
+      world_.Violate("S1: trial " + id.value + " is lost");
+      continue;
+    }
+    if (!book.final || *book.final != trial->phase)
+      world_.Violate("S7: the phase of trial " + id.value + " is not the one it ended with");
+    if (!stores_.finished().contains(trial->run))
+      world_.Violate("L2: the run of trial " + id.value + " was never finished in the tracker");
+    if (book.committed.value == 0) continue;
+    const std::set<std::int64_t> stored = stores_.IndicesOf(book.committed);
+    const std::set<std::int64_t>& spooled = spooled_[book.committed];
+    // A machine that lost power may have a shorter spool than what was acknowledged before.
+    if (!std::ranges::includes(stored, spooled))
+      world_.Violate("S6: the tracker has " + std::to_string(stored.size()) + " of the " +
+                     std::to_string(spooled.size()) + " metrics of " + Name(book.committed) +
+                     " of trial " + id.value);
+  }
+  for (const auto& [sweep, times] : stores_.promotions()) {
+    if (times > 1) world_.Violate("S2: sweep " + sweep.value + " is promoted twice");
+  }
+}
+
+}  // namespace muster::sim

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/sim/coordinator_host.h"
+#include "runtime/sim/node.h"
+#include "runtime/sim/world.h"
+
+/// Carries messages between the coordinator and the nodes, badly: each may be lost, doubled, overtaken or held
+/// up for seconds, and a partition loses all. What was sent to a process that died meanwhile is lost.
+
+namespace muster::sim {
+
+class Network {
+ public:
+  explicit Network(World& world) : world_(world) {}
+
+  /// Both outlive the network's messages.
+  void Join(CoordinatorHost& coordinator, std::vector<std::unique_ptr<Node>>& nodes);
+
+  void ToNode(const NodeId& node, const wire::Envelope& envelope);
+  void ToCoordinator(const Node& node, const wire::Envelope& envelope);
+  void Partition(const Node& node, Micros how_long);
+  [[nodiscard]] bool Reachable(const Node& node) const;
+  /// Connects the nodes that can be, notices some of the connections that broke. For ever.
+  void Maintain();
+  void CoordinatorDied();
+
+ private:
+  [[nodiscard]] Node* Find(const NodeId& id) const;
+  void Carry(const wire::Envelope& envelope, const std::function<void(wire::Envelope)>& deliver);
+
+  World& world_;
+  CoordinatorHost* coordinator_ = nullptr;
+  std::vector<std::unique_ptr<Node>>* nodes_ = nullptr;
+  std::map<std::string, Micros> cut_until_;
+};
+
+}  // namespace muster::sim

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "runtime/base/random.h"
+#include "runtime/sim/scheduler.h"
+
+/// How bad the world of one seed is. Each seed draws its own ("swarm testing": a kind of fault that is
+/// always on hides what happens without it).
+
+namespace muster::sim {
+
+struct Rates {
+  // The cluster and its work.
+  int nodes = 1;
+  int slots = 2;  ///< of each node
+  int sweeps = 1;
+  int max_trials = 4;  ///< of a sweep
+  int max_ranks = 2;
+  int max_steps = 10;
+  Micros step = 400 * kMillisecond;
+
+  // The network; each of one message.
+  double loss = 0;
+  double duplicate = 0;
+  Micros delay = kMillisecond;  ///< mean
+  double clog = 0;              ///< chance of a delay a thousand times the mean, up to 8 s
+  bool through_codec = false;   ///< messages travel as bytes
+
+  // Mean time between faults while the world is bad; 0: never.
+  Micros partition_every = 0;
+  Micros partition_for = 2 * kSecond;
+  Micros coordinator_crash_every = 0;
+  Micros agent_crash_every = 0;
+  Micros machine_crash_every = 0;
+  Micros coordinator_down = 2 * kSecond;  ///< mean time until it is up again
+  Micros agent_down = 4 * kSecond;
+  double silent_reconnect = 0;  ///< chance that an agent does not notice a coordinator's crash
+
+  // Processes; each of one attempt.
+  double rank_fails = 0;
+  double rank_oom = 0;
+  double rank_hangs = 0;
+  double rank_resumes = 0;
+  double ignores_term = 0;
+  double escapes = 0;  ///< leaves a child that takes seconds to kill
+  double scripts = 0;  ///< chance that a trial logs through MLflow's client
+  double shim_lost = 0;
+  double make_fails = 0;
+  double drift = 0;  ///< relative, of each node's clock, either way
+
+  // People.
+  double cancel = 0;      ///< chance a sweep is cancelled while the world is bad
+  double stop_trial = 0;  ///< chance that one trial of a sweep is stopped, and sometimes retried
+  double pause = 0;       ///< chance a sweep is paused and later resumed
+
+  Micros bad_for = 60 * kSecond;          ///< how long faults go on
+  Micros heals_within = 3'600 * kSecond;  ///< bound on everything being terminal afterwards
+};
+
+Rates DrawRates(Random& random);
+
+}  // namespace muster::sim

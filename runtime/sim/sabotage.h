@@ -1,0 +1,15 @@
+#pragma once
+
+namespace muster::sim {
+
+/// A lie told on purpose, to show that the checkers can see one.
+enum class Sabotage {
+  kNone,
+  kNoFence,         ///< what an old attempt says is taken for the trial's live one
+  kNoTokenFence,    ///< the tracker takes a script's metrics whatever its attempt
+  kEarlyEmpty,      ///< the process side says SlotEmpty without having looked
+  kLyingDisk,       ///< effects leave before the journal is durable
+  kForgetfulStore,  ///< the tracker drops points and says it has them
+};
+
+}  // namespace muster::sim

@@ -1,0 +1,275 @@
+#include "runtime/sim/simulation.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "runtime/sim/checker.h"
+#include "runtime/sim/coordinator_host.h"
+#include "runtime/sim/network.h"
+#include "runtime/sim/node.h"
+#include "runtime/sim/stores.h"
+#include "runtime/sim/world.h"
+
+namespace muster::sim {
+namespace {
+
+wire::SweepSpec DrawSpec(World& world, int number) {
+  Random& random = world.random;
+  wire::SweepSpec spec;
+  spec.name = "sweep" + std::to_string(number);
+  spec.seed = random.Next() >> 1;
+  spec.trial.command = {"train", "{x}"};
+  spec.trial.ranks =
+      1 + static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_ranks)));
+  spec.space = {{"x", {{"float", {0.0, 1.0}}}}};
+  spec.objective = {"score", random.Chance(0.5) ? "maximize" : "minimize"};
+  spec.budget.trials =
+      1 + static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_trials)));
+  spec.budget.parallel = static_cast<int>(random.Below(4));
+  spec.sampler = "random";
+  if (random.Chance(0.3))
+    spec.stop = {{"asha", {{"step", "epoch"}, {"min", 1}, {"max", 9}, {"eta", 3}}}};
+  spec.retry.infra = static_cast<int>(random.Below(6));
+  spec.retry.user = static_cast<int>(random.Below(3));
+  return spec;
+}
+
+/// One history.
+class Simulation {
+ public:
+  explicit Simulation(const Plan& plan)
+      : world_(plan.seed),
+        checker_(world_, stores_),
+        network_(world_),
+        host_(world_, stores_,
+              {.send = [this](const NodeId& node,
+                              const wire::Envelope& message) { network_.ToNode(node, message); },
+               .committed = [this](const auto& events) { Committed(events); },
+               .acting = [this](const coordinator::Action& action) { checker_.Acting(action); },
+               .logging = [this](AttemptEpoch epoch) { checker_.Logging(epoch); },
+               .crashed = [this] { network_.CoordinatorDied(); }}) {
+    world_.trace = plan.trace;
+    world_.sabotage = plan.sabotage;
+    for (int index = 0; index < world_.rates.nodes; ++index) {
+      const std::string name = "n" + std::to_string(index + 1);
+      nodes_.push_back(std::make_unique<Node>(
+          world_, name,
+          [this, index](const wire::Envelope& message) {
+            network_.ToCoordinator(*nodes_[static_cast<std::size_t>(index)], message);
+          },
+          Node::Hooks{
+              .making = [this,
+                         name](const wire::Prepare& prepare) { checker_.Making(name, prepare); },
+              .starting = [this](const wire::Prepare& prepare) { checker_.Starting(prepare); },
+              .forgetting = [this](const Gang& gang) { checker_.Forgetting(gang); }}));
+    }
+    network_.Join(host_, nodes_);
+    world_.log_over_http = [this](const wire::Prepare& prepare, std::int64_t step,
+                                  const std::map<std::string, double>& metrics) {
+      return host_.Log(prepare, step, metrics);
+    };
+  }
+
+  Outcome Run();
+
+ private:
+  void Committed(const std::vector<coordinator::Event>& events);
+  void Submit(const wire::SweepSpec& spec, const SweepId& id);
+  void Ask(const coordinator::Input& input);  ///< until it was answered, whatever the answer
+  void PlanPeople();
+  void PlanFaults();
+  void Repeat(Micros every, const std::function<void()>& fault);
+  void Heal();
+  [[nodiscard]] bool Ended() const;
+  [[nodiscard]] std::string WhatIsLeft() const;
+  Node& AnyNode() { return *nodes_[world_.random.Below(nodes_.size())]; }
+
+  World world_;
+  Stores stores_;
+  Checker checker_;
+  Network network_;
+  CoordinatorHost host_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<SweepId> sweeps_;
+  std::size_t acknowledged_ = 0;
+  int crashes_ = 0;
+};
+
+void Simulation::Committed(const std::vector<coordinator::Event>& events) {
+  checker_.Committed(events);
+  if (host_.up()) checker_.CheckState(host_.coordinator().state());
+}
+
+// --- people -----------------------------------------------------------------------------------------
+
+void Simulation::Submit(const wire::SweepSpec& spec, const SweepId& id) {
+  const auto answered = std::make_shared<bool>(false);
+  host_.Take(coordinator::SubmitSweep{spec, id}, [this, id, answered](const auto& reply) {
+    if (*answered || world_.Fault(world_.rates.loss)) return;
+    *answered = true;
+    if (!reply.ok()) world_.Violate("submit: " + reply.error().message);
+    checker_.Acknowledged(id);
+    ++acknowledged_;
+  });
+  world_.scheduler.After(2 * kSecond, [this, spec, id, answered] {
+    if (!*answered) Submit(spec, id);
+  });
+}
+
+void Simulation::Ask(const coordinator::Input& input) {
+  const auto answered = std::make_shared<bool>(false);
+  host_.Take(input, [answered](const auto&) { *answered = true; });
+  world_.scheduler.After(2 * kSecond, [this, input, answered] {
+    if (!*answered) Ask(input);
+  });
+}
+
+void Simulation::PlanPeople() {
+  using coordinator::SweepVerb;
+  const Rates& rates = world_.rates;
+  for (int number = 0; number < rates.sweeps; ++number) {
+    const SweepId id("s" + std::to_string(number));
+    sweeps_.push_back(id);
+    const Micros when = world_.Between(0, rates.bad_for / 2);
+    const auto later = [this, when](Micros extra, coordinator::Input input) {
+      world_.scheduler.After(when + extra, [this, input = std::move(input)] { Ask(input); });
+    };
+    const wire::SweepSpec spec = DrawSpec(world_, number);
+    world_.scheduler.After(when, [this, id, spec] { Submit(spec, id); });
+    if (world_.random.Chance(rates.pause)) {
+      const Micros pause = world_.Between(2 * kSecond, rates.bad_for);
+      later(pause, coordinator::ChangeSweep{id, SweepVerb::kPause});
+      later(pause + rates.bad_for, coordinator::ChangeSweep{id, SweepVerb::kResume});
+    }
+    if (world_.random.Chance(rates.cancel))
+      later(world_.Between(2 * kSecond, rates.bad_for),
+            coordinator::ChangeSweep{id, SweepVerb::kCancel});
+    if (world_.random.Chance(rates.stop_trial)) {
+      const TrialId trial(id.value + "/" +
+                          std::to_string(world_.Between(0, spec.budget.trials - 1)));
+      const Micros stop = world_.Between(2 * kSecond, rates.bad_for);
+      later(stop, coordinator::StopTrial{trial});
+      later(stop + world_.About(10 * kSecond), coordinator::RetryTrial{trial});
+    }
+  }
+}
+
+// --- faults -----------------------------------------------------------------------------------------
+
+void Simulation::Repeat(Micros every, const std::function<void()>& fault) {
+  if (every == 0) return;
+  world_.scheduler.After(world_.About(every), [this, every, fault] {
+    if (!world_.bad) return;
+    fault();
+    Repeat(every, fault);
+  });
+}
+
+void Simulation::PlanFaults() {
+  const Rates& rates = world_.rates;
+  Repeat(rates.partition_every,
+         [this] { network_.Partition(AnyNode(), world_.About(world_.rates.partition_for)); });
+  Repeat(rates.coordinator_crash_every, [this] {
+    if (!host_.up()) return;
+    if (host_.idle()) checker_.CompareStates(host_.coordinator().state(), host_.Replay());
+    ++crashes_;
+    // Half of them between the writing and the telling, where it hurts.
+    if (world_.random.Chance(0.5))
+      host_.CrashInNextCommit();
+    else
+      host_.Crash();
+  });
+  Repeat(rates.agent_crash_every, [this] {
+    Node& node = AnyNode();
+    if (!node.agent_up()) return;
+    ++crashes_;
+    if (world_.random.Chance(0.5))
+      node.CrashInNextStep();
+    else
+      node.CrashAgent();
+  });
+  Repeat(rates.machine_crash_every, [this] {
+    ++crashes_;
+    AnyNode().CrashMachine();
+  });
+  world_.scheduler.After(rates.bad_for, [this] { Heal(); });
+}
+
+void Simulation::Heal() {
+  world_.Trace([] { return std::string("the world heals"); });
+  world_.bad = false;
+}
+
+// --- the end ----------------------------------------------------------------------------------------
+
+bool Simulation::Ended() const {
+  if (world_.bad || acknowledged_ < sweeps_.size() || !host_.up() || !host_.idle()) return false;
+  const coordinator::State& state = host_.coordinator().state();
+  return state.open.empty() && state.live.empty() && state.pending.empty() &&
+         std::ranges::all_of(nodes_, [](const auto& node) { return node->gangs().empty(); });
+}
+
+std::string Simulation::WhatIsLeft() const {
+  std::string left = "L1: not everything has ended " +
+                     std::to_string(world_.rates.heals_within / kSecond) + " s after the faults:";
+  if (acknowledged_ < sweeps_.size()) left += " a submission without an answer;";
+  if (!host_.up()) return left + " the coordinator is down";
+  const coordinator::State& state = host_.coordinator().state();
+  for (const SweepId& sweep : state.open) left += " sweep " + sweep.value + ";";
+  for (const AttemptEpoch epoch : state.live)
+    left += " attempt " + std::to_string(epoch.value) + " at the coordinator;";
+  for (const auto& node : nodes_) {
+    for (const auto& [epoch, gang] : node->gangs())
+      left += " attempt " + std::to_string(epoch.value) + " on " + node->name() + ";";
+  }
+  return left + " " + std::to_string(state.pending.size()) + " outbox entries";
+}
+
+Outcome Simulation::Run() {
+  host_.Boot();
+  for (const auto& node : nodes_) node->BootAgent();
+  network_.Maintain();
+  PlanPeople();
+  PlanFaults();
+  Micros look = kSecond;
+  bool ended = false;
+  while (world_.violation.empty() && !ended && world_.scheduler.RunOne()) {
+    if (world_.scheduler.now() < look) continue;
+    look = world_.scheduler.now() + kSecond;
+    ended = Ended();
+    if (world_.scheduler.now() > world_.rates.bad_for + world_.rates.heals_within && !ended)
+      world_.Violate(WhatIsLeft());
+  }
+  Outcome outcome;
+  outcome.simulated = world_.scheduler.now();
+  outcome.healed_after = std::max<Micros>(0, outcome.simulated - world_.rates.bad_for);
+  outcome.attempts = checker_.attempts();
+  outcome.crashes = crashes_;
+  if (ended) {
+    const coordinator::State& state = host_.coordinator().state();
+    checker_.CheckState(state);
+    checker_.CompareStates(state, host_.Replay());
+    checker_.CheckEnd(state);
+    for (const auto& [id, sweep] : state.sweeps) {
+      ++outcome.sweeps;
+      for (const auto& trial : sweep.trials) {
+        ++outcome.trials;
+        if (trial.phase == coordinator::TrialPhase::kComplete) ++outcome.completed;
+      }
+    }
+  }
+  outcome.violation = world_.violation;
+  return outcome;
+}
+
+}  // namespace
+
+Outcome Simulate(const Plan& plan) {
+  Outcome outcome = Simulation(plan).Run();
+  outcome.seed = plan.seed;
+  return outcome;
+}
+
+}  // namespace muster::sim

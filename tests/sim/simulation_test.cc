@@ -1,0 +1,83 @@
+#include "runtime/sim/simulation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "runtime/sim/run_seeds.h"
+
+// Seeds are plain numbers: 1 to 250 in every test run, more with MUSTER_SIM_SEEDS=N, from another place with
+// MUSTER_SIM_FIRST=N. A failing one says how to see its history.
+
+namespace muster::sim {
+namespace {
+
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// A broken invariant aborts; the seed must be known even then.
+void SayWhichSeed(int) {
+  char text[64];
+  const int size = std::snprintf(text, sizeof text, "aborted in the history of seed %llu\n",
+                                 static_cast<unsigned long long>(CurrentSeed()));
+  if (write(STDERR_FILENO, text, static_cast<std::size_t>(size)) < 0) _exit(1);
+  _exit(134);
+}
+
+TEST(SimulationTest, Seeds_KeepEveryPromise) {
+  std::signal(SIGABRT, SayWhichSeed);
+  const Totals totals = RunSeeds({.first = FromEnvironment("MUSTER_SIM_FIRST", 1),
+                                  .count = FromEnvironment("MUSTER_SIM_SEEDS", 250)},
+                                 std::cout);
+  EXPECT_TRUE(totals.ok()) << "seed " << totals.failed.seed << ": " << totals.failed.violation;
+  EXPECT_GT(totals.completed, 0);
+}
+
+TEST(SimulationTest, SameSeed_GivesTheSameHistory) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    std::size_t hashes[2] = {};
+    for (std::size_t& hash : hashes) {
+      Simulate(
+          {.seed = seed, .sabotage = Sabotage::kNone, .trace = [&hash](const std::string& line) {
+             hash = hash * 31 + std::hash<std::string>()(line);
+           }});
+    }
+    EXPECT_EQ(hashes[0], hashes[1]) << "seed " << seed;
+  }
+}
+
+/// The first violation that the sabotage brings within some seeds.
+std::string FirstViolation(Sabotage sabotage) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    const Outcome outcome = Simulate({.seed = seed, .sabotage = sabotage, .trace = {}});
+    if (!outcome.ok()) return outcome.violation;
+  }
+  return "none";
+}
+
+TEST(SabotageTest, NoFence_IsSeen) {
+  EXPECT_THAT(FirstViolation(Sabotage::kNoFence), testing::MatchesRegex("S[56].*"));
+}
+TEST(SabotageTest, NoTokenFence_IsSeen) {
+  EXPECT_THAT(FirstViolation(Sabotage::kNoTokenFence), testing::StartsWith("S5"));
+}
+TEST(SabotageTest, EarlyEmpty_IsSeen) {
+  EXPECT_THAT(FirstViolation(Sabotage::kEarlyEmpty), testing::HasSubstr("S3"));
+}
+TEST(SabotageTest, LyingDisk_IsSeen) {
+  EXPECT_THAT(FirstViolation(Sabotage::kLyingDisk), testing::MatchesRegex("S[149].*"));
+}
+TEST(SabotageTest, ForgetfulStore_IsSeen) {
+  EXPECT_THAT(FirstViolation(Sabotage::kForgetfulStore), testing::HasSubstr("S6"));
+}
+
+}  // namespace
+}  // namespace muster::sim
