@@ -109,9 +109,10 @@ struct RanksExited {
   std::vector<Rank> ranks;
   bool all = false;  ///< no further rank will be reported (mpirun itself has ended)
 };
-/// The shim is gone without its ranks having been seen to end.
+/// The shim, or mpirun, is gone without all of its ranks having been seen to end.
 struct ShimLost {
   AttemptEpoch epoch;
+  std::string message;  ///< what was seen, for people; may be empty
 };
 /// Answers KillAttempt: it was checked that no process with the attempt's mark is left. Sizes are final.
 struct SlotEmpty {

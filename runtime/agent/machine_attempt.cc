@@ -202,8 +202,9 @@ void Machine::On(const RanksExited& input) {
 void Machine::On(const ShimLost& input) {
   Attempt* attempt = Find(input.epoch);
   if (attempt == nullptr) return;
+  const std::string name = "attempt " + std::to_string(input.epoch.value);
   End(*attempt, wire::ExitCause::kInfra,
-      "the shim of attempt " + std::to_string(input.epoch.value) + " was lost", 0);
+      input.message.empty() ? "the shim of " + name + " was lost" : name + ": " + input.message, 0);
 }
 
 void Machine::On(const SlotEmpty& input) {
