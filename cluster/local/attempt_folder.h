@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/local/process_table.h"
+#include "runtime/base/result.h"
+#include "runtime/wire/messages.h"
+
+/// The folder of one attempt on a node: what agent, shim and `muster rank` tell each other through files
+/// that outlive each of them. Format: cluster/README.md.
+
+namespace muster::cluster::local {
+
+/// Where a shim stands; a shim only moves forward.
+enum class ShimPhase {
+  kPrepared,  ///< waits for the order to start
+  kRunning,   ///< every rank was started; `ends` grows
+  kFailed,    ///< the ranks could not be started; `message` says why
+};
+
+struct RankProcess {
+  int rank = 0;
+  ProcessId process;
+};
+struct RankEnd {
+  int rank = 0;
+  int code = 0;  ///< exit code, or 128 + signal
+  std::string text;
+  bool out_of_memory = false;
+};
+
+/// state.json, written by the shim alone.
+struct ShimState {
+  ShimPhase phase = ShimPhase::kPrepared;
+  ProcessId shim;
+  std::string address;
+  int port = 0;
+  std::vector<RankProcess> ranks;  ///< those that were started
+  std::vector<RankEnd> ends;       ///< in the order in which they ended
+  bool all_ended = false;          ///< no further rank will end
+  std::string
+      launcher_end;     ///< how mpirun ended while ranks were left: "killed by signal 9 (SIGKILL)"
+  std::string message;  ///< of kFailed
+};
+
+/// end.json, written by the agent: why it is ending the attempt.
+struct EndNote {
+  wire::ExitCause cause = wire::ExitCause::kInfra;
+  std::string message;
+};
+
+/// What a child did, of a wait status.
+RankEnd DescribeEnd(int rank, int wait_status);
+
+/// Paths and typed access; holds no descriptor. Writes are atomic and durable.
+class AttemptFolder {
+ public:
+  explicit AttemptFolder(std::filesystem::path path) : path_(std::move(path)) {}
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path records() const { return path_ / "records.jsonl"; }
+  [[nodiscard]] std::filesystem::path output(int rank, const std::string& stream) const;
+  [[nodiscard]] std::filesystem::path params() const { return path_ / "params.json"; }
+  [[nodiscard]] std::filesystem::path launcher_log() const { return path_ / "mpirun.log"; }
+  [[nodiscard]] std::filesystem::path shim_log() const { return path_ / "shim.log"; }
+  /// Sockets of ranks and agent. In the folder, or in `Scratch` when that path would be too long for a
+  /// unix address (108 bytes).
+  [[nodiscard]] std::filesystem::path control_socket(const std::string& home_id) const;
+  [[nodiscard]] std::filesystem::path agent_socket(const std::string& home_id) const;
+  /// Shared memory and session files of Open MPI, which must not outlive the attempt: a folder in
+  /// /dev/shm, or in the attempt's folder where there is none.
+  [[nodiscard]] std::filesystem::path Scratch(const std::string& home_id) const;
+
+  Status WritePrepare(const wire::Prepare& prepare) const;
+  [[nodiscard]] Result<wire::Prepare> ReadPrepare() const;
+  Status WriteState(const ShimState& state) const;
+  [[nodiscard]] Result<ShimState> ReadState() const;
+  Status WriteEndNote(const EndNote& note) const;
+  [[nodiscard]] Result<EndNote> ReadEndNote() const;
+  /// rank<k>.pid and rank<k>.exit, written by `muster rank`.
+  Status WriteRankProcess(const RankProcess& process) const;
+  [[nodiscard]] Result<RankProcess> ReadRankProcess(int rank) const;
+  Status WriteRankEnd(const RankEnd& end) const;
+  [[nodiscard]] Result<RankEnd> ReadRankEnd(int rank) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace muster::cluster::local

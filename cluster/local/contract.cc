@@ -1,0 +1,90 @@
+#include "cluster/local/contract.h"
+
+#include <algorithm>
+
+namespace muster::cluster::local {
+namespace {
+
+/// The GPUs of the gang's slots: slot s owns the devices [s * g, (s + 1) * g). Every rank sees all of
+/// the gang's and takes its own by LOCAL_RANK, as under torchrun.
+std::string VisibleDevices(const wire::Prepare& prepare) {
+  std::vector<int> slots = prepare.slots;
+  std::ranges::sort(slots);
+  std::string devices;
+  for (const int slot : slots) {
+    for (int i = 0; i < prepare.gpus_per_rank; ++i) {
+      devices += (devices.empty() ? "" : ",") + std::to_string(slot * prepare.gpus_per_rank + i);
+    }
+  }
+  return devices;
+}
+
+}  // namespace
+
+Environment GangEnvironment(Environment base, const AttemptFolder& folder,
+                            const std::string& home_id, const wire::Prepare& prepare,
+                            const wire::Go& go) {
+  Environment all = std::move(base);
+  all["MUSTER_TRIAL"] = prepare.trial.value;
+  all["MUSTER_PARAMS"] = folder.params().string();
+  all["MUSTER_CHECKPOINT_DIR"] = prepare.checkpoint_dir;
+  all["MUSTER_CONTROL"] = folder.control_socket(home_id).string();
+  all["MLFLOW_RUN_ID"] = prepare.run.value;
+  all["NODE_RANK"] = "0";
+  all["GROUP_RANK"] = "0";
+  all["MASTER_ADDR"] = go.master_address;
+  all["MASTER_PORT"] = std::to_string(go.master_port);
+  all["OMP_NUM_THREADS"] = std::to_string(prepare.cpus_per_rank);
+  if (prepare.gpus_per_rank > 0) {
+    all["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID";
+    all["CUDA_VISIBLE_DEVICES"] = VisibleDevices(prepare);
+  }
+  for (const auto& [name, value] : prepare.env) all[name] = value;
+  all["MUSTER_ATTEMPT"] = std::to_string(prepare.epoch.value);
+  all["MUSTER_HOME_ID"] = home_id;
+  return all;
+}
+
+void AddRank(Environment& environment, const RankPlace& place) {
+  environment["RANK"] = environment["LOCAL_RANK"] = std::to_string(place.rank);
+  environment["WORLD_SIZE"] = environment["LOCAL_WORLD_SIZE"] = std::to_string(place.world_size);
+}
+
+std::vector<std::string> MpirunCommand(const std::filesystem::path& self_executable,
+                                       const AttemptFolder& folder, const wire::Prepare& prepare) {
+  std::vector<std::string> command{"mpirun",
+                                   "-np",
+                                   std::to_string(prepare.ranks),
+                                   "--oversubscribe",
+                                   "--bind-to",
+                                   "none",
+                                   "--stdin",
+                                   "none",
+                                   self_executable.string(),
+                                   "rank",
+                                   folder.path().string(),
+                                   "--"};
+  command.insert(command.end(), prepare.command.begin(), prepare.command.end());
+  return command;
+}
+
+void AddMpiSettings(Environment& environment, const std::filesystem::path& scratch) {
+  const Environment settings{
+      {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+      {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+      // More ranks than cores must not spin against each other.
+      {"OMPI_MCA_mpi_yield_when_idle", "1"},
+      // Without this, Open MPI probes every fabric it knows: 0.2 s a start on one machine.
+      {"OMPI_MCA_pml", "ob1"},
+      {"OMPI_MCA_btl", "self,vader"},
+      {"OMPI_MCA_plm", "isolated"},
+      // A rank's exit code is the agent's to judge; 75 on one rank must not kill the others while they
+      // save their checkpoint.
+      {"OMPI_MCA_orte_abort_on_non_zero_status", "0"},
+      {"OMPI_MCA_orte_tmpdir_base", scratch.string()},
+      {"OMPI_MCA_btl_vader_backing_directory", scratch.string()},
+  };
+  environment.insert(settings.begin(), settings.end());  // what is there already stays
+}
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,132 @@
+#include "cluster/local/process_table.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "runtime/base/file.h"
+
+extern "C" {  // glibc 2.36 forgot to say so
+#include <sys/pidfd.h>
+}
+
+namespace muster::cluster::local {
+namespace {
+
+struct Stat {
+  ProcessId id;
+  int parent = 0;
+  char state = 'X';
+  std::int64_t cpu_ticks = 0;
+};
+
+std::string ProcFile(int pid, const char* name) {
+  return "/proc/" + std::to_string(pid) + "/" + name;
+}
+
+/// proc(5): pid (comm) state ppid ...; comm may hold anything, so fields count from the last ')'.
+std::optional<Stat> ReadStat(int pid) {
+  const auto text = ReadWholeFile(ProcFile(pid, "stat"));
+  if (!text.ok()) return std::nullopt;
+  const std::size_t name_end = text->rfind(") ");
+  if (name_end == std::string::npos) return std::nullopt;
+  std::string_view rest = std::string_view(*text).substr(name_end + 2);
+  Stat stat{.id = {.pid = pid}};
+  for (int field = 3; field <= 22 && !rest.empty(); ++field) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    std::int64_t number = 0;
+    std::from_chars(word.data(), word.data() + word.size(), number);
+    if (field == 3) stat.state = word.front();
+    if (field == 4) stat.parent = static_cast<int>(number);
+    if (field == 14 || field == 15) stat.cpu_ticks += number;
+    if (field == 22) stat.id.start_ticks = number;
+    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  }
+  return stat;
+}
+
+bool IsDead(const Stat& stat) { return stat.state == 'Z' || stat.state == 'X'; }
+
+/// The epoch that the process is marked with, of this home; 0 when it is not.
+AttemptEpoch ReadMark(int pid, const std::string& home_id) {
+  const auto environment = ReadWholeFile(ProcFile(pid, "environ"));
+  if (!environment.ok()) return {};
+  std::string_view rest = *environment;
+  bool ours = false;
+  AttemptEpoch epoch;
+  while (!rest.empty()) {
+    const std::string_view entry = rest.substr(0, rest.find('\0'));
+    rest.remove_prefix(std::min(rest.size(), entry.size() + 1));
+    constexpr std::string_view kHome = "MUSTER_HOME_ID=";
+    constexpr std::string_view kAttempt = "MUSTER_ATTEMPT=";
+    if (entry.starts_with(kHome)) ours = entry.substr(kHome.size()) == home_id;
+    if (entry.starts_with(kAttempt)) {
+      std::from_chars(entry.data() + kAttempt.size(), entry.data() + entry.size(), epoch.value);
+    }
+  }
+  return ours ? epoch : AttemptEpoch();
+}
+
+}  // namespace
+
+ProcessId IdentifyProcess(int pid) {
+  const auto stat = ReadStat(pid);
+  return stat && !IsDead(*stat) ? stat->id : ProcessId();
+}
+
+bool IsAlive(const ProcessId& process) {
+  return process.pid > 0 && IdentifyProcess(process.pid) == process;
+}
+
+bool SendSignal(const ProcessId& process, int signal) {
+  if (process.pid <= 0) return false;
+  const int fd = pidfd_open(process.pid, 0);
+  if (fd < 0) return false;
+  // The descriptor holds on to one process; if that one is ours now, the signal reaches no other.
+  const bool sent = IsAlive(process) && pidfd_send_signal(fd, signal, nullptr, 0) == 0;
+  close(fd);
+  return sent;
+}
+
+std::map<AttemptEpoch, AttemptProcesses> ScanAttempts(const std::string& home_id) {
+  std::map<int, Stat> living;
+  std::map<int, AttemptEpoch> epochs;
+  const std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
+  if (!proc) return {};
+  while (const dirent* entry = readdir(proc.get())) {
+    const std::string_view name = entry->d_name;
+    int pid = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
+    const auto stat = ReadStat(pid);
+    if (!stat || IsDead(*stat)) continue;
+    living[pid] = *stat;
+    epochs[pid] = ReadMark(pid, home_id);
+  }
+  const int self = getpid();
+  std::map<AttemptEpoch, AttemptProcesses> found;
+  for (const auto& [pid, stat] : living) {
+    AttemptEpoch epoch = epochs[pid];
+    // Upwards to the nearest marked ancestor. The bound guards against a loop that a process made by
+    // dying and being replaced between two reads.
+    int ancestor = stat.parent;
+    for (int depth = 0; epoch.value == 0 && ancestor > 1 && depth < 64; ++depth) {
+      const auto parent = living.find(ancestor);
+      if (parent == living.end()) break;
+      epoch = epochs[ancestor];
+      ancestor = parent->second.parent;
+    }
+    if (epoch.value == 0 || pid == self) continue;
+    found[epoch].processes.push_back(stat.id);
+    found[epoch].cpu_ticks += stat.cpu_ticks;
+  }
+  return found;
+}
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,109 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+
+#include "cluster/local/attempt_folder.h"
+#include "cluster/local/contract.h"
+#include "cluster/local/shim.h"
+#include "cluster/local/spawn.h"
+#include "runtime/base/log.h"
+
+extern char** environ;
+
+// Why a parent that waits and not a plain exec: mpirun reports only the first failure, as prose. Open MPI
+// does not mind (a rank is known by its environment, not by its pid), and the child stays in the process
+// group that mpirun signals. Should this process be killed, the child dies with it.
+
+namespace muster::cluster::local {
+namespace {
+
+int ReadNumber(const char* name, int otherwise) {
+  const char* text = getenv(name);  // mpirun's own way to tell; there is no configuration here
+  if (text == nullptr) return otherwise;
+  int number = otherwise;
+  std::from_chars(text, text + std::string_view(text).size(), number);
+  return number;
+}
+
+Environment OwnEnvironment() {
+  Environment all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos)
+      all.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return all;
+}
+
+/// Waits for the child; what is sent to this process goes on to it.
+int WaitAndForward(const ProcessId& child, const sigset_t& signals) {
+  while (true) {
+    int status = 0;
+    if (waitpid(child.pid, &status, WNOHANG) == child.pid) return status;
+    siginfo_t info{};
+    const int number = sigwaitinfo(&signals, &info);
+    if (number > 0 && number != SIGCHLD) SendSignal(child, number);
+  }
+}
+
+int EndLike(int status) {
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  const rlimit no_core{0, 0};  // the child's core, if any, is the one of interest
+  setrlimit(RLIMIT_CORE, &no_core);
+  const int number = WTERMSIG(status);
+  signal(number, SIG_DFL);
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, number);
+  sigprocmask(SIG_UNBLOCK, &mask, nullptr);
+  raise(number);
+  return 128 + number;
+}
+
+}  // namespace
+
+int RankMain(const std::vector<std::string>& args) {
+  if (args.size() < 3 || args[1] != "--") {
+    LogError("rank", "usage: muster rank ATTEMPT_DIR -- COMMAND...");
+    return 2;
+  }
+  const AttemptFolder folder(args[0]);
+  const RankPlace place{.rank = ReadNumber("OMPI_COMM_WORLD_RANK", 0),
+                        .world_size = ReadNumber("OMPI_COMM_WORLD_SIZE", 1)};
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT})
+    sigaddset(&signals, number);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+
+  SpawnRequest request{.command = {args.begin() + 2, args.end()},
+                       .environment = OwnEnvironment(),
+                       .out = folder.output(place.rank, "out"),
+                       .err = folder.output(place.rank, "err"),
+                       .die_with_parent = true};
+  AddRank(request.environment, place);
+  const auto pid = Spawn(request);
+  if (!pid.ok()) {
+    const Status written =
+        folder.WriteRankEnd({.rank = place.rank, .code = 127, .text = pid.error().message});
+    LogError("rank", pid.error().message);
+    return written.ok() ? 127 : 126;
+  }
+  const ProcessId child = IdentifyProcess(*pid);
+  Status noted = folder.WriteRankProcess({.rank = place.rank, .process = child});
+  if (!noted.ok()) LogError("rank", noted.error().message);
+  const int status = WaitAndForward({.pid = *pid, .start_ticks = child.start_ticks}, signals);
+  noted = folder.WriteRankEnd(DescribeEnd(place.rank, status));
+  if (!noted.ok()) LogError("rank", noted.error().message);
+  return EndLike(status);
+}
+
+}  // namespace muster::cluster::local

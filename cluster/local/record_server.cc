@@ -1,0 +1,173 @@
+#include "cluster/local/record_server.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/base/log.h"
+
+namespace muster::cluster::local {
+namespace {
+
+constexpr std::size_t kOutBytesMax = 64 * 1024;
+
+Result<sockaddr_un> UnixAddress(const std::filesystem::path& path) {
+  sockaddr_un address{.sun_family = AF_UNIX};
+  if (path.native().size() >= sizeof address.sun_path) {
+    return Invalid("socket path " + path.string() + " has " + std::to_string(path.native().size()) +
+                   " bytes; a unix address holds 107");
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.native().size());
+  return address;
+}
+
+}  // namespace
+
+Result<int> ListenUnix(const std::filesystem::path& path) {
+  MUSTER_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path));
+  unlink(path.c_str());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return IoError("unix socket", errno);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(fd, 128) != 0) {
+    const Error error = IoError("cannot listen on " + path.string(), errno);
+    close(fd);
+    return error;
+  }
+  return fd;
+}
+
+Status SendUnix(const std::filesystem::path& path, std::string_view text) {
+  MUSTER_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path));
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return IoError("unix socket", errno);
+  Status status;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      send(fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+    status = Unavailable("cannot reach " + path.string() + ": " + std::strerror(errno));
+  }
+  close(fd);
+  return status;
+}
+
+RecordServer::~RecordServer() {
+  for (const auto& [fd, connection] : connections_) close(fd);
+  if (listener_ >= 0) close(listener_);
+  if (spool_ >= 0) close(spool_);
+}
+
+Status RecordServer::Open(const std::filesystem::path& socket, const std::filesystem::path& spool) {
+  spool_ = open(spool.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (spool_ < 0) return IoError("open " + spool.string(), errno);
+  MUSTER_ASSIGN_OR_RETURN(listener_, ListenUnix(socket));
+  return Ok();
+}
+
+void RecordServer::AddTo(std::vector<pollfd>& items) const {
+  items.push_back({.fd = listener_, .events = POLLIN});
+  for (const auto& [fd, connection] : connections_) {
+    const bool full = connection.in.size() > kLineBytesMax;  // stalled: the rank has to wait
+    items.push_back({.fd = fd,
+                     .events = static_cast<short>((full ? 0 : POLLIN) |
+                                                  (connection.out.empty() ? 0 : POLLOUT))});
+  }
+}
+
+void RecordServer::Serve() {
+  Accept();
+  stalled_ = false;
+  for (auto it = connections_.begin(); it != connections_.end();) {
+    auto& [fd, connection] = *it;
+    const bool open = Read(fd, connection) && Flush(fd, connection);
+    // What a rank wrote before it closed counts, also when the disk was full just then.
+    if (!open && !(stalled_ && connection.in.find('\n') != std::string::npos)) {
+      close(fd);
+      it = connections_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+}
+
+void RecordServer::Command(const std::string& command) {
+  for (auto& [fd, connection] : connections_) {
+    connection.out += R"({"command":")" + command + "\"}\n";
+    Flush(fd, connection);
+  }
+}
+
+void RecordServer::Accept() {
+  while (static_cast<int>(connections_.size()) < kConnectionsMax) {
+    const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) return;
+    connections_.emplace(fd, Connection{});
+  }
+}
+
+/// False when the connection is over.
+bool RecordServer::Read(int fd, Connection& connection) {
+  char buffer[65536];
+  while (true) {
+    if (!AppendLines(connection))
+      return true;  // stalled: stop reading, the rank's writes will wait
+    if (connection.in.size() > kLineBytesMax) {
+      LogError("shim", "a record line is longer than " + std::to_string(kLineBytesMax) +
+                           " bytes; the connection is closed");
+      return false;
+    }
+    const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+    if (got == 0) return false;
+    if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    connection.in.append(buffer, static_cast<std::size_t>(got));
+  }
+}
+
+/// Moves the whole lines of `in` to the spool; false when the disk does not take them now.
+bool RecordServer::AppendLines(Connection& connection) {
+  const std::size_t last = connection.in.rfind('\n');
+  if (last == std::string::npos) return true;
+  const std::string_view lines = std::string_view(connection.in).substr(0, last + 1);
+  if (const Status status = Append(lines); !status.ok()) {
+    LogError("shim", "records wait: " + status.error().message);
+    stalled_ = true;
+    return false;
+  }
+  connection.acked += std::count(lines.begin(), lines.end(), '\n');
+  connection.in.erase(0, last + 1);
+  connection.out += R"({"ack":)" + std::to_string(connection.acked) + "}\n";
+  return true;
+}
+
+/// All or nothing: the spool never holds half a line, which the next line would be glued to.
+Status RecordServer::Append(std::string_view lines) {
+  struct stat before{};
+  if (fstat(spool_, &before) != 0) return IoError("stat the record spool", errno);
+  std::string_view rest = lines;
+  while (!rest.empty()) {
+    const ssize_t written = write(spool_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const Error error = IoError("append to the record spool", errno);
+      if (ftruncate(spool_, before.st_size) != 0) return IoError("repair the record spool", errno);
+      return error;
+    }
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return Ok();
+}
+
+bool RecordServer::Flush(int fd, Connection& connection) {
+  const ssize_t sent =
+      send(fd, connection.out.data(), connection.out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent > 0) connection.out.erase(0, static_cast<std::size_t>(sent));
+  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return false;
+  return connection.out.size() <= kOutBytesMax;
+}
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+/// The shim's end of MUSTER_CONTROL (runtime/wire/trial_record.h): takes lines from ranks, appends them to
+/// the record spool, acknowledges, and passes commands down. One thread; driven by poll.
+
+namespace muster::cluster::local {
+
+class RecordServer {
+ public:
+  /// A line beyond this ends its connection; a rank that does not read its acks is cut off as well.
+  static constexpr std::size_t kLineBytesMax = 64 * 1024;
+  static constexpr int kConnectionsMax = 1024;
+
+  RecordServer() = default;
+  ~RecordServer();
+  RecordServer(const RecordServer&) = delete;
+  RecordServer& operator=(const RecordServer&) = delete;
+
+  Status Open(const std::filesystem::path& socket, const std::filesystem::path& spool);
+
+  /// Adds what is to be polled.
+  void AddTo(std::vector<pollfd>& items) const;
+  /// Accepts, reads, appends, acknowledges as far as it goes without waiting.
+  void Serve();
+  /// {"command": "<command>"} to every connection.
+  void Command(const std::string& command);
+  /// True while a full disk holds lines back; call Serve again some time later.
+  [[nodiscard]] bool stalled() const { return stalled_; }
+
+ private:
+  struct Connection {
+    std::string in;          ///< not yet in the spool
+    std::string out;         ///< not yet sent
+    std::int64_t acked = 0;  ///< records of this connection in the spool
+  };
+  void Accept();
+  bool Read(int fd, Connection& connection);
+  bool AppendLines(Connection& connection);
+  bool Flush(int fd, Connection& connection);
+  Status Append(std::string_view lines);
+
+  int listener_ = -1;
+  int spool_ = -1;
+  bool stalled_ = false;
+  std::map<int, Connection> connections_;
+};
+
+/// A listening, non-blocking unix socket at `path`, which it replaces.
+Result<int> ListenUnix(const std::filesystem::path& path);
+/// Connects, sends `text` and closes; kUnavailable when nobody listens or it would block.
+Status SendUnix(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,408 @@
+#include "cluster/local/shim.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <map>
+
+#include "cluster/local/attempt_folder.h"
+#include "cluster/local/contract.h"
+#include "cluster/local/order.h"
+#include "cluster/local/record_server.h"
+#include "cluster/local/spawn.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::cluster::local {
+namespace {
+
+constexpr int kIdlePollMs = 5000;  // between looks whether the folder is still there
+constexpr int kRetryPollMs = 200;  // while a full disk holds something back
+constexpr std::size_t kLogTailBytes = 1000;
+
+/// How many processes the kernel has killed for memory since boot (proc(5), vmstat).
+std::int64_t OomKills() {
+  const auto text = ReadWholeFile("/proc/vmstat");
+  if (!text.ok()) return 0;
+  constexpr std::string_view kName = "\noom_kill ";
+  const std::size_t at = text->find(kName);
+  std::int64_t count = 0;
+  if (at != std::string::npos) {
+    const char* begin = text->data() + at + kName.size();
+    std::from_chars(begin, text->data() + text->size(), count);
+  }
+  return count;
+}
+
+/// Binds a TCP port and does not listen: with SO_REUSEADDR on both sides rank 0 can bind and listen on it
+/// while this socket keeps everybody else from being given it (Linux, inet_csk_get_port).
+Result<int> HoldPort(int& port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  sockaddr_in address{.sin_family = AF_INET};
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(fd, generic, size) != 0 || getsockname(fd, generic, &size) != 0) {
+    return IoError("bind the rendezvous port", errno);
+  }
+  port = ntohs(address.sin_port);
+  return fd;
+}
+
+std::string Tail(const std::filesystem::path& file) {
+  auto text = ReadWholeFile(file);
+  if (!text.ok()) return "";
+  const std::size_t from = text->size() - std::min(text->size(), kLogTailBytes);
+  return text->substr(from);
+}
+
+class Shim {
+ public:
+  Shim(std::filesystem::path folder, std::string home_id, std::filesystem::path self)
+      : folder_(std::move(folder)), home_id_(std::move(home_id)), self_(std::move(self)) {}
+
+  Status Prepare();
+  void Loop();
+  void Fail(const Error& error);
+
+ private:
+  void Poll();
+  void ServeAgent();
+  void Obey(const std::string& line);
+  void Start(const Order& order);
+  Status StartLocal(const Environment& environment);
+  Status StartMpi(Environment environment);
+  void SignalRanks(int signal);
+  void Reap();
+  void MpirunEnded(int status);
+  void CollectMpi();
+  void AddEnd(RankEnd end);
+  [[nodiscard]] bool HasEnded(int rank) const;
+  void SaveIfChanged();
+  void KillAll() const;
+
+  AttemptFolder folder_;
+  std::string home_id_;
+  std::filesystem::path self_;
+  wire::Prepare prepare_;
+  ShimState state_;
+  bool changed_ = false;  // state_ is newer than the file
+  bool started_ = false;  // an order to start was taken
+  int mpirun_ = 0;        // its pid while it lives
+  std::int64_t oom_kills_ = 0;
+  int children_fd_ = -1;  // signalfd of SIGCHLD
+  int folder_fd_ = -1;    // inotify: files of `muster rank` appear
+  int agent_fd_ = -1;
+  std::map<int, std::string> agent_connections_;
+  RecordServer records_;
+};
+
+Status Shim::Prepare() {
+  MUSTER_ASSIGN_OR_RETURN(prepare_, folder_.ReadPrepare());
+  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(
+      folder_.params(), prepare_.params_json.empty() ? "{}" : prepare_.params_json));
+  std::error_code error;
+  std::filesystem::create_directories(folder_.path() / "work", error);
+  const auto scratch = folder_.Scratch(home_id_);
+  if (mkdir(scratch.c_str(), 0700) != 0 && errno != EEXIST)
+    return IoError("make " + scratch.string(), errno);
+  if (!prepare_.checkpoint_dir.empty()) {
+    std::filesystem::create_directories(prepare_.checkpoint_dir, error);
+    if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
+  }
+  if (prepare_.working_dir.empty()) prepare_.working_dir = (folder_.path() / "work").string();
+
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &children, nullptr);
+  children_fd_ = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  folder_fd_ = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  if (children_fd_ < 0 || folder_fd_ < 0 ||
+      inotify_add_watch(folder_fd_, folder_.path().c_str(), IN_MOVED_TO | IN_DELETE_SELF) < 0) {
+    return IoError("signalfd or inotify", errno);
+  }
+  MUSTER_RETURN_IF_ERROR(records_.Open(folder_.control_socket(home_id_), folder_.records()));
+  MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket(home_id_)));
+  MUSTER_RETURN_IF_ERROR(HoldPort(state_.port));
+  state_.address = "127.0.0.1";
+  state_.shim = IdentifyProcess(getpid());
+  oom_kills_ = OomKills();
+  return folder_.WriteState(state_);
+}
+
+void Shim::Fail(const Error& error) {
+  state_.phase = ShimPhase::kFailed;
+  state_.message = error.message;
+  changed_ = true;
+  SaveIfChanged();
+}
+
+void Shim::Loop() {
+  while (true) {
+    Poll();
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder_.path(), ignored)) return KillAll();
+    // Records first: what a rank wrote before it ended is in the spool before its end is known.
+    records_.Serve();
+    ServeAgent();
+    Reap();
+    CollectMpi();
+    SaveIfChanged();
+  }
+}
+
+void Shim::Poll() {
+  std::vector<pollfd> items{{.fd = children_fd_, .events = POLLIN},
+                            {.fd = folder_fd_, .events = POLLIN},
+                            {.fd = agent_fd_, .events = POLLIN}};
+  for (const auto& [fd, text] : agent_connections_) items.push_back({.fd = fd, .events = POLLIN});
+  records_.AddTo(items);
+  poll(items.data(), items.size(), changed_ || records_.stalled() ? kRetryPollMs : kIdlePollMs);
+  std::array<char, 4096> ignored;
+  while (read(children_fd_, ignored.data(), ignored.size()) > 0) {
+  }
+  while (read(folder_fd_, ignored.data(), ignored.size()) > 0) {
+  }
+}
+
+void Shim::ServeAgent() {
+  for (int fd = 0; (fd = accept4(agent_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;)
+    agent_connections_.emplace(fd, "");
+  for (auto it = agent_connections_.begin(); it != agent_connections_.end();) {
+    auto& [fd, text] = *it;
+    std::array<char, 4096> buffer;
+    const ssize_t got = recv(fd, buffer.data(), buffer.size(), 0);
+    if (got > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
+      ++it;
+      continue;
+    }
+    const std::string line = std::move(text);
+    close(fd);
+    it = agent_connections_.erase(it);
+    if (!line.empty()) Obey(line);
+  }
+}
+
+void Shim::Obey(const std::string& line) {
+  const auto order = wire::Decode<Order>(line);
+  if (!order.ok()) {
+    LogError("shim", "order of the agent not understood: " + order.error().message);
+  } else if (order->order == "start") {
+    Start(*order);
+  } else if (order->order == "signal") {
+    SignalRanks(order->signal);
+  }
+}
+
+void Shim::Start(const Order& order) {
+  if (std::exchange(started_, true)) return;
+  const wire::Go go{.epoch = prepare_.epoch,
+                    .master_address = order.master_address,
+                    .master_port = order.master_port};
+  const auto environment = GangEnvironment(CleanEnvironment(), folder_, home_id_, prepare_, go);
+  const Status status = prepare_.launcher == wire::LauncherKind::kMpi ? StartMpi(environment)
+                                                                      : StartLocal(environment);
+  if (!status.ok()) {
+    KillAll();
+    Fail(status.error());
+  }
+  changed_ = true;
+}
+
+Status Shim::StartLocal(const Environment& environment) {
+  for (int rank = 0; rank < prepare_.ranks; ++rank) {
+    SpawnRequest request{.command = prepare_.command,
+                         .environment = environment,
+                         .working_dir = prepare_.working_dir,
+                         .out = folder_.output(rank, "out"),
+                         .err = folder_.output(rank, "err"),
+                         .own_group = true};
+    AddRank(request.environment, {.rank = rank, .world_size = prepare_.ranks});
+    auto pid = Spawn(request);
+    if (!pid.ok()) return pid.error().With("rank " + std::to_string(rank));
+    ProcessId process = IdentifyProcess(*pid);
+    process.pid = *pid;  // of one that has ended already as well: Reap looks for it
+    state_.ranks.push_back({.rank = rank, .process = process});
+  }
+  state_.phase = ShimPhase::kRunning;
+  return Ok();
+}
+
+Status Shim::StartMpi(Environment environment) {
+  AddMpiSettings(environment, folder_.Scratch(home_id_));
+  const SpawnRequest request{.command = MpirunCommand(self_, folder_, prepare_),
+                             .environment = std::move(environment),
+                             .working_dir = prepare_.working_dir,
+                             .out = folder_.launcher_log(),
+                             .err = folder_.launcher_log(),
+                             .own_group = true};
+  MUSTER_ASSIGN_OR_RETURN(mpirun_, Spawn(request));
+  return Ok();
+}
+
+void Shim::SignalRanks(int signal) {
+  if (signal == SIGTERM) records_.Command("stop");
+  if (signal == SIGUSR2) records_.Command("checkpoint");
+  for (const auto& rank : state_.ranks) {
+    if (!HasEnded(rank.rank)) SendSignal(rank.process, signal);
+  }
+}
+
+void Shim::Reap() {
+  int status = 0;
+  for (int pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == mpirun_) {
+      MpirunEnded(status);
+      continue;
+    }
+    if (prepare_.launcher == wire::LauncherKind::kMpi) continue;  // an adopted orphan
+    for (const auto& rank : state_.ranks) {
+      if (rank.process.pid == pid && !HasEnded(rank.rank)) AddEnd(DescribeEnd(rank.rank, status));
+    }
+  }
+}
+
+void Shim::MpirunEnded(int status) {
+  mpirun_ = 0;
+  changed_ = true;
+  // When mpirun was killed, how the ranks end because of it is no news; when it ended by itself, their
+  // ends came first.
+  if (!WIFSIGNALED(status)) CollectMpi();
+  if (static_cast<int>(state_.ends.size()) == prepare_.ranks) return;
+  const std::string what = "mpirun: " + DescribeEnd(0, status).text +
+                           "; its last words: " + Tail(folder_.launcher_log());
+  const bool rank_failed =
+      std::ranges::any_of(state_.ends, [](const RankEnd& end) { return end.code != 0; });
+  if (state_.ranks.empty()) {
+    Fail(Internal("no rank started; " + what));
+  } else if (!WIFSIGNALED(status) && rank_failed) {
+    state_.all_ended = true;  // mpirun took the others down with the one that failed
+  } else {
+    state_.launcher_end = what;
+  }
+  if (state_.phase == ShimPhase::kPrepared) state_.phase = ShimPhase::kRunning;
+}
+
+/// Takes note of the files that `muster rank` wrote.
+void Shim::CollectMpi() {
+  if (prepare_.launcher != wire::LauncherKind::kMpi || !started_) return;
+  for (int rank = 0; rank < prepare_.ranks; ++rank) {
+    const bool known = std::ranges::any_of(
+        state_.ranks, [&](const RankProcess& process) { return process.rank == rank; });
+    if (!known) {
+      const auto process = folder_.ReadRankProcess(rank);
+      const bool ended =
+          !process.ok() && folder_.ReadRankEnd(rank).ok();  // it could not be started
+      if (process.ok()) state_.ranks.push_back(*process);
+      if (ended) state_.ranks.push_back({.rank = rank});
+      changed_ = changed_ || process.ok() || ended;
+    }
+    if (HasEnded(rank)) continue;
+    if (auto end = folder_.ReadRankEnd(rank); end.ok()) AddEnd(std::move(end).value());
+  }
+  if (state_.phase == ShimPhase::kPrepared &&
+      static_cast<int>(state_.ranks.size()) == prepare_.ranks) {
+    state_.phase = ShimPhase::kRunning;
+    changed_ = true;
+  }
+}
+
+void Shim::AddEnd(RankEnd end) {
+  records_.Serve();
+  if (end.code == 128 + SIGKILL) {
+    const std::int64_t kills = OomKills();
+    end.out_of_memory = kills > std::exchange(oom_kills_, kills);
+    if (end.out_of_memory) end.text += ", by the kernel for lack of memory";
+  }
+  state_.ends.push_back(std::move(end));
+  if (static_cast<int>(state_.ends.size()) == prepare_.ranks) state_.all_ended = true;
+  changed_ = true;
+}
+
+bool Shim::HasEnded(int rank) const {
+  return std::ranges::any_of(state_.ends, [&](const RankEnd& end) { return end.rank == rank; });
+}
+
+void Shim::SaveIfChanged() {
+  if (!changed_) return;
+  const Status status = folder_.WriteState(state_);
+  changed_ = !status.ok();
+  if (changed_) LogError("shim", "the state waits: " + status.error().message);
+}
+
+void Shim::KillAll() const {
+  for (int pass = 0; pass < 100; ++pass) {
+    const auto all = ScanAttempts(home_id_);
+    const auto ours = all.find(prepare_.epoch);
+    if (ours == all.end()) return;
+    for (const auto& process : ours->second.processes) SendSignal(process, SIGKILL);
+    poll(nullptr, 0, 10);
+  }
+}
+
+/// The child goes on as the shim; the parent ends, with 0 once the child is prepared. Answers what the
+/// child is to write to.
+int Detach() {
+  std::array<int, 2> ready{};
+  if (pipe2(ready.data(), O_CLOEXEC) != 0) _exit(1);
+  const int pid = fork();
+  if (pid < 0) _exit(1);
+  if (pid > 0) {
+    close(ready[1]);
+    char byte = 0;
+    ssize_t got = 0;
+    while ((got = read(ready[0], &byte, 1)) < 0 && errno == EINTR) {
+    }
+    _exit(got == 1 ? 0 : 1);
+  }
+  close(ready[0]);
+  setsid();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2})
+    signal(number, SIG_IGN);
+  return ready[1];
+}
+
+}  // namespace
+
+int ShimMain(const std::vector<std::string>& args) {
+  const char* home_id = getenv("MUSTER_HOME_ID");  // the mark that the agent gave this process
+  if (args.size() != 1 || home_id == nullptr) {
+    LogError("shim", "usage: muster shim ATTEMPT_DIR, with MUSTER_HOME_ID set");
+    return 2;
+  }
+  close_range(3, ~0U, 0);  // the server's files and sockets are not ours to keep open
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const int ready = Detach();
+  Shim shim(args[0], home_id, self);
+  if (const Status status = shim.Prepare(); !status.ok()) {
+    shim.Fail(status.error());
+    LogError("shim", status.error().message);
+    return 1;
+  }
+  [[maybe_unused]] const auto written = write(ready, "1", 1);
+  close(ready);
+  shim.Loop();
+  return 0;
+}
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,182 @@
+#include "cluster/local/spawn.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+extern char** environ;
+
+namespace muster::cluster::local {
+namespace {
+
+/// What the child tells through a pipe when it cannot become the program.
+struct Failure {
+  enum Step : int { kFolder, kInput, kOutput, kProgram } step;
+  int error_number;
+};
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (auto& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// Only async-signal-safe calls: the caller may have threads, whose locks the child inherits locked.
+class Child {
+ public:
+  Child(const SpawnRequest& request, const std::string& program, char* const* argv,
+        char* const* envp, int report_fd)
+      : request_(request), program_(program), argv_(argv), envp_(envp), report_fd_(report_fd) {}
+
+  [[noreturn]] void Become(int parent) {
+    if (request_.own_group) setpgid(0, 0);
+    if (request_.die_with_parent) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != parent) _exit(127);  // it died before the line above
+    }
+    ResetSignals();
+    if (!request_.working_dir.empty() && chdir(request_.working_dir.c_str()) != 0)
+      Fail(Failure::kFolder);
+    Redirect("/dev/null", O_RDONLY, STDIN_FILENO, Failure::kInput);
+    const int append = O_WRONLY | O_CREAT | O_APPEND;
+    if (!request_.out.empty())
+      Redirect(request_.out.c_str(), append, STDOUT_FILENO, Failure::kOutput);
+    if (!request_.err.empty())
+      Redirect(request_.err.c_str(), append, STDERR_FILENO, Failure::kOutput);
+    execve(program_.c_str(), argv_, envp_);
+    Fail(Failure::kProgram);
+  }
+
+ private:
+  static void ResetSignals() {
+    for (int number = 1; number < NSIG; ++number)
+      signal(number, number == SIGUSR2 ? SIG_IGN : SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+  }
+  void Redirect(const char* path, int flags, int target, Failure::Step step) {
+    const int fd = open(path, flags | O_CLOEXEC, 0644);
+    if (fd < 0 || dup2(fd, target) < 0) Fail(step);
+  }
+  [[noreturn]] void Fail(Failure::Step step) {
+    const Failure failure{step, errno};
+    [[maybe_unused]] const auto written = write(report_fd_, &failure, sizeof failure);
+    _exit(127);
+  }
+
+  const SpawnRequest& request_;
+  const std::string& program_;
+  char* const* argv_;
+  char* const* envp_;
+  int report_fd_;
+};
+
+Error Explain(const SpawnRequest& request, const std::string& program, const Failure& failure) {
+  std::string what;
+  if (failure.step == Failure::kFolder) {
+    what = "cannot enter the working directory " + request.working_dir.string();
+  } else if (failure.step == Failure::kInput) {
+    what = "cannot open /dev/null";
+  } else if (failure.step == Failure::kOutput) {
+    what = "cannot open " + request.out.string();
+  } else {
+    what = "cannot start " + program;
+  }
+  return IoError(what, failure.error_number);
+}
+
+}  // namespace
+
+Result<int> Spawn(const SpawnRequest& request) {
+  MUSTER_CHECK(!request.command.empty(), "a command has a program");
+  MUSTER_ASSIGN_OR_RETURN(
+      const std::string program,
+      FindProgram(request.command[0], {}, request.working_dir, request.environment));
+  std::vector<std::string> arguments = request.command;
+  std::vector<std::string> settings;
+  for (const auto& [name, value] : request.environment) settings.push_back(name + "=" + value);
+  const auto argv = Pointers(arguments);
+  const auto envp = Pointers(settings);
+  std::array<int, 2> report{};
+  if (pipe2(report.data(), O_CLOEXEC) != 0) return IoError("pipe", errno);
+  const int parent = getpid();
+  // Signals wait while the child still has the caller's handlers.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int pid = fork();
+  if (pid == 0) Child(request, program, argv.data(), envp.data(), report[1]).Become(parent);
+  const int fork_error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  close(report[1]);
+  Failure failure{};
+  ssize_t got = 0;
+  if (pid > 0) {
+    while ((got = read(report[0], &failure, sizeof failure)) < 0 && errno == EINTR) {
+    }
+  }
+  close(report[0]);
+  if (pid < 0) return IoError("fork", fork_error);
+  if (got != sizeof failure) return pid;
+  waitpid(pid, nullptr, 0);
+  return Explain(request, program, failure);
+}
+
+Environment CleanEnvironment() {
+  static constexpr std::array<std::string_view, 5> kPrefixes{"MUSTER_", "OMPI_", "PMIX_", "PMI_",
+                                                             "ORTE_"};
+  static constexpr std::array<std::string_view, 7> kNames{
+      "RANK",      "WORLD_SIZE",  "LOCAL_RANK", "LOCAL_WORLD_SIZE",
+      "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"};
+  Environment clean;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = text.substr(0, equals);
+    const auto starts = [&](std::string_view prefix) { return name.starts_with(prefix); };
+    if (std::ranges::any_of(kPrefixes, starts) || std::ranges::count(kNames, name) != 0) continue;
+    clean.emplace(name, text.substr(equals + 1));
+  }
+  return clean;
+}
+
+Result<std::string> FindProgram(const std::string& name, const std::filesystem::path& bin_dir,
+                                const std::filesystem::path& working_dir,
+                                const Environment& environment) {
+  const auto runnable = [](const std::filesystem::path& path) {
+    std::error_code ignored;
+    return std::filesystem::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;
+  };
+  if (name.find('/') != std::string::npos) {
+    const auto path = name.front() == '/' || working_dir.empty() ? std::filesystem::path(name)
+                                                                 : working_dir / name;
+    if (runnable(path)) return path.string();
+    return NotFound("program " + path.string() + " does not exist or cannot be executed");
+  }
+  if (!bin_dir.empty() && runnable(bin_dir / name)) return (bin_dir / name).string();
+  const auto found = environment.find("PATH");
+  const std::string path =
+      found == environment.end() ? "/usr/local/bin:/usr/bin:/bin" : found->second;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const auto candidate = std::filesystem::path(path.substr(begin, end - begin)) / name;
+    if (end > begin && runnable(candidate)) return candidate.string();
+    begin = end + 1;
+  }
+  return NotFound("program '" + name + "' is neither " +
+                  (bin_dir.empty() ? "" : "in " + bin_dir.string() + " nor ") + "in PATH (" + path +
+                  ")");
+}
+
+}  // namespace muster::cluster::local

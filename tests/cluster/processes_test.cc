@@ -1,0 +1,183 @@
+#include "cluster/local/processes.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "runtime/base/base64.h"
+#include "tests/cluster/node_fixture.h"
+
+namespace muster::cluster::local {
+namespace {
+
+using ProcessesTest = NodeFixture;
+constexpr AttemptEpoch kFirst{7};
+
+TEST_F(ProcessesTest, Ranks_GetTheContractAndTheirExitCodesAreSeen) {
+  auto prepare = PrepareOf(
+      7,
+      {"sh", "-c",
+       "echo $RANK/$WORLD_SIZE $LOCAL_RANK $MUSTER_TRIAL $MUSTER_ATTEMPT $OWN $OMP_NUM_THREADS;"
+       "cat $MUSTER_PARAMS; test -S $MUSTER_CONTROL && test -d $MUSTER_CHECKPOINT_DIR && exit "
+       "$((RANK+3))"},
+      2);
+  prepare.env = {{"OWN", "mine"}, {"MUSTER_ATTEMPT", "1"}};
+  Start(prepare);
+  WaitFor<agent::ShimStarted>(kFirst);
+  EXPECT_THAT(Ends(kFirst), testing::UnorderedElementsAre("0: exit 3", "1: exit 4"));
+  EXPECT_EQ(Output(kFirst, 0, "out"), "0/2 0 sweep/0 7 mine 1\n{\"lr\":0.1}");
+  EXPECT_EQ(Output(kFirst, 1, "out"), "1/2 1 sweep/0 7 mine 1\n{\"lr\":0.1}");
+}
+
+TEST_F(ProcessesTest, RankKilledBySignal_IsNamedAtOnceWhileTheOtherLives) {
+  Start(PrepareOf(7, {"sh", "-c", "test $RANK = 1 && kill -SEGV $$; exec sleep 600"}, 2));
+  const auto exited = WaitFor<agent::RanksExited>(kFirst);
+  ASSERT_EQ(exited.ranks.size(), 1U);
+  EXPECT_EQ(exited.ranks[0].exit.rank, 1);
+  EXPECT_EQ(exited.ranks[0].exit.text, "killed by signal 11 (SIGSEGV)");
+  EXPECT_FALSE(exited.ranks[0].out_of_memory);
+  EXPECT_FALSE(exited.all);
+}
+
+TEST_F(ProcessesTest, ProgramNowhere_IsASentenceWithThePlaces) {
+  Prepare(PrepareOf(7, {"no-such-program"}));
+  const auto failed = WaitFor<agent::MakeFailed>(kFirst);
+  EXPECT_THAT(failed.message, testing::HasSubstr("'no-such-program' is neither in /"));
+  EXPECT_THAT(failed.message, testing::HasSubstr("PATH"));
+}
+
+TEST_F(ProcessesTest, TheHeldPort_CanBeTakenByARankAndByNobodyElse) {
+  Prepare(PrepareOf(7, {"true"}));
+  const auto ready = WaitFor<agent::ShimReady>(kFirst);
+  const auto listen_on = [&](bool reuse) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = reuse ? 1 : 0;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{.sin_family = AF_INET,
+                        .sin_port = htons(static_cast<uint16_t>(ready.port))};
+    const bool done =
+        bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return done;
+  };
+  EXPECT_FALSE(listen_on(false));
+  EXPECT_TRUE(listen_on(true));
+}
+
+TEST_F(ProcessesTest, Kill_TakesEscapedAndUnmarkedChildrenAndProvesTheSlotEmpty) {
+  Start(PrepareOf(7, {helper(), "escape"}));
+  ASSERT_TRUE(WaitUntil([&] {  // shim, rank, and the escaped sleeper
+    const auto all = ScanAttempts(home_id_);
+    return all.contains(kFirst) && all.at(kFirst).processes.size() == 3;
+  }));
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  EXPECT_TRUE(ScanAttempts(home_id_).empty());
+}
+
+TEST_F(ProcessesTest, ShimKilled_IsLostAndItsRanksAreSwept) {
+  Start(PrepareOf(7, {"sleep", "600"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  const auto state = FolderOf(kFirst).ReadState();
+  ASSERT_TRUE(SendSignal(state->shim, SIGKILL));
+  EXPECT_THAT(WaitFor<agent::ShimLost>(kFirst).message, testing::HasSubstr("was killed"));
+  EXPECT_TRUE(IsAlive(state->ranks[0].process));
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  EXPECT_FALSE(IsAlive(state->ranks[0].process));
+}
+
+TEST_F(ProcessesTest, BinaryOutput_ComesThroughByOffset) {
+  Start(PrepareOf(7, {"sh", "-c", R"(printf '\000\377\001binary'; printf err >&2)"}));
+  Ends(kFirst);
+  Apply(agent::ReadLog{.epoch = kFirst, .rank = 0, .stream = "out", .begin = 1, .max_bytes = 3});
+  const auto read = WaitFor<agent::LogRead>(kFirst);
+  EXPECT_EQ(read.begin, 1);
+  EXPECT_EQ(read.end, 4);
+  EXPECT_EQ(*DecodeBase64(read.data),
+            "\xff\x01"
+            "b");
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  const auto empty = WaitFor<agent::SlotEmpty>(kFirst);
+  EXPECT_EQ(empty.logs_end, (std::map<std::string, std::int64_t>{{"0.out", 9}, {"0.err", 3}}));
+}
+
+TEST_F(ProcessesTest, Records_AreReadByOffsetInWholeLines) {
+  Start(PrepareOf(7, {helper(), "say", "20"}));
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 0"));
+  std::vector<std::int64_t> steps;
+  for (std::int64_t begin = 0; steps.size() < 20;) {
+    inputs_.clear();
+    Apply(agent::ReadRecords{.epoch = kFirst, .begin = begin, .max_bytes = 200});
+    const auto read = WaitFor<agent::RecordsRead>(kFirst);
+    ASSERT_EQ(read.begin, begin);
+    ASSERT_GT(read.end, begin);
+    for (const auto& record : read.records) steps.push_back(record.step);
+    begin = read.end;
+  }
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(steps[static_cast<std::size_t>(i)], i);
+}
+
+TEST_F(ProcessesTest, Signals_ReachRanksAsSignalsAndAsCommands) {
+  Start(PrepareOf(7, {helper(), "obey"}));
+  ASSERT_TRUE(WaitUntil([&] { return FileSize(kFirst, "out") > 0; }));  // the ack of "resumed"
+  Apply(agent::SignalRanks{.epoch = kFirst, .signal = SIGUSR2});
+  ASSERT_TRUE(WaitUntil([&] {
+    const std::string out = Output(kFirst, 0, "out");
+    return out.find("USR2") != std::string::npos && out.find("checkpoint") != std::string::npos;
+  }));
+  Apply(agent::SignalRanks{.epoch = kFirst, .signal = SIGTERM});
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 75"));
+}
+
+TEST_F(ProcessesTest, RankWithoutAHandler_OutlivesTheRequestForACheckpoint) {
+  Start(PrepareOf(7, {"sh", "-c", "echo up; sleep 0.2; exit 0"}));
+  ASSERT_TRUE(WaitUntil([&] { return FileSize(kFirst, "out") > 0; }));
+  Apply(agent::SignalRanks{.epoch = kFirst, .signal = SIGUSR2});
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 0"));
+}
+
+TEST_F(ProcessesTest, NewAgent_AdoptsWhatRunsAndLosesNoRecord) {
+  Start(PrepareOf(7, {helper(), "say", "100", "5"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  Apply(agent::NoteEnd{.epoch = kFirst, .cause = wire::ExitCause::kStopped, .message = "pruned"});
+  const auto found = Reopen();
+  ASSERT_EQ(found.attempts.size(), 1U);
+  EXPECT_EQ(found.attempts[0].prepare.epoch, kFirst);
+  EXPECT_EQ(found.attempts[0].prepare.trial, TrialId("sweep/0"));
+  EXPECT_NE(found.attempts[0].phase, wire::AttemptPhase::kPrepared);
+  EXPECT_EQ(found.attempts[0].end_cause, wire::ExitCause::kStopped);
+  EXPECT_EQ(found.attempts[0].end_message, "pruned");
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 5"));
+  Apply(agent::ReadRecords{.epoch = kFirst, .begin = 0, .max_bytes = 1 << 20});
+  EXPECT_EQ(WaitFor<agent::RecordsRead>(kFirst).records.size(), 100U);
+  EXPECT_TRUE(Seen<agent::ShimReady>(kFirst).empty());
+}
+
+TEST_F(ProcessesTest, NewAgent_StartsWhatAnEarlierOnePrepared) {
+  Prepare(PrepareOf(7, {"true"}));
+  const auto ready = WaitFor<agent::ShimReady>(kFirst);
+  const auto found = Reopen();
+  ASSERT_EQ(found.attempts.size(), 1U);
+  EXPECT_EQ(found.attempts[0].phase, wire::AttemptPhase::kPrepared);
+  EXPECT_EQ(found.attempts[0].port, ready.port);
+  Apply(agent::StartRanks{.go = {.epoch = kFirst}});
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 0"));
+}
+
+TEST_F(ProcessesTest, TwoHomes_DoNotKillEachOther) {
+  Start(PrepareOf(7, {"sleep", "600"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  auto other = Processes::Open({.attempts_dir = home_ / "other",
+                                .self_executable = helper(),
+                                .home_id = home_id_ + "-other"});
+  ASSERT_TRUE(other.ok());
+  (*other)->Apply(agent::KillAttempt{.epoch = kFirst});
+  const auto inputs = (*other)->Poll(SystemClock().Now());
+  ASSERT_EQ(inputs.size(), 1U);
+  EXPECT_NE(std::get_if<agent::SlotEmpty>(&inputs[0]), nullptr);
+  EXPECT_EQ(ScanAttempts(home_id_).at(kFirst).processes.size(), 2U);
+}
+
+}  // namespace
+}  // namespace muster::cluster::local
