@@ -7,8 +7,7 @@ namespace muster::onnx {
 namespace {
 
 // Source: the schemas of onnx 1.23.2 (newest version not above 17 of each operator of the default
-// domain). Sorted by name, which FindOperator relies on. A format other than a row a line would hide it.
-// clang-format off
+// domain). Sorted by name, which FindOperator relies on.
 constexpr OperatorRule kOperators[] = {
     {"Abs", 1, 1, 1, 1, ""},
     {"Acos", 1, 1, 1, 1, ""},
@@ -21,7 +20,8 @@ constexpr OperatorRule kOperators[] = {
     {"Asinh", 1, 1, 1, 1, ""},
     {"Atan", 1, 1, 1, 1, ""},
     {"Atanh", 1, 1, 1, 1, ""},
-    {"AveragePool", 1, 1, 1, 1, "auto_pad:s ceil_mode:i count_include_pad:i kernel_shape!:I pads:I strides:I"},
+    {"AveragePool", 1, 1, 1, 1,
+     "auto_pad:s ceil_mode:i count_include_pad:i kernel_shape!:I pads:I strides:I"},
     {"BatchNormalization", 5, 5, 1, 3, "epsilon:f momentum:f training_mode:i"},
     {"Bernoulli", 1, 1, 1, 1, "dtype:i seed:f"},
     {"BitShift", 2, 2, 1, 1, "direction!:s"},
@@ -34,11 +34,15 @@ constexpr OperatorRule kOperators[] = {
     {"Compress", 2, 2, 1, 1, "axis:i"},
     {"Concat", 1, -1, 1, 1, "axis!:i"},
     {"ConcatFromSequence", 1, 1, 1, 1, "axis!:i new_axis:i"},
-    {"Constant", 0, 0, 1, 1, "value:t value_float:f value_floats:F value_int:i value_ints:I value_string:s value_strings:S"},
+    {"Constant", 0, 0, 1, 1,
+     "value:t value_float:f value_floats:F value_int:i value_ints:I value_string:s "
+     "value_strings:S"},
     {"ConstantOfShape", 1, 1, 1, 1, "value:t"},
     {"Conv", 2, 3, 1, 1, "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I"},
     {"ConvInteger", 2, 4, 1, 1, "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I"},
-    {"ConvTranspose", 2, 3, 1, 1, "auto_pad:s dilations:I group:i kernel_shape:I output_padding:I output_shape:I pads:I strides:I"},
+    {"ConvTranspose", 2, 3, 1, 1,
+     "auto_pad:s dilations:I group:i kernel_shape:I output_padding:I output_shape:I pads:I "
+     "strides:I"},
     {"Cos", 1, 1, 1, 1, ""},
     {"Cosh", 1, 1, 1, 1, ""},
     {"CumSum", 2, 2, 1, 1, "exclusive:i reverse:i"},
@@ -58,7 +62,9 @@ constexpr OperatorRule kOperators[] = {
     {"EyeLike", 1, 1, 1, 1, "dtype:i k:i"},
     {"Flatten", 1, 1, 1, 1, "axis:i"},
     {"Floor", 1, 1, 1, 1, ""},
-    {"GRU", 3, 6, 0, 2, "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i layout:i linear_before_reset:i"},
+    {"GRU", 3, 6, 0, 2,
+     "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i layout:i "
+     "linear_before_reset:i"},
     {"Gather", 2, 2, 1, 1, "axis:i"},
     {"GatherElements", 2, 2, 1, 1, "axis:i"},
     {"GatherND", 2, 2, 1, 1, "batch_dims:i"},
@@ -79,7 +85,9 @@ constexpr OperatorRule kOperators[] = {
     {"IsInf", 1, 1, 1, 1, "detect_negative:i detect_positive:i"},
     {"IsNaN", 1, 1, 1, 1, ""},
     {"LRN", 1, 1, 1, 1, "alpha:f beta:f bias:f size!:i"},
-    {"LSTM", 3, 8, 0, 3, "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i input_forget:i layout:i"},
+    {"LSTM", 3, 8, 0, 3,
+     "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i "
+     "input_forget:i layout:i"},
     {"LayerNormalization", 2, 3, 1, 3, "axis:i epsilon:f stash_type:i"},
     {"LeakyRelu", 1, 1, 1, 1, "alpha:f"},
     {"Less", 2, 2, 1, 1, ""},
@@ -91,7 +99,8 @@ constexpr OperatorRule kOperators[] = {
     {"MatMul", 2, 2, 1, 1, ""},
     {"MatMulInteger", 2, 4, 1, 1, ""},
     {"Max", 1, -1, 1, 1, ""},
-    {"MaxPool", 1, 1, 1, 2, "auto_pad:s ceil_mode:i dilations:I kernel_shape!:I pads:I storage_order:i strides:I"},
+    {"MaxPool", 1, 1, 1, 2,
+     "auto_pad:s ceil_mode:i dilations:I kernel_shape!:I pads:I storage_order:i strides:I"},
     {"MaxRoiPool", 2, 2, 1, 1, "pooled_shape!:I spatial_scale:f"},
     {"MaxUnpool", 2, 3, 1, 1, "kernel_shape!:I pads:I strides:I"},
     {"Mean", 1, -1, 1, 1, ""},
@@ -117,7 +126,9 @@ constexpr OperatorRule kOperators[] = {
     {"QLinearConv", 8, 9, 1, 1, "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I"},
     {"QLinearMatMul", 8, 8, 1, 1, ""},
     {"QuantizeLinear", 2, 3, 1, 1, "axis:i"},
-    {"RNN", 3, 6, 0, 2, "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i layout:i"},
+    {"RNN", 3, 6, 0, 2,
+     "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i "
+     "layout:i"},
     {"RandomNormal", 0, 0, 1, 1, "dtype:i mean:f scale:f seed:f shape!:I"},
     {"RandomNormalLike", 1, 1, 1, 1, "dtype:i mean:f scale:f seed:f"},
     {"RandomUniform", 0, 0, 1, 1, "dtype:i high:f low:f seed:f shape!:I"},
@@ -136,9 +147,13 @@ constexpr OperatorRule kOperators[] = {
     {"ReduceSumSquare", 1, 1, 1, 1, "axes:I keepdims:i"},
     {"Relu", 1, 1, 1, 1, ""},
     {"Reshape", 2, 2, 1, 1, "allowzero:i"},
-    {"Resize", 1, 4, 1, 1, "coordinate_transformation_mode:s cubic_coeff_a:f exclude_outside:i extrapolation_value:f mode:s nearest_mode:s"},
+    {"Resize", 1, 4, 1, 1,
+     "coordinate_transformation_mode:s cubic_coeff_a:f exclude_outside:i extrapolation_value:f "
+     "mode:s nearest_mode:s"},
     {"ReverseSequence", 2, 2, 1, 1, "batch_axis:i time_axis:i"},
-    {"RoiAlign", 3, 3, 1, 1, "coordinate_transformation_mode:s mode:s output_height:i output_width:i sampling_ratio:i spatial_scale:f"},
+    {"RoiAlign", 3, 3, 1, 1,
+     "coordinate_transformation_mode:s mode:s output_height:i output_width:i sampling_ratio:i "
+     "spatial_scale:f"},
     {"Round", 1, 1, 1, 1, ""},
     {"STFT", 2, 4, 1, 1, "onesided:i"},
     {"ScatterElements", 3, 3, 1, 1, "axis:i reduction:s"},
@@ -167,12 +182,15 @@ constexpr OperatorRule kOperators[] = {
     {"SplitToSequence", 1, 2, 1, 1, "axis:i keepdims:i"},
     {"Sqrt", 1, 1, 1, 1, ""},
     {"Squeeze", 1, 2, 1, 1, ""},
-    {"StringNormalizer", 1, 1, 1, 1, "case_change_action:s is_case_sensitive:i locale:s stopwords:S"},
+    {"StringNormalizer", 1, 1, 1, 1,
+     "case_change_action:s is_case_sensitive:i locale:s stopwords:S"},
     {"Sub", 2, 2, 1, 1, ""},
     {"Sum", 1, -1, 1, 1, ""},
     {"Tan", 1, 1, 1, 1, ""},
     {"Tanh", 1, 1, 1, 1, ""},
-    {"TfIdfVectorizer", 1, 1, 1, 1, "max_gram_length!:i max_skip_count!:i min_gram_length!:i mode!:s ngram_counts!:I ngram_indexes!:I pool_int64s:I pool_strings:S weights:F"},
+    {"TfIdfVectorizer", 1, 1, 1, 1,
+     "max_gram_length!:i max_skip_count!:i min_gram_length!:i mode!:s ngram_counts!:I "
+     "ngram_indexes!:I pool_int64s:I pool_strings:S weights:F"},
     {"ThresholdedRelu", 1, 1, 1, 1, "alpha:f"},
     {"Tile", 2, 2, 1, 1, ""},
     {"TopK", 2, 2, 2, 2, "axis:i largest:i sorted:i"},
@@ -183,7 +201,6 @@ constexpr OperatorRule kOperators[] = {
     {"Where", 3, 3, 1, 1, ""},
     {"Xor", 2, 2, 1, 1, ""},
 };
-// clang-format on
 
 }  // namespace
 

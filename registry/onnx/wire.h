@@ -52,7 +52,8 @@ class WireReader {
   explicit WireReader(std::string_view bytes) : rest_(bytes), size_(bytes.size()) {}
 
   [[nodiscard]] bool done() const { return rest_.empty(); }
-  /// kCorrupt on a truncated value, a number longer than 64 bits, field 0, or a group (kinds 3 and 4).
+  /// kCorrupt on a truncated value, a number longer than 64 bits, field 0, or a group (kinds 3 and
+  /// 4).
   Result<WireField> Next();
 
  private:

@@ -108,17 +108,17 @@ std::size_t WeightBytes(const Model& model) {
   return total;
 }
 
-Error TooLarge(std::size_t bytes) {
+Error TooLarge(std::size_t bytes, std::size_t max_bytes) {
   return Unsupported("the model takes " + std::to_string(bytes) +
-                     " bytes; an ONNX file holds at most " + std::to_string(kMaxModelBytes) +
+                     " bytes; an ONNX file holds at most " + std::to_string(max_bytes) +
                      " (weights beside the file are not written)");
 }
 
 }  // namespace
 
-Result<std::string> Write(const Model& model) {
+Result<std::string> Write(const Model& model, std::size_t max_bytes) {
   const std::size_t weights = WeightBytes(model);
-  if (weights > kMaxModelBytes) return TooLarge(weights);
+  if (weights > max_bytes) return TooLarge(weights, max_bytes);
   WireWriter out;
   out.Reserve(weights + weights / 64 + 4096);
   out.Int(fields::kModelIrVersion, model.ir_version);
@@ -138,7 +138,7 @@ Result<std::string> Write(const Model& model) {
     out.Bytes(fields::kEntryValue, value);
     out.End(begin);
   }
-  if (out.size() > kMaxModelBytes) return TooLarge(out.size());
+  if (out.size() > max_bytes) return TooLarge(out.size(), max_bytes);
   return out.Take();
 }
 

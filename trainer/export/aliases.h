@@ -20,9 +20,8 @@ class Aliases {
   void View(std::size_t value, std::size_t base);
   /// `value` is `base` after a write through `base`: every other view of that memory is stale now.
   void Written(std::size_t value, std::size_t base);
-  /// A write that LibTorch itself did to known tensors: all their views see it.
-  void WrittenInPlace(std::size_t value, std::size_t base) { View(value, base); }
-  /// Something that is not computed now has read this memory; its contents must not change any more.
+  /// Something that is not computed now has read this memory; its contents must not change any
+  /// more.
   void Capture(std::size_t value);
 
   [[nodiscard]] bool Stale(std::size_t value) const;

@@ -6,6 +6,17 @@
 #include <iterator>
 
 namespace muster::exporting {
+namespace {
+
+/// "5", "batch", "4*batch+1".
+std::string AffineText(const Affine& value, const std::string& batch) {
+  std::string text = value.slope == 1 ? batch : std::to_string(value.slope) + "*" + batch;
+  if (value.offset > 0) text += "+";
+  if (value.offset != 0) text += std::to_string(value.offset);
+  return text;
+}
+
+}  // namespace
 
 onnx::DataType OnnxType(at::ScalarType type) {
   switch (type) {

@@ -8,7 +8,8 @@
 #include "registry/onnx/graph.h"
 #include "trainer/export/program.h"
 
-/// Adds nodes and constants to an ONNX graph and keeps every name unique. Private to trainer/export.
+/// Adds nodes and constants to an ONNX graph and keeps every name unique. Private to
+/// trainer/export.
 
 namespace muster::exporting {
 

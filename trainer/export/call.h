@@ -11,7 +11,8 @@
 #include "trainer/export/program.h"
 
 /// One traced operator under translation, as the functions of ops_*.cc see it: its arguments by the
-/// names of LibTorch's schema, its result's type, and the graph to add to. Private to trainer/export.
+/// names of LibTorch's schema, its result's type, and the graph to add to. Private to
+/// trainer/export.
 ///
 /// The first Fail is kept and makes the rest of the translation harmless: accessors then answer
 /// defaults, and nothing of the graph is used. So translations need no error handling of their own.

@@ -1,11 +1,14 @@
 #include "trainer/export/export.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <map>
 #include <set>
 
 #include "registry/onnx/checker.h"
 #include "trainer/export/call.h"
 #include "trainer/export/trace.h"
+#include "trainer/export/unify.h"
 
 namespace muster::exporting {
 namespace {
@@ -141,7 +144,7 @@ Result<onnx::Model> Build(const Program& program, const ExportOptions& options) 
     const std::size_t id = program.outputs[i];
     graph.Output(output_names[i], OutputValue(program, id, names, graph), program.values[id].type);
   }
-  onnx::Model model{.producer_name = "muster", .producer_version = "0.1.0"};
+  onnx::Model model{.producer_name = "muster", .producer_version = MUSTER_VERSION};
   model.graph = graph.Take();
   return model;
 }
@@ -153,8 +156,10 @@ Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTe
                                const ExportOptions& options) {
   try {
     MUSTER_RETURN_IF_ERROR(CheckExamples(examples, options.dynamic_batch));
-    MUSTER_ASSIGN_OR_RETURN(const Program program,
-                            Trace(forward, state, examples, options.dynamic_batch));
+    const at::NoGradGuard no_grad;
+    MUSTER_ASSIGN_OR_RETURN(const Graphs graphs,
+                            TraceAll(forward, state, examples, options.dynamic_batch));
+    MUSTER_ASSIGN_OR_RETURN(const Program program, Unify(graphs, state, examples.size()));
     MUSTER_ASSIGN_OR_RETURN(onnx::Model model, Build(program, options));
     MUSTER_RETURN_IF_ERROR(onnx::Check(model));
     return model;

@@ -17,19 +17,21 @@ class Module;
 /// layers), each traced operator is translated, and the result passes `onnx::Check`.
 ///
 /// How, in steps:
-/// 1. The forward pass runs under LibTorch's tracer three times, with batches of 2, 3 and 5 rows taken
-///    from the examples. C++ code sees sizes as plain integers, so one trace would freeze the batch.
-/// 2. The traces are walked in lockstep. A node that differs in kind or inputs means that control flow
-///    depends on the batch: kUnsupported. An integer that differs must be a*batch + b in all three; it
-///    becomes arithmetic on the batch in the graph.
-/// 3. What depends on no input is computed now, by LibTorch, and becomes an initializer. Parameters and
-///    buffers keep their names.
+/// 1. The forward pass runs under LibTorch's tracer three times, with batches of 2, 3 and 5 rows
+///    taken from the examples. C++ code sees sizes as plain integers, so one trace would freeze the
+///    batch.
+/// 2. The traces are walked in lockstep. A node that differs in kind or inputs means that control
+///    flow depends on the batch: kUnsupported. An integer that differs must be a*batch + b in all
+///    three; it becomes arithmetic on the batch in the graph. A value that depends on an input and
+///    is handed to C++ (`item()`, a tensor in an `if`) is refused too; data_ptr() is not noticed.
+/// 3. What depends on no input is computed now, by LibTorch, and becomes an initializer. Parameters
+///    and buffers keep their names.
 /// 4. Operators with an effect on their input become functions; where another view of the changed
 ///    tensor is read later, that would be wrong, and is refused.
 /// 5. What no output needs is left out.
 ///
-/// LibTorch's tracer holds per-thread state: one export at a time on one thread; several threads may
-/// export different modules.
+/// LibTorch's tracer holds per-thread state: one export at a time on one thread; several threads
+/// may export different modules.
 
 namespace muster::exporting {
 
@@ -51,24 +53,25 @@ struct ExportOptions {
   std::string batch_symbol = "batch";
 };
 
-/// Exports `forward`, which reads the tensors of `state` (parameters and buffers, dotted names). The
-/// examples are inputs of sensible values (token ids in range); with a dynamic batch all have the same
-/// first dimension, at least 1. Runs without gradients. The caller has put modules in evaluation mode.
+/// Exports `forward`, which reads the tensors of `state` (parameters and buffers, dotted names).
+/// The examples are inputs of sensible values (token ids in range); with a dynamic batch all have
+/// the same first dimension, at least 1. Runs without gradients. The caller has put modules in
+/// evaluation mode.
 ///
 /// kUnsupported: an operator without translation ("aten::fft_rfft, in or after module 'conv2'"), a
-/// subject of steps 2 and 4 above. kInvalid: bad options or examples. kInternal: forward threw, with
-/// LibTorch's words. Never throws.
+/// case of steps 2 and 4 above. kInvalid: bad options or examples. kInternal: forward threw,
+/// with LibTorch's words. Never throws.
 Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTensor>& state,
                                const std::vector<at::Tensor>& examples,
                                const ExportOptions& options = {});
 
-/// The same for a module: takes its named parameters and buffers as state, puts it in evaluation mode
-/// and restores the mode of each submodule afterwards. `forward` calls the module.
+/// The same for a module: takes its named parameters and buffers as state, puts it in evaluation
+/// mode and restores the mode of each submodule afterwards. `forward` calls the module.
 Result<onnx::Model> ExportModule(torch::nn::Module& module, const Forward& forward,
                                  const std::vector<at::Tensor>& examples,
                                  const ExportOptions& options = {});
 
-/// The operators that have a translation, as "aten::conv2d", sorted.
+/// The operators that have a translation, as "aten::relu", sorted.
 std::vector<std::string> SupportedOperators();
 
 }  // namespace muster::exporting

@@ -53,6 +53,29 @@ void Convolution(Call& call) {
   batched.Close(call.Node(transposed ? "ConvTranspose" : "Conv", inputs, attributes));
 }
 
+/// Padding by word: "valid" is none; "same" makes the result as large as the input, the odd pad
+/// last.
+void ConvolutionByMode(Call& call) {
+  const TensorType& weight = call.Type("weight");
+  const std::size_t dims = weight.shape.size() - 2;
+  const Ints dilation = call.IntList("dilation", dims);
+  const Ints kernel = Spatial(call, weight, dims);
+  Ints pads(2 * dims, 0);
+  for (std::size_t i = 0; i < dims && call.Text("padding") == "same"; ++i) {
+    const std::int64_t total = dilation[i] * (kernel[i] - 1);
+    pads[i] = total / 2;
+    pads[dims + i] = total - total / 2;
+  }
+  Batched batched{call, {}};
+  std::vector<std::string> inputs = {batched.Open("input", dims), call.In("weight")};
+  if (call.Has("bias")) inputs.push_back(call.In("bias"));
+  batched.Close(call.Node("Conv", inputs,
+                          {{"strides", call.IntList("stride", dims)},
+                           {"pads", pads},
+                           {"dilations", dilation},
+                           {"group", call.IntOr("groups", 1)}}));
+}
+
 /// Where a window may overhang the end ("ceil_mode"), the pads that make it fit exactly: ONNX's own
 /// ceil_mode counts windows that LibTorch drops. Only for maxima, to which padding adds nothing.
 Ints EndPads(Call& call, const Ints& kernel, const Ints& stride, const Ints& dilation,
@@ -125,9 +148,10 @@ void AdaptivePool(Call& call, std::size_t dims, const char* pool, const char* gl
   batched.Close(call.Node(pool, {input}, {{"kernel_shape", kernel}, {"strides", kernel}}));
 }
 
-/// LibTorch lists pads from the last dimension backwards, {begin, end} each; ONNX all begins, then ends.
+/// LibTorch lists pads from the last dimension backwards, {begin, end} each; ONNX all begins, then
+/// ends.
 Ints OnnxPads(Call& call, std::size_t rank) {
-  const Ints pads = call.IntList("pad");
+  const Ints pads = call.IntList(call.Has("padding") ? "padding" : "pad");
   Ints out(2 * rank, 0);
   for (std::size_t i = 0; i < pads.size() / 2 && i < rank; ++i) {
     out[rank - 1 - i] = pads[2 * i];
@@ -177,7 +201,7 @@ void PixelShuffle(Call& call) {
 Translations ConvolutionOps() {
   Translations rows = {
       {"_convolution", Convolution},
-      {"convolution", Convolution},
+      {"_convolution_mode", ConvolutionByMode},
       {"constant_pad_nd", [](Call& call) { Pad(call, "constant", "value"); }},
       {"pad", PadByMode},
       {"pixel_shuffle", PixelShuffle},

@@ -32,14 +32,10 @@ void Add(Call& call) {
       call.Node("Add", {call.In("self", type), Scaled(call, call.In("other", type), "alpha")}));
 }
 
-void Subtract(Call& call, const char* from, const char* what) {
+void Subtract(Call& call) {
   const at::ScalarType type = call.Out().dtype;
-  const std::string minuend = call.In(from, type);
-  const std::string subtrahend = call.In(what, type);
-  // alpha scales "other", whichever side it is on.
-  const bool reversed = std::string_view(from) == "other";
-  call.Return(call.Node("Sub", {reversed ? Scaled(call, minuend, "alpha") : minuend,
-                                reversed ? subtrahend : Scaled(call, subtrahend, "alpha")}));
+  call.Return(
+      call.Node("Sub", {call.In("self", type), Scaled(call, call.In("other", type), "alpha")}));
 }
 
 void Multiply(Call& call) {
@@ -79,9 +75,9 @@ void Remainder(Call& call) {
   call.Return(call.Node("Sub", {left, call.Node("Mul", {times, right})}));
 }
 
-void Power(Call& call, const char* base) {
+void Power(Call& call) {
   const at::ScalarType type = call.Out().dtype;
-  call.Return(call.Node("Pow", {call.In(base, type), call.In("exponent", type)}));
+  call.Return(call.Node("Pow", {call.In("self", type), call.In("exponent", type)}));
 }
 
 Translation Compare(const char* op) {
@@ -286,12 +282,11 @@ Translations ElementwiseOps() {
       {"relu6", [](Call& call) { Between(call, 0, 6); }},
       {"remainder", Remainder},
       {"rsqrt", Rsqrt},
-      {"rsub", [](Call& call) { Subtract(call, "other", "self"); }},
       {"silu", Silu},
       {"softplus", Softplus},
       {"square", Square},
-      {"sub", [](Call& call) { Subtract(call, "self", "other"); }},
-      {"pow", [](Call& call) { Power(call, "self"); }},
+      {"sub", Subtract},
+      {"pow", Power},
   };
   constexpr std::pair<const char*, const char*> kUnary[] = {{"abs", "Abs"},
                                                             {"acos", "Acos"},
@@ -314,7 +309,7 @@ Translations ElementwiseOps() {
                                                             {"sign", "Sign"},
                                                             {"sin", "Sin"},
                                                             {"sinh", "Sinh"},
-                                                            {"softsign", "Softsign"},
+
                                                             {"sqrt", "Sqrt"},
                                                             {"tan", "Tan"},
                                                             {"tanh", "Tanh"}};

@@ -46,14 +46,15 @@ void MaskedFill(Call& call) {
   call.Return(call.Node("Where", {mask, call.In("value", type), call.In("self", type)}));
 }
 
-/// Results of TopK and sort: values, places.
+/// Results of topk and sort: values, places.
 void Ranked(Call& call, const std::string& count, bool largest) {
   const std::int64_t axis =
       call.Has("dim") ? call.Axis("dim", call.Type("self").rank()) : call.Type("self").rank() - 1;
   const std::vector<std::string> both = call.graph().Node(
       "TopK", {call.In("self"), count},
       {{"axis", axis}, {"largest", std::int64_t{largest}}, {"sorted", std::int64_t{1}}}, 2);
-  for (std::size_t i = 0; i < call.results() && i < both.size(); ++i) call.Return(i, both[i]);
+  if (call.results() == 1) return call.Return(both[1]);  // argsort
+  for (std::size_t i = 0; i < both.size(); ++i) call.Return(i, both[i]);
 }
 
 void TopK(Call& call) {
@@ -82,6 +83,7 @@ void OneHot(Call& call) {
 
 Translations IndexingOps() {
   return {
+      {"argsort", Sort},
       {"embedding", Embedding},
       {"gather", GatherElements},
       {"index", Index},

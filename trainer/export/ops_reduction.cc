@@ -88,12 +88,32 @@ void Variance(Call& call, bool root) {
   call.Return(root ? call.Node("Sqrt", {value}) : value);
 }
 
+// OpenVINO 2026.4 reads ReduceL1 and ReduceLogSumExp of operator set 17 as if they had no axes, so
+// the next two are spelled out.
+
 void Norm(Call& call, const char* order) {
   const Ints axes = call.Axes("dim", call.Type("self").rank());
+  const std::string self = call.In("self", call.Out().dtype);
   const double p = call.RealOr(order, 2);
-  call.FailUnless(p == 1 || p == 2, "only norms 1 and 2 have an ONNX operator");
-  call.Return(call.Node(p == 1 ? "ReduceL1" : "ReduceL2", {call.In("self", call.Out().dtype)},
-                        {{"axes", axes}, {"keepdims", Keeps(call)}}));
+  call.FailUnless(p == 1 || p == 2, "only norms 1 and 2 are translated");
+  const std::string size =
+      call.Node(p == 1 ? "Abs" : "Mul", p == 1 ? std::vector{self} : std::vector{self, self});
+  const std::string sum = Sum(call, size, axes, Keeps(call));
+  call.Return(p == 1 ? sum : call.Node("Sqrt", {sum}));
+}
+
+/// max + log(sum(exp(x - max))).
+void LogSumExp(Call& call) {
+  const TensorType& type = call.Type("self");
+  const Ints axes = call.Axes("dim", type.rank());
+  const std::string self = call.In("self", call.Out().dtype);
+  const std::string top =
+      call.Node("ReduceMax", {self}, {{"axes", axes}, {"keepdims", std::int64_t{1}}});
+  const std::string powers = call.Node("Exp", {call.Node("Sub", {self, top})});
+  const std::string log = call.Node("Log", {Sum(call, powers, axes, 1)});
+  const std::string value = call.Node("Add", {log, top});
+  call.Return(call.Flag("keepdim") ? value
+                                   : call.Node("Squeeze", {value, call.graph().Int64s(axes)}));
 }
 
 void CumulativeSum(Call& call) {
@@ -112,7 +132,7 @@ Translations ReductionOps() {
       {"cumsum", CumulativeSum},
       {"linalg_vector_norm", [](Call& call) { Norm(call, "ord"); }},
       {"log_softmax", Softmax("LogSoftmax")},
-      {"logsumexp", Reduce("ReduceLogSumExp")},
+      {"logsumexp", LogSumExp},
       {"max", [](Call& call) { Extreme(call, "Max", "ReduceMax", "ArgMax"); }},
       {"mean", MeanOf},
       {"min", [](Call& call) { Extreme(call, "Min", "ReduceMin", "ArgMin"); }},

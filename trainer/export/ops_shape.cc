@@ -1,5 +1,6 @@
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "trainer/export/call.h"
@@ -38,9 +39,16 @@ void Transpose(Call& call) {
   Turned(call, order);
 }
 
+/// The last two dimensions, where there are two.
 void TurnMatrix(Call& call) {
   Ints order = Identity(call.Type("self").rank());
-  if (order.size() == 2) std::swap(order[0], order[1]);
+  if (order.size() >= 2) std::swap(order[order.size() - 1], order[order.size() - 2]);
+  Turned(call, order);
+}
+
+void Reverse(Call& call) {
+  Ints order = Identity(call.Type("self").rank());
+  std::reverse(order.begin(), order.end());
   Turned(call, order);
 }
 
@@ -179,7 +187,6 @@ Translations ShapeOps() {
   Translations rows = {
       {"arange", Arange},
       {"cat", Concat},
-      {"concat", Concat},
       {"copy", Copy},
       {"expand", Expand},
       {"expand_as", Expand},
@@ -190,7 +197,8 @@ Translations ShapeOps() {
       {"full_like", [](Call& call) { FilledWith(call, "fill_value"); }},
       {"narrow", Narrow},
       {"new_full", [](Call& call) { FilledWith(call, "fill_value"); }},
-      {"numpy_T", TurnMatrix},
+      {"mT", TurnMatrix},
+      {"numpy_T", Reverse},
       {"permute", Permute},
       {"repeat", Repeat},
       {"select", Select},
@@ -204,15 +212,13 @@ Translations ShapeOps() {
       {"zero", [](Call& call) { Filled(call, 0); }},
   };
   for (const char* name : {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze",
-                           "_unsafe_view", "view_as", "reshape_as", "_reshape_alias", "ravel"}) {
+                           "_unsafe_view", "view_as", "reshape_as", "ravel"}) {
     rows.emplace_back(name, Reshaped);
   }
-  for (const char* name : {"alias", "clone", "contiguous", "cpu", "detach", "double", "float",
-                           "lift_fresh", "to", "type_as"}) {
+  for (const char* name : {"alias", "clone", "contiguous", "detach", "to", "type_as"}) {
     rows.emplace_back(name, Same);
   }
-  for (const char* name : {"chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk",
-                           "unsafe_split", "unsafe_split_with_sizes"}) {
+  for (const char* name : {"chunk", "split", "split_with_sizes", "tensor_split"}) {
     rows.emplace_back(name, Split);
   }
   for (const char* name :

@@ -21,9 +21,6 @@ struct Affine {
   friend auto operator<=>(const Affine&, const Affine&) = default;
 };
 
-/// "5", "batch", "4*batch+1".
-std::string AffineText(const Affine& value, const std::string& batch);
-
 struct TensorType {
   at::ScalarType dtype = at::kFloat;
   std::vector<Affine> shape;

@@ -118,6 +118,16 @@ TEST(OnnxWriter, WriteThenRead_EveryAttributeType_IsTheSame) {
   EXPECT_EQ(got, wanted);
 }
 
+TEST(OnnxWriter, Write_LargerThanAFileMayBe_IsUnsupported) {
+  const std::size_t size = Write(Tiny())->size();
+  EXPECT_TRUE(Write(Tiny(), size).ok());
+  const Result<std::string> refused = Write(Tiny(), size - 1);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(refused.error().message, HasSubstr("an ONNX file holds at most"));
+  EXPECT_FALSE(Write(Tiny(), 40).ok()) << "84 bytes of weights alone are too many";
+}
+
 TEST(OnnxReader, Read_NotAModel_SaysSo) {
   EXPECT_EQ(Read("").error().kind, ErrorKind::kCorrupt);
   EXPECT_THAT(Read("").error().message, HasSubstr("0 bytes without a graph"));

@@ -199,7 +199,7 @@ ExportCase TorchEncoder() {
           }};
 }
 
-std::vector<ExportCase> AllExportCases() {
+std::vector<ExportCase> ModelCases() {
   return {DigitsCnn(), Mlp(), ResNet18(), CausalTransformer(), TorchEncoder()};
 }
 

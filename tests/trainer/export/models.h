@@ -27,6 +27,9 @@ ExportCase ResNet18();
 ExportCase CausalTransformer();
 ExportCase TorchEncoder();
 
-std::vector<ExportCase> AllExportCases();
+/// The models above.
+std::vector<ExportCase> ModelCases();
+/// Small functions without weights, which together use every translation.
+std::vector<ExportCase> OperatorCases();
 
 }  // namespace muster::testing

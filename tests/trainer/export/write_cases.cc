@@ -75,7 +75,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   int failed = 0;
-  for (const auto& model : muster::testing::AllExportCases()) {
+  std::vector<muster::testing::ExportCase> cases = muster::testing::ModelCases();
+  for (auto& operators : muster::testing::OperatorCases()) cases.push_back(std::move(operators));
+  for (const auto& model : cases) {
     const muster::Status status =
         muster::testing::WriteCase(model, std::filesystem::path(argv[1]) / model.name);
     if (status.ok()) continue;

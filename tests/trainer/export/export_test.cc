@@ -1,0 +1,226 @@
+#include "trainer/export/export.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "tests/trainer/export/models.h"
+
+namespace muster::exporting {
+namespace {
+
+namespace nn = torch::nn;
+using at::Tensor;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+
+using OneForward = std::function<Tensor(const Tensor&)>;
+
+Forward Of(OneForward function) {
+  return [function = std::move(function)](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    return {function(in[0])};
+  };
+}
+
+Result<onnx::Model> ExportFunction(OneForward function, const ExportOptions& options = {}) {
+  return ExportOnnx(Of(std::move(function)), {}, {at::ones({2, 4, 6})}, options);
+}
+
+std::string ErrorOf(const Result<onnx::Model>& result) {
+  return result.ok() ? "no error" : result.error().message;
+}
+
+TEST(Export, DigitsCnn_KeepsParameterNamesAndLeavesTheBatchOpen) {
+  const testing::ExportCase digits = testing::DigitsCnn();
+  const auto model = ExportModule(*digits.module, digits.forward, digits.inputs(1),
+                                  {.input_names = {"image"}, .output_names = {"logits"}});
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const onnx::Graph& graph = model->graph;
+  ASSERT_EQ(graph.inputs.size(), 1u);
+  EXPECT_EQ(graph.inputs[0].name + " " + onnx::TypeText(graph.inputs[0]),
+            "image float[batch, 1, 8, 8]");
+  EXPECT_EQ(graph.outputs[0].name + " " + onnx::TypeText(graph.outputs[0]),
+            "logits float[batch, 10]");
+  std::vector<std::string> names;
+  for (const onnx::Tensor& tensor : graph.initializers) names.push_back(tensor.name);
+  EXPECT_THAT(names, IsSupersetOf({"0.weight", "0.bias", "1.weight", "1.running_var", "12.bias"}));
+  std::vector<std::string> operators;
+  for (const onnx::Node& node : graph.nodes) operators.push_back(node.op_type);
+  EXPECT_THAT(operators,
+              ElementsAre("Conv", "BatchNormalization", "Relu", "Conv", "BatchNormalization",
+                          "Relu", "MaxPool", "Reshape", "Gemm", "Relu", "Gemm"));
+  EXPECT_EQ(graph.nodes[0].name, "0/Conv");
+}
+
+TEST(Export, FixedBatch_FreezesTheExamplesShape) {
+  const auto model =
+      ExportFunction([](const Tensor& x) { return x.flatten(1); }, {.dynamic_batch = false});
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(onnx::TypeText(model->graph.outputs[0]), "float[2, 24]");
+}
+
+TEST(Export, ProductOfBatchAndLength_IsNamedInTheShape) {
+  const auto model = ExportFunction([](const Tensor& x) { return x.view({-1, 6}); });
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(onnx::TypeText(model->graph.outputs[0]), "float[4*batch, 6]");
+}
+
+TEST(Export, ModuleInTrainingMode_IsExportedInEvaluationModeAndPutBack) {
+  nn::Sequential model(nn::Linear(6, 6), nn::Dropout(0.5), nn::BatchNorm1d(4));
+  model->train();
+  model->ptr(2)->eval();
+  const Tensor mean = model->named_buffers()["2.running_mean"].clone();
+  const auto exported = ExportModule(*model, Of([&](const Tensor& x) { return model->forward(x); }),
+                                     {at::randn({3, 4, 6})});
+  ASSERT_TRUE(exported.ok()) << exported.error().message;
+  EXPECT_TRUE(model->is_training());
+  EXPECT_TRUE(model->ptr(1)->is_training());
+  EXPECT_FALSE(model->ptr(2)->is_training());
+  EXPECT_TRUE(at::equal(model->named_buffers()["2.running_mean"], mean));
+}
+
+TEST(Export, TwoInputsAndOutputs_AreNamedInOrder) {
+  const Forward both = [](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    const Tensor sum = in[0] + in[1];
+    return {sum, sum, in[1]};
+  };
+  const auto model = ExportOnnx(both, {}, {at::ones({2, 3}), at::ones({2, 3}, at::kLong)},
+                                {.input_names = {"a"}, .output_names = {"p", "q"}});
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(model->graph.inputs[1].name, "input_1");
+  EXPECT_EQ(onnx::TypeText(model->graph.inputs[1]), "int64[batch, 3]");
+  EXPECT_EQ(model->graph.outputs[1].name, "q");
+  EXPECT_EQ(onnx::TypeText(model->graph.outputs[2]), "int64[batch, 3]");
+}
+
+TEST(Export, OperatorWithoutTranslation_NamesOperatorAndModules) {
+  nn::Sequential before(nn::Linear(6, 6));
+  nn::Linear after(4, 2);
+  std::vector<NamedTensor> state;
+  for (const auto& p : before->named_parameters())
+    state.push_back({"encoder." + p.key(), p.value()});
+  for (const auto& p : after->named_parameters()) state.push_back({"head." + p.key(), p.value()});
+  const auto model = ExportOnnx(
+      Of([&](const Tensor& x) { return after(at::abs(at::fft_rfft(before->forward(x)))); }), state,
+      {at::randn({2, 3, 6})});
+  EXPECT_EQ(ErrorOf(model),
+            "operator aten::fft_rfft, in or after module 'encoder.0', before module 'head', has no "
+            "translation to ONNX");
+  EXPECT_EQ(model.error().kind, ErrorKind::kUnsupported);
+}
+
+TEST(Export, ArgumentWithoutOnnxForm_NamesOperatorAndReason) {
+  EXPECT_EQ(ErrorOf(ExportFunction([](const Tensor& x) { return at::adaptive_avg_pool1d(x, 4); })),
+            "aten::adaptive_avg_pool1d: pools 6 to 4, which is not a divisor");
+}
+
+TEST(Export, UnusedOperatorWithoutTranslation_IsLeftOut) {
+  EXPECT_TRUE(ExportFunction([](const Tensor& x) {
+                (void)at::fft_rfft(x);
+                return x + 1;
+              }).ok());
+}
+
+TEST(Export, ControlFlowByBatch_IsRefused) {
+  const auto by_kind =
+      ExportFunction([](const Tensor& x) { return x.size(0) > 2 ? x.relu() : x.tanh(); });
+  EXPECT_THAT(ErrorOf(by_kind), AllOf(HasSubstr("another course for another batch size"),
+                                      HasSubstr("aten::tanh in one trace, aten::relu in another")));
+  const auto by_length = ExportFunction([](const Tensor& x) {
+    Tensor y = x;
+    for (std::int64_t i = 0; i < x.size(0); ++i) y = y + 1;
+    return y;
+  });
+  EXPECT_THAT(ErrorOf(by_length), HasSubstr("another course for another batch size"));
+}
+
+TEST(Export, NumberNotLinearInTheBatch_IsRefused) {
+  const auto square = ExportFunction([](const Tensor& x) { return x * (x.size(0) * x.size(0)); });
+  EXPECT_THAT(ErrorOf(square), HasSubstr("not a multiple of the batch plus a number"));
+  const auto inverse =
+      ExportFunction([](const Tensor& x) { return x * (1.0 / static_cast<double>(x.size(0))); });
+  EXPECT_THAT(ErrorOf(inverse),
+              HasSubstr("a number that is not an integer changes with the batch"));
+}
+
+TEST(Export, ValueReadByCpp_IsRefused) {
+  const std::string wanted = " hands a value that depends on the input to C++";
+  EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return x * x.max().item<float>(); })),
+              HasSubstr("aten::item" + wanted));
+  EXPECT_THAT(
+      ErrorOf(ExportFunction([](const Tensor& x) { return x.max().is_nonzero() ? x.relu() : x; })),
+      HasSubstr("aten::is_nonzero" + wanted));
+}
+
+TEST(Export, ConstantReadByCpp_IsFine) {
+  const Tensor scale = at::full({1}, 2);
+  const auto model = ExportOnnx(Of([&](const Tensor& x) { return x * (scale * 2).item<float>(); }),
+                                {{"scale", scale}}, {at::ones({2, 3})});
+  EXPECT_TRUE(model.ok()) << ErrorOf(model);
+}
+
+TEST(Export, WriteSeenThroughAnotherView_IsRefused) {
+  const auto base_read = ExportFunction([](const Tensor& x) {
+    Tensor y = x * 2;
+    y.select(1, 0).add_(1);
+    return y;
+  });
+  EXPECT_THAT(ErrorOf(base_read), HasSubstr("is a view of a tensor that was changed in place"));
+  const auto view_read = ExportFunction([](const Tensor& x) {
+    Tensor y = x * 2;
+    const Tensor flat = y.view({-1, 24});
+    y.add_(1);
+    return flat * 3;
+  });
+  EXPECT_THAT(ErrorOf(view_read), HasSubstr("aten::mul reads a view of a tensor that was changed"));
+}
+
+TEST(Export, ForwardThatChangesABuffer_IsRefused) {
+  const Tensor counter = at::zeros({1});
+  const auto model = ExportOnnx(Of([&](const Tensor& x) {
+                                  counter.add_(1);
+                                  return x + counter;
+                                }),
+                                {{"counter", counter}}, {at::ones({2, 3})});
+  EXPECT_THAT(ErrorOf(model), HasSubstr("aten::add_ changes a parameter or buffer"));
+}
+
+TEST(Export, RandomNumbers_AreRefused) {
+  EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return x + at::rand({4, 6}); })),
+              HasSubstr("aten::rand draws random numbers"));
+  EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return at::dropout(x, 0.5, true); })),
+              HasSubstr("aten::dropout: is in training mode"));
+}
+
+TEST(Export, ForwardThatThrows_GivesItsWords) {
+  const auto model = ExportFunction([](const Tensor& x) { return x.view({5, 5}); });
+  EXPECT_EQ(model.error().kind, ErrorKind::kInternal);
+  EXPECT_THAT(ErrorOf(model), HasSubstr("shape '[5, 5]' is invalid"));
+  // The tracer is idle again.
+  EXPECT_TRUE(ExportFunction([](const Tensor& x) { return x.relu(); }).ok());
+}
+
+TEST(Export, BadOptionsAndExamples_AreInvalid) {
+  const OneForward relu = [](const Tensor& x) { return x.relu(); };
+  EXPECT_THAT(ErrorOf(ExportFunction(relu, {.input_names = {"a", "b"}})),
+              HasSubstr("2 input names for 1 inputs"));
+  EXPECT_THAT(ErrorOf(ExportOnnx(Of(relu), {}, {})), HasSubstr("at least one example"));
+  EXPECT_THAT(ErrorOf(ExportOnnx(Of(relu), {}, {at::ones({})})),
+              HasSubstr("has no batch dimension"));
+  EXPECT_THAT(ErrorOf(ExportOnnx(Of(relu), {}, {at::ones({2, 1}), at::ones({3, 1})})),
+              HasSubstr("input 1 has 3 rows; wanted at least 1 and as many as input 0 (2)"));
+  EXPECT_THAT(ErrorOf(ExportFunction(relu, {.input_names = {"x"}, .output_names = {"x"}})),
+              HasSubstr("value 'x' is made twice"));
+}
+
+TEST(Export, SupportedOperators_AreSortedAndNamed) {
+  const std::vector<std::string> names = SupportedOperators();
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+  EXPECT_THAT(names, Contains("aten::scaled_dot_product_attention"));
+}
+
+}  // namespace
+}  // namespace muster::exporting
