@@ -63,4 +63,18 @@ Status CheckArtifactPath(std::string_view path) {
                  "': wanted a relative path without '..', '.', empty parts, '\\' and '#'");
 }
 
+Result<std::string> ArtifactStorePath(std::string_view artifact_uri, std::string_view path) {
+  constexpr std::string_view kScheme = "mlflow-artifacts:";
+  if (!artifact_uri.starts_with(kScheme)) {
+    return Unsupported("artifacts at '" + std::string(artifact_uri) +
+                       "' are not in this server's store, whose addresses begin with " +
+                       std::string(kScheme));
+  }
+  artifact_uri.remove_prefix(kScheme.size());
+  while (artifact_uri.starts_with('/')) artifact_uri.remove_prefix(1);
+  std::string full(artifact_uri);
+  if (!path.empty()) full += "/" + std::string(path);
+  return full;
+}
+
 }  // namespace muster::tracker

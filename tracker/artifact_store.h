@@ -44,4 +44,9 @@ class ArtifactStore {
 /// validate_path_is_safe, and somewhat stricter). One '/' at the end is allowed; empty is kInvalid.
 Status CheckArtifactPath(std::string_view path);
 
+/// The path in this server's store of `path` below an artifact_uri of a run or a logged model:
+/// ("mlflow-artifacts:/0/r/artifacts", "a.txt") is "0/r/artifacts/a.txt". kUnsupported for a uri of another
+/// scheme, which this store does not hold.
+Result<std::string> ArtifactStorePath(std::string_view artifact_uri, std::string_view path = "");
+
 }  // namespace muster::tracker

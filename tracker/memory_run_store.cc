@@ -267,8 +267,9 @@ Status MemoryRunStore::LogBatchLocked(const RunId& run_id, Batch& batch) {
 
 void MemoryRunStore::LogBatch(RunId run_id, Batch batch, Done done) {
   Do<Status>([&] { return LogBatchLocked(run_id, batch); }, Done([&](const Status& status) {
-               if (status.ok() && observer_ && !batch.metrics.empty()) {
-                 observer_(run_id, batch.metrics);
+               if (status.ok() && !batch.metrics.empty()) {
+                 const std::lock_guard lock(observer_mutex_);
+                 if (observer_) observer_(run_id, batch.metrics);
                }
                done(status);
              }));
@@ -365,7 +366,7 @@ void MemoryRunStore::ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t s
 }
 
 void MemoryRunStore::SetMetricObserver(MetricObserver observer) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(observer_mutex_);
   observer_ = std::move(observer);
 }
 

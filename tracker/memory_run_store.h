@@ -83,11 +83,13 @@ class MemoryRunStore final : public RunStore {
 
   const Clock& clock_;
   const std::string artifact_root_;
-  std::mutex mutex_;  // guards everything below
+  std::mutex mutex_;  // guards what follows
   std::map<std::int64_t, Experiment> experiments_;
   std::map<std::string, StoredRun, std::less<>> runs_;
   std::map<std::string, LoggedModel, std::less<>> models_;
   std::map<std::tuple<std::string, std::string, std::string>, Dataset> datasets_;
+
+  std::mutex observer_mutex_;  // guards observer_, held while it is called
   MetricObserver observer_;
 };
 

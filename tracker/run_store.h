@@ -181,7 +181,8 @@ class RunStore {
   virtual void DeleteLoggedModel(std::string model_id, Done done) = 0;
   virtual Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) = 0;
 
-  /// At most one observer, set before the first write; an empty function takes it away.
+  /// At most one observer; an empty function takes it away. When this returns, the one before is not called
+  /// any more; so not from an observer.
   virtual void SetMetricObserver(MetricObserver observer) = 0;
 };
 

@@ -13,6 +13,8 @@ os.environ.update(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY=
                   MLFLOW_ENABLE_ASYNC_LOGGING="false")
 
 import mlflow  # noqa: E402
+import numpy  # noqa: E402
+import onnx  # noqa: E402
 import pandas  # noqa: E402
 import requests  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
@@ -321,6 +323,21 @@ class ClientTest(unittest.TestCase):
         self.client.delete_logged_model_tag(info.model_id, "t")
         self.client.delete_logged_model(info.model_id)
         self.refused("RESOURCE_DOES_NOT_EXIST", self.client.get_logged_model, info.model_id)
+
+    def test_onnx_model_is_loaded_by_alias(self):
+        tensor = onnx.helper.make_tensor_value_info
+        node = onnx.helper.make_node("Add", ["x", "x"], ["y"])
+        graph = onnx.helper.make_graph([node], "double", [tensor("x", onnx.TensorProto.FLOAT, [None, 2])],
+                                       [tensor("y", onnx.TensorProto.FLOAT, [None, 2])])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)],
+                                       ir_version=9)
+        mlflow.onnx.log_model(model, name="double", registered_model_name="double_onnx",
+                              pip_requirements=["onnxruntime"])
+        self.client.set_registered_model_alias("double_onnx", "champion", "1")
+        loaded = mlflow.pyfunc.load_model("models:/double_onnx@champion")
+        answer = loaded.predict(numpy.array([[1, 2]], dtype=numpy.float32))
+        self.assertEqual(answer["y"].tolist(), [[2, 4]])
+        mlflow.end_run()
 
     def test_prompts_are_registered_models(self):
         mlflow.genai.register_prompt("greet", "Hello {{name}}")

@@ -54,7 +54,7 @@ Status Update(Call& call) {
 template <bool deleted>
 Status SetDeleted(Call& call) {
   const RunId run_id(call.fields.RunId());
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
   call.services.runs.SetRunDeleted(run_id, deleted, call.reply.WhenDone());
   return Ok();
 }
@@ -168,20 +168,6 @@ Result<json::object> History(Call& call) {
   return PageToMlflow("metrics", page);
 }
 
-/// The store's path of what lies under a run's artifact_uri.
-Result<std::string> StorePath(std::string_view artifact_uri, std::string_view path) {
-  constexpr std::string_view kScheme = "mlflow-artifacts:";
-  if (!artifact_uri.starts_with(kScheme)) {
-    return Unsupported("artifacts at '" + std::string(artifact_uri) +
-                       "' are not in this server's store");
-  }
-  artifact_uri.remove_prefix(kScheme.size());
-  while (artifact_uri.starts_with('/')) artifact_uri.remove_prefix(1);
-  std::string full(artifact_uri);
-  if (!path.empty()) full += "/" + std::string(path);
-  return full;
-}
-
 Result<json::object> ListArtifacts(Call& call) {
   const RunId run_id(call.fields.RunId());
   std::string path = call.fields.Text("path");
@@ -189,7 +175,7 @@ Result<json::object> ListArtifacts(Call& call) {
   if (!path.empty()) MUSTER_RETURN_IF_ERROR(CheckArtifactPath(path));
   if (path.ends_with('/')) path.pop_back();
   MUSTER_ASSIGN_OR_RETURN(const Run run, call.services.runs.GetRun(run_id));
-  MUSTER_ASSIGN_OR_RETURN(const std::string folder, StorePath(run.info.artifact_uri, path));
+  MUSTER_ASSIGN_OR_RETURN(const std::string folder, ArtifactStorePath(run.info.artifact_uri, path));
   MUSTER_ASSIGN_OR_RETURN(const auto list, call.services.artifacts.List(folder));
   json::array files;
   for (const ArtifactInfo& info : list) {

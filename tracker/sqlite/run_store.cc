@@ -233,7 +233,7 @@ class SqliteRunStore final : public RunStore {
   const Clock& clock_;
   const SqliteRunStoreOptions options_;
   Readers readers_;
-  std::mutex mutex_;  // guards observer_
+  std::mutex mutex_;  // guards observer_, held while it is called
   MetricObserver observer_;
   sqlite::GroupCommit writer_;  // last, so that its thread ends before what it uses
 };

@@ -143,6 +143,8 @@ TEST_F(RoutesTest, Fence_StaleTokensAreRefusedAndAttemptsRecorded) {
            {"set-tag", tag},
            {"delete-tag", tag},
            {"log-batch", R"({"run_id": "abc"})"},
+           {"delete", R"({"run_id": "abc"})"},
+           {"restore", R"({"run_id": "abc"})"},
            {"log-inputs", R"({"run_id": "abc"})"},
            {"outputs", R"({"run_id": "abc"})"},
            {"update", R"({"run_id": "abc", "status": "FAILED"})"}}) {
