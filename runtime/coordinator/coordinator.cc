@@ -89,6 +89,11 @@ const Coordinator::NodeWatch* Coordinator::WatchOf(const NodeId& node) const {
   return found == nodes_.end() ? nullptr : &found->second;
 }
 
+std::optional<MonotonicTime> Coordinator::RetryAt(const TrialId& trial) const {
+  const auto found = not_before_.find(trial);
+  return found == not_before_.end() ? std::nullopt : std::optional(found->second);
+}
+
 bool Coordinator::IsUsable(const NodeId& node, MonotonicTime now) const {
   const NodeWatch* watch = WatchOf(node);
   return watch != nullptr && watch->welcomed && watch->connected &&

@@ -94,6 +94,8 @@ class Coordinator {
   };
   /// Null for a node that was never seen.
   [[nodiscard]] const NodeWatch* WatchOf(const NodeId& node) const;
+  /// When a trial whose attempt failed may start again; nullopt: it does not wait for that.
+  [[nodiscard]] std::optional<MonotonicTime> RetryAt(const TrialId& trial) const;
   /// Takes new gangs now.
   [[nodiscard]] bool IsUsable(const NodeId& node, MonotonicTime now) const;
 

@@ -1,0 +1,307 @@
+#include "runtime/coordinator/views.h"
+
+#include <algorithm>
+
+#include "runtime/coordinator/event_json.h"
+#include "runtime/wire/api.h"
+
+namespace muster::coordinator {
+namespace {
+
+Error NoSweep(const SweepId& id) { return NotFound("there is no sweep '" + id.value + "'"); }
+Error NoTrial(const TrialId& id) { return NotFound("there is no trial '" + id.value + "'"); }
+
+template <typename Enum>
+std::string Text(Enum value) {
+  return std::string(wire::ToJson(value).as_string());
+}
+
+const Attempt* NewestAttempt(const State& state, const Trial& trial) {
+  return trial.attempts.empty() ? nullptr : state.FindAttempt(trial.attempts.back());
+}
+
+/// waiting, starting, running, stopping, or how it ended.
+std::string StateOf(const State& state, const Trial& trial) {
+  if (trial.phase != TrialPhase::kRunning) return Text(trial.phase);
+  switch (state.FindAttempt(trial.live)->phase) {
+    case wire::AttemptPhase::kRunning:
+      return "running";
+    case wire::AttemptPhase::kStopping:
+      return "stopping";
+    default:
+      return "starting";
+  }
+}
+
+wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
+  wire::TrialSummary summary;
+  summary.id = trial.id.value;
+  summary.number = trial.number;
+  summary.state = StateOf(state, trial);
+  summary.params = tuner::ParamsToJson(trial.params);
+  summary.objective = trial.value;
+  if (!IsFinal(trial.phase) && !trial.reports.empty()) {
+    summary.objective = trial.reports.back().value;
+  }
+  summary.step = trial.step;
+  summary.total_steps = trial.total_steps;
+  summary.attempts = static_cast<int>(trial.attempts.size());
+  if (const Attempt* newest = NewestAttempt(state, trial)) {
+    summary.epoch = newest->epoch.value;
+    summary.node = newest->node.value;
+  }
+  summary.run_id = trial.run.value;
+  summary.created_ms = trial.created_ms;
+  summary.started_ms = trial.started_ms;
+  summary.ended_ms = trial.ended_ms;
+  summary.message = trial.message;
+  return summary;
+}
+
+/// Slots x time of the sweep's gangs, those that still run included.
+std::int64_t SlotMs(const State& state, const Sweep& sweep, UnixMillis unix_now) {
+  std::int64_t sum = sweep.slot_ms;
+  if (sweep.live == 0) return sum;
+  for (const Trial& trial : sweep.trials) {
+    if (trial.live.value == 0) continue;
+    const Attempt& attempt = *state.FindAttempt(trial.live);
+    sum += static_cast<std::int64_t>(attempt.slots.size()) *
+           std::max<std::int64_t>(0, unix_now - attempt.created_ms);
+  }
+  return sum;
+}
+
+wire::SweepSummary SummaryOf(const State& state, const Sweep& sweep, UnixMillis unix_now) {
+  wire::SweepSummary summary;
+  summary.id = sweep.id.value;
+  summary.name = sweep.spec.name;
+  summary.state = Text(sweep.phase);
+  summary.metric = sweep.spec.objective.metric;
+  summary.goal = sweep.spec.objective.goal;
+  summary.trials = static_cast<int>(sweep.trials.size());
+  for (const Trial& trial : sweep.trials) {
+    summary.complete += trial.phase == TrialPhase::kComplete ? 1 : 0;
+    summary.pruned += trial.phase == TrialPhase::kPruned ? 1 : 0;
+    summary.failed +=
+        trial.phase == TrialPhase::kFailed || trial.phase == TrialPhase::kCancelled ? 1 : 0;
+    summary.running += trial.phase == TrialPhase::kRunning ? 1 : 0;
+    summary.waiting += trial.phase == TrialPhase::kWaiting ? 1 : 0;
+  }
+  summary.budget = sweep.spec.budget.trials;
+  if (const Trial* best = State::Best(sweep)) {
+    summary.best = best->value;
+    summary.best_trial = best->id.value;
+  }
+  summary.created_ms = sweep.created_ms;
+  summary.ended_ms = sweep.ended_ms;
+  summary.message = sweep.message;
+  const std::int64_t slot_ms = SlotMs(state, sweep, unix_now);
+  summary.slot_seconds = static_cast<double>(slot_ms) / 1000;
+  int slots = 0;
+  for (const auto& [id, node] : state.nodes) slots += node.slots;
+  const UnixMillis end = sweep.live > 0 ? unix_now : sweep.last_exit_ms;
+  if (slots > 0 && sweep.started_ms > 0 && end > sweep.started_ms) {
+    summary.busy_share = static_cast<double>(slot_ms) /
+                         (static_cast<double>(slots) * static_cast<double>(end - sweep.started_ms));
+  }
+  return summary;
+}
+
+wire::PromotionSummary PromotionOf(const Sweep& sweep) {
+  wire::PromotionSummary summary;
+  if (sweep.promoted_trial.empty()) return summary;
+  if (sweep.phase == SweepPhase::kPromoting) {
+    summary.state = "waiting";
+  } else if (auto told = wire::PromotionSummaryFromJson(sweep.promotion);
+             told.ok() && !told->state.empty()) {
+    return std::move(told).value();
+  } else {
+    summary.state = "failed";
+    summary.reason = sweep.message;
+  }
+  if (sweep.spec.model) summary.model = sweep.spec.model->name;
+  summary.trial = sweep.promoted_trial.value;
+  return summary;
+}
+
+std::string Seconds(std::chrono::nanoseconds time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count() /
+                        1000) +
+         " s";
+}
+
+boost::json::value Explanation(const std::vector<std::string>& lines) {
+  boost::json::array array;
+  std::string all;
+  for (const std::string& line : lines) {
+    array.emplace_back(line);
+    all += (all.empty() ? "" : "\n") + line;
+  }
+  return boost::json::object{{"explanation", all}, {"lines", std::move(array)}};
+}
+
+std::string NodeState(const Coordinator& coordinator, const NodeId& id, MonotonicTime now) {
+  const auto* watch = coordinator.WatchOf(id);
+  const auto& config = coordinator.config();
+  const std::chrono::milliseconds lease(config.lease_ms + config.lease_margin_ms);
+  if (watch == nullptr || now - watch->heard > lease) return "lost";
+  return coordinator.IsUsable(id, now) ? "up" : "torpid";
+}
+
+/// Why a trial that has all it needs but slots has none.
+void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicTime now,
+                  std::vector<std::string>& lines) {
+  const int need = sweep.spec.trial.ranks * sweep.spec.trial.resources.cpu;
+  const State& state = coordinator.state();
+  lines.push_back("It waits for " + std::to_string(need) + " free slots on one node.");
+  if (state.nodes.empty()) lines.emplace_back("No node has joined yet.");
+  for (const auto& [id, node] : state.nodes) {
+    lines.push_back("Node " + id.value + " is " + NodeState(coordinator, id, now) + " with " +
+                    std::to_string(node.free()) + " of " + std::to_string(node.slots) +
+                    " slots free.");
+  }
+  for (const SweepId& id : state.open) {
+    const Sweep& other = state.sweeps.at(id);
+    if (id == sweep.id || other.phase != SweepPhase::kRunning || other.waiting.empty()) continue;
+    const bool before =
+        other.spec.priority > sweep.spec.priority ||
+        (other.spec.priority == sweep.spec.priority && other.slots_held < sweep.slots_held);
+    if (before) lines.push_back("Sweep " + id.value + " goes first.");
+  }
+}
+
+void ExplainWaiting(const Coordinator& coordinator, const Sweep& sweep, const Trial& trial,
+                    MonotonicTime now, std::vector<std::string>& lines) {
+  if (sweep.phase == SweepPhase::kPaused) {
+    lines.push_back("Its sweep is paused; `muster sweep resume " + sweep.id.value + "` goes on.");
+  } else if (!trial.run_created) {
+    lines.emplace_back("Its run is being made in the tracker.");
+  } else if (const auto retry = coordinator.RetryAt(trial.id)) {
+    lines.push_back("Its last attempt failed; the next one starts in " + Seconds(*retry - now) +
+                    ".");
+  } else {
+    ExplainSlots(coordinator, sweep, now, lines);
+  }
+}
+
+}  // namespace
+
+boost::json::value SweepsView(const Coordinator& coordinator, Moment moment) {
+  std::vector<const Sweep*> sweeps;
+  for (const auto& [id, sweep] : coordinator.state().sweeps) sweeps.push_back(&sweep);
+  std::ranges::stable_sort(sweeps, std::greater(), &Sweep::created_ms);
+  boost::json::array rows;
+  for (const Sweep* sweep : sweeps) {
+    rows.push_back(wire::ToJson(SummaryOf(coordinator.state(), *sweep, moment.unix_now)));
+  }
+  return rows;
+}
+
+Result<boost::json::value> SweepView(const Coordinator& coordinator, const SweepId& id,
+                                     Moment moment) {
+  const Sweep* sweep = coordinator.state().FindSweep(id);
+  if (sweep == nullptr) return NoSweep(id);
+  return wire::ToJson(wire::SweepDetail{SummaryOf(coordinator.state(), *sweep, moment.unix_now),
+                                        PromotionOf(*sweep),
+                                        wire::ToJson(sweep->spec).as_object()});
+}
+
+Result<boost::json::value> TrialsView(const Coordinator& coordinator, const SweepId& id,
+                                      Moment /*moment*/) {
+  const Sweep* sweep = coordinator.state().FindSweep(id);
+  if (sweep == nullptr) return NoSweep(id);
+  boost::json::array rows;
+  for (const Trial& trial : sweep->trials) {
+    rows.push_back(wire::ToJson(SummaryOf(coordinator.state(), trial)));
+  }
+  return boost::json::value(std::move(rows));
+}
+
+Result<boost::json::value> TrialView(const Coordinator& coordinator, const TrialId& id,
+                                     Moment /*moment*/) {
+  const State& state = coordinator.state();
+  const Trial* trial = state.FindTrial(id);
+  if (trial == nullptr) return NoTrial(id);
+  wire::TrialDetail detail;
+  detail.trial = SummaryOf(state, *trial);
+  for (const AttemptEpoch epoch : trial->attempts) {
+    const Attempt& attempt = *state.FindAttempt(epoch);
+    detail.attempts.push_back({epoch.value, Text(attempt.phase), attempt.node.value,
+                               attempt.cause ? Text(*attempt.cause) : std::string(),
+                               attempt.message, attempt.created_ms, attempt.started_ms,
+                               attempt.ended_ms});
+  }
+  if (trial->checkpoint) detail.checkpoint = trial->checkpoint->path;
+  detail.metrics = trial->metrics;
+  return wire::ToJson(detail);
+}
+
+boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
+  boost::json::array rows;
+  for (const auto& [id, node] : coordinator.state().nodes) {
+    const auto* watch = coordinator.WatchOf(id);
+    rows.push_back(
+        wire::ToJson(wire::NodeSummary{id.value, node.host, NodeState(coordinator, id, moment.now),
+                                       node.slots, static_cast<int>(node.holders.size()), node.gpus,
+                                       watch == nullptr ? 0 : watch->heard_unix}));
+  }
+  return rows;
+}
+
+Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const SweepId& id,
+                                        Moment moment) {
+  const Sweep* sweep = coordinator.state().FindSweep(id);
+  if (sweep == nullptr) return NoSweep(id);
+  const wire::SweepSummary summary = SummaryOf(coordinator.state(), *sweep, moment.unix_now);
+  std::vector<std::string> lines;
+  lines.push_back("Sweep " + id.value + " is " + summary.state + ": " +
+                  std::to_string(summary.complete) + " complete, " +
+                  std::to_string(summary.pruned) + " pruned, " + std::to_string(summary.failed) +
+                  " failed, " + std::to_string(summary.running) + " running, " +
+                  std::to_string(summary.waiting) + " waiting, of a budget of " +
+                  std::to_string(summary.budget) + " trials.");
+  if (!sweep->message.empty()) lines.push_back("It says: " + sweep->message + ".");
+  if (sweep->phase == SweepPhase::kPromoting) {
+    lines.push_back("The gates of its model look at trial " + sweep->promoted_trial.value + ".");
+  }
+  if (!IsFinal(sweep->phase) && !sweep->waiting.empty()) {
+    const Trial& first = sweep->trials[static_cast<std::size_t>(*sweep->waiting.begin())];
+    lines.push_back("Trial " + first.id.value + " is next.");
+    ExplainWaiting(coordinator, *sweep, first, moment.now, lines);
+  }
+  return Explanation(lines);
+}
+
+Result<boost::json::value> ExplainTrial(const Coordinator& coordinator, const TrialId& id,
+                                        Moment moment) {
+  const State& state = coordinator.state();
+  const Trial* trial = state.FindTrial(id);
+  if (trial == nullptr) return NoTrial(id);
+  const Sweep& sweep = *state.FindSweep(trial->sweep);
+  std::vector<std::string> lines;
+  lines.push_back("Trial " + id.value + " is " + StateOf(state, *trial) + ".");
+  if (!trial->message.empty()) lines.push_back("It says: " + trial->message + ".");
+  if (trial->phase == TrialPhase::kWaiting) {
+    ExplainWaiting(coordinator, sweep, *trial, moment.now, lines);
+  }
+  for (const AttemptEpoch epoch : trial->attempts) {
+    const Attempt& attempt = *state.FindAttempt(epoch);
+    std::string line = "Attempt " + std::to_string(epoch.value) + " on node " + attempt.node.value;
+    if (attempt.cause) {
+      line += " ended (" + Text(*attempt.cause) + "): " + attempt.message + ".";
+    } else {
+      line += " is " + Text(attempt.phase);
+      line += attempt.stop ? ": " + attempt.stop->message + "." : ".";
+    }
+    lines.push_back(std::move(line));
+  }
+  if (trial->infra_failures + trial->user_failures > 0) {
+    lines.push_back("Of its retries, " + std::to_string(trial->infra_failures) + " of " +
+                    std::to_string(sweep.spec.retry.infra) + " (infra) and " +
+                    std::to_string(trial->user_failures) + " of " +
+                    std::to_string(sweep.spec.retry.user) + " (user) are used.");
+  }
+  return Explanation(lines);
+}
+
+}  // namespace muster::coordinator

@@ -1,0 +1,196 @@
+#include "tests/runtime/coordinator/rig.h"
+
+namespace muster::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+class RecordsTest : public testing::Test {
+ protected:
+  void Run(wire::SweepSpec spec = SmallSpec()) {
+    rig.Join("a", 1);
+    rig.Do(SubmitSweep{spec, {}});
+    epoch = rig.RunOne("a");
+    rig.sends.clear();
+  }
+  static wire::TrialRecord Metric(std::int64_t step, double value) {
+    wire::TrialRecord record;
+    record.step = step;
+    record.timestamp_ms = 1000 + step;
+    record.metrics["accuracy"] = value;
+    return record;
+  }
+  [[nodiscard]] std::vector<std::pair<std::int64_t, double>> Reports() const {
+    return rig.sweep("small-1").history.trials[0].reports;
+  }
+
+  Rig rig;
+  AttemptEpoch epoch;
+};
+
+TEST_F(RecordsTest, NothingIsAcknowledgedBeforeTheTrackerHasIt) {
+  Run();
+  rig.From("a", wire::Records{epoch, 0, 10, {Metric(1, 0.5)}});
+  EXPECT_EQ(rig.CountSent<wire::Ack>(), 0);
+  const auto store = std::get<StoreMetrics>(rig.actions.back());
+  EXPECT_EQ(store.epoch, epoch);
+  rig.Do(StoreMetricsDone{store.token, {}});
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 10);
+}
+
+TEST_F(RecordsTest, TrackerAway_TheAgentSendsFromThereAgain) {
+  Run();
+  rig.From("a", wire::Records{epoch, 0, 10, {Metric(1, 0.5)}});
+  rig.From("a", wire::Records{epoch, 10, 20, {Metric(2, 0.6)}});
+  const auto first = std::get<StoreMetrics>(rig.actions[0]);
+  const auto second = std::get<StoreMetrics>(rig.actions[1]);
+  rig.Do(StoreMetricsDone{first.token, Unavailable("away")});
+  rig.Do(StoreMetricsDone{second.token, {}});
+  EXPECT_EQ(rig.CountSent<wire::Ack>(), 0);
+  rig.actions.clear();
+  rig.Report("a", epoch, 0, 1, 0.5);
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 10);
+}
+
+TEST_F(RecordsTest, StoresThatFinishOutOfOrder_AreAcceptedInOrder) {
+  Run();
+  rig.From("a", wire::Records{epoch, 0, 10, {Metric(1, 0.5)}});
+  rig.From("a", wire::Records{epoch, 10, 20, {Metric(2, 0.6)}});
+  rig.Do(StoreMetricsDone{std::get<StoreMetrics>(rig.actions[1]).token, {}});
+  EXPECT_EQ(rig.CountSent<wire::Ack>(), 0);
+  rig.Do(StoreMetricsDone{std::get<StoreMetrics>(rig.actions[0]).token, {}});
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 10);
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 20);
+  EXPECT_THAT(Reports(), testing::ElementsAre(std::pair(1, 0.5), std::pair(2, 0.6)));
+}
+
+TEST_F(RecordsTest, Gap_IsRefusedWithWhatIsThere) {
+  Run();
+  rig.From("a", wire::Records{epoch, 30, 40, {Metric(4, 0.5)}});
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 0);
+  EXPECT_TRUE(rig.actions.empty());
+}
+
+TEST_F(RecordsTest, MetricsTheTrackerRefuses_FailTheTrialWithItsSentence) {
+  Run();
+  rig.From("a", wire::Records{epoch, 0, 10, {Metric(1, 0.5)}});
+  const auto store = std::get<StoreMetrics>(rig.actions.back());
+  rig.Do(StoreMetricsDone{store.token, Invalid("bad name")});
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 10);
+  EXPECT_EQ(rig.Sent<wire::Stop>().epoch, epoch);
+  rig.Exit("a", epoch, wire::ExitCause::kStopped, 10);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kFailed);
+  EXPECT_THAT(rig.trial("small-1/0").message, HasSubstr("bad name"));
+}
+
+TEST_F(RecordsTest, Exit_WaitsForItsRecords) {
+  Run();
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 10);
+  EXPECT_EQ(rig.CountSent<wire::Forget>(), 0);
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 0);
+  rig.Report("a", epoch, 0, 1, 0.5);
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 10);
+  EXPECT_EQ(rig.CountSent<wire::Forget>(), 1);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kComplete);
+}
+
+TEST_F(RecordsTest, Result_CommitsOnceAndKeepsTheSlotUntilTheExit) {
+  Run();
+  wire::TrialRecord result;
+  result.type = wire::RecordType::kResult;
+  result.step = 9;
+  result.path = "/c/best";
+  result.metrics = {{"accuracy", 0.95}, {"test/accuracy", 0.94}};
+  rig.From("a", wire::Records{epoch, 0, 10, {Metric(9, 0.9), result}});
+  rig.AnswerCommands();
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kComplete);
+  EXPECT_EQ(rig.trial("small-1/0").value, 0.95);
+  EXPECT_EQ(rig.trial("small-1/0").checkpoint->path, "/c/best");
+  EXPECT_EQ(rig.state().live.size(), 1u);
+  rig.From("a", wire::Records{epoch, 10, 20, {result}});
+  rig.AnswerCommands();
+  rig.Exit("a", epoch, wire::ExitCause::kUser, 20);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kComplete) << "what follows changes nothing";
+}
+
+TEST_F(RecordsTest, MissingObjective_FailsAndListsWhatCame) {
+  Run();
+  rig.Report("a", epoch, 0, 1, 0.5, "loss");
+  rig.Report("a", epoch, 10, 1, 0.5, "train/accuracy");
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 20);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kFailed);
+  EXPECT_THAT(rig.trial("small-1/0").message,
+              HasSubstr("without the metric 'accuracy', which the sweep optimises; it reported "
+                        "loss, train/accuracy"));
+}
+
+TEST_F(RecordsTest, Resumed_HidesLaterPointsOfEarlierAttempts) {
+  Run();
+  rig.Report("a", epoch, 0, 1, 0.5);
+  rig.Report("a", epoch, 10, 2, 0.6);
+  rig.Report("a", epoch, 20, 3, 0.7);
+  rig.Exit("a", epoch, wire::ExitCause::kResume, 30);
+  const AttemptEpoch second = rig.RunOne("a");
+  wire::TrialRecord resumed;
+  resumed.type = wire::RecordType::kResumed;
+  resumed.step = 2;
+  rig.From("a", wire::Records{second, 0, 10, {resumed, Metric(3, 0.65)}});
+  rig.AnswerCommands();
+  EXPECT_THAT(Reports(),
+              testing::ElementsAre(std::pair(1, 0.5), std::pair(2, 0.6), std::pair(3, 0.65)));
+  const auto& resume = std::get<ResumeRun>(rig.commands.back());
+  EXPECT_EQ(resume.epoch, second);
+  EXPECT_EQ(resume.step, 2);
+}
+
+TEST_F(RecordsTest, StartedOverWithoutSayingSo_HidesWhatItRepeats) {
+  Run();
+  rig.Report("a", epoch, 0, 1, 0.5);
+  rig.Report("a", epoch, 10, 2, 0.6);
+  rig.Exit("a", epoch, wire::ExitCause::kInfra, 20);
+  rig.Pass(1'200, {"a"});
+  const AttemptEpoch second = rig.RunOne("a");
+  rig.Report("a", second, 0, 1, 0.4);
+  EXPECT_THAT(Reports(), testing::ElementsAre(std::pair(1, 0.4)));
+}
+
+TEST_F(RecordsTest, TrackedMetrics_CountOnceWhereverTheyCameFrom) {
+  Run();
+  const RunId run = rig.trial("small-1/0").run;
+  const TrackedMetrics tracked{run, {{"accuracy", 0.5, 1001, 1, 0}, {"loss", 2, 1001, 1, 0}}};
+  rig.Do(tracked);
+  const std::int64_t position = rig.sweep("small-1").history_position;
+  rig.Do(tracked);
+  EXPECT_EQ(rig.sweep("small-1").history_position, position);
+  EXPECT_THAT(Reports(), testing::ElementsAre(std::pair(1, 0.5)));
+  rig.Do(TrackedMetrics{run, {{"accuracy", 0.9, 1002, 2, epoch.value + 5}}});
+  EXPECT_EQ(Reports().size(), 1u) << "of another attempt";
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess);
+  EXPECT_EQ(rig.trial("small-1/0").value, 0.5);
+}
+
+TEST_F(RecordsTest, Token_IsFencedWithTheEndOfItsAttempt) {
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  rig.AnswerCommands();
+  const auto prepare = rig.Sent<wire::Prepare>();
+  const std::string token = prepare.env.at("MLFLOW_TRACKING_TOKEN");
+  EXPECT_TRUE(rig.coordinator().AttemptOf(token)->live);
+  EXPECT_EQ(rig.coordinator().AttemptOf(token)->run, prepare.run);
+  rig.Exit("a", prepare.epoch, wire::ExitCause::kUser);
+  EXPECT_FALSE(rig.coordinator().AttemptOf(token)->live);
+  EXPECT_FALSE(rig.coordinator().AttemptOf("unknown"));
+}
+
+TEST_F(RecordsTest, Logs_AreAcknowledgedByWhatIsKept) {
+  Run();
+  rig.From("a", wire::LogChunk{epoch, 0, "out", 5, "aGVsbG8="});
+  const auto store = std::get<StoreLog>(rig.actions.back());
+  EXPECT_EQ(store.log, "0.out");
+  EXPECT_EQ(rig.CountSent<wire::Ack>(), 0);
+  rig.Do(LogStored{store.node, store.epoch, store.log, 10});
+  EXPECT_EQ(rig.Sent<wire::Ack>().logs_end.at("0.out"), 10);
+}
+
+}  // namespace
+}  // namespace muster::coordinator

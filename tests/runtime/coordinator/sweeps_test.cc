@@ -1,0 +1,270 @@
+#include "runtime/coordinator/validate.h"
+#include "runtime/coordinator/views.h"
+#include "tests/runtime/coordinator/rig.h"
+
+namespace muster::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Suggests {"lr": 1, 2, ...} and remembers how much history it saw; has `points` of them.
+class CountingSampler final : public tuner::Sampler {
+ public:
+  explicit CountingSampler(std::int64_t points) : points_(points) {}
+  Result<tuner::Params> Suggest(std::int64_t number, const tuner::History& history) override {
+    EXPECT_EQ(static_cast<std::int64_t>(history.trials.size()), number);
+    if (number >= points_) return ResourceExhausted("space exhausted");
+    return tuner::Params{{"lr", static_cast<double>(number + 1)}};
+  }
+
+ private:
+  std::int64_t points_;
+};
+
+/// Stops what reports less than 0.5.
+class HalfPruner final : public tuner::Pruner {
+ public:
+  tuner::Verdict Decide(std::int64_t number, const tuner::History& history) override {
+    const auto& reports = history.trials[static_cast<std::size_t>(number)].reports;
+    return reports.back().second < 0.5 ? tuner::Verdict::kStop : tuner::Verdict::kContinue;
+  }
+};
+
+Config WithFakes(std::int64_t points = 1'000'000) {
+  Config config;
+  config.make_sampler = [points](const auto&) -> Result<std::unique_ptr<tuner::Sampler>> {
+    return std::unique_ptr<tuner::Sampler>(std::make_unique<CountingSampler>(points));
+  };
+  config.make_pruner = [](const auto&) -> Result<std::unique_ptr<tuner::Pruner>> {
+    return std::unique_ptr<tuner::Pruner>(std::make_unique<HalfPruner>());
+  };
+  return config;
+}
+
+TEST(Sweeps, SubmittedTwice_IsTheSameSweep) {
+  Rig rig;
+  const auto first = rig.Ask(SubmitSweep{SmallSpec(), SweepId("mine")});
+  EXPECT_EQ(first->at("created"), true);
+  const auto again = rig.Ask(SubmitSweep{SmallSpec(), SweepId("mine")});
+  EXPECT_EQ(again->at("created"), false);
+  EXPECT_EQ(rig.state().sweeps.size(), 1u);
+  const auto other = rig.Ask(SubmitSweep{SmallSpec(2), SweepId("mine")});
+  EXPECT_EQ(other.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(rig.Ask(SubmitSweep{SmallSpec(), {}})->at("id"), "small-1");
+  EXPECT_EQ(rig.Ask(SubmitSweep{SmallSpec(), {}})->at("id"), "small-2");
+}
+
+TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
+  const auto error = [](auto change) {
+    wire::SweepSpec spec = SmallSpec();
+    change(spec);
+    const Status status = ValidateSpec(spec);
+    return status.ok() ? "ok" : status.error().message;
+  };
+  EXPECT_EQ(error([](auto&) {}), "ok");
+  EXPECT_THAT(error([](auto& s) { s.sampler = "tqe"; }),
+              HasSubstr("at sampler: unknown sampler 'tqe'"));
+  EXPECT_THAT(error([](auto& s) { s.trial.ranks = 0; }),
+              HasSubstr("at trial.ranks: wanted at least 1, got 0"));
+  EXPECT_THAT(error([](auto& s) { s.objective.metric = ""; }), HasSubstr("at objective.metric"));
+  EXPECT_THAT(error([](auto& s) { s.trial.command = {"x", "{rate}"}; }),
+              HasSubstr("at trial.command[1]: {rate} names no parameter"));
+  EXPECT_EQ(error([](auto& s) { s.trial.command = {"x", "${HOME} {{rate}} { a; } {lr}{seed}"}; }),
+            "ok");
+  EXPECT_THAT(error([](auto& s) { s.space["lr"] = {{"float", {1, 0}}}; }),
+              HasSubstr("at space.lr"));
+  EXPECT_THAT(error([](auto& s) { s.stop = {{"asha", {{"eta", 1}}}}; }), HasSubstr("at stop.asha"));
+  EXPECT_THAT(error([](auto& s) { s.name = "a/b"; }), HasSubstr("at name"));
+  EXPECT_THAT(error([](auto& s) { s.budget.trials = 0; }), HasSubstr("at budget.trials"));
+}
+
+TEST(Sweeps, MoreRanksThanAnyNodeHas_IsRefusedWhenNodesAreKnown) {
+  Rig rig;
+  wire::SweepSpec spec = SmallSpec();
+  spec.trial.ranks = 4;
+  EXPECT_TRUE(rig.Ask(SubmitSweep{spec, {}}).ok()) << "no node is known yet";
+  rig.Join("a", 2);
+  const auto refused = rig.Ask(SubmitSweep{spec, SweepId("b")});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(
+      refused.error().message,
+      HasSubstr("at trial.ranks: 4 ranks of 1 cpu need 4 slots on one node; the largest, a, "
+                "has 2"));
+}
+
+TEST(Sweeps, Trials_AreMadeAsSlotsHoldThem) {
+  Rig rig(WithFakes());
+  rig.Join("a", 2);
+  rig.Do(SubmitSweep{SmallSpec(5), {}});
+  rig.AnswerCommands();
+  EXPECT_EQ(rig.sweep("small-1").trials.size(), 2u);
+  EXPECT_EQ(rig.CountSent<wire::Prepare>(), 2);
+  rig.Join("b", 1);
+  rig.AnswerCommands();
+  EXPECT_EQ(rig.sweep("small-1").trials.size(), 3u);
+}
+
+TEST(Sweeps, PrunedTrial_IsStoppedAndEndsAsPruned) {
+  Rig rig(WithFakes());
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(2), {}});
+  const AttemptEpoch first = rig.RunOne("a");
+  rig.Report("a", first, 0, 1, 0.9);
+  EXPECT_EQ(rig.CountSent<wire::Stop>(), 0);
+  rig.Report("a", first, 10, 2, 0.3);
+  EXPECT_EQ(rig.Sent<wire::Stop>().reason, wire::StopReason::kPruned);
+  rig.Exit("a", first, wire::ExitCause::kStopped, 20);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kPruned);
+  EXPECT_EQ(rig.trial("small-1/0").value, 0.3);
+  const AttemptEpoch second = rig.RunOne("a");
+  rig.Report("a", second, 0, 1, 0.8);
+  rig.Exit("a", second, wire::ExitCause::kSuccess, 10);
+  EXPECT_EQ(rig.sweep("small-1").phase, SweepPhase::kComplete);
+  EXPECT_EQ(State::Best(rig.sweep("small-1"))->number, 1);
+}
+
+TEST(Sweeps, PruneDecision_SurvivesARestart) {
+  Rig rig(WithFakes());
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Report("a", epoch, 0, 1, 0.3);
+  rig.Restart();
+  rig.sends.clear();
+  rig.Join("a", 1, 1, {{epoch, TrialId("small-1/0"), wire::AttemptPhase::kRunning}});
+  EXPECT_EQ(rig.Sent<wire::Stop>().reason, wire::StopReason::kPruned);
+}
+
+TEST(Sweeps, Cancelled_EndsWaitingTrialsAtOnceAndRunningOnesWithTheirExit) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(5), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Do(ChangeSweep{SweepId("small-1"), SweepVerb::kCancel});
+  EXPECT_EQ(rig.Sent<wire::Stop>().reason, wire::StopReason::kCancelled);
+  EXPECT_EQ(rig.sweep("small-1").phase, SweepPhase::kRunning) << "slots are still held";
+  rig.Exit("a", epoch, wire::ExitCause::kStopped);
+  EXPECT_EQ(rig.sweep("small-1").phase, SweepPhase::kCancelled);
+  EXPECT_EQ(rig.sweep("small-1").trials.size(), 1u);
+  EXPECT_EQ(rig.Ask(ChangeSweep{SweepId("small-1"), SweepVerb::kPause}).error().kind,
+            ErrorKind::kConflict);
+}
+
+TEST(Sweeps, PausedAndResumed_StartsTheTrialAgainWithoutCharge) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Do(ChangeSweep{SweepId("small-1"), SweepVerb::kPause});
+  EXPECT_EQ(rig.Sent<wire::Stop>().reason, wire::StopReason::kPaused);
+  rig.Exit("a", epoch, wire::ExitCause::kStopped);
+  rig.Pass(5'000, {"a"});
+  EXPECT_EQ(rig.CountSent<wire::Prepare>(), 0);
+  rig.Do(ChangeSweep{SweepId("small-1"), SweepVerb::kResume});
+  EXPECT_GT(rig.Sent<wire::Prepare>().epoch, epoch);
+  EXPECT_EQ(rig.trial("small-1/0").infra_failures, 0);
+}
+
+TEST(Sweeps, TimeLimit_StopsWhatRunsAndKeepsWhatCompleted) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(5);
+  spec.budget.time_seconds = 60;
+  rig.Do(SubmitSweep{spec, {}});
+  const AttemptEpoch first = rig.RunOne("a");
+  rig.Report("a", first, 0, 1, 0.7);
+  rig.Exit("a", first, wire::ExitCause::kSuccess, 10);
+  const AttemptEpoch second = rig.RunOne("a");
+  rig.Pass(61'000, {"a"});
+  EXPECT_EQ(rig.Sent<wire::Stop>().epoch, second);
+  rig.Exit("a", second, wire::ExitCause::kStopped);
+  EXPECT_EQ(rig.sweep("small-1").phase, SweepPhase::kComplete);
+  EXPECT_THAT(rig.sweep("small-1").message, HasSubstr("time limit of 60 s"));
+  EXPECT_EQ(rig.sweep("small-1").trials.size(), 2u);
+}
+
+TEST(Sweeps, ExhaustedSpace_EndsTheSweepBeforeItsBudget) {
+  Rig rig(WithFakes(1));
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(5), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Report("a", epoch, 0, 1, 0.7);
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 10);
+  EXPECT_EQ(rig.sweep("small-1").phase, SweepPhase::kComplete);
+  EXPECT_EQ(rig.sweep("small-1").trials.size(), 1u);
+}
+
+TEST(Sweeps, TrialStoppedByRequest_CanBeRetried) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(2), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Do(StopTrial{TrialId("small-1/0")});
+  rig.Exit("a", epoch, wire::ExitCause::kStopped);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kCancelled);
+  EXPECT_EQ(rig.Ask(StopTrial{TrialId("small-1/0")}).error().kind, ErrorKind::kConflict);
+  rig.Do(RetryTrial{TrialId("small-1/0")});
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kRunning) << "the slot was free";
+  EXPECT_EQ(rig.trial("small-1/0").attempts.size(), 2u);
+  EXPECT_EQ(rig.Ask(StopTrial{TrialId("small-1/9")}).error().kind, ErrorKind::kNotFound);
+}
+
+TEST(Sweeps, WithAModel_PromotesTheBestAndKeepsTheVerdict) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(2);
+  spec.trial.command.clear();
+  spec.trial.program = "digits";
+  spec.model.emplace();
+  spec.model->name = "digits";
+  rig.Do(SubmitSweep{spec, {}});
+  for (const double value : {0.8, 0.6}) {
+    const AttemptEpoch epoch = rig.RunOne("a");
+    wire::TrialRecord checkpoint;
+    checkpoint.type = wire::RecordType::kCheckpoint;
+    checkpoint.step = 1;
+    checkpoint.path = "/c/" + std::to_string(value);
+    checkpoint.metrics["accuracy"] = value;
+    wire::TrialRecord result;
+    result.type = wire::RecordType::kResult;
+    result.metrics["accuracy"] = value;
+    rig.From("a", wire::Records{epoch, 0, 20, {checkpoint, result}});
+    rig.AnswerCommands();
+    rig.Exit("a", epoch, wire::ExitCause::kSuccess, 20);
+  }
+  ASSERT_EQ(rig.sweep("small-1").phase, SweepPhase::kPromoting);
+  rig.Restart();  // before the registry answered: the command is given out again
+  const RunCommand* promotion = nullptr;
+  for (const Action& action : rig.actions) {
+    const auto* command = std::get_if<RunCommand>(&action);
+    if (command && std::holds_alternative<PromoteModel>(command->command)) promotion = command;
+  }
+  ASSERT_NE(promotion, nullptr);
+  const auto& promote = std::get<PromoteModel>(promotion->command);
+  EXPECT_EQ(promote.trial, TrialId("small-1/0"));
+  EXPECT_THAT(promote.checkpoint, HasSubstr("0.8"));
+  rig.Do(OutboxDone{promotion->id, {}, {{"state", "promoted"}, {"version", 1}}});
+  EXPECT_EQ(rig.sweep("small-1").phase, SweepPhase::kComplete);
+  const auto view = SweepView(rig.coordinator(), SweepId("small-1"), {rig.now(), rig.unix_now()});
+  EXPECT_EQ(view->at("promotion").at("state"), "promoted");
+}
+
+TEST(Sweeps, Explain_SaysWhatAWaitingTrialWaitsFor) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(2);
+  spec.budget.parallel = 2;
+  rig.Do(SubmitSweep{spec, SweepId("first")});
+  rig.RunOne("a");
+  rig.Do(SubmitSweep{SmallSpec(), SweepId("second")});
+  rig.AnswerCommands();
+  const auto why =
+      ExplainTrial(rig.coordinator(), TrialId("second/0"), {rig.now(), rig.unix_now()});
+  ASSERT_TRUE(why.ok());
+  const std::string text(why->at("explanation").as_string());
+  EXPECT_THAT(text, HasSubstr("waits for 1 free slots on one node"));
+  EXPECT_THAT(text, HasSubstr("Node a is up with 0 of 1 slots free"));
+}
+
+}  // namespace
+}  // namespace muster::coordinator
