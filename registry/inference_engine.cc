@@ -163,6 +163,7 @@ Result<std::vector<Tensor>> PredictRows(InferenceModel& model, const std::vector
   for (std::int64_t first = 0; first < rows; first += batch) {
     const std::int64_t count = std::min(batch, rows - first);
     std::vector<Tensor> part;
+    part.reserve(inputs.size());
     for (const Tensor& input : inputs) part.push_back(Slice(input, first, count));
     MUSTER_ASSIGN_OR_RETURN(auto answers, model.Infer(part));
     MUSTER_RETURN_IF_ERROR(Append(outputs, std::move(answers), count));

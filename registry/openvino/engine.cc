@@ -84,7 +84,7 @@ class OpenVinoModel final : public InferenceModel {
  private:
   static Tensor Copy(const TensorSpec& spec, const ov::Tensor& from) {
     Tensor tensor{spec.name, spec.type, {}, {}};
-    const ov::Shape shape = from.get_shape();
+    const ov::Shape& shape = from.get_shape();
     tensor.shape.assign(shape.begin(), shape.end());
     const auto* bytes = static_cast<const std::byte*>(from.data());
     tensor.bytes.assign(bytes, bytes + from.get_byte_size());

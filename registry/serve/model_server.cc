@@ -166,7 +166,7 @@ http::Response ModelServer::ServerMetadata() const {
   json::object body;
   body["name"] = "muster";
   body["version"] = options_.version;
-  body["extensions"] = {"binary_tensor_data"};
+  body["extensions"] = json::array{"binary_tensor_data"};
   return http::Response::Json(body);
 }
 
