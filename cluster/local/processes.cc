@@ -473,6 +473,8 @@ std::vector<agent::Input> Processes::Poll(MonotonicTime now) {
   return std::exchange(impl_->inputs, {});
 }
 
+bool Processes::hurried() const { return !impl_->kills.empty(); }
+
 int Processes::fd() const { return impl_->watch_fd; }
 
 }  // namespace muster::cluster::local

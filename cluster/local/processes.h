@@ -48,6 +48,9 @@ class Processes {
   /// while attempts live.
   std::vector<agent::Input> Poll(MonotonicTime now);
 
+  /// True while something is being killed: Poll again within some 10 ms.
+  [[nodiscard]] bool hurried() const;
+
   /// Readable (poll, epoll) when a Poll is worthwhile. Owned by this object.
   [[nodiscard]] int fd() const;
 

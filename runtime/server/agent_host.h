@@ -18,7 +18,7 @@ class AgentHost {
  public:
   struct Options {
     std::filesystem::path home;             ///< attempts lie in <home>/attempts, the start count in
-                                            ///< <home>/agent.json; absolute
+                                            ///< <home>/agent.starts; absolute
     std::filesystem::path self_executable;  ///< `muster`
     std::filesystem::path bin_dir;          ///< trials that ship; empty: beside self_executable
     NodeId node;                            ///< see LoadOrMakeNodeId

@@ -1,0 +1,228 @@
+#include "runtime/server/agent_host.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cluster/local/processes.h"
+#include "runtime/agent/agent.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+#include "runtime/net/agent_socket.h"
+
+namespace muster::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kTick = 100ms;
+/// While something is being killed: a slot is given again only when a look finds nothing left.
+constexpr auto kHurriedTick = 10ms;
+/// A rank that prints without end wakes the thread at every line; it looks no more often than this.
+constexpr auto kBetweenPolls = 5ms;
+constexpr std::size_t kInboxMax = 16384;
+
+Result<std::string> HostName() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return IoError("gethostname", errno);
+  return std::string(name.data());
+}
+
+/// Takes the number of this start from <home>/agent, one higher each time; durable before it is used.
+Result<std::int64_t> NextIncarnation(const std::filesystem::path& home) {
+  const auto file = home / "agent.starts";
+  const auto text = ReadWholeFile(file);
+  if (!text.ok() && text.error().kind != ErrorKind::kNotFound) return text.error();
+  const std::int64_t next = text.ok() ? std::atoll(text->c_str()) + 1 : 1;
+  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, std::to_string(next) + "\n"));
+  return next;
+}
+
+}  // namespace
+
+struct AgentHost::Impl {
+  explicit Impl(Options given) : options(std::move(given)) {}
+  ~Impl() {
+    socket.reset();  // its thread writes to wake_fd until now
+    for (const int fd : {wake_fd, lock_fd}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+
+  Status Open();
+  Status Lock();
+  Status Connect();
+  void Put(agent::Input input);
+  std::vector<agent::Input> TakeInbox();
+  void Run();
+  void Step(const agent::Input& input);
+  void Wait(MonotonicTime next_tick) const;
+
+  Options options;
+  std::unique_ptr<cluster::local::Processes> processes;
+  std::unique_ptr<agent::Agent> machine;
+  std::mutex mutex;  ///< guards inbox
+  std::vector<agent::Input> inbox;
+  std::atomic<bool> stopping = false;
+  int wake_fd = -1;
+  int lock_fd = -1;
+  std::thread thread;
+  std::unique_ptr<net::AgentSocket> socket;
+};
+
+Status AgentHost::Impl::Open() {
+  MUSTER_RETURN_IF_ERROR(Lock());
+  wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd < 0) return IoError("eventfd", errno);
+  if (options.bin_dir.empty()) options.bin_dir = options.self_executable.parent_path();
+  if (options.host.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(options.host, HostName());
+  }
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t incarnation, NextIncarnation(options.home));
+  MUSTER_ASSIGN_OR_RETURN(
+      processes, cluster::local::Processes::Open({.attempts_dir = options.home / "attempts",
+                                                  .self_executable = options.self_executable,
+                                                  .bin_dir = options.bin_dir,
+                                                  .home_id = options.node.value}));
+  machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
+                                                          .host = options.host,
+                                                          .slots = options.slots,
+                                                          .gpus = options.gpus,
+                                                          .labels = options.labels,
+                                                          .incarnation = incarnation});
+  return Connect();
+}
+
+Status AgentHost::Impl::Lock() {
+  std::error_code error;
+  std::filesystem::create_directories(options.home, error);
+  const auto file = options.home / "agent.lock";
+  lock_fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd < 0) return IoError("open " + file.string(), errno);
+  if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0) return Ok();
+  return Conflict("another agent runs on " + options.home.string() +
+                  "; stop it, or use another --home");
+}
+
+Status AgentHost::Impl::Connect() {
+  MUSTER_ASSIGN_OR_RETURN(
+      socket,
+      net::AgentSocket::Start(
+          {.endpoint = options.endpoint,
+           .keys = options.keys,
+           .server_public_key = options.server_public_key},
+          {.on_connected = [this] { Put(agent::Connected{}); },
+           .on_disconnected = [this] { Put(agent::Disconnected{}); },
+           .on_message = [this](wire::Envelope e) { Put(agent::Received{std::move(e)}); }}));
+  return Ok();
+}
+
+void AgentHost::Impl::Put(agent::Input input) {
+  {
+    const std::lock_guard lock(mutex);
+    // Messages may be lost, connections coming and going may not.
+    if (inbox.size() >= kInboxMax && std::holds_alternative<agent::Received>(input)) return;
+    inbox.push_back(std::move(input));
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(wake_fd, &one, sizeof one);
+}
+
+std::vector<agent::Input> AgentHost::Impl::TakeInbox() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = read(wake_fd, &count, sizeof count);
+  const std::lock_guard lock(mutex);
+  return std::exchange(inbox, {});
+}
+
+void AgentHost::Impl::Step(const agent::Input& input) {
+  for (const auto& effect : machine->Step(input, SystemClock().Now())) {
+    if (const auto* send = std::get_if<agent::Send>(&effect)) {
+      socket->Send(send->envelope);
+    } else {
+      processes->Apply(effect);
+    }
+  }
+}
+
+/// Until a message, a change in an attempt, or the tick.
+void AgentHost::Impl::Wait(MonotonicTime next_tick) const {
+  if (processes->hurried()) next_tick = std::min(next_tick, SystemClock().Now() + kHurriedTick);
+  const auto left = [&] {
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(next_tick - SystemClock().Now());
+    return static_cast<int>(std::clamp<std::int64_t>(ms.count(), 0, kTick.count()));
+  };
+  std::array<pollfd, 2> items{
+      {{.fd = wake_fd, .events = POLLIN}, {.fd = processes->fd(), .events = POLLIN}}};
+  poll(items.data(), 1, std::min(left(), static_cast<int>(kBetweenPolls.count())));
+  if (items[0].revents == 0) poll(items.data(), items.size(), left());
+}
+
+void AgentHost::Impl::Run() {
+  MonotonicTime next_tick{};
+  Step(processes->Find());
+  while (!stopping) {
+    for (const auto& input : TakeInbox()) Step(input);
+    if (SystemClock().Now() >= next_tick) {
+      next_tick = SystemClock().Now() + kTick;
+      Step(agent::Tick{});
+    }
+    // What a Poll answers may ask for more at once (the next chunk of a spool).
+    for (auto inputs = processes->Poll(SystemClock().Now()); !inputs.empty();
+         inputs = processes->Poll(SystemClock().Now())) {
+      for (const auto& input : inputs) Step(input);
+      if (stopping) return;
+    }
+    Wait(next_tick);
+  }
+}
+
+AgentHost::AgentHost(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<AgentHost>> AgentHost::Start(Options options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  MUSTER_RETURN_IF_ERROR(impl->Open());
+  auto* raw = impl.get();
+  impl->thread = std::thread([raw] { raw->Run(); });
+  return std::unique_ptr<AgentHost>(new AgentHost(std::move(impl)));
+}
+
+AgentHost::~AgentHost() {
+  impl_->stopping = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(impl_->wake_fd, &one, sizeof one);
+  impl_->thread.join();
+}
+
+Result<NodeId> AgentHost::LoadOrMakeNodeId(const std::filesystem::path& home) {
+  const auto file = home / "node";
+  auto text = ReadWholeFile(file);
+  if (text.ok()) {
+    const std::string id = text->substr(0, text->find('\n'));
+    if (!id.empty()) return NodeId(id);
+    return Corrupt(file.string() + " is empty; wanted the node's id");
+  }
+  if (text.error().kind != ErrorKind::kNotFound) return text.error();
+  MUSTER_ASSIGN_OR_RETURN(const std::string host, HostName());
+  const NodeId made(host + "-" + RandomHex(4));
+  std::error_code error;
+  std::filesystem::create_directories(home, error);
+  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, made.value + "\n"));
+  return made;
+}
+
+}  // namespace muster::server
