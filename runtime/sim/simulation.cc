@@ -1,7 +1,9 @@
 #include "runtime/sim/simulation.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -77,7 +79,10 @@ class Simulation {
  private:
   void Committed(const std::vector<coordinator::Event>& events);
   void Submit(const wire::SweepSpec& spec, const SweepId& id);
-  void Ask(const coordinator::Input& input);  ///< until it was answered, whatever the answer
+  /// Until it was answered, whatever the answer.
+  void Ask(const coordinator::Input& input, const std::function<void()>& then);
+  void AskLater(Micros delay, const coordinator::Input& first, Micros pause,
+                const std::optional<coordinator::Input>& second);
   void PlanPeople();
   void PlanFaults();
   void Repeat(Micros every, const std::function<void()>& fault);
@@ -118,11 +123,24 @@ void Simulation::Submit(const wire::SweepSpec& spec, const SweepId& id) {
   });
 }
 
-void Simulation::Ask(const coordinator::Input& input) {
+void Simulation::Ask(const coordinator::Input& input, const std::function<void()>& then) {
   const auto answered = std::make_shared<bool>(false);
-  host_.Take(input, [answered](const auto&) { *answered = true; });
-  world_.scheduler.After(2 * kSecond, [this, input, answered] {
-    if (!*answered) Ask(input);
+  host_.Take(input, [answered, then](const auto&) {
+    if (std::exchange(*answered, true)) return;
+    if (then) then();
+  });
+  world_.scheduler.After(2 * kSecond, [this, input, then, answered] {
+    if (!*answered) Ask(input, then);
+  });
+}
+
+/// Asks for one thing after a while, and for the other a while after the first was answered.
+void Simulation::AskLater(Micros delay, const coordinator::Input& first, Micros pause,
+                          const std::optional<coordinator::Input>& second) {
+  world_.scheduler.After(delay, [this, first, pause, second] {
+    Ask(first, [this, pause, second] {
+      if (second) AskLater(pause, *second, 0, std::nullopt);
+    });
   });
 }
 
@@ -133,25 +151,21 @@ void Simulation::PlanPeople() {
     const SweepId id("s" + std::to_string(number));
     sweeps_.push_back(id);
     const Micros when = world_.Between(0, rates.bad_for / 2);
-    const auto later = [this, when](Micros extra, coordinator::Input input) {
-      world_.scheduler.After(when + extra, [this, input = std::move(input)] { Ask(input); });
+    const auto some_time = [this, when] {
+      return when + world_.Between(2 * kSecond, world_.rates.bad_for);
     };
     const wire::SweepSpec spec = DrawSpec(world_, number);
     world_.scheduler.After(when, [this, id, spec] { Submit(spec, id); });
-    if (world_.random.Chance(rates.pause)) {
-      const Micros pause = world_.Between(2 * kSecond, rates.bad_for);
-      later(pause, coordinator::ChangeSweep{id, SweepVerb::kPause});
-      later(pause + rates.bad_for, coordinator::ChangeSweep{id, SweepVerb::kResume});
-    }
+    if (world_.random.Chance(rates.pause))
+      AskLater(some_time(), coordinator::ChangeSweep{id, SweepVerb::kPause}, rates.bad_for,
+               coordinator::ChangeSweep{id, SweepVerb::kResume});
     if (world_.random.Chance(rates.cancel))
-      later(world_.Between(2 * kSecond, rates.bad_for),
-            coordinator::ChangeSweep{id, SweepVerb::kCancel});
+      AskLater(some_time(), coordinator::ChangeSweep{id, SweepVerb::kCancel}, 0, std::nullopt);
     if (world_.random.Chance(rates.stop_trial)) {
       const TrialId trial(id.value + "/" +
                           std::to_string(world_.Between(0, spec.budget.trials - 1)));
-      const Micros stop = world_.Between(2 * kSecond, rates.bad_for);
-      later(stop, coordinator::StopTrial{trial});
-      later(stop + world_.About(10 * kSecond), coordinator::RetryTrial{trial});
+      AskLater(some_time(), coordinator::StopTrial{trial}, world_.About(10 * kSecond),
+               coordinator::RetryTrial{trial});
     }
   }
 }
