@@ -116,8 +116,8 @@ void Checker::Making(const std::string& node, const wire::Prepare& prepare) {
     return;
   }
   AttemptBook& attempt = found->second;
-  if (attempt.made) world_.Violate("S2: " + Name(prepare.epoch) + " is made twice");
-  attempt.made = true;
+  // A machine that lost its disk may make it again, as long as no rank has run.
+  if (attempt.started) world_.Violate("S2: " + Name(prepare.epoch) + " is made again after it ran");
   if (attempt.node != node || attempt.slots != prepare.slots || attempt.trial != prepare.trial)
     world_.Violate("S4: " + Name(prepare.epoch) + " is made on " + node +
                    " with another node, trial or slots than it was given");
@@ -201,6 +201,11 @@ void Checker::CheckEnd(const coordinator::State& state) {
   }
   for (const auto& [sweep, times] : stores_.promotions()) {
     if (times > 1) world_.Violate("S2: sweep " + sweep.value + " is promoted twice");
+  }
+  for (const auto& [id, sweep] : state.sweeps) {
+    const bool wanted = sweep.phase == coordinator::SweepPhase::kComplete && sweep.spec.model;
+    if (wanted && !stores_.promotions().contains(id))
+      world_.Violate("L2: sweep " + id.value + " is complete and its model was never promoted");
   }
 }
 

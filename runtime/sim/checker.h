@@ -15,7 +15,7 @@
 /// happens on the nodes, and trusts neither coordinator nor agent.
 ///
 ///   S1  an acknowledged sweep is never lost
-///   S2  a trial has at most one committed result, of its newest attempt; an attempt is made once
+///   S2  a trial has at most one committed result, of its newest attempt; an attempt's ranks start once
 ///   S3  a slot never holds processes of two attempts (Node checks it)
 ///   S4  no rank runs before its attempt's epoch and readiness are durable; a gang has all its slots
 ///   S5  nothing an ended attempt says has an effect
@@ -52,7 +52,7 @@ class Checker {
     TrialId trial;
     std::string node;
     std::vector<int> slots;
-    bool prepared = false, ended = false, made = false;
+    bool prepared = false, started = false, ended = false;
     std::int64_t records_end = 0;
   };
   struct TrialBook {

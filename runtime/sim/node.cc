@@ -20,8 +20,12 @@ std::string Base64OfZeros(std::int64_t bytes) {
 
 }  // namespace
 
-Node::Node(World& world, std::string name, SendFn send, Hooks hooks)
-    : world_(world), name_(std::move(name)), send_(std::move(send)), hooks_(std::move(hooks)) {
+Node::Node(World& world, std::string name, int slots, SendFn send, Hooks hooks)
+    : world_(world),
+      name_(std::move(name)),
+      slots_(slots),
+      send_(std::move(send)),
+      hooks_(std::move(hooks)) {
   clock_rate_ = 1 + world_.random.Uniform(-world_.rates.drift, world_.rates.drift);
   clock_offset_ = world_.Between(0, 1000 * kSecond);
 }
@@ -39,7 +43,7 @@ void Node::BootAgent() {
   agent::Options options;
   options.node = NodeId(name_);
   options.host = name_;
-  options.slots = world_.rates.slots;
+  options.slots = slots_;
   options.incarnation = life_;
   agent_ = std::make_unique<agent::Agent>(std::move(options));
   agent::FoundAtStart found;
@@ -76,6 +80,10 @@ void Node::CrashMachine() {
   CrashAgent();
   world_.Trace([&] { return name_ + " machine crashes"; });
   for (const auto& [epoch, gang] : gangs_) gang->LosePower();
+  if (world_.Fault(world_.rates.disk_lost)) {
+    world_.Trace([&] { return name_ + " loses its disk"; });
+    gangs_.clear();
+  }
 }
 
 void Node::TickForEver(std::int64_t life) {

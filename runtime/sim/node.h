@@ -26,11 +26,11 @@ class Node {
     std::function<void(const Gang&)> forgetting;
   };
 
-  Node(World& world, std::string name, SendFn send, Hooks hooks);
+  Node(World& world, std::string name, int slots, SendFn send, Hooks hooks);
 
   void BootAgent();
   void CrashAgent();  ///< kill -9 of the agent; shims and ranks live on. Boots again after a while
-  void CrashMachine();  ///< every process dies, folders stay
+  void CrashMachine();  ///< every process dies, folders stay, or the whole disk is lost
   void CrashInNextStep() { crash_armed_ = true; }
   [[nodiscard]] bool agent_up() const { return agent_ != nullptr; }
   /// Counts the lives of the agent: what was sent to an earlier one is lost.
@@ -69,6 +69,7 @@ class Node {
 
   World& world_;
   std::string name_;
+  int slots_ = 1;
   SendFn send_;
   Hooks hooks_;
   double clock_rate_ = 1;

@@ -31,8 +31,16 @@ wire::SweepSpec DrawSpec(World& world, int number) {
       1 + static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_trials)));
   spec.budget.parallel = static_cast<int>(random.Below(4));
   spec.sampler = "random";
+  spec.priority = static_cast<int>(random.Below(3));
+  if (spec.trial.ranks * 2 <= world.rates.slots && random.Chance(0.3)) spec.trial.resources.cpu = 2;
+  if (random.Chance(0.2)) spec.budget.time_seconds = world.Between(5, 200);
   if (random.Chance(0.3))
     spec.stop = {{"asha", {{"step", "epoch"}, {"min", 1}, {"max", 9}, {"eta", 3}}}};
+  if (random.Chance(0.3)) {
+    spec.trial.command.clear();
+    spec.trial.program = "train";
+    spec.model.emplace().name = spec.name;
+  }
   spec.retry.infra = static_cast<int>(random.Below(6));
   spec.retry.user = static_cast<int>(random.Below(3));
   return spec;
@@ -56,8 +64,9 @@ class Simulation {
     world_.sabotage = plan.sabotage;
     for (int index = 0; index < world_.rates.nodes; ++index) {
       const std::string name = "n" + std::to_string(index + 1);
+      const Micros slots = index == 0 ? world_.rates.slots : world_.Between(1, world_.rates.slots);
       nodes_.push_back(std::make_unique<Node>(
-          world_, name,
+          world_, name, static_cast<int>(slots),
           [this, index](const wire::Envelope& message) {
             network_.ToCoordinator(*nodes_[static_cast<std::size_t>(index)], message);
           },
@@ -113,8 +122,13 @@ void Simulation::Submit(const wire::SweepSpec& spec, const SweepId& id) {
   const auto answered = std::make_shared<bool>(false);
   host_.Take(coordinator::SubmitSweep{spec, id}, [this, id, answered](const auto& reply) {
     if (*answered || world_.Fault(world_.rates.loss)) return;
+    if (!reply.ok()) {
+      // The node that could hold the gang has not said Hello yet.
+      if (!reply.error().message.starts_with("at trial.ranks"))
+        world_.Violate("submit: " + reply.error().message);
+      return;
+    }
     *answered = true;
-    if (!reply.ok()) world_.Violate("submit: " + reply.error().message);
     checker_.Acknowledged(id);
     ++acknowledged_;
   });

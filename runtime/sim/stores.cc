@@ -15,6 +15,8 @@ boost::json::object Stores::Apply(const std::string& id, const coordinator::Comm
     finished_[finish->run] = finish->status;
   } else if (const auto* promote = std::get_if<coordinator::PromoteModel>(&command)) {
     ++promotions_[promote->sweep];
+    result["state"] = "promoted";
+    result["version"] = 1;
   }
   applied_[id] = result;
   return result;

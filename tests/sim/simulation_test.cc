@@ -12,7 +12,7 @@
 
 #include "runtime/sim/run_seeds.h"
 
-// Seeds are plain numbers: 1 to 250 in every test run, more with MUSTER_SIM_SEEDS=N, from another place with
+// Seeds are plain numbers: 1 to 500 in every test run, more with MUSTER_SIM_SEEDS=N, from another place with
 // MUSTER_SIM_FIRST=N. A failing one says how to see its history.
 
 namespace muster::sim {
@@ -35,7 +35,7 @@ void SayWhichSeed(int) {
 TEST(SimulationTest, Seeds_KeepEveryPromise) {
   std::signal(SIGABRT, SayWhichSeed);
   const Totals totals = RunSeeds({.first = FromEnvironment("MUSTER_SIM_FIRST", 1),
-                                  .count = FromEnvironment("MUSTER_SIM_SEEDS", 250)},
+                                  .count = FromEnvironment("MUSTER_SIM_SEEDS", 500)},
                                  std::cout);
   EXPECT_TRUE(totals.ok()) << "seed " << totals.failed.seed << ": " << totals.failed.violation;
   EXPECT_GT(totals.completed, 0);
@@ -56,7 +56,7 @@ TEST(SimulationTest, SameSeed_GivesTheSameHistory) {
 
 /// The first violation that the sabotage brings within some seeds.
 std::string FirstViolation(Sabotage sabotage) {
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
     const Outcome outcome = Simulate({.seed = seed, .sabotage = sabotage, .trace = {}});
     if (!outcome.ok()) return outcome.violation;
   }
