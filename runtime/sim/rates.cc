@@ -66,6 +66,7 @@ Rates DrawRates(Random& random) {
   rates.make_fails = Sometimes(random, 0.1);
   rates.drift = Sometimes(random, 0.01);
 
+  rates.time_limit = Sometimes(random, 0.4);
   rates.cancel = Sometimes(random, 0.5);
   rates.stop_trial = Sometimes(random, 1.0);
   rates.pause = Sometimes(random, 0.5);

@@ -49,6 +49,7 @@ struct Rates {
   double drift = 0;  ///< relative, of each node's clock, either way
 
   // People.
+  double time_limit = 0;  ///< chance that a sweep has one
   double cancel = 0;      ///< chance a sweep is cancelled while the world is bad
   double stop_trial = 0;  ///< chance that one trial of a sweep is stopped, and sometimes retried
   double pause = 0;       ///< chance a sweep is paused and later resumed

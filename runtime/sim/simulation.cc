@@ -33,7 +33,7 @@ wire::SweepSpec DrawSpec(World& world, int number) {
   spec.sampler = "random";
   spec.priority = static_cast<int>(random.Below(3));
   if (spec.trial.ranks * 2 <= world.rates.slots && random.Chance(0.3)) spec.trial.resources.cpu = 2;
-  if (random.Chance(0.2)) spec.budget.time_seconds = world.Between(5, 200);
+  if (random.Chance(world.rates.time_limit)) spec.budget.time_seconds = world.Between(5, 200);
   if (random.Chance(0.3))
     spec.stop = {{"asha", {{"step", "epoch"}, {"min", 1}, {"max", 9}, {"eta", 3}}}};
   if (random.Chance(0.3)) {
@@ -60,6 +60,7 @@ class Simulation {
                .acting = [this](const coordinator::Action& action) { checker_.Acting(action); },
                .logging = [this](AttemptEpoch epoch) { checker_.Logging(epoch); },
                .crashed = [this] { network_.CoordinatorDied(); }}) {
+    if (plan.adjust) plan.adjust(world_.rates);
     world_.trace = plan.trace;
     world_.sabotage = plan.sabotage;
     for (int index = 0; index < world_.rates.nodes; ++index) {
@@ -285,6 +286,7 @@ Outcome Simulation::Run() {
       for (const auto& trial : sweep.trials) {
         ++outcome.trials;
         if (trial.phase == coordinator::TrialPhase::kComplete) ++outcome.completed;
+        if (trial.phase == coordinator::TrialPhase::kPruned) ++outcome.pruned;
       }
     }
   }
