@@ -49,6 +49,7 @@ Rates DrawRates(Random& random) {
   rates.coordinator_crash_every = Every(random, kSecond, 40 * kSecond);
   rates.agent_crash_every = Every(random, kSecond, 40 * kSecond);
   rates.machine_crash_every = Every(random, 5 * kSecond, 60 * kSecond);
+  rates.vanishes = Sometimes(random, 0.3);
   rates.disk_lost = Sometimes(random, 0.5);
   constexpr std::array<Micros, 3> kDown = {200 * kMillisecond, 4 * kSecond, 20 * kSecond};
   rates.coordinator_down = kDown.at(random.Below(kDown.size()));

@@ -220,9 +220,19 @@ void Simulation::PlanFaults() {
       node.CrashAgent();
   });
   Repeat(rates.machine_crash_every, [this] {
+    Node& node = AnyNode();
+    if (node.vanished()) return;
     ++crashes_;
-    AnyNode().CrashMachine();
+    node.CrashMachine();
   });
+  for (std::size_t index = 1; index < nodes_.size(); ++index) {
+    const Micros when = world_.Between(0, rates.bad_for - 1);
+    if (!world_.random.Chance(rates.vanishes)) continue;
+    world_.scheduler.After(when, [this, index] {
+      ++crashes_;
+      nodes_[index]->Vanish();
+    });
+  }
   world_.scheduler.After(rates.bad_for, [this] { Heal(); });
 }
 
