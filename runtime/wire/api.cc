@@ -24,6 +24,7 @@ boost::json::value ToJson(const TrialDetail& value) { return ToJson<TrialDetail>
 boost::json::value ToJson(const SweepSummary& value) { return ToJson<SweepSummary>(value); }
 boost::json::value ToJson(const SweepDetail& value) { return ToJson<SweepDetail>(value); }
 boost::json::value ToJson(const NodeSummary& value) { return ToJson<NodeSummary>(value); }
+boost::json::value ToJson(const PromotionSummary& value) { return ToJson<PromotionSummary>(value); }
 Result<TrialSummary> TrialSummaryFromJson(const Json& json) { return FromJson<TrialSummary>(json); }
 Result<TrialDetail> TrialDetailFromJson(const Json& json) { return FromJson<TrialDetail>(json); }
 Result<SweepSummary> SweepSummaryFromJson(const Json& json) { return FromJson<SweepSummary>(json); }

@@ -91,6 +91,7 @@ boost::json::value ToJson(const TrialDetail& value);
 boost::json::value ToJson(const SweepSummary& value);
 boost::json::value ToJson(const SweepDetail& value);
 boost::json::value ToJson(const NodeSummary& value);
+boost::json::value ToJson(const PromotionSummary& value);
 Result<TrialSummary> TrialSummaryFromJson(const boost::json::value& json);
 Result<TrialDetail> TrialDetailFromJson(const boost::json::value& json);
 Result<SweepSummary> SweepSummaryFromJson(const boost::json::value& json);

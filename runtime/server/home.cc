@@ -1,0 +1,47 @@
+#include "runtime/server/home.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "runtime/base/file.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::server {
+
+BOOST_DESCRIBE_STRUCT(ServerNote, (), (url, pid, agents))
+
+Result<ServerNote> ReadServerNote(const std::filesystem::path& home) {
+  MUSTER_ASSIGN_OR_RETURN(const auto text, ReadWholeFile(home / "server.json"));
+  return wire::Decode<ServerNote>(text);
+}
+
+Status WriteServerNote(const std::filesystem::path& home, const ServerNote& note) {
+  return WriteFileAtomically(home / "server.json", wire::Encode(note));
+}
+
+Result<std::unique_ptr<HomeLock>> HomeLock::Take(const std::filesystem::path& home) {
+  std::error_code failure;
+  std::filesystem::create_directories(home, failure);
+  if (failure) {
+    return IoError("home " + home.string() + " cannot be made", failure.value());
+  }
+  const auto file = home / "server.lock";
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return IoError(file.string(), errno);
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    close(fd);
+    const auto note = ReadServerNote(home);
+    return Conflict("another server" +
+                    (note.ok() ? " (process " + std::to_string(note->pid) + ", " + note->url + ")"
+                               : std::string()) +
+                    " runs on " + home.string() + "; stop it, or give this one another --home");
+  }
+  return std::unique_ptr<HomeLock>(new HomeLock(fd));
+}
+
+HomeLock::~HomeLock() { close(fd_); }
+
+}  // namespace muster::server

@@ -1,0 +1,351 @@
+#include "runtime/server/server.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "registry/api/routes.h"
+#include "registry/files/model_directory.h"
+#include "registry/openvino/engine.h"
+#include "registry/sqlite/model_store.h"
+#include "registry/sqlite/trigger_store.h"
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+#include "runtime/http/server.h"
+#include "runtime/journal/sqlite_journal.h"
+#include "runtime/net/coordinator_socket.h"
+#include "runtime/server/agent_host.h"
+#include "runtime/server/coordinator_host.h"
+#include "runtime/server/home.h"
+#include "runtime/server/program_exporter.h"
+#include "runtime/server/promotion_worker.h"
+#include "runtime/server/run_artifacts.h"
+#include "runtime/server/server_metrics.h"
+#include "runtime/server/sweep_routes.h"
+#include "runtime/server/tracker_ports.h"
+#include "runtime/wire/codec.h"
+#include "tracker/mlflow/routes.h"
+#include "tracker/sqlite/artifact_store.h"
+#include "tracker/sqlite/run_store.h"
+
+namespace muster::server {
+namespace {
+
+constexpr int kHttpThreads = 2;
+constexpr auto kTriggerPeriod = std::chrono::seconds(1);
+
+std::uint16_t PortOf(const std::string& url) {
+  const auto colon = url.find_last_of(':');
+  std::uint16_t port = 0;
+  if (colon != std::string::npos) {
+    std::from_chars(url.data() + colon + 1, url.data() + url.size(), port);
+  }
+  return port;
+}
+
+}  // namespace
+
+/// In the order of construction; destroyed in reverse, so each part outlives what uses it.
+struct Server::Impl {
+  ServerOptions options;
+  std::function<void(Error)> on_fatal;
+  std::unique_ptr<HomeLock> lock;
+  const Clock& clock = SystemClock();
+
+  std::unique_ptr<tracker::RunStore> runs;
+  std::unique_ptr<tracker::ArtifactStore> artifacts;
+  std::unique_ptr<registry::SqliteModelStore> models;
+  std::unique_ptr<registry::SqliteTriggerStore> trigger_store;
+
+  LateHost late;
+  std::unique_ptr<registry::TriggerService> triggers;
+  std::unique_ptr<registry::InferenceEngine> engine;
+  std::unique_ptr<ProgramExporter> exporter;
+  std::unique_ptr<RunArtifacts> run_artifacts;
+  std::unique_ptr<registry::ModelDirectory> model_files;
+  std::unique_ptr<registry::Promoter> promoter;
+  std::unique_ptr<TrackerPorts> tracker_ports;
+
+  http::Router router;
+  std::unique_ptr<http::Server> http;
+  std::unique_ptr<PromotionWorker> promotions;
+  std::unique_ptr<CoordinatorHost> host;
+  std::unique_ptr<net::CoordinatorSocket> socket;
+  std::unique_ptr<AgentHost> agent;
+
+  std::mutex mutex;  // guards stopping
+  std::condition_variable wake;
+  bool stopping = false;
+  std::thread trigger_thread;
+
+  ~Impl() {
+    {
+      const std::lock_guard guard(mutex);
+      stopping = true;
+    }
+    wake.notify_all();
+    if (trigger_thread.joinable()) trigger_thread.join();
+    if (runs) runs->SetMetricObserver({});
+    if (http) http->Stop();
+    agent.reset();
+    late.Set(nullptr);
+    // The socket's thread calls the host, the host's thread the socket: the socket goes first, and the host's
+    // port looks before it sends.
+    {
+      const std::lock_guard guard(socket_mutex);
+      live_socket = nullptr;
+    }
+    socket.reset();
+    host.reset();
+  }
+
+  std::mutex socket_mutex;  // guards live_socket
+  net::CoordinatorSocket* live_socket = nullptr;
+
+  Status OpenStores();
+  void MakeRegistry();
+  Status Listen(const Result<ServerNote>& last);
+  Status StartCoordinator(const Result<ServerNote>& last);
+  Status StartAgent();
+  void AddRoutes();
+  CoordinatorHost::Ports MakePorts();
+  void RunCommand(coordinator::RunCommand command,
+                  std::function<void(Result<boost::json::object>)> done);
+  Result<AttemptEpoch> Fence(const http::Request& request) const;
+  Status SubmitTriggered(const SweepId& sweep, const std::string& sweep_json);
+  void TriggerLoop();
+};
+
+Status Server::Impl::OpenStores() {
+  MUSTER_ASSIGN_OR_RETURN(runs, tracker::OpenSqliteRunStore(options.home / "tracker.db", clock));
+  MUSTER_ASSIGN_OR_RETURN(artifacts, tracker::OpenLocalArtifactStore(options.home / "artifacts"));
+  const auto registry_file = options.home / "registry.db";
+  MUSTER_ASSIGN_OR_RETURN(models, registry::SqliteModelStore::Open(registry_file, clock));
+  MUSTER_ASSIGN_OR_RETURN(trigger_store, registry::SqliteTriggerStore::Open(registry_file));
+  return Ok();
+}
+
+void Server::Impl::MakeRegistry() {
+  triggers = std::make_unique<registry::TriggerService>(
+      *trigger_store, [this](const SweepId& sweep, const std::string& sweep_json) {
+        return SubmitTriggered(sweep, sweep_json);
+      });
+  engine = registry::MakeOpenVinoEngine();
+  exporter = std::make_unique<ProgramExporter>(ProgramExporter::Options{options.bin_dir});
+  run_artifacts = std::make_unique<RunArtifacts>(*runs, *artifacts);
+  // A version that another client registered: its file is in the artifacts.
+  model_files = std::make_unique<registry::ModelDirectory>(
+      options.home / "models", options.home / "candidates",
+      [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
+        MUSTER_ASSIGN_OR_RETURN(const auto path, ProxiedPath(version.source));
+        return artifacts->Get(path + "/model.onnx");
+      });
+  promoter = std::make_unique<registry::Promoter>(
+      registry::Promoter::Parts{*models, *engine, *exporter, *run_artifacts, *model_files, clock});
+  tracker_ports = std::make_unique<TrackerPorts>(*runs, clock);
+  promotions = std::make_unique<PromotionWorker>(
+      *promoter, [this](const SweepId& sweep, const registry::PromotionResult& result) {
+        const Status told =
+            triggers->RecordDecision(sweep, wire::SerializeJson(registry::ToJson(result)));
+        if (!told.ok()) LogWarning("registry", told.error().message);
+      });
+}
+
+/// Whose write it is. A write without a token is a person's or a program's that muster does not run.
+Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request) const {
+  const std::string token(request.BearerToken());
+  if (token.empty()) return AttemptEpoch();
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
+  const auto owner = coordinator->AttemptOf(token);
+  if (!owner) return Unauthorized("the token is not one that this server gave out");
+  if (!owner->live) {
+    return Fenced("attempt " + std::to_string(owner->epoch.value) +
+                  " is over; its token may write no more");
+  }
+  return owner->epoch;
+}
+
+void Server::Impl::AddRoutes() {
+  tracker::MlflowOptions mlflow;
+  mlflow.fence = [this](const http::Request& request, const RunId&) { return Fence(request); };
+  tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
+  registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
+  AddSweepRoutes(router, late, *triggers);
+  AddServerMetrics(router, late);
+}
+
+Status Server::Impl::Listen(const Result<ServerNote>& last) {
+  AddRoutes();
+  http::ServerOptions serving;
+  serving.host = options.host;
+  serving.port = options.port;
+  serving.threads = kHttpThreads;
+  serving.spool_dir = options.home / "uploads";
+  // Scripts that run on from an earlier server know its port.
+  if (options.port == 0 && last.ok()) serving.port = PortOf(last->url);
+  auto started = http::Server::Start(serving, router);
+  if (!started.ok() && started.error().kind == ErrorKind::kConflict && options.port == 0 &&
+      serving.port != 0) {
+    serving.port = 0;
+    started = http::Server::Start(serving, router);
+  }
+  if (!started.ok()) return started.error();
+  http = std::move(started).value();
+  return Ok();
+}
+
+void Server::Impl::RunCommand(coordinator::RunCommand command,
+                              std::function<void(Result<boost::json::object>)> done) {
+  struct Visitor {
+    Impl& server;
+    std::function<void(Result<boost::json::object>)> done;
+    void operator()(const coordinator::CreateRun& create) {
+      server.tracker_ports->CreateRun(create, std::move(done));
+    }
+    void operator()(const coordinator::FinishRun& finish) {
+      server.tracker_ports->FinishRun(finish, std::move(done));
+    }
+    void operator()(const coordinator::ResumeRun& resume) {
+      server.tracker_ports->ResumeRun(resume, std::move(done));
+    }
+    void operator()(const coordinator::PromoteModel& promote) {
+      server.promotions->Promote(promote, std::move(done));
+    }
+  };
+  std::visit(Visitor{*this, std::move(done)}, command.command);
+}
+
+CoordinatorHost::Ports Server::Impl::MakePorts() {
+  CoordinatorHost::Ports ports;
+  ports.send = [this](const NodeId& node, const wire::Envelope& envelope) {
+    const std::lock_guard guard(socket_mutex);
+    if (live_socket != nullptr) live_socket->Send(node, envelope);
+  };
+  ports.store_metrics = [this](coordinator::StoreMetrics metrics,
+                               std::function<void(Status)> done) {
+    tracker_ports->StoreMetrics(std::move(metrics), std::move(done));
+  };
+  ports.run_command = [this](coordinator::RunCommand command,
+                             std::function<void(Result<boost::json::object>)> done) {
+    RunCommand(std::move(command), std::move(done));
+  };
+  ports.read_metric = [this](const RunId& run, const std::string& key) {
+    return tracker_ports->ReadMetric(run, key);
+  };
+  ports.on_fatal = on_fatal;
+  return ports;
+}
+
+Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
+  MUSTER_ASSIGN_OR_RETURN(auto event_journal, journal::SqliteJournal::Open(options.home / "coordinator.db"));
+  auto config = coordinator::Config::Default();
+  config.tracking_uri = http->url();
+  config.checkpoint_root = (options.home / "checkpoints").string();
+  MUSTER_ASSIGN_OR_RETURN(host, CoordinatorHost::Start(std::move(config), std::move(event_journal),
+                                                       options.home / "logs", MakePorts()));
+  late.Set(host.get());
+  runs->SetMetricObserver([this](const RunId& run, const std::vector<tracker::Metric>& metrics) {
+    const auto coordinator = late.Get();
+    if (!coordinator.ok()) return;
+    coordinator::TrackedMetrics tracked{run, {}};
+    for (const auto& metric : metrics) {
+      tracked.metrics.push_back({metric.key, metric.value, metric.timestamp_ms, metric.step});
+    }
+    (*coordinator)->Submit(std::move(tracked));
+  });
+
+  net::CoordinatorSocket::Options listening;
+  MUSTER_ASSIGN_OR_RETURN(listening.keys, net::LoadOrMakeKeyPair(options.home / "server.key"));
+  MUSTER_ASSIGN_OR_RETURN(listening.allowed, net::LoadAllowList(options.home / "agents.json"));
+  MUSTER_ASSIGN_OR_RETURN(const auto local_keys,
+                          net::LoadOrMakeKeyPair(options.home / "agent.key"));
+  MUSTER_ASSIGN_OR_RETURN(const auto node, AgentHost::LoadOrMakeNodeId(options.home));
+  listening.allowed[local_keys.public_key] = node;
+  net::CoordinatorSocket::Callbacks callbacks;
+  callbacks.on_message = [this](const NodeId& from, wire::Envelope envelope) {
+    host->OnMessage(from, std::move(envelope));
+  };
+  callbacks.on_lost = [this](const NodeId& from) { host->Submit(coordinator::NodeLost{from}); };
+  if (last.ok() && !last->agents.empty()) listening.endpoint = last->agents;
+  auto started = net::CoordinatorSocket::Start(listening, callbacks);
+  if (!started.ok() && last.ok()) {
+    listening.endpoint = net::CoordinatorSocket::Options().endpoint;
+    started = net::CoordinatorSocket::Start(listening, callbacks);
+  }
+  if (!started.ok()) return started.error();
+  socket = std::move(started).value();
+  const std::lock_guard guard(socket_mutex);
+  live_socket = socket.get();
+  return Ok();
+}
+
+Status Server::Impl::StartAgent() {
+  if (options.slots == 0) return Ok();
+  AgentHost::Options local;
+  local.home = options.home;
+  local.self_executable = options.program;
+  local.bin_dir = options.bin_dir;
+  MUSTER_ASSIGN_OR_RETURN(local.node, AgentHost::LoadOrMakeNodeId(options.home));
+  local.slots =
+      options.slots > 0 ? options.slots : static_cast<int>(std::thread::hardware_concurrency());
+  local.endpoint = socket->endpoint();
+  MUSTER_ASSIGN_OR_RETURN(local.keys, net::LoadKeyPair(options.home / "agent.key"));
+  MUSTER_ASSIGN_OR_RETURN(const auto server_keys, net::LoadKeyPair(options.home / "server.key"));
+  local.server_public_key = server_keys.public_key;
+  MUSTER_ASSIGN_OR_RETURN(agent, AgentHost::Start(std::move(local)));
+  return Ok();
+}
+
+Status Server::Impl::SubmitTriggered(const SweepId& sweep, const std::string& sweep_json) {
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
+  MUSTER_ASSIGN_OR_RETURN(const auto json, wire::ParseJson(sweep_json));
+  MUSTER_ASSIGN_OR_RETURN(auto spec, wire::SweepSpecFromJson(json));
+  std::promise<Status> answered;
+  coordinator->Submit(coordinator::SubmitSweep{std::move(spec), sweep},
+                      [&](const Result<boost::json::object>& reply) {
+                        answered.set_value(reply.ok() ? Ok() : Status(reply.error()));
+                      });
+  return answered.get_future().get();
+}
+
+void Server::Impl::TriggerLoop() {
+  std::unique_lock guard(mutex);
+  while (!stopping) {
+    guard.unlock();
+    const auto due = triggers->Tick(clock.UnixNow() / 1000);
+    if (!due.ok()) LogWarning("registry", "triggers: " + due.error().message);
+    guard.lock();
+    wake.wait_for(guard, kTriggerPeriod, [&] { return stopping; });
+  }
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
+                                              std::function<void(Error)> on_fatal) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  impl->on_fatal = std::move(on_fatal);
+  const auto& home = impl->options.home;
+  MUSTER_ASSIGN_OR_RETURN(impl->lock, HomeLock::Take(home));
+  const auto last = ReadServerNote(home);
+  MUSTER_RETURN_IF_ERROR(impl->OpenStores());
+  impl->MakeRegistry();
+  MUSTER_RETURN_IF_ERROR(impl->Listen(last));
+  MUSTER_RETURN_IF_ERROR(impl->StartCoordinator(last));
+  MUSTER_RETURN_IF_ERROR(impl->StartAgent());
+  MUSTER_RETURN_IF_ERROR(
+      WriteServerNote(home, {impl->http->url(), ::getpid(), impl->socket->endpoint()}));
+  impl->trigger_thread = std::thread([raw = impl.get()] { raw->TriggerLoop(); });
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+std::string Server::url() const { return impl_->http->url(); }
+std::uint16_t Server::port() const { return impl_->http->port(); }
+
+}  // namespace muster::server

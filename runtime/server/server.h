@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/base/result.h"
+
+/// The daemon: coordinator, tracker, registry, HTTP and, unless it has no slots, a local agent, in one process.
+///
+/// What lies in the home:
+///   coordinator.db, tracker.db, registry.db    one database a concern (SQLite, WAL)
+///   artifacts/        run artifacts by content          models/     published versions
+///   checkpoints/      of trials                         logs/       what ranks printed
+///   attempts/, node, agent.json                         the local agent's
+///   server.key, agent.key                               CURVE keys, mode 0600
+///   server.json       {"url", "pid", "agents"} of the server that runs or ran last
+///   server.lock       held while a server runs
+
+namespace muster::server {
+
+struct ServerOptions {
+  std::filesystem::path home;  ///< made when missing
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 7070;      ///< 0: the one of the last time when it is free, else any
+  int slots = -1;                 ///< of the local agent; -1: the machine's cores; 0: no agent
+  std::filesystem::path program;  ///< this executable: the agent's shims are started from it
+  std::filesystem::path bin_dir;  ///< trials that ship
+};
+
+class Server {
+ public:
+  /// Everything runs when it returns. `on_fatal` is called once, from any thread, when the server cannot go on
+  /// (a full disk); the owner should then destroy it and exit. kConflict: another server holds the home, or
+  /// the port is taken.
+  static Result<std::unique_ptr<Server>> Start(ServerOptions options,
+                                               std::function<void(Error)> on_fatal);
+  /// Stops in order; what was acknowledged is on disk. Ranks go on: the next server adopts them.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  [[nodiscard]] std::string url() const;
+  [[nodiscard]] std::uint16_t port() const;
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::server

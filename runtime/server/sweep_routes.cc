@@ -1,0 +1,197 @@
+#include "runtime/server/sweep_routes.h"
+
+#include <charconv>
+#include <fstream>
+
+#include "runtime/coordinator/validate.h"
+#include "runtime/coordinator/views.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::server {
+namespace {
+
+using coordinator::Coordinator;
+using coordinator::Moment;
+using http::Request;
+using http::Respond;
+using http::Response;
+
+constexpr std::size_t kMostLogBytes = 256 << 10;
+constexpr std::string_view kBase = "/api/muster/v1/";
+
+Response Answer(const Result<boost::json::value>& answer) {
+  return answer.ok() ? Response::Json(*answer) : http::ErrorResponse(answer.error());
+}
+
+SweepId SweepOf(const Request& request) { return SweepId(request.captures.find("id")->second); }
+TrialId TrialOf(const Request& request) {
+  return TrialId(request.captures.find("id")->second + "/" +
+                 request.captures.find("number")->second);
+}
+
+/// Adds a route that shows `view` of the state.
+template <typename View>
+void AddView(http::Router& router, LateHost& late, std::string_view path, View view) {
+  router.Add("GET", std::string(kBase) + std::string(path),
+             http::Sync([&late, view](const Request& request) {
+               const auto host = late.Get();
+               if (!host.ok()) return http::ErrorResponse(host.error());
+               return Answer((*host)->Ask([&](const Coordinator& state, MonotonicTime now,
+                                              UnixMillis unix_now) -> Result<boost::json::value> {
+                 return view(state, request, Moment{now, unix_now});
+               }));
+             }));
+}
+
+/// Adds a route that submits `input` and answers its reply when it is durable.
+template <typename MakeInput>
+void AddCommand(http::Router& router, LateHost& late, std::string_view path, MakeInput make_input) {
+  router.Add(
+      "POST", std::string(kBase) + std::string(path),
+      [&late, make_input](const Request& request, Respond respond) {
+        Result<coordinator::Input> input = make_input(request);
+        if (!input.ok()) return respond(http::ErrorResponse(input.error()));
+        const auto host = late.Get();
+        if (!host.ok()) return respond(http::ErrorResponse(host.error()));
+        (*host)->Submit(std::move(input).value(), [respond = std::move(respond)](
+                                                      const Result<boost::json::object>& reply) {
+          respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
+        });
+      });
+}
+
+struct SubmitBody {
+  std::string id;
+  boost::json::value spec;
+};
+BOOST_DESCRIBE_STRUCT(SubmitBody, (), (id, spec))
+
+Result<coordinator::SubmitSweep> ReadSubmit(const Request& request) {
+  MUSTER_ASSIGN_OR_RETURN(auto body,
+                          wire::Decode<SubmitBody>(request.body, wire::Unknown::kRefuse));
+  MUSTER_ASSIGN_OR_RETURN(auto spec, wire::SweepSpecFromJson(body.spec));
+  return coordinator::SubmitSweep{std::move(spec), SweepId(std::move(body.id))};
+}
+
+/// `retrain` in a sweep file: the same sweep again by the clock, under the sweep's name.
+Status AddTrigger(registry::TriggerService& triggers, const wire::SweepSpec& spec) {
+  if (!spec.retrain || spec.retrain->cron.empty()) return Ok();
+  MUSTER_RETURN_IF_ERROR(coordinator::ValidateSpec(spec));
+  wire::SweepSpec again = spec;
+  again.retrain.reset();
+  const auto now = SystemClock().UnixNow() / 1000;
+  const Status added = triggers.Add({.name = spec.name,
+                                     .sweep_json = wire::SerializeJson(wire::ToJson(again)),
+                                     .cron = spec.retrain->cron},
+                                    now);
+  return added.ok() ? added : Status(added.error().With("at retrain.cron"));
+}
+
+std::int64_t NumberOr(const Request& request, std::string_view name, std::int64_t otherwise) {
+  const auto text = request.Parameter(name);
+  std::int64_t number = otherwise;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
+/// The newest attempt, unless the request names one.
+Result<AttemptEpoch> EpochOf(CoordinatorHost& host, const Request& request) {
+  if (const std::int64_t epoch = NumberOr(request, "epoch", 0); epoch != 0) {
+    return AttemptEpoch(epoch);
+  }
+  std::int64_t newest = 0;
+  auto asked = host.Ask(
+      [&](const Coordinator& state, MonotonicTime, UnixMillis) -> Result<boost::json::value> {
+        const auto* trial = state.state().FindTrial(TrialOf(request));
+        if (trial == nullptr) return NotFound("there is no trial " + TrialOf(request).value);
+        if (!trial->attempts.empty()) newest = trial->attempts.back().value;
+        return boost::json::value(nullptr);
+      });
+  if (!asked.ok()) return asked.error();
+  return AttemptEpoch(newest);
+}
+
+Response Logs(CoordinatorHost& host, const Request& request) {
+  const auto epoch = EpochOf(host, request);
+  if (!epoch.ok()) return http::ErrorResponse(epoch.error());
+  const std::string stream = request.Parameter("stream").value_or("out");
+  if (stream != "out" && stream != "err") {
+    return http::ErrorResponse(Invalid("stream '" + stream + "'; wanted one of out, err"));
+  }
+  const std::string log = std::to_string(NumberOr(request, "rank", 0)) + "." + stream;
+  std::ifstream file(host.LogFile(TrialOf(request), *epoch, log), std::ios::binary);
+  std::string bytes;
+  if (file) {
+    file.seekg(NumberOr(request, "offset", 0));
+    bytes.resize(kMostLogBytes);
+    file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, file.gcount())));
+  }
+  return Response::Text(std::move(bytes), 200, "application/octet-stream");
+}
+
+void AddSweepVerbs(http::Router& router, LateHost& late) {
+  using coordinator::SweepVerb;
+  for (const auto& [name, verb] :
+       {std::pair("pause", SweepVerb::kPause), std::pair("resume", SweepVerb::kResume),
+        std::pair("cancel", SweepVerb::kCancel)}) {
+    AddCommand(
+        router, late, std::string("sweeps/{id}/") + name, [verb = verb](const Request& request) {
+          return Result<coordinator::Input>(coordinator::ChangeSweep{SweepOf(request), verb});
+        });
+  }
+  AddCommand(router, late, "sweeps/{id}/trials/{number}/stop", [](const Request& request) {
+    return Result<coordinator::Input>(coordinator::StopTrial{TrialOf(request)});
+  });
+  AddCommand(router, late, "sweeps/{id}/trials/{number}/retry", [](const Request& request) {
+    return Result<coordinator::Input>(coordinator::RetryTrial{TrialOf(request)});
+  });
+}
+
+}  // namespace
+
+void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers) {
+  AddCommand(router, late, "sweeps",
+             [&triggers](const Request& request) -> Result<coordinator::Input> {
+               MUSTER_ASSIGN_OR_RETURN(auto submit, ReadSubmit(request));
+               MUSTER_RETURN_IF_ERROR(AddTrigger(triggers, submit.spec));
+               return coordinator::Input(std::move(submit));
+             });
+  AddSweepVerbs(router, late);
+  AddView(router, late, "sweeps", [](const Coordinator& state, const Request&, Moment moment) {
+    return boost::json::value{{"sweeps", coordinator::SweepsView(state, moment)}};
+  });
+  AddView(router, late, "nodes", [](const Coordinator& state, const Request&, Moment moment) {
+    return boost::json::value{{"nodes", coordinator::NodesView(state, moment)}};
+  });
+  AddView(router, late, "sweeps/{id}",
+          [](const Coordinator& state, const Request& request, Moment moment) {
+            return coordinator::SweepView(state, SweepOf(request), moment);
+          });
+  AddView(router, late, "sweeps/{id}/explain",
+          [](const Coordinator& state, const Request& request, Moment moment) {
+            return coordinator::ExplainSweep(state, SweepOf(request), moment);
+          });
+  AddView(router, late, "sweeps/{id}/trials",
+          [](const Coordinator& state, const Request& request,
+             Moment moment) -> Result<boost::json::value> {
+            MUSTER_ASSIGN_OR_RETURN(auto trials,
+                                    coordinator::TrialsView(state, SweepOf(request), moment));
+            return boost::json::value{{"trials", std::move(trials)}};
+          });
+  AddView(router, late, "sweeps/{id}/trials/{number}",
+          [](const Coordinator& state, const Request& request, Moment moment) {
+            return coordinator::TrialView(state, TrialOf(request), moment);
+          });
+  AddView(router, late, "sweeps/{id}/trials/{number}/explain",
+          [](const Coordinator& state, const Request& request, Moment moment) {
+            return coordinator::ExplainTrial(state, TrialOf(request), moment);
+          });
+  router.Add("GET", std::string(kBase) + "sweeps/{id}/trials/{number}/logs",
+             http::Sync([&late](const Request& request) {
+               const auto host = late.Get();
+               return host.ok() ? Logs(**host, request) : http::ErrorResponse(host.error());
+             }));
+}
+
+}  // namespace muster::server

@@ -1,0 +1,92 @@
+#include "runtime/server/tracker_ports.h"
+
+namespace muster::server {
+namespace {
+
+constexpr std::int64_t kPageSize = 25'000;
+
+/// A Done that has nothing to tell but success.
+std::function<void(Status)> Plain(TrackerPorts::Done done) {
+  return [done = std::move(done)](const Status& status) {
+    done(status.ok() ? Result<boost::json::object>(boost::json::object())
+                     : Result<boost::json::object>(status.error()));
+  };
+}
+
+}  // namespace
+
+void TrackerPorts::StoreMetrics(coordinator::StoreMetrics metrics,
+                                std::function<void(Status)> done) {
+  tracker::Batch batch;
+  batch.metrics.reserve(metrics.metrics.size());
+  for (auto& metric : metrics.metrics) {
+    batch.metrics.push_back({std::move(metric.key), metric.value, metric.timestamp_ms, metric.step,
+                             metrics.epoch.value});
+  }
+  store_.LogBatch(metrics.run, std::move(batch), std::move(done));
+}
+
+void TrackerPorts::CreateRun(const coordinator::CreateRun& command, Done done) {
+  const auto found = store_.GetExperimentByName(command.experiment);
+  if (found.ok()) return CreateRunIn(command, found->experiment_id, std::move(done));
+  store_.CreateExperiment(command.experiment, "", {},
+                          [this, command, done = std::move(done)](Result<std::string> id) {
+                            if (id.ok()) return CreateRunIn(command, *id, done);
+                            // Another run's command may have made it meanwhile.
+                            const auto again = store_.GetExperimentByName(command.experiment);
+                            if (again.ok()) return CreateRunIn(command, again->experiment_id, done);
+                            done(id.error());
+                          });
+}
+
+void TrackerPorts::CreateRunIn(const coordinator::CreateRun& command,
+                               const std::string& experiment_id, Done done) {
+  tracker::NewRun run;
+  run.run_id = command.run;
+  run.experiment_id = experiment_id;
+  run.run_name = command.name;
+  run.user_id = "muster";
+  run.start_time_ms = clock_.UnixNow();
+  for (const auto& [key, value] : command.tags) run.tags.push_back({key, value});
+  store_.CreateRun(std::move(run), [this, command, experiment_id,
+                                    done = std::move(done)](Result<tracker::Run> made) {
+    if (!made.ok()) return done(made.error());
+    tracker::Batch params;
+    for (const auto& [key, value] : command.params) params.params.push_back({key, value});
+    store_.LogBatch(command.run, std::move(params), [experiment_id, done](const Status& status) {
+      if (!status.ok()) return done(status.error());
+      done(boost::json::object{{"experiment_id", experiment_id}});
+    });
+  });
+}
+
+void TrackerPorts::FinishRun(const coordinator::FinishRun& command, Done done) {
+  tracker::RunUpdate update;
+  update.status = tracker::RunStatusFromName(command.status);
+  update.end_time_ms = clock_.UnixNow();
+  store_.UpdateRun(command.run, update,
+                   [done = std::move(done)](const Result<tracker::RunInfo>& info) {
+                     done(info.ok() ? Result<boost::json::object>(boost::json::object())
+                                    : Result<boost::json::object>(info.error()));
+                   });
+}
+
+void TrackerPorts::ResumeRun(const coordinator::ResumeRun& command, Done done) {
+  store_.ResumeAt(command.run, command.epoch.value, command.step, Plain(std::move(done)));
+}
+
+Result<std::vector<coordinator::TrackedMetric>> TrackerPorts::ReadMetric(const RunId& run,
+                                                                         const std::string& key) {
+  std::vector<coordinator::TrackedMetric> points;
+  std::string token;
+  do {
+    MUSTER_ASSIGN_OR_RETURN(const auto page, store_.MetricHistory(run, key, kPageSize, token));
+    for (const auto& point : page.items) {
+      points.push_back({point.key, point.value, point.timestamp_ms, point.step});
+    }
+    token = page.next_page_token;
+  } while (!token.empty());
+  return points;
+}
+
+}  // namespace muster::server
