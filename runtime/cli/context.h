@@ -1,0 +1,87 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <boost/json/value.hpp>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/result.h"
+#include "runtime/http/client.h"
+
+/// What every subcommand shares: global flags, the way to the server, output and exit codes. Each
+/// subcommand's file has one `AddX(CLI::App&, Context&)` that declares its flags and sets `context.run`.
+
+namespace muster::cli {
+
+/// Exit codes of the program.
+enum Exit : int {
+  kDone = 0,
+  kFailed = 1,  ///< the work failed, or a gate refused
+  kUsage = 2,   ///< usage, or a bad file
+  kMissing = 3,
+  kConflicting = 4,  ///< conflict or fenced
+  kNoServer = 5,
+  kInterrupted = 130,
+};
+
+struct Context {
+  // --- global flags, valid when `run` is called -----------------------------------------------------
+  std::string server;  ///< --server or MUSTER_SERVER
+  std::string home;    ///< --home or MUSTER_HOME or ~/.muster
+  bool json = false, quiet = false, yes = false;
+
+  std::filesystem::path program;  ///< this executable
+  /// What the chosen subcommand does; answers the exit code.
+  std::function<int()> run;
+
+  /// The server to talk to: --server, else the one that runs on the home (its server.json). kUnavailable
+  /// says how to start one.
+  Result<http::Client> Connect() const;
+  [[nodiscard]] std::filesystem::path Home() const;
+};
+
+/// Prints "muster: <message>" to standard error (a JSON object with --json) and answers the exit code.
+int Fail(const Context& context, const Error& error);
+int ExitOf(ErrorKind kind);
+
+/// True when standard output is a terminal and NO_COLOR is not set.
+bool FancyOutput();
+/// A person's words for a time span: "1.2 s", "3 min 5 s".
+std::string Span(double seconds);
+/// At most 4 significant digits.
+std::string Short(double number);
+
+/// Columns aligned under their headings; numbers should be passed with `right` columns. Plain
+/// tab-separated lines when standard output is not a terminal.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> headings) { rows_.push_back(std::move(headings)); }
+  void Add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  void Print() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// Prints the answer as it is with --json (and answers true), else does nothing.
+bool PrintJson(const Context& context, const boost::json::value& value);
+
+void AddServer(CLI::App& app, Context& context);
+void AddAgent(CLI::App& app, Context& context);
+void AddNode(CLI::App& app, Context& context);
+void AddSweep(CLI::App& app, Context& context);
+void AddTrial(CLI::App& app, Context& context);
+void AddRun(CLI::App& app, Context& context);
+void AddModel(CLI::App& app, Context& context);
+void AddServe(CLI::App& app, Context& context);
+void AddPredict(CLI::App& app, Context& context);
+void AddTrigger(CLI::App& app, Context& context);
+void AddData(CLI::App& app, Context& context);
+void AddTracker(CLI::App& app, Context& context);
+void AddDoctor(CLI::App& app, Context& context);
+void AddSim(CLI::App& app, Context& context);
+
+}  // namespace muster::cli

@@ -1,0 +1,112 @@
+// muster doctor: what this machine and home have, and what is missing, each with its cure.
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "runtime/cli/context.h"
+
+namespace muster::cli {
+namespace {
+
+struct Finding {
+  std::string what;
+  bool good = false;
+  std::string detail;  ///< what was seen, and the cure when it is not good
+};
+
+/// The first line that a command prints and whether it ended well; for version questions only.
+std::pair<bool, std::string> Ask(const std::string& command) {
+  std::string line;
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return {false, "cannot be started"};
+  std::array<char, 256> buffer{};
+  if (fgets(buffer.data(), buffer.size(), pipe) != nullptr) line = buffer.data();
+  while (fgets(buffer.data(), buffer.size(), pipe) != nullptr) {
+  }
+  const int status = pclose(pipe);
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+  return {WIFEXITED(status) && WEXITSTATUS(status) == 0, line};
+}
+
+Finding CheckHome(const Context& context) {
+  const auto home = context.Home();
+  std::error_code failure;
+  std::filesystem::create_directories(home, failure);
+  if (failure || access(home.c_str(), W_OK) != 0) {
+    return {"home", false, home.string() + " cannot be written; name another with --home"};
+  }
+  struct statvfs space{};
+  statvfs(home.c_str(), &space);
+  const double free_gib = static_cast<double>(space.f_bavail) *
+                          static_cast<double>(space.f_frsize) / static_cast<double>(1 << 30);
+  const std::string seen = home.string() + ", " + Short(free_gib) + " GiB free";
+  if (free_gib < 1) return {"home", false, seen + "; checkpoints and artifacts need more"};
+  return {"home", true, seen};
+}
+
+Finding CheckServer(const Context& context) {
+  auto client = context.Connect();
+  if (!client.ok()) return {"server", false, client.error().message};
+  auto version = client->Get("/version");
+  if (!version.ok()) return {"server", false, version.error().message};
+  return {"server", true, client->base_url() + " answers as MLflow " + version->body};
+}
+
+Finding CheckMpi() {
+  const auto [good, line] = Ask("mpirun --version");
+  return {"mpirun", good, good ? line : "not found; apt-get install openmpi-bin (gangs need it)"};
+}
+
+/// The trials that ship lie beside the program; starting one shows that its libraries are found.
+Finding CheckTrials(const Context& context) {
+  const auto digits = context.program.parent_path() / "digits";
+  if (!std::filesystem::exists(digits)) {
+    return {"trials", false,
+            "no " + digits.string() + "; build with scripts/setup and cmake --build"};
+  }
+  const auto [good, line] = Ask("'" + digits.string() + "' --help");
+  return {"trials", good, good ? digits.string() : digits.string() + ": " + line};
+}
+
+Finding CheckGpus() {
+  const auto [good, line] = Ask("nvidia-smi --query-gpu=name --format=csv,noheader");
+  return {"gpus", true, good ? line : "none seen; trials run on CPUs"};
+}
+
+int Run(const Context& context) {
+  const std::vector<Finding> findings{
+      {"cpus", true, std::to_string(std::thread::hardware_concurrency())},
+      CheckGpus(),
+      CheckHome(context),
+      CheckMpi(),
+      CheckTrials(context),
+      CheckServer(context)};
+  bool good = true;
+  boost::json::array list;
+  Table table({"CHECK", "VERDICT", "SEEN"});
+  for (const auto& finding : findings) {
+    good = good && finding.good;
+    list.push_back({{"check", finding.what}, {"good", finding.good}, {"detail", finding.detail}});
+    table.Add({finding.what, finding.good ? "good" : "missing", finding.detail});
+  }
+  if (!PrintJson(context, boost::json::object{{"findings", list}})) table.Print();
+  return good ? kDone : kFailed;
+}
+
+}  // namespace
+
+void AddDoctor(CLI::App& app, Context& context) {
+  app.add_subcommand("doctor", "Check this machine and say what is missing, with its cure")
+      ->callback([&context] { context.run = [&context] { return Run(context); }; });
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <optional>
+
+namespace muster::cli {
+
+/// `muster shim ...` and `muster rank ...`: what muster starts itself, around the ranks of an attempt
+/// (cluster/local). Answers the exit code, or nullopt when the arguments are a person's.
+std::optional<int> RunHidden(int argc, char** argv);
+
+}  // namespace muster::cli

@@ -1,0 +1,67 @@
+// The muster binary: global flags, one file a subcommand.
+#include <cstdlib>
+#include <iostream>
+
+#include "runtime/cli/context.h"
+#include "runtime/cli/hidden.h"
+#include "runtime/cli/version.h"
+
+namespace {
+
+std::string DefaultHome() {
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::string(home) + "/.muster";
+  }
+  return ".muster";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace muster::cli;
+  Context context;
+  context.program = std::filesystem::read_symlink("/proc/self/exe");
+  // The parts that muster starts itself come before any parsing: they have no flags for people.
+  if (const auto code = RunHidden(argc, argv)) return *code;
+
+  CLI::App app{
+      "muster runs hyperparameter sweeps on your nodes, tracks every run, and promotes, serves "
+      "and\n"
+      "retrains the best model. Start with: muster server, then muster sweep submit FILE --wait.",
+      "muster"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", VersionText());
+  app.option_defaults()->always_capture_default(false);
+  context.home = DefaultHome();
+  app.add_option("--home", context.home, "Where the server keeps its state (default ~/.muster)")
+      ->envname("MUSTER_HOME");
+  app.add_option("--server", context.server,
+                 "URL of a server (default: the one that runs on --home)")
+      ->envname("MUSTER_SERVER");
+  app.add_flag("--json", context.json, "Answer as JSON with stable fields");
+  app.add_flag("--quiet", context.quiet, "No progress, no hints");
+  app.add_flag("--yes", context.yes, "Do not ask back");
+  app.fallthrough();
+
+  AddServer(app, context);
+  AddSweep(app, context);
+  AddTrial(app, context);
+  AddRun(app, context);
+  AddNode(app, context);
+  AddModel(app, context);
+  AddServe(app, context);
+  AddPredict(app, context);
+  AddTrigger(app, context);
+  AddData(app, context);
+  AddDoctor(app, context);
+  AddSim(app, context);
+  AddVersion(app, context);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // 0 for --help and --version; every mistake is usage.
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  return context.run ? context.run() : kUsage;
+}

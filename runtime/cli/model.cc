@@ -1,0 +1,276 @@
+// muster model ls|show|promote|alias|history|audit|export|verify|rollback
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <ctime>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "registry/onnx/checker.h"
+#include "registry/onnx/reader.h"
+#include "registry/onnx/writer.h"
+#include "runtime/base/file.h"
+#include "runtime/cli/context.h"
+#include "runtime/cli/model_fetch.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::cli {
+namespace {
+
+using boost::json::object;
+using boost::json::value;
+
+std::string ModelPath(const std::string& name, const std::string& rest = "") {
+  return "/api/muster/v1/models/" + http::PercentEncode(name) + rest;
+}
+
+/// A member as people read it; "" when it is not there.
+std::string Text(const object& fields, std::string_view name) {
+  const auto* found = fields.if_contains(name);
+  if (found == nullptr || found->is_null()) return "";
+  if (found->is_string()) return std::string(found->get_string());
+  return found->is_double() ? Short(found->get_double()) : boost::json::serialize(*found);
+}
+
+std::string When(const object& fields, std::string_view name) {
+  const auto* found = fields.if_contains(name);
+  if (found == nullptr || !found->is_int64() || found->get_int64() == 0) return "";
+  const std::time_t seconds = found->get_int64() / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
+  return text;
+}
+
+/// "champion=2 challenger=3"
+std::string Aliases(const object& fields) {
+  std::string text;
+  const auto* aliases = fields.if_contains("aliases");
+  if (aliases == nullptr) return text;
+  if (aliases->is_array()) {
+    for (const auto& alias : aliases->get_array()) {
+      text += (text.empty() ? "" : " ") + std::string(alias.as_string());
+    }
+  } else if (aliases->is_object()) {
+    for (const auto& entry : aliases->get_object()) {
+      text += (text.empty() ? "" : " ") + std::string(entry.key()) + "=" +
+              boost::json::serialize(entry.value());
+    }
+  }
+  return text;
+}
+
+/// Asks, and shows the answer with `show` unless it is wanted as JSON.
+template <typename Show>
+int Ask(const Context& context, std::string_view method, const std::string& target,
+        const std::optional<value>& body, Show show) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto answer = client->Json(method, target, body);
+  if (!answer.ok()) return Fail(context, answer.error());
+  if (!PrintJson(context, *answer)) show(answer->as_object());
+  return kDone;
+}
+
+/// A table with a row for each element of the array `list`.
+void PrintList(const object& answer, std::string_view list, std::vector<std::string> headings,
+               const std::function<std::vector<std::string>(const object&)>& row) {
+  Table table(std::move(headings));
+  for (const auto& entry : answer.at(list).as_array()) table.Add(row(entry.as_object()));
+  table.Print();
+}
+
+int List(const Context& context) {
+  return Ask(context, "GET", "/api/muster/v1/models", std::nullopt, [](const object& answer) {
+    PrintList(answer, "models", {"MODEL", "LATEST", "ALIASES", "UPDATED"}, [](const object& model) {
+      return std::vector<std::string>{Text(model, "name"), Text(model, "latest_version"),
+                                      Aliases(model), When(model, "updated_ms")};
+    });
+  });
+}
+
+void PrintGates(const object& version) {
+  PrintList(version, "gates", {"GATE", "VERDICT", "SEEN", "DETAIL"}, [](const object& gate) {
+    return std::vector<std::string>{Text(gate, "gate"),
+                                    Text(gate, "passed") == "true" ? "passed" : "refused",
+                                    Text(gate, "seen"), Text(gate, "detail")};
+  });
+}
+
+/// A model with its versions, or one version with its gates.
+int Show(const Context& context, const std::string& name) {
+  if (const auto reference = ParseModelReference(name); reference.ok()) {
+    return Ask(context, "GET",
+               ModelPath(reference->name, "/versions/" + http::PercentEncode(reference->version)),
+               std::nullopt, [](const object& version) {
+                 std::cout << Text(version, "name") << " version " << Text(version, "version")
+                           << (Aliases(version).empty() ? "" : " @" + Aliases(version)) << ", run "
+                           << Text(version, "run_id") << ", made " << When(version, "created_ms")
+                           << "\nsource " << Text(version, "source") << "\n";
+                 PrintGates(version);
+               });
+  }
+  return Ask(context, "GET", ModelPath(name), std::nullopt, [](const object& model) {
+    std::cout << Text(model, "name") << ": " << Aliases(model) << "\n";
+    PrintList(model, "versions", {"VERSION", "ALIASES", "RUN", "MADE"}, [](const object& version) {
+      return std::vector<std::string>{Text(version, "version"), Aliases(version),
+                                      Text(version, "run_id"), When(version, "created_ms")};
+    });
+  });
+}
+
+struct MoveFlags {
+  std::string model, alias = "champion", reason;
+  std::int64_t version = 0;
+  std::optional<std::int64_t> expected;
+};
+
+std::string User() {
+  const char* user = std::getenv("USER");
+  return user == nullptr || *user == '\0' ? "local" : user;
+}
+
+int Move(const Context& context, const MoveFlags& flags, const std::string& verb) {
+  object body{{"alias", flags.alias}, {"reason", flags.reason}, {"actor", User()}};
+  if (verb != "rollback") body["version"] = flags.version;
+  if (flags.expected) body["expected"] = *flags.expected;
+  return Ask(
+      context, "POST", ModelPath(flags.model, "/" + verb), value(body), [&](const object& answer) {
+        std::cout << flags.model << "@" << flags.alias << " is now version "
+                  << Text(answer, "version") << " (before: " << Text(answer, "previous") << ")\n";
+      });
+}
+
+int History(const Context& context, const std::string& name) {
+  return Ask(context, "GET", ModelPath(name, "/history"), std::nullopt, [](const object& answer) {
+    PrintList(answer, "history", {"FROM", "ALIAS", "VERSION", "BEFORE", "MOVE", "BY", "WHY"},
+              [](const object& change) {
+                return std::vector<std::string>{When(change, "from_ms"), Text(change, "alias"),
+                                                Text(change, "version"), Text(change, "previous"),
+                                                Text(change, "move"),    Text(change, "actor"),
+                                                Text(change, "reason")};
+              });
+  });
+}
+
+int Audit(const Context& context, const std::string& name) {
+  const std::string target =
+      "/api/muster/v1/audit" + (name.empty() ? "" : "?model=" + http::PercentEncode(name));
+  return Ask(context, "GET", target, std::nullopt, [](const object& answer) {
+    PrintList(answer, "entries", {"NO", "TIME", "BY", "ACTION", "MODEL", "VERSION", "WHY", "HASH"},
+              [](const object& entry) {
+                return std::vector<std::string>{
+                    Text(entry, "sequence"), When(entry, "time_ms"),
+                    Text(entry, "actor"),    Text(entry, "action"),
+                    Text(entry, "model"),    Text(entry, "version"),
+                    Text(entry, "reason"),   Text(entry, "hash").substr(0, 12)};
+              });
+  });
+}
+
+int Export(const Context& context, const std::string& name, const std::string& out) {
+  auto reference = ParseModelReference(name);
+  if (!reference.ok()) return Fail(context, reference.error());
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto location = FetchModel(*client, *reference, context.Home() / "serving");
+  if (!location.ok()) return Fail(context, location.error());
+  std::error_code failure;
+  std::filesystem::create_directories(out, failure);
+  std::filesystem::copy(
+      location->directory, out,
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing,
+      failure);
+  if (failure) return Fail(context, IoError(out, failure.value()));
+  const object summary{{"model", location->name}, {"version", location->version}, {"out", out}};
+  if (!PrintJson(context, summary)) {
+    std::cout << location->name << " version " << location->version << " is in " << out
+              << " (model.onnx, MLmodel, card.json)\n";
+  }
+  return kDone;
+}
+
+/// The whole audit chain; and, when a version is named, its ONNX file.
+int Verify(const Context& context, const std::string& name) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto chain = client->Json("GET", "/api/muster/v1/audit/verify");
+  if (!chain.ok()) return Fail(context, chain.error());
+  const bool whole = chain->at("ok").as_bool();
+  if (!context.json) {
+    std::cout << "audit chain: " << (whole ? "whole" : Text(chain->as_object(), "message")) << "\n";
+  }
+  if (!name.empty()) {
+    auto reference = ParseModelReference(name);
+    if (!reference.ok()) return Fail(context, reference.error());
+    auto location = FetchModel(*client, *reference, context.Home() / "serving");
+    if (!location.ok()) return Fail(context, location.error());
+    const auto bytes = ReadWholeFile(location->directory / "model.onnx", onnx::kMaxModelBytes);
+    if (!bytes.ok()) return Fail(context, bytes.error());
+    const auto model = onnx::Read(*bytes);
+    if (!model.ok()) return Fail(context, model.error());
+    const Status checked = onnx::Check(*model);
+    if (!checked.ok()) return Fail(context, {ErrorKind::kCorrupt, checked.error().message});
+    if (!context.json) {
+      std::cout << name << ": model.onnx is well formed, " << model->graph.nodes.size()
+                << " nodes\n";
+    }
+  }
+  PrintJson(context,
+            object{{"audit", whole}, {"model", name.empty() ? value(nullptr) : value(true)}});
+  return whole ? kDone : kFailed;
+}
+
+}  // namespace
+
+void AddModel(CLI::App& app, Context& context) {
+  auto* model = app.add_subcommand("model", "The registry: versions, aliases, gates, audit")
+                    ->require_subcommand(1);
+  auto name = std::make_shared<std::string>();
+  auto out = std::make_shared<std::string>();
+  auto move = std::make_shared<MoveFlags>();
+  const auto add = [&](const char* verb, const char* help, const char* argument, bool required,
+                       std::function<int()> run) {
+    auto* command = model->add_subcommand(verb, help);
+    if (argument != nullptr) command->add_option("model", *name, argument)->required(required);
+    command->callback([&context, run = std::move(run)] { context.run = run; });
+    return command;
+  };
+  add("ls", "All models", nullptr, false, [&context] { return List(context); });
+  add("show", "A model's versions, or one version's gates and lineage",
+      "NAME, NAME@ALIAS or NAME/VERSION", true, [&context, name] { return Show(context, *name); });
+  add("history", "Which version an alias named when, and who moved it", "NAME", true,
+      [&context, name] { return History(context, *name); });
+  add("audit", "The hash-chained log of every change", "NAME (default: all)", false,
+      [&context, name] { return Audit(context, *name); });
+  add("verify", "Recompute the audit chain; check a version's ONNX file",
+      "NAME@ALIAS or NAME/VERSION", false, [&context, name] { return Verify(context, *name); });
+  add("export", "Copy a version's files (ONNX, MLmodel, card) to a folder",
+      "NAME@ALIAS or NAME/VERSION", true,
+      [&context, name, out] { return Export(context, *name, *out); })
+      ->add_option("--out", *out, "The folder")
+      ->required();
+  for (const auto& [verb, help] :
+       {std::pair("promote", "Move an alias to a version by compare-and-swap"),
+        std::pair("alias", "Set an alias, whatever it names now; version 0 removes it"),
+        std::pair("rollback", "Move an alias back to what it named before")}) {
+    auto* command = model->add_subcommand(verb, help);
+    command->add_option("model", move->model, "NAME")->required();
+    if (std::string_view(verb) != "rollback") {
+      command->add_option("--version", move->version, "The version")->required();
+    }
+    if (std::string_view(verb) == "promote") {
+      command->add_option("--expected", move->expected,
+                          "What the alias must name now (default: what it names when asked)");
+    }
+    command->add_option("--alias", move->alias, "Which alias")->capture_default_str();
+    command->add_option("--reason", move->reason, "Why, for the audit");
+    command->callback([&context, move, verb = std::string(verb)] {
+      context.run = [&context, move, verb] { return Move(context, *move, verb); };
+    });
+  }
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,93 @@
+#include "runtime/cli/model_fetch.h"
+
+#include <unistd.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <charconv>
+
+#include "runtime/wire/codec.h"
+
+namespace muster::cli {
+namespace {
+
+constexpr std::string_view kArtifacts = "/api/2.0/mlflow-artifacts/artifacts";
+constexpr std::string_view kScheme = "mlflow-artifacts:/";
+constexpr int kDeepest = 8;
+
+/// Downloads all files below `remote`, a path of the artifact proxy.
+Status DownloadTree(http::Client& client, const std::string& remote,
+                    const std::filesystem::path& local, int depth = 0) {
+  if (depth > kDeepest) return Invalid(remote + " is nested too deeply for a model");
+  std::error_code failure;
+  std::filesystem::create_directories(local, failure);
+  if (failure) return IoError(local.string(), failure.value());
+  MUSTER_ASSIGN_OR_RETURN(
+      const auto listing,
+      client.Json("GET", std::string(kArtifacts) + "?path=" + http::PercentEncode(remote)));
+  const auto* files = listing.as_object().if_contains("files");
+  if (files == nullptr) return NotFound("there are no files in " + remote);
+  for (const auto& entry : files->as_array()) {
+    MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(entry));
+    MUSTER_ASSIGN_OR_RETURN(const auto name, wire::FromJson<std::string>(fields["path"]));
+    MUSTER_ASSIGN_OR_RETURN(const bool folder, wire::FromJson<bool>(fields["is_dir"]));
+    const std::string inner = remote + "/" + name;
+    const Status got = folder
+                           ? DownloadTree(client, inner, local / name, depth + 1)
+                           : client.Download(std::string(kArtifacts) + "/" + inner, local / name);
+    MUSTER_RETURN_IF_ERROR(got);
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<ModelReference> ParseModelReference(const std::string& text) {
+  const auto mark = text.find_last_of("@/");
+  if (mark == std::string::npos || mark == 0 || mark + 1 == text.size()) {
+    return Invalid("'" + text +
+                   "' names no model version; wanted NAME@ALIAS or NAME/NUMBER, as in " +
+                   "digits@champion");
+  }
+  return ModelReference{text.substr(0, mark), text.substr(mark + 1)};
+}
+
+Result<registry::serve::ModelLocation> FetchModel(http::Client& client,
+                                                  const ModelReference& reference,
+                                                  const std::filesystem::path& cache) {
+  MUSTER_ASSIGN_OR_RETURN(
+      const auto answer,
+      client.Json("GET", "/api/muster/v1/models/" + http::PercentEncode(reference.name) +
+                             "/versions/" + http::PercentEncode(reference.version)));
+  MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(answer));
+  MUSTER_ASSIGN_OR_RETURN(const auto version, wire::FromJson<std::int64_t>(fields["version"]));
+  MUSTER_ASSIGN_OR_RETURN(const auto source, wire::FromJson<std::string>(fields["source"]));
+  registry::serve::ModelLocation location{reference.name, version,
+                                          cache / reference.name / std::to_string(version)};
+  if (std::filesystem::exists(location.directory)) return location;
+  if (!source.starts_with(kScheme)) {
+    return Unsupported(reference.name + " version " + std::to_string(version) + " lies at " +
+                       source + ", which this server does not keep");
+  }
+  const std::filesystem::path temporary =
+      location.directory.string() + ".tmp" + std::to_string(::getpid());
+  std::error_code ignored;
+  std::filesystem::remove_all(temporary, ignored);
+  MUSTER_RETURN_IF_ERROR(DownloadTree(client, source.substr(kScheme.size()), temporary));
+  std::filesystem::rename(temporary, location.directory, ignored);
+  if (!std::filesystem::exists(location.directory)) {
+    return IoError(location.directory.string(), ignored.value());
+  }
+  return location;
+}
+
+Result<registry::serve::ModelLocation> RegistrySource::Current() {
+  if (!client_) {
+    MUSTER_ASSIGN_OR_RETURN(client_, context_.Connect());
+  }
+  auto location = FetchModel(*client_, reference_, cache_);
+  if (!location.ok() && location.error().kind == ErrorKind::kUnavailable) client_.reset();
+  return location;
+}
+
+}  // namespace muster::cli

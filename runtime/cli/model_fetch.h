@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "registry/serve/model_source.h"
+#include "runtime/cli/context.h"
+
+namespace muster::cli {
+
+/// "digits@champion" or "digits/3" in its halves.
+struct ModelReference {
+  std::string name;
+  std::string version;  ///< an alias or a number
+};
+/// kInvalid for anything else.
+Result<ModelReference> ParseModelReference(const std::string& text);
+
+/// A version's files from the server, kept in `cache`/<name>/<version>, which appears whole by rename.
+Result<registry::serve::ModelLocation> FetchModel(http::Client& client,
+                                                  const ModelReference& reference,
+                                                  const std::filesystem::path& cache);
+
+/// What `muster serve` follows: the version that an alias names now, fetched when it is new.
+class RegistrySource final : public registry::serve::ModelSource {
+ public:
+  /// `context` must outlive it; the client is made anew when the server was away, for it may have moved.
+  RegistrySource(const Context& context, ModelReference reference, std::filesystem::path cache)
+      : context_(context), reference_(std::move(reference)), cache_(std::move(cache)) {}
+  Result<registry::serve::ModelLocation> Current() override;
+
+ private:
+  const Context& context_;
+  ModelReference reference_;
+  std::filesystem::path cache_;
+  std::optional<http::Client> client_;
+};
+
+}  // namespace muster::cli

@@ -1,0 +1,88 @@
+// muster serve
+#include <filesystem>
+#include <memory>
+
+#include "registry/openvino/engine.h"
+#include "registry/serve/alias_follower.h"
+#include "registry/serve/model_server.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/cli/context.h"
+#include "runtime/cli/model_fetch.h"
+#include "runtime/cli/signals.h"
+#include "runtime/http/server.h"
+
+namespace muster::cli {
+namespace {
+
+using registry::serve::ModelSource;
+
+struct ServeFlags {
+  std::string model, host = "127.0.0.1", port_file;
+  std::uint16_t port = 7071;
+  int threads = 1;
+};
+
+/// A directory when there is one of that name, else a version in the registry.
+Result<std::unique_ptr<ModelSource>> SourceOf(const Context& context, const std::string& model) {
+  if (std::filesystem::is_directory(model)) {
+    return std::unique_ptr<ModelSource>(
+        std::make_unique<registry::serve::DirectorySource>(std::filesystem::absolute(model)));
+  }
+  MUSTER_ASSIGN_OR_RETURN(auto reference, ParseModelReference(model));
+  return std::unique_ptr<ModelSource>(
+      std::make_unique<RegistrySource>(context, std::move(reference), context.Home() / "serving"));
+}
+
+int Serve(const Context& context, const ServeFlags& flags) {
+  StopSignals signals;
+  auto source = SourceOf(context, flags.model);
+  if (!source.ok()) return Fail(context, source.error());
+  const auto engine = registry::MakeOpenVinoEngine();
+  registry::serve::ModelServer models(*engine, {.version = MUSTER_VERSION});
+  registry::serve::AliasFollower follower(**source, models);
+  if (const Status first = follower.Step(); !first.ok()) return Fail(context, first.error());
+  http::Router router;
+  models.AddRoutes(router);
+  http::ServerOptions options;
+  options.host = flags.host;
+  options.port = flags.port;
+  options.threads = flags.threads;
+  auto server = http::Server::Start(options, router);
+  if (!server.ok()) return Fail(context, server.error());
+  follower.Start();
+  if (!flags.port_file.empty()) {
+    const Status written =
+        WriteFileAtomically(flags.port_file, std::to_string((*server)->port()) + "\n");
+    if (!written.ok()) return Fail(context, written.error());
+  }
+  LogInfo("serve", flags.model + " on " + (*server)->url() + "/v2/models/" +
+                       follower.serving()->name + " (version " +
+                       std::to_string(follower.serving()->version) + ")");
+  signals.Wait();
+  follower.Stop();
+  (*server)->Stop();
+  return kDone;
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app, Context& context) {
+  auto* command = app.add_subcommand(
+      "serve", "Serve a model over HTTP (Open Inference Protocol v2, MLflow's /invocations)");
+  auto flags = std::make_shared<ServeFlags>();
+  command
+      ->add_option("--model", flags->model,
+                   "NAME@ALIAS (followed when it moves), NAME/VERSION, or a directory")
+      ->required();
+  command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
+  command->add_option("--port", flags->port, "Port; 0 picks one")->capture_default_str();
+  command->add_option("--port-file", flags->port_file, "Write the port there once it is ready");
+  command->add_option("--threads", flags->threads, "Threads that answer requests")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->callback(
+      [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
+}
+
+}  // namespace muster::cli

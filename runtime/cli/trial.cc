@@ -1,0 +1,156 @@
+// muster trial ls|show|logs|stop|retry
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "runtime/cli/context.h"
+#include "runtime/cli/trial_path.h"
+#include "runtime/wire/api.h"
+
+namespace muster::cli {
+namespace {
+
+int List(const Context& context, const std::string& sweep) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto answer =
+      client->Json("GET", "/api/muster/v1/sweeps/" + http::PercentEncode(sweep) + "/trials");
+  if (!answer.ok()) return Fail(context, answer.error());
+  if (PrintJson(context, *answer)) return kDone;
+  Table table({"TRIAL", "STATE", "STEP", "OBJECTIVE", "ATTEMPTS", "NODE", "MESSAGE"});
+  for (const auto& entry : answer->at("trials").as_array()) {
+    auto trial = wire::TrialSummaryFromJson(entry);
+    if (!trial.ok()) return Fail(context, trial.error());
+    table.Add({trial->id, trial->state, std::to_string(trial->step),
+               trial->objective ? Short(*trial->objective) : "-", std::to_string(trial->attempts),
+               trial->node, trial->message});
+  }
+  table.Print();
+  return kDone;
+}
+
+int Show(const Context& context, const std::string& id) {
+  auto path = TrialPath(id);
+  if (!path.ok()) return Fail(context, path.error());
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto answer = client->Json("GET", *path);
+  if (!answer.ok()) return Fail(context, answer.error());
+  if (PrintJson(context, *answer)) return kDone;
+  auto detail = wire::TrialDetailFromJson(*answer);
+  if (!detail.ok()) return Fail(context, detail.error());
+  const auto& trial = detail->trial;
+  std::cout << trial.id << ": " << trial.state << ", run " << trial.run_id << "\n";
+  if (!trial.message.empty()) std::cout << trial.message << "\n";
+  std::cout << "parameters " << boost::json::serialize(trial.params) << "\n";
+  for (const auto& [name, value] : detail->metrics)
+    std::cout << name << " " << Short(value) << "\n";
+  if (!detail->checkpoint.empty()) std::cout << "best checkpoint " << detail->checkpoint << "\n";
+  Table table({"ATTEMPT", "STATE", "NODE", "CAUSE", "MESSAGE"});
+  for (const auto& attempt : detail->attempts) {
+    table.Add({std::to_string(attempt.epoch), attempt.state, attempt.node, attempt.cause,
+               attempt.message});
+  }
+  table.Print();
+  return kDone;
+}
+
+struct LogFlags {
+  std::string trial, stream = "out";
+  int rank = 0;
+  bool follow = false;
+};
+
+/// Prints what there is, and with `follow` what comes until the trial ends.
+int Logs(const Context& context, const LogFlags& flags) {
+  auto path = TrialPath(flags.trial);
+  if (!path.ok()) return Fail(context, path.error());
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  std::int64_t offset = 0;
+  bool last_look = false;
+  for (;;) {
+    auto chunk = client->Get(*path + "/logs?rank=" + std::to_string(flags.rank) +
+                             "&stream=" + flags.stream + "&offset=" + std::to_string(offset));
+    if (!chunk.ok()) return Fail(context, chunk.error());
+    if (chunk->status != 200) {
+      return Fail(context, NotFound("no " + flags.stream + " output of rank " +
+                                    std::to_string(flags.rank) + " of trial " + flags.trial));
+    }
+    std::cout << chunk->body << std::flush;
+    offset += static_cast<std::int64_t>(chunk->body.size());
+    if (!chunk->body.empty()) continue;
+    if (!flags.follow || last_look) return kDone;
+    auto answer = client->Json("GET", *path);
+    if (!answer.ok()) return Fail(context, answer.error());
+    auto detail = wire::TrialDetailFromJson(*answer);
+    if (!detail.ok()) return Fail(context, detail.error());
+    last_look = wire::IsFinal(detail->trial.state);
+    if (!last_look) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
+int Verb(const Context& context, const std::string& id, const std::string& verb) {
+  auto path = TrialPath(id);
+  if (!path.ok()) return Fail(context, path.error());
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto answer = client->Json("POST", *path + "/" + verb);
+  if (!answer.ok()) return Fail(context, answer.error());
+  if (!PrintJson(context, *answer) && !context.quiet) {
+    std::cout << id << ": " << verb << " is under way\n";
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Result<std::string> TrialPath(const std::string& id) {
+  const auto slash = id.find_last_of('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == id.size() ||
+      id.find_first_not_of("0123456789", slash + 1) != std::string::npos) {
+    return Invalid("'" + id + "' names no trial; wanted SWEEP/NUMBER, as in digits-1/3");
+  }
+  return "/api/muster/v1/sweeps/" + http::PercentEncode(id.substr(0, slash)) + "/trials/" +
+         id.substr(slash + 1);
+}
+
+void AddTrial(CLI::App& app, Context& context) {
+  auto* trial =
+      app.add_subcommand("trial", "Look into trials, read their logs")->require_subcommand(1);
+  auto id = std::make_shared<std::string>();
+
+  auto* list = trial->add_subcommand("ls", "The trials of a sweep");
+  list->add_option("sweep", *id, "Its id")->required();
+  list->callback([&context, id] { context.run = [&context, id] { return List(context, *id); }; });
+
+  auto* show = trial->add_subcommand("show", "One trial with its attempts");
+  show->add_option("trial", *id, "SWEEP/NUMBER")->required();
+  show->callback([&context, id] { context.run = [&context, id] { return Show(context, *id); }; });
+
+  auto* logs = trial->add_subcommand("logs", "What a rank printed");
+  auto flags = std::make_shared<LogFlags>();
+  logs->add_option("trial", flags->trial, "SWEEP/NUMBER")->required();
+  logs->add_flag("-f,--follow", flags->follow, "Stay until the trial ends");
+  logs->add_option("--rank", flags->rank, "Which rank")->capture_default_str();
+  logs->add_option("--stream", flags->stream, "out or err")
+      ->check(CLI::IsMember({"out", "err"}))
+      ->capture_default_str();
+  logs->callback(
+      [&context, flags] { context.run = [&context, flags] { return Logs(context, *flags); }; });
+
+  for (const auto& [verb, help] : {std::pair("stop", "Let it save a checkpoint and end"),
+                                   std::pair("retry", "Start a failed one again")}) {
+    auto* command = trial->add_subcommand(verb, help);
+    command->add_option("trial", *id, "SWEEP/NUMBER")->required();
+    command->callback([&context, id, name = std::string(verb)] {
+      context.run = [&context, id, name] { return Verb(context, *id, name); };
+    });
+  }
+}
+
+}  // namespace muster::cli
