@@ -17,7 +17,7 @@ namespace muster::trainer {
 /// Row-major, little-endian.
 struct StoredTensor {
   std::string name;
-  std::string dtype;  ///< as safetensors spells it: "F32", "I64", ...
+  std::string dtype;  ///< as the Open Inference Protocol spells it: "FP32", "INT64", ...
   std::vector<std::int64_t> shape;
   std::vector<std::byte> bytes;
   friend bool operator==(const StoredTensor&, const StoredTensor&) = default;

@@ -1,0 +1,231 @@
+#include "trainer/files/checkpoint_folder.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "registry/safetensors.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::trainer::files {
+
+struct Entry {
+  std::string file;
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  std::int64_t bytes = 0;
+  std::string sha256;
+};
+BOOST_DESCRIBE_STRUCT(Entry, (), (file, step, epoch, bytes, sha256))
+
+struct Manifest {
+  std::int64_t version = 1;
+  std::int64_t attempt = 0;
+  std::string latest;
+  std::string best;
+  std::vector<Entry> checkpoints;  ///< oldest first
+};
+BOOST_DESCRIBE_STRUCT(Manifest, (), (version, attempt, latest, best, checkpoints))
+
+namespace {
+
+constexpr std::size_t kFileMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::string_view kManifest = "manifest.json";
+constexpr std::string_view kExtension = ".safetensors";
+
+std::string Sha256(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  MUSTER_CHECK(done == 1, "OpenSSL has SHA-256");
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (unsigned i = 0; i < size; ++i) {
+    text += kDigits[digest[i] >> 4U];
+    text += kDigits[digest[i] & 15U];
+  }
+  return text;
+}
+
+Result<std::string> EncodeCheckpoint(const Checkpoint& checkpoint) {
+  std::vector<registry::Tensor> tensors;
+  tensors.reserve(checkpoint.tensors.size());
+  for (const StoredTensor& stored : checkpoint.tensors) {
+    MUSTER_ASSIGN_OR_RETURN(const auto type, registry::ElementTypeFromName(stored.dtype));
+    tensors.push_back({stored.name, type, stored.shape, stored.bytes});
+  }
+  auto metadata = checkpoint.metadata;
+  metadata["progress"] = EncodeProgress(checkpoint.progress);
+  return registry::WriteSafetensors(tensors, metadata);
+}
+
+Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
+  MUSTER_ASSIGN_OR_RETURN(registry::SafetensorsFile file, registry::ReadSafetensors(bytes));
+  Checkpoint checkpoint;
+  const auto progress = file.metadata.find("progress");
+  if (progress == file.metadata.end()) {
+    return Corrupt("its metadata has no 'progress': it is no checkpoint of muster");
+  }
+  MUSTER_ASSIGN_OR_RETURN(checkpoint.progress, DecodeProgress(progress->second));
+  file.metadata.erase(progress);
+  checkpoint.metadata = std::move(file.metadata);
+  for (registry::Tensor& tensor : file.tensors) {
+    checkpoint.tensors.push_back({std::move(tensor.name),
+                                  std::string(registry::ElementTypeName(tensor.type)),
+                                  std::move(tensor.shape), std::move(tensor.bytes)});
+  }
+  return checkpoint;
+}
+
+class CheckpointFolder final : public CheckpointStore {
+ public:
+  explicit CheckpointFolder(FolderOptions options) : options_(std::move(options)) {}
+
+  Result<std::string> Save(const Checkpoint& checkpoint, bool best) override;
+  Result<std::optional<Checkpoint>> LoadLatest() override;
+  [[nodiscard]] std::string best_path() const override {
+    const auto manifest = ReadManifest();
+    return manifest.ok() && !manifest->best.empty() ? Path(manifest->best).string() : "";
+  }
+
+  [[nodiscard]] Result<Manifest> ReadManifest() const;
+
+ private:
+  [[nodiscard]] std::filesystem::path Path(std::string_view file) const {
+    return options_.folder / file;
+  }
+  [[nodiscard]] Status Write(const std::string& file, std::string_view bytes) const;
+  [[nodiscard]] Result<Checkpoint> LoadEntry(const Entry& entry) const;
+  void DropOldest(Manifest& manifest) const;
+  void DeleteUnlisted(const Manifest& manifest) const;
+
+  FolderOptions options_;
+};
+
+Result<Manifest> CheckpointFolder::ReadManifest() const {
+  auto text = ReadWholeFile(Path(kManifest));
+  if (!text.ok() && text.error().kind == ErrorKind::kNotFound) return Manifest{};
+  if (!text.ok()) return text.error();
+  auto manifest = wire::Decode<Manifest>(*text);
+  if (!manifest.ok()) return Corrupt(Path(kManifest).string() + ": " + manifest.error().message);
+  if (manifest->version != 1) {
+    return Unsupported(Path(kManifest).string() + " is of version " +
+                       std::to_string(manifest->version) + "; this program reads version 1");
+  }
+  return manifest;
+}
+
+Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool best) {
+  MUSTER_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest());
+  if (manifest.attempt > options_.attempt) {
+    return Fenced("attempt " + std::to_string(options_.attempt) + " may not save in " +
+                  options_.folder.string() + ": attempt " + std::to_string(manifest.attempt) +
+                  " has");
+  }
+  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, EncodeCheckpoint(checkpoint));
+  const Entry entry{.file = "step-" + std::to_string(checkpoint.progress.step) + ".a-" +
+                            std::to_string(options_.attempt) + std::string(kExtension),
+                    .step = checkpoint.progress.step,
+                    .epoch = checkpoint.progress.epoch,
+                    .bytes = static_cast<std::int64_t>(bytes.size()),
+                    .sha256 = Sha256(bytes)};
+  // A step of one attempt is one state, so a second save of it (a command right after an epoch) has
+  // nothing to write; rewriting the latest file would leave a moment without a whole one.
+  const bool there = std::ranges::find(manifest.checkpoints, entry.file, &Entry::file) !=
+                     manifest.checkpoints.end();
+  if (!there) {
+    MUSTER_RETURN_IF_ERROR(Write(entry.file, bytes));
+    manifest.checkpoints.push_back(entry);
+  }
+  manifest.attempt = options_.attempt;
+  manifest.latest = entry.file;
+  if (best) manifest.best = entry.file;
+  DropOldest(manifest);
+  const Status listed = Write(std::string(kManifest), wire::Encode(manifest) + "\n");
+  if (!listed.ok()) {
+    std::error_code ignored;
+    if (!there) std::filesystem::remove(Path(entry.file), ignored);
+    return listed.error();
+  }
+  DeleteUnlisted(manifest);
+  return Path(entry.file).string();
+}
+
+Status CheckpointFolder::Write(const std::string& file, std::string_view bytes) const {
+  const Status written = WriteFileAtomically(Path(file), bytes);
+  std::error_code ignored;
+  // What a full disk cut short must not keep it full.
+  if (!written.ok()) std::filesystem::remove(Path(file + ".tmp"), ignored);
+  return written;
+}
+
+void CheckpointFolder::DropOldest(Manifest& manifest) const {
+  auto& all = manifest.checkpoints;
+  const auto keep = static_cast<std::size_t>(std::max(1, options_.keep));
+  const std::size_t old = all.size() > keep ? all.size() - keep : 0;
+  const auto kept_from = all.begin() + static_cast<std::ptrdiff_t>(old);
+  all.erase(std::remove_if(all.begin(), kept_from,
+                           [&](const Entry& entry) { return entry.file != manifest.best; }),
+            kept_from);
+}
+
+void CheckpointFolder::DeleteUnlisted(const Manifest& manifest) const {
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(options_.folder, ignored)) {
+    const std::string name = file.path().filename().string();
+    const bool listed =
+        std::ranges::find(manifest.checkpoints, name, &Entry::file) != manifest.checkpoints.end();
+    if (name.starts_with("step-") && !listed) std::filesystem::remove(file.path(), ignored);
+  }
+}
+
+Result<Checkpoint> CheckpointFolder::LoadEntry(const Entry& entry) const {
+  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, ReadWholeFile(Path(entry.file), kFileMax));
+  if (static_cast<std::int64_t>(bytes.size()) != entry.bytes || Sha256(bytes) != entry.sha256) {
+    return Corrupt(Path(entry.file).string() + " (" + std::to_string(bytes.size()) +
+                   " bytes) is not what was saved (" + std::to_string(entry.bytes) +
+                   " bytes, SHA-256 " + entry.sha256 + ")");
+  }
+  auto checkpoint = DecodeCheckpoint(bytes);
+  if (!checkpoint.ok()) return checkpoint.error().With(Path(entry.file).string());
+  return checkpoint;
+}
+
+Result<std::optional<Checkpoint>> CheckpointFolder::LoadLatest() {
+  MUSTER_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest());
+  for (auto entry = manifest.checkpoints.rbegin(); entry != manifest.checkpoints.rend(); ++entry) {
+    auto checkpoint = LoadEntry(*entry);
+    if (checkpoint.ok()) return std::optional<Checkpoint>(std::move(checkpoint).value());
+    LogWarning("checkpoint", checkpoint.error().message + "; trying an older one");
+  }
+  return std::optional<Checkpoint>();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CheckpointStore>> OpenCheckpointFolder(FolderOptions options) {
+  std::error_code error;
+  std::filesystem::create_directories(options.folder, error);
+  if (error) {
+    return IoError("making checkpoint folder " + options.folder.string(), error.value());
+  }
+  options.folder = std::filesystem::absolute(options.folder);
+  auto folder = std::make_unique<CheckpointFolder>(std::move(options));
+  MUSTER_RETURN_IF_ERROR(folder->ReadManifest());
+  return std::unique_ptr<CheckpointStore>(std::move(folder));
+}
+
+Result<Checkpoint> ReadCheckpointFile(const std::filesystem::path& path) {
+  auto bytes = ReadWholeFile(path, kFileMax);
+  if (!bytes.ok()) return bytes.error().With("checkpoint");
+  auto checkpoint = DecodeCheckpoint(*bytes);
+  if (!checkpoint.ok()) return checkpoint.error().With("checkpoint " + path.string());
+  return checkpoint;
+}
+
+}  // namespace muster::trainer::files

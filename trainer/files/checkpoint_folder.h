@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "trainer/checkpoint.h"
+
+/// Checkpoints in a folder, published so that `kill -9` or a full disk at any moment leaves a newest one
+/// that loads. Two kinds of files:
+///
+///   step-<S>.a-<E>.safetensors   S optimizer steps, saved by attempt E. Tensors "model.*", "optimizer.*";
+///                                metadata: "progress" (JSON of Progress), "params", "program"
+///   manifest.json                {"version": 1, "attempt": E, "latest": file, "best": file,
+///                                 "checkpoints": [{"file", "step", "epoch", "bytes", "sha256"}, ...]}
+///
+/// To save:
+/// 1. Read the manifest. An attempt newer than ours has saved: kFenced, nothing is touched.
+/// 2. Write step-S.a-E.safetensors by temporary file, fsync, rename, fsync of the folder.
+/// 3. Replace the manifest the same way; it lists the new file with its SHA-256, and drops the oldest
+///    beyond `keep`, never the best.
+/// 4. Delete files that the manifest does not list.
+/// Killed before 3, the old manifest stands and the new file is deleted by the next save. Killed before 4,
+/// there are files too many, which the next save deletes.
+///
+/// To load: the files of the manifest, newest first, until one has the length and SHA-256 that the
+/// manifest says. A damaged manifest is kCorrupt: guessing could resume from the wrong attempt.
+
+namespace muster::trainer::files {
+
+struct FolderOptions {
+  std::filesystem::path folder;  ///< made when missing
+  std::int64_t attempt = 0;
+  int keep = 2;  ///< newest ones that stay, besides the best; at least 1
+};
+
+Result<std::unique_ptr<CheckpointStore>> OpenCheckpointFolder(FolderOptions options);
+
+/// One checkpoint by its path, as a result record names it. kNotFound, kCorrupt.
+Result<Checkpoint> ReadCheckpointFile(const std::filesystem::path& path);
+
+}  // namespace muster::trainer::files
