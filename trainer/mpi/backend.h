@@ -1,0 +1,34 @@
+#pragma once
+
+#include <c10/util/intrusive_ptr.h>
+
+#include <chrono>
+
+#include "runtime/base/result.h"
+
+namespace c10d {
+class Backend;
+}
+
+/// Collectives of LibTorch over Open MPI, for tensors in host memory: allreduce, broadcast, allgather,
+/// barrier. LibTorch's own MPI backend is not in its wheel.
+///
+/// One thread of ours makes every MPI call, MPI_Init_thread and MPI_Finalize included, so MPI needs no
+/// more than MPI_THREAD_FUNNELED; callers queue work and get a c10d::Work whose future completes when it is
+/// done. Backward therefore overlaps with the reduction of earlier buckets. Waiting is MPI_Test with
+/// pauses that grow to 100 us: ranks that share a core do not spin each other away.
+///
+/// All ranks must queue the same collectives in the same order. A failed or overdue collective fails its
+/// future and every later one, with MPI's own words; the process can only end then.
+
+namespace muster::trainer::mpi {
+
+struct BackendOptions {
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);  ///< of one collective
+};
+
+/// Joins MPI_COMM_WORLD. At most once in a process (MPI cannot be initialised again); the last reference
+/// ends MPI. kUnavailable when MPI does not start, kAlreadyExists the second time.
+Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(BackendOptions options = {});
+
+}  // namespace muster::trainer::mpi
