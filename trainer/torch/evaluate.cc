@@ -1,0 +1,38 @@
+#include <c10/core/GradMode.h>
+#include <torch/nn/module.h>
+
+#include "trainer/torch/batch_loader.h"
+#include "trainer/torch/train_loop.h"
+
+namespace muster::trainer {
+
+Result<std::map<std::string, double>> EvaluateSource(Trial& trial, torch::nn::Module& module,
+                                                     const RowSource& source, const Gang& gang,
+                                                     std::uint64_t batch_size) {
+  const c10::NoGradGuard no_gradients;
+  module.eval();
+  // Means over the rows of running statistics and the like are rank 0's.
+  gang.Broadcast(module.buffers());
+  MUSTER_ASSIGN_OR_RETURN(
+      auto loader, BatchLoader::Start(source, {.columns = trial.columns(),
+                                               .epoch = {.rows = source.rows(), .shuffled = false},
+                                               .batch_size = batch_size,
+                                               .rank = gang.rank()}));
+  Sums sums;
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
+    if (!loaded) break;
+    for (const auto& [name, sum] : trial.Evaluate(loaded->batch)) sums[name] += sum;
+  }
+  std::vector<double> totals;
+  for (const auto& [name, sum] : sums) totals.push_back(sum);
+  gang.Sum(totals);
+  std::map<std::string, double> means;
+  std::size_t i = 0;
+  for (const auto& [name, sum] : sums) {
+    means[name] = totals[i++] / static_cast<double>(source.rows());
+  }
+  return means;
+}
+
+}  // namespace muster::trainer

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/intrusive_ptr.h>
+
+#include <string>
+#include <vector>
+
+#include "trainer/row_order.h"
+
+namespace c10d {
+class Backend;
+class ProcessGroup;
+}  // namespace c10d
+
+/// The ranks of one attempt, as seen by one of them. With one rank every method is free. Each method is
+/// called by all ranks in the same order; a lost rank makes it throw (std::runtime_error, c10::Error).
+
+namespace muster::trainer {
+
+class Gang {
+ public:
+  /// One rank, no communication.
+  Gang();
+  /// Over a backend for tensors in host memory.
+  explicit Gang(c10::intrusive_ptr<c10d::Backend> backend);
+  ~Gang();
+  Gang(const Gang&);
+  Gang(Gang&&) noexcept;
+  Gang& operator=(const Gang&) = delete;
+
+  [[nodiscard]] RankInfo rank() const { return rank_; }
+  [[nodiscard]] bool alone() const { return rank_.world_size == 1; }
+  [[nodiscard]] bool first() const { return rank_.rank == 0; }
+
+  /// In place: the sums over all ranks, the same bits on each.
+  void Sum(std::vector<double>& values) const;
+  [[nodiscard]] std::int64_t Max(std::int64_t value) const;
+  /// Rank 0's values everywhere.
+  void Broadcast(const std::vector<at::Tensor>& tensors) const;
+  [[nodiscard]] std::string Broadcast(std::string text) const;
+  void Barrier() const;
+
+  /// Null when alone.
+  [[nodiscard]] const c10::intrusive_ptr<c10d::ProcessGroup>& process_group() const {
+    return group_;
+  }
+
+ private:
+  RankInfo rank_;
+  c10::intrusive_ptr<c10d::ProcessGroup> group_;
+};
+
+}  // namespace muster::trainer

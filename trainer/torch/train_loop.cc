@@ -1,0 +1,319 @@
+#include "trainer/torch/train_loop.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <torch/nn/module.h>
+
+#include <boost/json/serialize.hpp>
+#include <cmath>
+
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+#include "trainer/schedule.h"
+#include "trainer/torch/batch_loader.h"
+#include "trainer/torch/data_parallel.h"
+#include "trainer/torch/model_state.h"
+#include "trainer/torch/optimizer.h"
+
+namespace muster::trainer {
+namespace {
+
+using wire::RecordType;
+
+class TrainLoop {
+ public:
+  explicit TrainLoop(const LoopParts& parts)
+      : parts_(parts),
+        epochs_(parts.params.Int("epochs")),
+        batch_size_(static_cast<std::uint64_t>(parts.params.Int("batch_size"))) {}
+
+  Result<LoopEnd> Run();
+
+ private:
+  Status Prepare();
+  Status Resume();
+  Status CheckSame(const Progress& saved) const;
+  Status RestoreTensors(const Checkpoint& checkpoint) const;
+  Result<Command> RunEpoch();
+  void TrainStep(const LoadedBatch& loaded);
+  Status FinishEpoch(double train_loss, double seconds);
+  Status Save(bool best);
+  Status SaveMidEpoch();
+  [[nodiscard]] bool IsBest();
+  [[nodiscard]] Result<Command> Agree();
+  Status Send(wire::TrialRecord record) const;
+  [[nodiscard]] NamedTensors AllTensors() const;
+  [[nodiscard]] Epoch CurrentEpoch() const {
+    return {.seed = static_cast<std::uint64_t>(parts_.seed),
+            .number = static_cast<std::uint64_t>(progress_.epoch),
+            .rows = parts_.train.rows()};
+  }
+  [[nodiscard]] double Seconds() const {
+    return std::chrono::duration<double>(parts_.clock.Now().time_since_epoch()).count();
+  }
+
+  const LoopParts& parts_;
+  const std::int64_t epochs_;
+  const std::uint64_t batch_size_;
+  Schedule schedule_;
+  Progress progress_;
+  std::string saved_path_;  ///< of the last save
+  std::shared_ptr<torch::nn::Module> module_;
+  std::vector<at::Tensor> parameters_;
+  std::unique_ptr<DataParallel> data_parallel_;
+  std::unique_ptr<Optimizer> optimizer_;
+};
+
+/// An error of rank 0 alone must not leave the others waiting: all learn of it.
+Status Share(const Gang& gang, const Status& status) {
+  if (gang.alone()) return status;
+  const std::string message = gang.Broadcast(gang.first() && !status.ok()
+                                                 ? std::string(ErrorKindName(status.error().kind)) +
+                                                       " " + status.error().message
+                                                 : "");
+  if (gang.first() || message.empty()) return status;
+  const std::size_t space = message.find(' ');
+  return Error{ErrorKindFromName(message.substr(0, space)), "rank 0: " + message.substr(space + 1)};
+}
+
+Status TrainLoop::Prepare() {
+  if (parts_.train.rows() == 0) return Invalid(parts_.train.name() + " has no rows to train on");
+  if (parts_.validation != nullptr && parts_.validation->rows() == 0) {
+    return Invalid(parts_.validation->name() + " has no rows to validate on");
+  }
+  at::manual_seed(static_cast<std::uint64_t>(parts_.seed));
+  module_ = parts_.trial.Build(parts_.params);
+  for (const at::Tensor& parameter : module_->parameters()) {
+    if (parameter.requires_grad()) parameters_.push_back(parameter);
+  }
+  if (parameters_.empty()) return Invalid("the trial's module has no parameter to train");
+  data_parallel_ = std::make_unique<DataParallel>(parameters_, parts_.gang);
+  optimizer_ = MakeOptimizer(parameters_, parts_.params);
+
+  const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
+  MUSTER_ASSIGN_OR_RETURN(schedule_.kind, ScheduleKindFromName(parts_.params.Text("schedule")));
+  schedule_.peak = parts_.params.Float("lr");
+  schedule_.total_steps = batches * epochs_;
+  schedule_.warmup_steps =
+      std::llround(parts_.params.Float("warmup_epochs") * static_cast<double>(batches));
+  schedule_.step_every = std::max<std::int64_t>(1, schedule_.total_steps / 3);
+  progress_.seed = parts_.seed;
+  progress_.batch_size = static_cast<std::int64_t>(batch_size_);
+  progress_.train_rows = static_cast<std::int64_t>(parts_.train.rows());
+  return Ok();
+}
+
+NamedTensors TrainLoop::AllTensors() const {
+  NamedTensors tensors = ModelTensors(*module_);
+  for (auto& [name, tensor] : optimizer_->State())
+    tensors.emplace_back("optimizer." + name, tensor);
+  return tensors;
+}
+
+Status TrainLoop::CheckSame(const Progress& saved) const {
+  const auto same = [](const char* what, std::int64_t was, std::int64_t is) -> Status {
+    if (was == is) return Ok();
+    return Conflict(std::string("the checkpoint was made with ") + what + " " +
+                    std::to_string(was) + ", this trial has " + std::to_string(is) +
+                    "; use another checkpoint folder");
+  };
+  MUSTER_RETURN_IF_ERROR(same("seed", saved.seed, progress_.seed));
+  MUSTER_RETURN_IF_ERROR(same("batch_size", saved.batch_size, progress_.batch_size));
+  return same("training rows", saved.train_rows, progress_.train_rows);
+}
+
+Status TrainLoop::RestoreTensors(const Checkpoint& checkpoint) const {
+  MUSTER_RETURN_IF_ERROR(CheckSame(checkpoint.progress));
+  return LoadTensors(checkpoint.tensors, AllTensors());
+}
+
+Status TrainLoop::Resume() {
+  std::string encoded;
+  Status status;
+  if (parts_.gang.first() && parts_.checkpoints != nullptr) {
+    auto latest = parts_.checkpoints->LoadLatest();
+    if (!latest.ok()) {
+      status = latest.error();
+    } else if (*latest) {
+      status = RestoreTensors(**latest);
+      encoded = EncodeProgress((*latest)->progress);
+    }
+  }
+  MUSTER_RETURN_IF_ERROR(Share(parts_.gang, status));
+  encoded = parts_.gang.Broadcast(std::move(encoded));
+  if (encoded.empty()) return Ok();
+  MUSTER_ASSIGN_OR_RETURN(progress_, DecodeProgress(encoded));
+  if (!parts_.gang.first()) progress_.loss_sum = 0;  // it is rank 0's from here on
+  std::vector<at::Tensor> tensors;
+  for (auto& [name, tensor] : AllTensors()) tensors.push_back(tensor);
+  parts_.gang.Broadcast(tensors);
+  if (parts_.gang.first()) saved_path_ = parts_.checkpoints->best_path();
+  return Send({.type = RecordType::kResumed, .step = progress_.epoch});
+}
+
+Status TrainLoop::Send(wire::TrialRecord record) const {
+  if (!parts_.gang.first()) return Ok();
+  record.total_steps = epochs_;
+  record.timestamp_ms = parts_.clock.UnixNow();
+  return parts_.control.Send(record);
+}
+
+Result<Command> TrainLoop::Agree() {
+  const auto heard = static_cast<std::int64_t>(parts_.control.Poll());
+  return static_cast<Command>(parts_.gang.Max(heard));
+}
+
+Status TrainLoop::Save(bool best) {
+  // Also where only rank 0 has a folder: the others hear whether it went well.
+  Status status;
+  if (parts_.gang.first() && parts_.checkpoints != nullptr) {
+    auto tensors = StoreTensors(AllTensors());
+    if (tensors.ok()) {
+      Checkpoint checkpoint{.progress = progress_,
+                            .metadata = {{"program", parts_.trial.name()}},
+                            .tensors = std::move(tensors).value()};
+      checkpoint.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
+      auto path = parts_.checkpoints->Save(checkpoint, best);
+      if (path.ok()) {
+        saved_path_ = *path;
+        status = Send({.type = RecordType::kCheckpoint,
+                       .step = progress_.epoch,
+                       .metrics = progress_.metrics,
+                       .path = *path});
+      } else if (path.error().kind == ErrorKind::kResource) {
+        // The older checkpoint is whole, and the next save may find room.
+        LogWarning("trainer", path.error().message + "; training goes on without this checkpoint");
+      } else {
+        status = path.error();
+      }
+    } else {
+      status = tensors.error();
+    }
+  }
+  return Share(parts_.gang, status);
+}
+
+void TrainLoop::TrainStep(const LoadedBatch& loaded) {
+  // A seed of its own for each batch and rank: nothing about generators has to be saved.
+  Random seeds(static_cast<std::uint64_t>(parts_.seed),
+               static_cast<std::uint64_t>(parts_.gang.rank().rank) + 1);
+  seeds.Seek(static_cast<std::uint64_t>(progress_.step));
+  at::manual_seed(seeds.Next());
+  ZeroGradients(parameters_);
+  data_parallel_->BeginStep();
+  const at::Tensor loss_sum = parts_.trial.TrainLoss(loaded.batch);
+  data_parallel_->BeginBackward();
+  // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
+  const double scale =
+      static_cast<double>(parts_.gang.rank().world_size) / static_cast<double>(loaded.global_rows);
+  (loss_sum * scale).backward();
+  optimizer_->Step(LearningRate(schedule_, progress_.step));
+  progress_.loss_sum += loss_sum.item<double>();
+  ++progress_.step;
+  ++progress_.batch;
+}
+
+Result<Command> TrainLoop::RunEpoch() {
+  const double start = Seconds();
+  module_->train();
+  MUSTER_ASSIGN_OR_RETURN(
+      auto loader,
+      BatchLoader::Start(parts_.train, {.columns = parts_.trial.columns(),
+                                        .epoch = CurrentEpoch(),
+                                        .batch_size = batch_size_,
+                                        .first_batch = static_cast<std::uint64_t>(progress_.batch),
+                                        .rank = parts_.gang.rank(),
+                                        .threads = parts_.loader_threads}));
+  const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
+    if (!loaded) break;
+    TrainStep(*loaded);
+    // At the end of an epoch the agreement follows its checkpoint.
+    if (progress_.step % parts_.agree_every != 0 || progress_.batch == batches) continue;
+    MUSTER_ASSIGN_OR_RETURN(const Command command, Agree());
+    if (command == Command::kNone) continue;
+    MUSTER_RETURN_IF_ERROR(SaveMidEpoch());
+    if (command == Command::kStop) return Command::kStop;
+  }
+  std::vector<double> loss{progress_.loss_sum};
+  parts_.gang.Sum(loss);
+  MUSTER_RETURN_IF_ERROR(
+      FinishEpoch(loss[0] / static_cast<double>(parts_.train.rows()), Seconds() - start));
+  return Agree();
+}
+
+Status TrainLoop::SaveMidEpoch() {
+  std::vector<double> loss{progress_.loss_sum};
+  parts_.gang.Sum(loss);
+  progress_.loss_sum = parts_.gang.first() ? loss[0] : 0;
+  return Save(/*best=*/false);
+}
+
+bool TrainLoop::IsBest() {
+  const auto found = progress_.metrics.find(parts_.best_metric);
+  if (found == progress_.metrics.end()) return true;
+  const double value = found->second;
+  if (std::isnan(value)) return false;
+  const bool better =
+      !progress_.best || (parts_.maximize ? value > *progress_.best : value < *progress_.best);
+  if (better) progress_.best = value;
+  return better;
+}
+
+Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
+  const double start = Seconds();
+  progress_.metrics = {{"train/loss", train_loss}};
+  if (parts_.validation != nullptr) {
+    MUSTER_ASSIGN_OR_RETURN(
+        const auto means, EvaluateSource(parts_.trial, *module_, *parts_.validation, parts_.gang));
+    for (const auto& [name, mean] : means) progress_.metrics["validation/" + name] = mean;
+  }
+  seconds += Seconds() - start;
+  progress_.metrics["seconds"] = seconds;
+  progress_.seconds += seconds;
+  progress_.loss_sum = 0;
+  progress_.batch = 0;
+  ++progress_.epoch;
+  MUSTER_RETURN_IF_ERROR(
+      Send({.type = RecordType::kMetric, .step = progress_.epoch, .metrics = progress_.metrics}));
+  const bool best = IsBest();
+  return Save(best);
+}
+
+Result<LoopEnd> TrainLoop::Run() {
+  MUSTER_RETURN_IF_ERROR(Prepare());
+  MUSTER_RETURN_IF_ERROR(Resume());
+  LoopEnd end{.module = module_};
+  while (progress_.epoch < epochs_ && end.why != LoopEnd::Why::kStopped) {
+    MUSTER_ASSIGN_OR_RETURN(const Command command, RunEpoch());
+    if (command == Command::kStop && progress_.epoch < epochs_) end.why = LoopEnd::Why::kStopped;
+  }
+  end.progress = progress_;
+  if (parts_.gang.first() && parts_.checkpoints != nullptr) {
+    end.best_path = parts_.checkpoints->best_path();
+    if (end.best_path.empty()) end.best_path = saved_path_;
+  }
+  if (end.why == LoopEnd::Why::kFinished) {
+    MUSTER_RETURN_IF_ERROR(Send({.type = RecordType::kResult,
+                                 .step = progress_.epoch,
+                                 .metrics = progress_.metrics,
+                                 .path = end.best_path}));
+  }
+  MUSTER_RETURN_IF_ERROR(Share(parts_.gang, parts_.gang.first() ? parts_.control.Flush() : Ok()));
+  return end;
+}
+
+}  // namespace
+
+Result<LoopEnd> RunTrainLoop(const LoopParts& parts) {
+  try {
+    return TrainLoop(parts).Run();
+  } catch (const c10::Error& error) {
+    return Internal(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return Internal(error.what());
+  }
+}
+
+}  // namespace muster::trainer

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "runtime/base/clock.h"
+#include "trainer/checkpoint.h"
+#include "trainer/control.h"
+#include "trainer/row_source.h"
+#include "trainer/torch/gang.h"
+#include "trainer/torch/trial.h"
+
+/// The training loop: what happens between a trial's start and its result.
+///
+/// 1. Seed; the trial builds its module. Rank 0's newest checkpoint, if any, goes to all ranks (kResumed).
+/// 2. For each epoch, for each global batch: every rank computes its share, gradients become those of the
+///    mean loss of the global batch, the optimizer steps.
+/// 3. Every `agree_every` steps and after each epoch the ranks agree on what they were told: the strongest
+///    command that any of them has heard. Stop: rank 0 saves, the loop ends as kStopped.
+/// 4. After each epoch: validation, each row on one rank, sums added over ranks; rank 0 sends a kMetric
+///    record of the epoch ("train/loss", "validation/<metric>", "seconds" of the epoch), saves a checkpoint and
+///    sends kCheckpoint.
+/// 5. At the end: kResult, with the metrics of the last epoch and the path of the best checkpoint (the last
+///    one without a validation set).
+///
+/// The same seed, parameters, data and number of ranks give the same bits, interrupted or not.
+/// Another number of ranks gives the same batches and schedule; sums round differently.
+
+namespace muster::trainer {
+
+/// References outlive the loop.
+struct LoopParts {
+  Trial& trial;
+  const Params& params;
+  const RowSource& train;
+  const RowSource* validation = nullptr;
+  const Gang& gang;
+  CheckpointStore* checkpoints = nullptr;  ///< on rank 0; null: nothing is saved
+  Control& control;                        ///< Send is called on rank 0 only, Poll on all
+  const Clock& clock;
+  std::int64_t seed = 0;
+  std::string best_metric = "validation/accuracy";
+  bool maximize = true;
+  int agree_every = 16;
+  int loader_threads = 1;
+};
+
+struct LoopEnd {
+  enum class Why { kFinished, kStopped };
+  Why why = Why::kFinished;
+  Progress progress;
+  std::string best_path;  ///< on rank 0; empty when nothing was saved
+  std::shared_ptr<torch::nn::Module> module;
+};
+
+/// All ranks call it; none returns a success that others do not. Errors of data, checkpoints and control as
+/// they are; kInternal with LibTorch's words when it throws. Never throws.
+Result<LoopEnd> RunTrainLoop(const LoopParts& parts);
+
+/// Metrics of `module` (in evaluation mode afterwards) over all rows of `source`; the same on every rank.
+Result<std::map<std::string, double>> EvaluateSource(Trial& trial, torch::nn::Module& module,
+                                                     const RowSource& source, const Gang& gang,
+                                                     std::uint64_t batch_size = 256);
+
+}  // namespace muster::trainer
