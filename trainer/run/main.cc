@@ -1,0 +1,118 @@
+#include "trainer/run/main.h"
+
+#include <ATen/Parallel.h>
+#include <torch/nn/module.h>
+#include <unistd.h>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+
+#include <cstdio>
+
+#include "trainer/control/console_control.h"
+#include "trainer/control/socket_control.h"
+#include "trainer/files/checkpoint_folder.h"
+#include "trainer/hdf5/dataset_file.h"
+#include "trainer/mpi/backend.h"
+#include "trainer/run/export_model.h"
+#include "trainer/run/options.h"
+#include "trainer/run/signal_control.h"
+#include "trainer/torch/model_state.h"
+#include "trainer/torch/train_loop.h"
+
+namespace muster::trainer::run {
+namespace {
+
+Result<Gang> Join(const RankInfo& rank) {
+  if (rank.world_size <= 1) return Gang();  // without MPI: it takes longer to start than an epoch
+  MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld());
+  const RankInfo joined{.rank = backend->getRank(), .world_size = backend->getSize()};
+  if (!(joined == rank)) {
+    return Conflict("the environment says rank " + std::to_string(rank.rank) + " of " +
+                    std::to_string(rank.world_size) + ", MPI says " + std::to_string(joined.rank) +
+                    " of " + std::to_string(joined.world_size));
+  }
+  return Gang(std::move(backend));
+}
+
+Result<std::unique_ptr<Control>> Connect(const Options& options) {
+  std::unique_ptr<Control> inner;
+  if (options.rank.rank == 0) {
+    if (options.control_socket.empty()) {
+      inner = control::MakeConsoleControl(stdout, isatty(STDOUT_FILENO) == 1);
+    } else {
+      MUSTER_ASSIGN_OR_RETURN(inner, control::ConnectControl(options.control_socket));
+    }
+  }
+  return MakeSignalControl(std::move(inner));
+}
+
+/// The best checkpoint on the test rows; for a person, who has no registry to do it.
+Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, const Gang& gang) {
+  const auto test = options.file.data.find("test");
+  if (test == options.file.data.end() || !options.control_socket.empty()) return Ok();
+  MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDatasetFile(test->second));
+  if (!end.best_path.empty() && gang.alone()) {
+    MUSTER_ASSIGN_OR_RETURN(const Checkpoint best, files::ReadCheckpointFile(end.best_path));
+    MUSTER_RETURN_IF_ERROR(LoadTensors(best.tensors, ModelTensors(*end.module)));
+  }
+  MUSTER_ASSIGN_OR_RETURN(const auto means, EvaluateSource(trial, *end.module, *source, gang));
+  if (!gang.first()) return Ok();
+  for (const auto& [name, mean] : means) std::printf("test/%s %.6g\n", name.c_str(), mean);
+  return Ok();
+}
+
+Result<int> Train(Trial& trial, const Options& options) {
+  at::set_num_threads(options.threads);
+  const auto& data = options.file.data;
+  MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
+  std::unique_ptr<RowSource> validation;
+  if (data.contains("validation")) {
+    MUSTER_ASSIGN_OR_RETURN(validation, hdf5::OpenDatasetFile(data.at("validation")));
+  }
+  MUSTER_ASSIGN_OR_RETURN(const Gang gang, Join(options.rank));
+  MUSTER_ASSIGN_OR_RETURN(const auto control, Connect(options));
+  std::unique_ptr<CheckpointStore> checkpoints;
+  if (gang.first() && !options.checkpoint_dir.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(
+        checkpoints,
+        files::OpenCheckpointFolder(
+            {.folder = options.checkpoint_dir, .attempt = options.attempt, .keep = options.keep}));
+  }
+  MUSTER_ASSIGN_OR_RETURN(const LoopEnd end, RunTrainLoop({.trial = trial,
+                                                           .params = options.params,
+                                                           .train = *train,
+                                                           .validation = validation.get(),
+                                                           .gang = gang,
+                                                           .checkpoints = checkpoints.get(),
+                                                           .control = *control,
+                                                           .clock = SystemClock(),
+                                                           .seed = options.file.seed,
+                                                           .best_metric = options.file.metric,
+                                                           .maximize = options.file.maximize}));
+  if (end.why == LoopEnd::Why::kStopped) return kExitResume;
+  MUSTER_RETURN_IF_ERROR(ReportTest(trial, options, end, gang));
+  return 0;
+}
+
+}  // namespace
+
+int TrialMain(int argc, char** argv, std::unique_ptr<Trial> trial) {
+  const ParsedOptions parsed = ParseOptions(argc, argv, *trial);
+  if (!parsed.options) return parsed.exit_code;
+  const Options& options = *parsed.options;
+  Result<int> result = 0;
+  if (options.export_dir) {
+    const Status exported = ExportModel(*trial, options);
+    if (!exported.ok()) result = exported.error();
+  } else {
+    try {
+      result = Train(*trial, options);
+    } catch (const std::exception& error) {  // LibTorch's, from outside the loop
+      result = Internal(error.what());
+    }
+  }
+  if (result.ok()) return *result;
+  std::fprintf(stderr, "%s: %s\n", trial->name().c_str(), result.error().message.c_str());
+  return 1;
+}
+
+}  // namespace muster::trainer::run

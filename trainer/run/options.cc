@@ -1,0 +1,163 @@
+#include "trainer/run/options.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdlib>
+#include <thread>
+
+#include "runtime/base/file.h"
+
+namespace muster::trainer::run {
+namespace {
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// The first of `names` that is set to a whole number.
+std::int64_t EnvironmentNumber(std::initializer_list<const char*> names, std::int64_t fallback) {
+  for (const char* name : names) {
+    const std::string text = Environment(name);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (!text.empty() && error == std::errc() && end == text.data() + text.size()) return value;
+  }
+  return fallback;
+}
+
+std::string FallbackText(const ParamSpec& spec) {
+  if (const auto* text = std::get_if<std::string>(&spec.fallback)) return *text;
+  char number[32];
+  if (const auto* whole = std::get_if<std::int64_t>(&spec.fallback)) {
+    std::snprintf(number, sizeof(number), "%lld", static_cast<long long>(*whole));
+  } else {
+    std::snprintf(number, sizeof(number), "%g", std::get<double>(spec.fallback));
+  }
+  return number;
+}
+
+std::string HelpText(const ParamSpec& spec) {
+  std::string text = spec.help;
+  for (std::size_t i = 0; i < spec.choices.size(); ++i) {
+    text += (i == 0 ? ": " : " or ") + spec.choices[i];
+  }
+  return text + " [" + FallbackText(spec) + "]";
+}
+
+struct Flags {
+  std::map<std::string, std::string> data, params;
+  std::string params_file, export_dir, checkpoint, checkpoint_dir;
+  std::int64_t seed = 0;
+  int keep = 2;
+};
+
+void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& specs, Flags& flags) {
+  const std::string columns = trial.inputs_column() + " and " + trial.labels_column();
+  const std::string data =
+      "Data (HDF5 files with datasets " + columns + "; `muster data convert` makes them)";
+  app.add_option("--train", flags.data["train"], "rows to learn from")->group(data);
+  app.add_option("--validation", flags.data["validation"], "rows to choose the best checkpoint by")
+      ->group(data);
+  app.add_option("--test", flags.data["test"], "rows held out, for the end and for --export")
+      ->group(data);
+  for (const ParamSpec& spec : specs) {
+    app.add_option("--" + spec.name, flags.params[spec.name], HelpText(spec))->group("Parameters");
+  }
+  app.add_option("--params", flags.params_file,
+                 "read parameters, data and seed from this JSON file (default: $MUSTER_PARAMS); "
+                 "flags win")
+      ->group("Parameters");
+  app.add_option("--seed", flags.seed, "of weights, row order and dropout [0]")
+      ->group("Parameters");
+  const std::string saved = "Checkpoints";
+  app.add_option("--checkpoint-dir", flags.checkpoint_dir,
+                 "save after each epoch here, and go on from what is there")
+      ->group(saved);
+  app.add_option("--keep", flags.keep, "newest checkpoints to keep, besides the best [2]")
+      ->check(CLI::Range(1, 1'000'000))
+      ->group(saved);
+  auto* exported = app.add_option("--export", flags.export_dir,
+                                  "write model.onnx, evaluation.safetensors and export.json here "
+                                  "instead of training")
+                       ->group(saved);
+  app.add_option("--checkpoint", flags.checkpoint, "the checkpoint file to export")
+      ->needs(exported)
+      ->group(saved);
+}
+
+Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, Flags flags) {
+  Options options;
+  if (flags.params_file.empty()) flags.params_file = Environment("MUSTER_PARAMS");
+  if (!flags.params_file.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(flags.params_file));
+    auto file = ReadTrialFile(text);
+    if (!file.ok()) return file.error().With(flags.params_file);
+    options.file = std::move(file).value();
+  }
+  for (const auto& [role, path] : flags.data) {
+    if (!path.empty()) options.file.data[role] = path;
+  }
+  for (const ParamSpec& spec : specs) {
+    if (app.count("--" + spec.name) == 0) continue;
+    MUSTER_ASSIGN_OR_RETURN(options.file.params[spec.name],
+                            ParseParam(spec, flags.params[spec.name]));
+  }
+  MUSTER_ASSIGN_OR_RETURN(options.params, ReadParams(specs, options.file.params));
+  if (app.count("--seed") > 0) options.file.seed = flags.seed;
+  if (app.count("--export") > 0) {
+    options.export_dir = flags.export_dir;
+    if (flags.checkpoint.empty()) return Invalid("--export wants --checkpoint FILE too");
+    if (!options.file.data.contains("test")) {
+      return Invalid("--export wants the held-out rows: --test FILE, or data.test in --params");
+    }
+  } else if (!options.file.data.contains("train")) {
+    return Invalid("no training data: --train FILE, or data.train in --params");
+  }
+  options.checkpoint = flags.checkpoint;
+  options.checkpoint_dir =
+      flags.checkpoint_dir.empty() ? Environment("MUSTER_CHECKPOINT_DIR") : flags.checkpoint_dir;
+  options.keep = flags.keep;
+  return options;
+}
+
+void ReadEnvironment(Options& options) {
+  options.control_socket = Environment("MUSTER_CONTROL");
+  options.attempt = EnvironmentNumber({"MUSTER_ATTEMPT"}, 0);
+  // muster and torchrun set the first name, mpirun the second.
+  options.rank.rank = EnvironmentNumber({"RANK", "OMPI_COMM_WORLD_RANK"}, 0);
+  options.rank.world_size = EnvironmentNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"}, 1);
+  const std::int64_t local =
+      EnvironmentNumber({"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"}, 1);
+  const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  const std::int64_t share = std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, local));
+  options.threads =
+      static_cast<int>(std::max<std::int64_t>(1, EnvironmentNumber({"OMP_NUM_THREADS"}, share)));
+}
+
+}  // namespace
+
+ParsedOptions ParseOptions(int argc, char** argv, const Trial& trial) {
+  CLI::App app(trial.about(), trial.name());
+  app.footer("Two ranks on this machine:  mpirun -n 2 " + trial.name() +
+             " --train F --validation F\n"
+             "Exit codes: 0 done, 1 failed, 2 wrong flags, 75 stopped on request (start it again "
+             "to go on).\nSIGTERM saves a checkpoint and stops; SIGUSR2 saves one and goes on.");
+  const std::vector<ParamSpec> specs = WithLoopParams(trial.params());
+  Flags flags;
+  Declare(app, trial, specs, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return {.options = {}, .exit_code = app.exit(error) == 0 ? 0 : 2};
+  }
+  auto options = Merge(app, specs, std::move(flags));
+  if (!options.ok()) {
+    std::fprintf(stderr, "%s: %s\n", trial.name().c_str(), options.error().message.c_str());
+    return {.options = {}, .exit_code = 2};
+  }
+  ReadEnvironment(*options);
+  return {.options = std::move(options).value(), .exit_code = 0};
+}
+
+}  // namespace muster::trainer::run

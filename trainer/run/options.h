@@ -1,0 +1,37 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "trainer/params.h"
+#include "trainer/row_order.h"
+#include "trainer/torch/trial.h"
+
+/// What a trial's program was asked to do: flags, environment and the parameter file, read once.
+
+namespace muster::trainer::run {
+
+struct Options {
+  TrialFile file;  ///< of MUSTER_PARAMS or --params; flags win over it
+  Params params;
+  std::optional<std::filesystem::path> export_dir;  ///< set: export instead of training
+  std::filesystem::path checkpoint;                 ///< what to export
+  std::filesystem::path checkpoint_dir;             ///< empty: nothing is saved
+  int keep = 2;
+  std::filesystem::path control_socket;  ///< empty: a person watches
+  std::int64_t attempt = 0;
+  RankInfo rank;
+  int threads = 1;  ///< of LibTorch's kernels
+};
+
+/// The options, or the exit code when there is nothing to do (--help) or flags are wrong; what is to be said
+/// has been printed then. Reads environ.
+struct ParsedOptions {
+  std::optional<Options> options;
+  int exit_code = 0;
+};
+ParsedOptions ParseOptions(int argc, char** argv, const Trial& trial);
+
+}  // namespace muster::trainer::run
