@@ -71,7 +71,7 @@ class Sgd final : public Optimizer {
   Sgd(std::vector<at::Tensor> parameters, double momentum, double weight_decay)
       : parameters_(std::move(parameters)),
         values_(Detached(parameters_)),
-        velocity_(ZerosLike(parameters_)),
+        velocity_(momentum == 0.0 ? std::vector<at::Tensor>() : ZerosLike(parameters_)),
         momentum_(momentum),
         weight_decay_(weight_decay) {}
 
@@ -91,7 +91,8 @@ class Sgd final : public Optimizer {
   }
 
  private:
-  std::vector<at::Tensor> parameters_, values_, velocity_;
+  std::vector<at::Tensor> parameters_, values_;
+  std::vector<at::Tensor> velocity_;  ///< none without momentum: the kernel insists
   double momentum_, weight_decay_;
 };
 
