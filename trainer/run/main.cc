@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <torch/nn/module.h>
-#include <unistd.h>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include <cstdio>
@@ -37,7 +36,7 @@ Result<std::unique_ptr<Control>> Connect(const Options& options) {
   std::unique_ptr<Control> inner;
   if (options.rank.rank == 0) {
     if (options.control_socket.empty()) {
-      inner = control::MakeConsoleControl(stdout, isatty(STDOUT_FILENO) == 1);
+      inner = control::MakeConsoleControl(stdout, options.terminal);
     } else {
       MUSTER_ASSIGN_OR_RETURN(inner, control::ConnectControl(options.control_socket));
     }

@@ -1,6 +1,9 @@
 #include "trainer/run/options.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <thread>
@@ -127,6 +130,8 @@ void ReadEnvironment(Options& options) {
   // muster and torchrun set the first name, mpirun the second.
   options.rank.rank = EnvironmentNumber({"RANK", "OMPI_COMM_WORLD_RANK"}, 0);
   options.rank.world_size = EnvironmentNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"}, 1);
+  // mpirun gives its ranks a terminal of their own, whoever reads the other end.
+  options.terminal = isatty(STDOUT_FILENO) == 1 && Environment("OMPI_COMM_WORLD_SIZE").empty();
   const std::int64_t local =
       EnvironmentNumber({"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"}, 1);
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
