@@ -1,0 +1,150 @@
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include <boost/json/parse.hpp>
+
+#include "tests/trainer/torch/tiny_trial.h"
+#include "trainer/mpi/backend.h"
+#include "trainer/torch/train_loop.h"
+
+/// Run by mpirun on two ranks or more; every rank runs every test, in the same order.
+
+namespace muster::trainer {
+namespace {
+
+const Gang* world = nullptr;
+
+at::Tensor AllReduce(at::Tensor tensor, c10d::ReduceOp::RedOpType op) {
+  std::vector<at::Tensor> tensors{std::move(tensor)};
+  c10d::AllreduceOptions options;
+  options.reduceOp = op;
+  world->process_group()->allreduce(tensors, options)->wait();
+  return tensors[0];
+}
+
+TEST(Collectives, AllReduce_EveryTypeAndOperation) {
+  const auto [rank, size] = world->rank();
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kInt, at::kLong, at::kByte}) {
+    const at::Tensor mine = at::full({3}, rank + 1, type);
+    const auto sum = AllReduce(mine.clone(), c10d::ReduceOp::SUM);
+    EXPECT_EQ(sum[2].item<std::int64_t>(), size * (size + 1) / 2);
+    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::MIN)[0].item<std::int64_t>(), 1);
+    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::MAX)[0].item<std::int64_t>(), size);
+  }
+}
+
+TEST(Collectives, ManyAtOnce_FinishInOrder) {
+  std::vector<c10::intrusive_ptr<c10d::Work>> works;
+  std::vector<std::vector<at::Tensor>> tensors;
+  for (int i = 0; i < 100; ++i) tensors.push_back({at::full({1000}, i, at::kFloat)});
+  for (auto& one : tensors) works.push_back(world->process_group()->allreduce(one, {}));
+  works.back()->wait();
+  for (const auto& work : works) EXPECT_TRUE(work->isCompleted());
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(tensors[static_cast<std::size_t>(i)][0][999].item<double>(),
+              static_cast<double>(i * world->rank().world_size));
+  }
+}
+
+TEST(Collectives, Broadcast_RankZerosValuesAndText) {
+  const at::Tensor tensor = at::full({2, 3}, world->rank().rank + 5, at::kLong);
+  world->Broadcast(std::vector<at::Tensor>{tensor, tensor.t()});
+  EXPECT_TRUE(at::equal(tensor, at::full({2, 3}, 5, at::kLong)));
+  EXPECT_EQ(world->Broadcast(world->first() ? std::string("from rank 0") : "x"), "from rank 0");
+  EXPECT_EQ(world->Broadcast(std::string()), "");
+}
+
+TEST(Collectives, AllGather_EveryRanksPart) {
+  at::Tensor mine = at::full({2}, world->rank().rank, at::kFloat);
+  at::Tensor all = at::zeros({2 * world->rank().world_size});
+  world->process_group()->_allgather_base(all, mine, {})->wait();
+  for (std::int64_t rank = 0; rank < world->rank().world_size; ++rank) {
+    EXPECT_EQ(all[2 * rank + 1].item<double>(), static_cast<double>(rank));
+  }
+  world->Barrier();
+}
+
+TEST(Collectives, WrongTensor_ThrowsItsWords) {
+  EXPECT_THROW(AllReduce(at::zeros({2}, at::kHalf), c10d::ReduceOp::SUM), c10::Error);
+  EXPECT_THROW(AllReduce(at::zeros({2}), c10d::ReduceOp::BAND), c10::Error);
+}
+
+TEST(JoinWorld, SecondTime_Refused) {
+  const auto again = mpi::JoinWorld();
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().kind, ErrorKind::kAlreadyExists);
+}
+
+LoopEnd Train(const Gang& gang, Control& control) {
+  TinyTrial trial;
+  // 151 rows: the last global batch of 15 x 10 + 1 leaves ranks without rows.
+  const Clouds train(151), validation(31);
+  const auto params =
+      ReadParams(WithLoopParams(trial.params()),
+                 boost::json::parse(R"({"epochs": 3, "batch_size": 10, "lr": 0.02})").as_object());
+  EXPECT_TRUE(params.ok());
+  FakeClock clock;
+  auto end = RunTrainLoop({.trial = trial,
+                           .params = *params,
+                           .train = train,
+                           .validation = &validation,
+                           .gang = gang,
+                           .control = control,
+                           .clock = clock,
+                           .seed = 5});
+  EXPECT_TRUE(end.ok()) << end.error().message;
+  return std::move(end).value();
+}
+
+// float32 sums in another order: after 48 AdamW steps within 1e-4 of weights of about 1.
+TEST(DataParallel, TwoRanks_LearnWhatOneDoes) {
+  ScriptedControl control;
+  const LoopEnd together = Train(*world, control);
+  const LoopEnd alone = Train(Gang(), control);
+  const auto mine = Weights(*together.module);
+  const auto reference = Weights(*alone.module);
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    EXPECT_LT((mine[i] - reference[i]).abs().max().item<double>(), 1e-4);
+  }
+  EXPECT_NEAR(together.progress.metrics.at("train/loss"), alone.progress.metrics.at("train/loss"),
+              1e-4);
+  EXPECT_EQ(together.progress.metrics.at("validation/accuracy"),
+            alone.progress.metrics.at("validation/accuracy"));
+}
+
+TEST(DataParallel, RanksAndRuns_AgreeBitForBit) {
+  ScriptedControl control;
+  const auto first = Weights(*Train(*world, control).module);
+  const auto second = Weights(*Train(*world, control).module);
+  EXPECT_TRUE(SameBits(first, second));
+  std::vector<at::Tensor> of_first_rank;
+  for (const at::Tensor& tensor : first) of_first_rank.push_back(tensor.clone());
+  world->Broadcast(of_first_rank);
+  EXPECT_TRUE(SameBits(first, of_first_rank));
+}
+
+// Only the last rank hears the command.
+TEST(DataParallel, OneRankToldToStop_AllStop) {
+  const bool told = world->rank().rank == world->rank().world_size - 1;
+  ScriptedControl control(told ? 1 : 0, Command::kStop);
+  const LoopEnd end = Train(*world, control);
+  EXPECT_EQ(end.why, LoopEnd::Why::kStopped);
+  EXPECT_EQ(end.progress.epoch, 1);
+}
+
+}  // namespace
+}  // namespace muster::trainer
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  at::set_num_threads(1);
+  auto backend = muster::trainer::mpi::JoinWorld();
+  if (!backend.ok() || (*backend)->getSize() < 2) {
+    std::fprintf(stderr, "wanted two ranks: mpirun -n 2 ...\n");
+    return 1;
+  }
+  const muster::trainer::Gang gang(*backend);
+  muster::trainer::world = &gang;
+  return RUN_ALL_TESTS();
+}

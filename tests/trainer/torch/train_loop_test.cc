@@ -1,0 +1,176 @@
+#include "trainer/torch/train_loop.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+
+#include "tests/trainer/torch/tiny_trial.h"
+#include "trainer/files/checkpoint_folder.h"
+
+namespace muster::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+using wire::RecordType;
+
+class TrainLoopTest : public testing::Test {
+ protected:
+  TrainLoopTest()
+      : folder_(fs::temp_directory_path() / ("muster-loop-" + std::to_string(getpid()))) {
+    fs::remove_all(folder_);
+  }
+  ~TrainLoopTest() override { fs::remove_all(folder_); }
+
+  Params Read(const char* json) {
+    const auto params =
+        ReadParams(WithLoopParams(TinyTrial().params()), boost::json::parse(json).as_object());
+    EXPECT_TRUE(params.ok()) << params.error().message;
+    return *params;
+  }
+  Result<LoopEnd> Run(const char* json, Control& control, CheckpointStore* store = nullptr) {
+    TinyTrial trial;
+    const Params params = Read(json);
+    return RunTrainLoop({.trial = trial,
+                         .params = params,
+                         .train = train_,
+                         .validation = &validation_,
+                         .gang = gang_,
+                         .checkpoints = store,
+                         .control = control,
+                         .clock = clock_,
+                         .seed = 17,
+                         .agree_every = 4});
+  }
+  std::unique_ptr<CheckpointStore> Store(std::int64_t attempt) {
+    auto store = files::OpenCheckpointFolder({.folder = folder_, .attempt = attempt});
+    EXPECT_TRUE(store.ok());
+    return std::move(store).value();
+  }
+
+  fs::path folder_;
+  Clouds train_{150};
+  Clouds validation_{60};
+  Gang gang_;
+  FakeClock clock_;
+};
+
+constexpr const char* kAdamW = R"({"epochs": 6, "batch_size": 16, "lr": 0.02, "dropout": 0.3})";
+constexpr const char* kSgd =
+    R"({"epochs": 6, "batch_size": 16, "lr": 0.1, "dropout": 0.3, "optimizer": "sgd"})";
+
+TEST_F(TrainLoopTest, ThreeClouds_AreLearned) {
+  ScriptedControl control;
+  const auto store = Store(1);
+  const auto end = Run(kAdamW, control, store.get());
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_EQ(end->why, LoopEnd::Why::kFinished);
+  EXPECT_GT(end->progress.metrics.at("validation/accuracy"), 0.75);
+  std::vector<RecordType> types;
+  for (const auto& record : control.records) types.push_back(record.type);
+  std::vector<RecordType> expected;
+  for (int epoch = 0; epoch < 6; ++epoch) {
+    expected.push_back(RecordType::kMetric);
+    expected.push_back(RecordType::kCheckpoint);
+  }
+  expected.push_back(RecordType::kResult);
+  EXPECT_EQ(types, expected);
+  EXPECT_EQ(control.records.back().path, store->best_path());
+  EXPECT_EQ(control.records[4].step, 3);
+  EXPECT_EQ(control.records[4].total_steps, 6);
+  EXPECT_THAT(control.records[0].metrics,
+              testing::UnorderedElementsAre(testing::Key("train/loss"), testing::Key("seconds"),
+                                            testing::Key("validation/loss"),
+                                            testing::Key("validation/accuracy")));
+}
+
+TEST_F(TrainLoopTest, SameSeed_SameBits) {
+  ScriptedControl control;
+  const auto first = Run(kAdamW, control);
+  const auto second = Run(kAdamW, control);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_TRUE(SameBits(Weights(*first->module), Weights(*second->module)));
+}
+
+// 10 batches an epoch, polls every 4 steps and after each epoch: a stop falls within and between epochs.
+TEST_F(TrainLoopTest, StoppedAnywhereAndResumed_SameBitsAsUninterrupted) {
+  for (const char* json : {kAdamW, kSgd}) {
+    ScriptedControl quiet;
+    const auto whole = Run(json, quiet);
+    ASSERT_TRUE(whole.ok());
+    for (const int poll : {1, 2, 3, 4, 8, 11}) {
+      fs::remove_all(folder_);
+      ScriptedControl stopping(poll, Command::kStop);
+      const auto stopped = Run(json, stopping, Store(1).get());
+      ASSERT_TRUE(stopped.ok()) << stopped.error().message;
+      ASSERT_EQ(stopped->why, LoopEnd::Why::kStopped);
+      ScriptedControl resuming;
+      const auto resumed = Run(json, resuming, Store(2).get());
+      ASSERT_TRUE(resumed.ok()) << resumed.error().message;
+      EXPECT_EQ(resuming.records.front().type, RecordType::kResumed);
+      EXPECT_EQ(resuming.records.front().step, stopped->progress.epoch);
+      EXPECT_TRUE(SameBits(Weights(*whole->module), Weights(*resumed->module))) << poll;
+      EXPECT_EQ(resumed->progress.metrics, whole->progress.metrics) << poll;
+    }
+  }
+}
+
+TEST_F(TrainLoopTest, CheckpointCommand_SavesAndGoesOn) {
+  ScriptedControl control(1, Command::kCheckpoint);
+  const auto end = Run(kAdamW, control, Store(1).get());
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->why, LoopEnd::Why::kFinished);
+  EXPECT_EQ(control.records.front().type, RecordType::kCheckpoint);
+  EXPECT_EQ(control.records.front().step, 0);
+}
+
+TEST_F(TrainLoopTest, FinishedAlready_OnlySaysItsResultAgain) {
+  ScriptedControl first;
+  const auto end = Run(kAdamW, first, Store(1).get());
+  ASSERT_TRUE(end.ok());
+  ScriptedControl again;
+  ASSERT_TRUE(Run(kAdamW, again, Store(2).get()).ok());
+  ASSERT_EQ(again.records.size(), 2U);
+  EXPECT_EQ(again.records[1].type, RecordType::kResult);
+  EXPECT_EQ(again.records[1].metrics, first.records.back().metrics);
+  EXPECT_EQ(again.records[1].path, first.records.back().path);
+}
+
+TEST_F(TrainLoopTest, CheckpointOfAnotherBatchSize_Refused) {
+  ScriptedControl control;
+  ASSERT_TRUE(Run(kAdamW, control, Store(1).get()).ok());
+  const auto end = Run(R"({"epochs": 6, "batch_size": 8})", control, Store(2).get());
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().kind, ErrorKind::kConflict);
+  EXPECT_NE(end.error().message.find("batch_size 16, this trial has 8"), std::string::npos);
+}
+
+TEST_F(TrainLoopTest, ColumnMissing_NamesIt) {
+  class Other final : public RowSource {
+   public:
+    [[nodiscard]] std::uint64_t rows() const override { return 3; }
+    [[nodiscard]] const std::vector<Field>& fields() const override { return fields_; }
+    [[nodiscard]] std::string name() const override { return "other.h5"; }
+    Status Read(std::size_t, std::span<const std::uint64_t>, std::byte*) const override {
+      return Ok();
+    }
+
+   private:
+    std::vector<Field> fields_ = {{"y", ElementType::kF32, {}}};
+  };
+  TinyTrial trial;
+  const Params params = Read(kAdamW);
+  const Other other;
+  ScriptedControl control;
+  const auto end = RunTrainLoop({.trial = trial,
+                                 .params = params,
+                                 .train = other,
+                                 .gang = gang_,
+                                 .control = control,
+                                 .clock = clock_});
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().message, "other.h5 has no dataset 'x'; it has y f32 ()");
+}
+
+}  // namespace
+}  // namespace muster::trainer
