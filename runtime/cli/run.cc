@@ -70,7 +70,7 @@ int Run(const Context& context, const RunFlags& flags) {
   }
   if (summary.state == "complete") return kDone;
   std::cerr << "muster: " << summary.message << "\n";
-  return kFailed;
+  return summary.exit_code != 0 ? summary.exit_code : kFailed;
 }
 
 }  // namespace

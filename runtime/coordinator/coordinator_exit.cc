@@ -7,6 +7,19 @@
 namespace muster::coordinator {
 namespace {
 
+/// Of the first rank that failed; ranks are in the order in which they ended.
+int ExitCode(const wire::Exited& exited) {
+  for (const wire::RankExit& rank : exited.ranks) {
+    if (rank.code != 0) return rank.code;
+  }
+  return 0;
+}
+
+bool AnyComplete(const Sweep& sweep) {
+  return std::ranges::any_of(
+      sweep.trials, [](const Trial& trial) { return trial.phase == TrialPhase::kComplete; });
+}
+
 enum class Kind { kSuccess, kAsked, kInfra, kUser };
 
 Kind KindOf(wire::ExitCause cause) {
@@ -63,11 +76,11 @@ void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& e
     return;
   }
   turn.Send(node, wire::Forget{exited.epoch});
-  EndAttempt(turn, *attempt, exited.cause, exited.message);
+  EndAttempt(turn, *attempt, exited.cause, exited.message, ExitCode(exited));
 }
 
 void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
-                             std::string message) {
+                             std::string message, int exit_code) {
   if (attempt.stop && attempt.stop->cause) {
     cause = *attempt.stop->cause;
     message = attempt.stop->message;
@@ -78,10 +91,10 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
   // A trial that was asked to stop may well say so with exit code 0.
   const bool pruned = attempt.stop && attempt.stop->reason == wire::StopReason::kPruned;
   if (IsFinal(trial.phase)) {
-    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing});
+    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
   } else if (KindOf(cause) == Kind::kSuccess && !pruned) {
     CompleteTrial(turn, trial, epoch, {});
-    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing});
+    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
   } else if (attempt.stop && !attempt.stop->cause) {
     const wire::StopReason reason = attempt.stop->reason;
     if (reason == wire::StopReason::kPruned) {
@@ -91,15 +104,15 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
     } else if (reason == wire::StopReason::kCancelled) {
       EndTrial(turn, trial, epoch, TrialPhase::kCancelled, {}, attempt.stop->message);
     }  // paused: it goes back to the queue
-    Emit(turn, AttemptEnded{epoch, cause, attempt.stop->message, Charge::kNothing});
+    Emit(turn, AttemptEnded{epoch, cause, attempt.stop->message, Charge::kNothing, exit_code});
   } else {
-    RetryOrFail(turn, attempt, cause, std::move(message));
+    RetryOrFail(turn, attempt, cause, std::move(message), exit_code);
   }
   attempts_.erase(epoch);
 }
 
 void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
-                              std::string message) {
+                              std::string message, int exit_code) {
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
   const bool user = KindOf(cause) == Kind::kUser;
@@ -116,14 +129,14 @@ void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCaus
     not_before_[trial.id] = turn.now + delay;
   }
   Emit(turn, AttemptEnded{attempt.epoch, cause, std::move(message),
-                          user ? Charge::kUser : Charge::kInfra});
+                          user ? Charge::kUser : Charge::kInfra, exit_code});
 }
 
 void Coordinator::CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                                 std::optional<double> value) {
   const std::string& metric = state_.sweeps.at(trial.sweep).spec.objective.metric;
   if (!value && !trial.reports.empty()) value = trial.reports.back().value;
-  if (value) {
+  if (value || metric.empty()) {
     EndTrial(turn, trial, epoch, TrialPhase::kComplete, value, {});
   } else {
     EndTrial(turn, trial, epoch, TrialPhase::kFailed, {},
@@ -149,6 +162,9 @@ void Coordinator::EndSweepWhenDone(Turn& turn, const Sweep& sweep) {
   const Trial* best = State::Best(sweep);
   if (sweep.cancelled) {
     Emit(turn, SweepEnded{sweep.id, SweepPhase::kCancelled, sweep.message});
+  } else if (best == nullptr && AnyComplete(sweep)) {
+    // Nothing was compared: a lone command (muster run).
+    Emit(turn, SweepEnded{sweep.id, SweepPhase::kComplete, sweep.message});
   } else if (best == nullptr) {
     std::string message = "none of " + std::to_string(sweep.trials.size()) + " trials completed";
     if (!sweep.message.empty()) message += "; " + sweep.message;

@@ -6,8 +6,8 @@ namespace muster::coordinator {
 BOOST_DESCRIBE_STRUCT(Report, (), (step, timestamp_ms, value, epoch))
 BOOST_DESCRIBE_STRUCT(Attempt, (),
                       (epoch, trial, node, slots, gpus, token, phase, go_sent, address, port,
-                       records_end, has_result, resumed, stop, cause, message, created_ms,
-                       started_ms, ended_ms))
+                       records_end, has_result, resumed, stop, cause, message, exit_code,
+                       created_ms, started_ms, ended_ms))
 
 namespace {
 

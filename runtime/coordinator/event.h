@@ -147,6 +147,7 @@ struct AttemptEnded {
   wire::ExitCause cause = wire::ExitCause::kInfra;
   std::string message;
   Charge charge = Charge::kNothing;
+  int exit_code = 0;  ///< of the first rank that failed; 128 + signal
 };
 struct ObjectiveReport {
   std::int64_t step = 0;

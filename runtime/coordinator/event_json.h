@@ -39,7 +39,7 @@ BOOST_DESCRIBE_STRUCT(AttemptStarted, (), (epoch, trial, node, slots, gpus, toke
 BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, address, port))
 BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch))
 BOOST_DESCRIBE_STRUCT(StopDecided, (), (epoch, reason, cause, message))
-BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (epoch, cause, message, charge))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (epoch, cause, message, charge, exit_code))
 BOOST_DESCRIBE_STRUCT(ObjectiveReport, (), (step, timestamp_ms, value))
 BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value))
 BOOST_DESCRIBE_STRUCT(Reported, (),

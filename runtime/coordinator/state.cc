@@ -204,6 +204,7 @@ class Applier {
     attempt.phase = wire::AttemptPhase::kExited;
     attempt.cause = e.cause;
     attempt.message = e.message;
+    attempt.exit_code = e.exit_code;
     attempt.ended_ms = unix_ms_;
     for (const int slot : attempt.slots) node.holders.erase(slot);
     node.gpus_held -= attempt.gpus;

@@ -63,6 +63,7 @@ struct Attempt {
   std::optional<StopDecided> stop;
   std::optional<wire::ExitCause> cause;  ///< set by the end
   std::string message;
+  int exit_code = 0;  ///< of the first rank that failed
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
 
   [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }

@@ -111,7 +111,9 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   }
   MUSTER_RETURN_IF_ERROR(ValidateTrial(spec));
   MUSTER_RETURN_IF_ERROR(ValidateSearch(spec));
-  if (spec.objective.metric.empty()) {
+  // A lone command has nothing to compare (muster run).
+  const bool alone = spec.budget.trials == 1 && spec.stop.empty() && !spec.model;
+  if (spec.objective.metric.empty() && !alone) {
     return At("objective.metric", "missing; the name of the metric that is to be optimised");
   }
   if (spec.objective.goal != "maximize" && spec.objective.goal != "minimize") {

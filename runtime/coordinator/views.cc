@@ -49,6 +49,7 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   if (const Attempt* newest = NewestAttempt(state, trial)) {
     summary.epoch = newest->epoch.value;
     summary.node = newest->node.value;
+    summary.exit_code = newest->exit_code;
   }
   summary.run_id = trial.run.value;
   summary.created_ms = trial.created_ms;

@@ -6,7 +6,7 @@ namespace muster::wire {
 
 BOOST_DESCRIBE_STRUCT(TrialSummary, (),
                       (id, number, state, params, objective, step, total_steps, attempts, epoch,
-                       node, run_id, created_ms, started_ms, ended_ms, message))
+                       node, run_id, created_ms, started_ms, ended_ms, message, exit_code))
 BOOST_DESCRIBE_STRUCT(AttemptSummary, (),
                       (epoch, state, node, cause, message, created_ms, started_ms, ended_ms))
 BOOST_DESCRIBE_STRUCT(TrialDetail, (), (trial, attempts, checkpoint, metrics))

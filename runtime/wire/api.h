@@ -29,6 +29,7 @@ struct TrialSummary {
   std::string run_id;
   std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
   std::string message;  ///< why it failed, or what it waits for
+  int exit_code = 0;    ///< of the rank that failed the newest attempt; 128 + signal
 };
 
 struct AttemptSummary {
