@@ -42,6 +42,7 @@ RegisteredModel MemoryModelStore::View(const Model& model) const {
   RegisteredModel view = model.info;
   for (const auto& [alias, version] : model.aliases) view.aliases.push_back({alias, version});
   std::vector<ModelVersion> versions;
+  versions.reserve(model.versions.size());
   for (const auto& [number, version] : model.versions) versions.push_back(View(model, version));
   view.latest_versions = LatestVersions(versions);
   return view;
@@ -148,6 +149,7 @@ Result<ModelPage<RegisteredModel>> MemoryModelStore::SearchModels(const ModelQue
   MUSTER_ASSIGN_OR_RETURN(const ModelSearch search, ParseModelSearch(query));
   const std::lock_guard lock(mutex_);
   std::vector<RegisteredModel> all;
+  all.reserve(models_.size());
   for (const auto& [name, model] : models_) all.push_back(View(model));
   return Search(std::move(all), search);
 }

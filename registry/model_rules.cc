@@ -143,6 +143,7 @@ Result<std::vector<Tag>> CheckTags(const std::vector<Tag>& tags) {
     last[tag.key] = tag.value;
   }
   std::vector<Tag> kept;
+  kept.reserve(last.size());
   for (auto& [key, value] : last) kept.push_back({key, std::move(value)});
   return kept;
 }
@@ -205,6 +206,7 @@ std::vector<ModelVersion> LatestVersions(const std::vector<ModelVersion>& versio
     if (kept == nullptr || kept->version < version.version) kept = &version;
   }
   std::vector<ModelVersion> latest;
+  latest.reserve(newest.size());
   for (const auto& [stage, version] : newest) latest.push_back(*version);
   std::sort(latest.begin(), latest.end(),
             [](const auto& a, const auto& b) { return a.version < b.version; });

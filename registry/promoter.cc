@@ -22,8 +22,10 @@ struct ResultFile {
 };
 BOOST_DESCRIBE_STRUCT(ResultFile, (), (version, promoted, model, alias, reason, verdicts))
 
+/// Trying again would meet the same: what was asked for or exported is wrong or not there.
 bool IsFinal(ErrorKind kind) {
-  return kind == ErrorKind::kInvalid || kind == ErrorKind::kUnsupported;
+  return kind == ErrorKind::kInvalid || kind == ErrorKind::kUnsupported ||
+         kind == ErrorKind::kCorrupt || kind == ErrorKind::kNotFound;
 }
 
 std::string Text(double value) {
@@ -87,6 +89,8 @@ Result<PromotionResult> Promoter::Run(const Candidate& candidate) {
     if (!IsFinal(result.error().kind)) return result.error();
     PromotionResult refused = Undecided(candidate);
     refused.reason = result.error().message;
+    const auto made = parts_.store.FindVersionByRequest(candidate.request_id);
+    if (made.ok()) refused.version = made->version;
     result = std::move(refused);
   }
   MUSTER_RETURN_IF_ERROR(parts_.store.AppendAudit(

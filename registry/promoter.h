@@ -46,8 +46,8 @@ struct ExportRequest {
 class ModelExporter {
  public:
   virtual ~ModelExporter() = default;
-  /// Leaves what registry/evaluation.h lays down in out_dir. kUnsupported and kInvalid are final (an operator
-  /// that ONNX lacks); anything else may be tried again.
+  /// Leaves what registry/evaluation.h lays down in out_dir. kUnsupported, kInvalid, kNotFound and
+  /// kCorrupt are final (an operator that ONNX lacks, a lost checkpoint); anything else may be tried again.
   virtual Status Export(const ExportRequest& request) = 0;
 };
 

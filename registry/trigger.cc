@@ -107,8 +107,8 @@ Result<Firing> TriggerService::Fire(std::string_view name, std::int64_t now_unix
   MUSTER_ASSIGN_OR_RETURN(const Trigger trigger, store_.Get(name));
   Firing firing = NewFiring(trigger, now_unix, now_unix, std::string(why));
   firing.manual = true;
-  MUSTER_RETURN_IF_ERROR(store_.Claim(firing));
-  MUSTER_RETURN_IF_ERROR(SubmitOne(firing));
+  MUSTER_ASSIGN_OR_RETURN(const bool claimed, store_.Claim(firing));
+  if (claimed) MUSTER_RETURN_IF_ERROR(SubmitOne(firing));
   return store_.FindBySweep(firing.sweep);
 }
 

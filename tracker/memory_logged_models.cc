@@ -18,8 +18,8 @@ void MemoryRunStore::CreateLoggedModel(LoggedModel model,
         model.status = "LOGGED_MODEL_PENDING";
         model.creation_ms = model.last_updated_ms = clock_.UnixNow();
         model.metrics.clear();
-        model.tags = Sorted(std::move(model.tags));
-        model.params = Sorted(std::move(model.params));
+        model.tags = Sorted(model.tags);
+        model.params = Sorted(model.params);
         return models_.emplace(model.model_id, model).first->second;
       },
       done);

@@ -84,7 +84,7 @@ Run MemoryRunStore::Read(const StoredRun& stored) const {
 
 Result<std::string> MemoryRunStore::CreateExperimentLocked(std::string name,
                                                            std::string artifact_location,
-                                                           std::vector<Tag> tags) {
+                                                           const std::vector<Tag>& tags) {
   MUSTER_RETURN_IF_ERROR(CheckExperimentName(name));
   for (const Tag& tag : tags) MUSTER_RETURN_IF_ERROR(CheckExperimentTag(tag.key, tag.value));
   for (const auto& [id, experiment] : experiments_) {
@@ -105,8 +105,8 @@ Result<std::string> MemoryRunStore::CreateExperimentLocked(std::string name,
 void MemoryRunStore::CreateExperiment(std::string name, std::string artifact_location,
                                       std::vector<Tag> tags,
                                       std::function<void(Result<std::string> id)> done) {
-  Do<Result<std::string>>(
-      [&] { return CreateExperimentLocked(name, artifact_location, std::move(tags)); }, done);
+  Do<Result<std::string>>([&] { return CreateExperimentLocked(name, artifact_location, tags); },
+                          done);
 }
 
 Result<Experiment> MemoryRunStore::GetExperiment(std::string_view experiment_id) {
@@ -133,7 +133,7 @@ void MemoryRunStore::RenameExperiment(std::string experiment_id, std::string nam
         if (!experiment && experiment.error() == ExperimentNotActive(experiment_id)) {
           return Conflict("Cannot rename a non-active experiment.");
         }
-        MUSTER_RETURN_IF_ERROR(experiment);
+        if (!experiment) return experiment.error();
         for (const auto& [id, other] : experiments_) {
           if (other.name == name && other.experiment_id != experiment_id) {
             return ExperimentExists(name);

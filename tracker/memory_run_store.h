@@ -66,7 +66,7 @@ class MemoryRunStore final : public RunStore {
   Result<Experiment*> ActiveExperiment(std::string_view experiment_id);
   Result<StoredRun*> ActiveRun(const RunId& run_id);
   Result<std::string> CreateExperimentLocked(std::string name, std::string artifact_location,
-                                             std::vector<Tag> tags);
+                                             const std::vector<Tag>& tags);
   Result<Run> CreateRunLocked(NewRun run);
   Result<RunInfo> UpdateRunLocked(const RunId& run_id, const RunUpdate& update);
   Status LogBatchLocked(const RunId& run_id, Batch& batch);

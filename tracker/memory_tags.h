@@ -26,7 +26,7 @@ inline bool EraseTag(std::vector<Tag>& tags, std::string_view key) {
   return std::erase_if(tags, [&](const Tag& tag) { return tag.key == key; }) > 0;
 }
 
-inline std::vector<Tag> Sorted(std::vector<Tag> tags) {
+inline std::vector<Tag> Sorted(const std::vector<Tag>& tags) {
   std::vector<Tag> sorted;
   for (const Tag& tag : tags) SetTag(sorted, tag.key, tag.value);
   return sorted;

@@ -222,8 +222,9 @@ std::string ArtifactUri(std::string_view location, std::string_view folder) {
 
 Result<std::int64_t> ParseExperimentId(std::string_view experiment_id) {
   std::int64_t id = 0;
-  const char* end = experiment_id.data() + experiment_id.size();
-  const auto [stop, error] = std::from_chars(experiment_id.data(), end, id);
+  const char* begin = experiment_id.data();
+  const char* end = begin + experiment_id.size();
+  const auto [stop, error] = std::from_chars(begin, end, id);
   if (error == std::errc() && stop == end && !experiment_id.empty()) return id;
   return Invalid("Invalid experiment ID " + Quoted(experiment_id) +
                  ". Experiment ID must be a valid integer.");

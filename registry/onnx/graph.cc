@@ -28,6 +28,7 @@ std::string ShapeText(const std::vector<Dim>& shape) {
 template <typename T>
 std::string ListText(const std::vector<T>& values) {
   std::vector<std::string> words;
+  words.reserve(values.size());
   for (const T& value : values) words.push_back(std::to_string(value));
   return "[" + Joined(words) + "]";
 }

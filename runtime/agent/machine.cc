@@ -74,9 +74,13 @@ void Machine::On(const FoundAtStart& input) {
 
 void Machine::On(const Connected&) {
   connected_ = true;
+  Introduce();
+}
+
+/// Begins to say Hello until Welcome comes.
+void Machine::Introduce() {
   welcomed_ = false;
   hello_sent_ = now_;
-  heard_ = now_;
   SendHello();
 }
 
@@ -120,8 +124,10 @@ void Machine::On(const Tick&) {
   const milliseconds heartbeat(options_.heartbeat_ms);
   if (connected_ && now_ - beat_ >= heartbeat) {
     const bool silent = now_ - heard_ >= kPatience * heartbeat;
-    if (!welcomed_ || silent) SendHello();
-    if (welcomed_) {
+    if (welcomed_ && silent) Introduce();
+    if (!welcomed_) {
+      if (beat_ != now_) SendHello();
+    } else {
       beat_ = now_;
       beats_.emplace_back(++sequence_, now_);
       if (beats_.size() > kMaxBeats) beats_.pop_front();
@@ -139,8 +145,7 @@ void Machine::On(const Received& input) {
   if (input.envelope.coordinator > coordinator_ && welcomed_ && !welcome) {
     // A new coordinator behind a connection that never broke: it must be told who is here.
     coordinator_ = input.envelope.coordinator;
-    welcomed_ = false;
-    SendHello();
+    Introduce();
   }
   // What comes before Welcome was meant for an earlier agent or connection. It comes again.
   if (!welcome && !welcomed_) return;
@@ -155,7 +160,7 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
   heard_ = now_;
   options_.lease_ms = welcome.lease_ms;
   options_.heartbeat_ms = welcome.heartbeat_ms;
-  // Which Hello it answers is not known; the first one of the connection is the safe guess.
+  // Which Hello it answers is not known; the first one since the last Welcome is the safe guess.
   lease_from_ = std::max(lease_from_, hello_sent_);
 
   for (const AttemptEpoch epoch : welcome.kill) {

@@ -86,6 +86,7 @@ class Machine {
   void OnMessage(const wire::Forget& forget);
   template <typename Other>
   void OnMessage(const Other&) {}  // an agent's own messages mean nothing to an agent
+  void Introduce();
   void SendHello();
   void FenceIfLeasePassed();
   [[nodiscard]] bool LeaseHolds() const;
@@ -129,7 +130,7 @@ class Machine {
   bool connected_ = false;  ///< a connection is up
   bool welcomed_ = false;   ///< ... and Welcome came over it
   CoordinatorEpoch coordinator_;
-  MonotonicTime hello_sent_;  ///< the first Hello of this connection
+  MonotonicTime hello_sent_;  ///< the first one since the last Welcome
   MonotonicTime lease_from_;
   MonotonicTime heard_;  ///< the last HeartbeatAck or Welcome
   MonotonicTime beat_;   ///< the last Heartbeat or Hello

@@ -31,7 +31,10 @@ Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
   Turn turn{now, unix_now, {}};
   Emit(turn, CoordinatorStarted{CoordinatorEpoch(state_.coordinator.value + 1)});
   // Nodes with attempts have a whole lease to say Hello before those are given up.
-  for (const auto& [id, node] : state_.nodes) nodes_[id].heard = now;
+  for (const auto& [id, node] : state_.nodes) {
+    nodes_[id].heard = now;
+    nodes_[id].node = &node;
+  }
   for (const AttemptEpoch epoch : state_.live) attempts_[epoch];
   for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
   all_unsettled_ = true;
@@ -57,13 +60,14 @@ void Coordinator::Settle(Turn& turn) {
   const std::set<SweepId> sweeps = all_unsettled_ ? state_.open : std::move(unsettled_);
   all_unsettled_ = false;
   unsettled_.clear();
+  std::vector<Room> rooms = UsableRooms(turn.now);
   for (const SweepId& id : sweeps) {
     const Sweep& sweep = state_.sweeps.at(id);
     if (IsFinal(sweep.phase)) continue;
-    AddTrials(turn, sweep);
+    AddTrials(turn, sweep, rooms);
     EndSweepWhenDone(turn, sweep);
   }
-  Schedule(turn);
+  Schedule(turn, std::move(rooms));
 }
 
 Coordinator::Search& Coordinator::SearchOf(const Sweep& sweep) {
@@ -96,8 +100,11 @@ std::optional<MonotonicTime> Coordinator::RetryAt(const TrialId& trial) const {
 
 bool Coordinator::IsUsable(const NodeId& node, MonotonicTime now) const {
   const NodeWatch* watch = WatchOf(node);
-  return watch != nullptr && watch->welcomed && watch->connected &&
-         now - watch->heard < Ms(config_.torpid_ms);
+  return watch != nullptr && IsUsable(*watch, now);
+}
+
+bool Coordinator::IsUsable(const NodeWatch& watch, MonotonicTime now) const {
+  return watch.welcomed && watch.connected && now - watch.heard < Ms(config_.torpid_ms);
 }
 
 }  // namespace muster::coordinator

@@ -88,6 +88,7 @@ class Coordinator {
   struct NodeWatch {
     bool welcomed = false;  ///< has said Hello to this coordinator epoch
     bool connected = false;
+    const Node* node = nullptr;  ///< in the state
     std::int64_t incarnation = 0;
     MonotonicTime heard{};
     UnixMillis heard_unix = 0;
@@ -98,11 +99,13 @@ class Coordinator {
   [[nodiscard]] std::optional<MonotonicTime> RetryAt(const TrialId& trial) const;
   /// Takes new gangs now.
   [[nodiscard]] bool IsUsable(const NodeId& node, MonotonicTime now) const;
+  [[nodiscard]] bool IsUsable(const NodeWatch& watch, MonotonicTime now) const;
 
  private:
   struct Turn;          // one Step: the times, and the effects gathered so far
   struct AttemptWatch;  // timers and batches under way of a live attempt
   struct Search;        // sampler and pruner of an open sweep
+  struct Room;          // what a usable node has free
 
   // coordinator.cc
   void Emit(Turn& turn, EventBody body);
@@ -137,20 +140,17 @@ class Coordinator {
   void AskPruner(Turn& turn, const Attempt& attempt);
   // coordinator_exit.cc
   void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
-  void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
-                  int exit_code = 0);
+  void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
   void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                      std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
                 std::optional<double> value, std::string message);
-  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
-                   int exit_code = 0);
+  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
-  void AddTrials(Turn& turn, const Sweep& sweep);
-  void Schedule(Turn& turn);
-  [[nodiscard]] int GangsThatFit(const wire::SweepSpec& spec, MonotonicTime now,
-                                 bool free_only) const;
+  [[nodiscard]] std::vector<Room> UsableRooms(MonotonicTime now) const;
+  void AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
+  void Schedule(Turn& turn, std::vector<Room> rooms);
   // coordinator_outbox.cc
   static Command CreateRunOf(const Sweep& sweep, const Trial& trial);
   static Command PromoteModelOf(const Sweep& sweep, const Trial& best);

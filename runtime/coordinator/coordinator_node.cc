@@ -46,13 +46,14 @@ void Coordinator::On(Turn& /*turn*/, const NodeLost& input) {
 void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hello) {
   NodeWatch& watch = nodes_[node];
   if (hello.incarnation < watch.incarnation) return;  // late, of an agent that is gone
-  watch = {true, true, hello.incarnation, turn.now, turn.unix_now};
+  watch = {true, true, watch.node, hello.incarnation, turn.now, turn.unix_now};
   all_unsettled_ = true;
   const auto known = state_.nodes.find(node);
   if (known == state_.nodes.end() || known->second.host != hello.host ||
       known->second.slots != hello.slots || known->second.gpus != hello.gpus ||
       known->second.labels != hello.labels) {
     Emit(turn, NodeSeen{node, hello.host, hello.slots, hello.gpus, hello.labels});
+    watch.node = &state_.nodes.at(node);
   }
 
   wire::Welcome welcome;

@@ -13,17 +13,11 @@
 namespace muster::coordinator {
 namespace {
 
-struct Room {
-  const Node* node = nullptr;
-  int free = 0;
-  int gpus = 0;
-  bool reserved = false;
-};
-
 /// (-priority, slots held, age of the oldest ready trial, sweep): the smallest goes first.
 using QueueKey = std::tuple<int, int, UnixMillis, SweepId>;
 
 /// The fullest room that holds the gang; else null, and the best node for it is reserved.
+template <typename Room>
 Room* FindRoom(std::vector<Room>& rooms, int slots, int gpus) {
   Room* best = nullptr;
   Room* reserve = nullptr;
@@ -39,6 +33,20 @@ Room* FindRoom(std::vector<Room>& rooms, int slots, int gpus) {
   return best;
 }
 
+/// How many gangs of the spec the rooms hold, all in all or beside what they hold now.
+template <typename Room>
+int GangsThatFit(const wire::SweepSpec& spec, const std::vector<Room>& rooms, bool free_only) {
+  int gangs = 0;
+  const int slots = SlotsOf(spec);
+  const int gpus = spec.trial.ranks * spec.trial.resources.gpu;
+  for (const Room& room : rooms) {
+    int fit = (free_only ? room.free : room.node->slots) / slots;
+    if (gpus > 0) fit = std::min(fit, (free_only ? room.gpus : room.node->gpus) / gpus);
+    gangs += fit;
+  }
+  return gangs;
+}
+
 std::vector<int> LowestFree(const Node& node, int count) {
   std::vector<int> slots;
   for (int slot = 0; slot < node.slots && static_cast<int>(slots.size()) < count; ++slot) {
@@ -49,28 +57,24 @@ std::vector<int> LowestFree(const Node& node, int count) {
 
 }  // namespace
 
-int Coordinator::GangsThatFit(const wire::SweepSpec& spec, MonotonicTime now,
-                              bool free_only) const {
-  int gangs = 0;
-  const int gpus = spec.trial.ranks * spec.trial.resources.gpu;
-  for (const auto& [id, node] : state_.nodes) {
-    if (!IsUsable(id, now)) continue;
-    int fit = (free_only ? node.free() : node.slots) / SlotsOf(spec);
-    if (gpus > 0) fit = std::min(fit, (node.gpus - (free_only ? node.gpus_held : 0)) / gpus);
-    gangs += fit;
+std::vector<Coordinator::Room> Coordinator::UsableRooms(MonotonicTime now) const {
+  std::vector<Room> rooms;
+  for (const auto& [id, watch] : nodes_) {
+    if (watch.node == nullptr || watch.node->slots == 0 || !IsUsable(watch, now)) continue;
+    rooms.push_back(
+        {watch.node, watch.node->free(), watch.node->gpus - watch.node->gpus_held, false});
   }
-  return gangs;
+  return rooms;
 }
 
 /// A trial is made when it can soon run and not before, so that its sampler has seen all it can.
-void Coordinator::AddTrials(Turn& turn, const Sweep& sweep) {
+void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms) {
   if (sweep.phase != SweepPhase::kRunning || sweep.full()) return;
   const int parallel = sweep.spec.budget.parallel;
-  const int limit =
-      parallel > 0 ? parallel : std::max(1, GangsThatFit(sweep.spec, turn.now, false));
+  const int limit = parallel > 0 ? parallel : std::max(1, GangsThatFit(sweep.spec, rooms, false));
   const auto unfinished = [&] { return static_cast<int>(sweep.trials.size()) - sweep.finished; };
   if (unfinished() >= limit) return;
-  const int room = std::max(1, GangsThatFit(sweep.spec, turn.now, true));
+  const int room = std::max(1, GangsThatFit(sweep.spec, rooms, true));
   while (!sweep.full() && unfinished() < limit && static_cast<int>(sweep.waiting.size()) < room) {
     const auto number = static_cast<std::int64_t>(sweep.trials.size());
     auto params = SearchOf(sweep).sampler->Suggest(number, sweep.history);
@@ -85,13 +89,7 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep) {
   }
 }
 
-void Coordinator::Schedule(Turn& turn) {
-  std::vector<Room> rooms;
-  for (const auto& [id, node] : state_.nodes) {
-    if (node.slots > 0 && IsUsable(id, turn.now)) {
-      rooms.push_back({&node, node.free(), node.gpus - node.gpus_held, false});
-    }
-  }
+void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
   if (std::ranges::none_of(rooms, [](const Room& room) { return room.free > 0; })) return;
 
   const auto first_ready = [&](const Sweep& sweep) -> const Trial* {

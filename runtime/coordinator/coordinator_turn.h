@@ -43,6 +43,13 @@ struct Coordinator::Search {
   std::unique_ptr<tuner::Pruner> pruner;
 };
 
+struct Coordinator::Room {
+  const Node* node = nullptr;
+  int free = 0;
+  int gpus = 0;
+  bool reserved = false;
+};
+
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }
 
 }  // namespace muster::coordinator

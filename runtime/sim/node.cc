@@ -86,6 +86,13 @@ void Node::CrashMachine() {
   }
 }
 
+void Node::Vanish() {
+  CrashMachine();
+  ++life_;  // nobody boots it
+  vanished_ = true;
+  gangs_.clear();
+}
+
 void Node::TickForEver(std::int64_t life) {
   world_.scheduler.After(world_.Between(20, 100) * kMillisecond, [this, life] {
     if (life != life_) return;
@@ -130,6 +137,7 @@ Gang::Events Node::WatchOf(AttemptEpoch epoch) {
   return {.rank_exited =
               [this, epoch](const agent::RanksExited::Rank& rank) {
                 InputLater(agent::RanksExited{epoch, {rank}}, world_.About(5 * kMillisecond));
+                if (rank.exit.code != 0) ExpectGangToEnd(epoch);
               },
           .shim_lost = [this, epoch] { InputLater(agent::ShimLost{epoch}, 10 * kMillisecond); },
           .spool_grew =
@@ -137,6 +145,16 @@ Gang::Events Node::WatchOf(AttemptEpoch epoch) {
                 InputLater(agent::Activity{epoch}, kMillisecond);
                 ServeReads(epoch);
               }};
+}
+
+void Node::ExpectGangToEnd(AttemptEpoch epoch) {
+  // The grace of ranks that asked to be resumed is 10 s; drift and the sweep come on top.
+  world_.scheduler.After(12 * kSecond, [this, epoch, life = life_] {
+    const auto found = gangs_.find(epoch);
+    if (life == life_ && found != gangs_.end() && found->second->LivingRanks() > 0)
+      world_.Violate("S4: ranks of attempt " + std::to_string(epoch.value) +
+                     " outlive their first dead one by 12 s");
+  });
 }
 
 // --- effects ----------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class Node {
   void CrashAgent();  ///< kill -9 of the agent; shims and ranks live on. Boots again after a while
   void CrashMachine();  ///< every process dies, folders stay, or the whole disk is lost
   void CrashInNextStep() { crash_armed_ = true; }
+  void Vanish();  ///< the machine crashes and never comes back
+  [[nodiscard]] bool vanished() const { return vanished_; }
   [[nodiscard]] bool agent_up() const { return agent_ != nullptr; }
   /// Counts the lives of the agent: what was sent to an earlier one is lost.
   [[nodiscard]] std::int64_t life() const { return life_; }
@@ -53,6 +55,7 @@ class Node {
   void TickForEver(std::int64_t life);
   [[nodiscard]] MonotonicTime LocalTime() const;
   [[nodiscard]] Gang::Events WatchOf(AttemptEpoch epoch);
+  void ExpectGangToEnd(AttemptEpoch epoch);
 
   void Do(const agent::Send& effect);
   void Do(const agent::MakeAttempt& effect);
@@ -80,6 +83,7 @@ class Node {
   // What dies with the agent.
   std::unique_ptr<agent::Agent> agent_;
   std::int64_t life_ = 0;
+  bool vanished_ = false;
   bool connected_ = false;
   bool crash_armed_ = false;
   std::map<AttemptEpoch, agent::ReadRecords> reads_;

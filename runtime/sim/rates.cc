@@ -49,6 +49,7 @@ Rates DrawRates(Random& random) {
   rates.coordinator_crash_every = Every(random, kSecond, 40 * kSecond);
   rates.agent_crash_every = Every(random, kSecond, 40 * kSecond);
   rates.machine_crash_every = Every(random, 5 * kSecond, 60 * kSecond);
+  rates.vanishes = Sometimes(random, 0.3);
   rates.disk_lost = Sometimes(random, 0.5);
   constexpr std::array<Micros, 3> kDown = {200 * kMillisecond, 4 * kSecond, 20 * kSecond};
   rates.coordinator_down = kDown.at(random.Below(kDown.size()));
@@ -66,6 +67,7 @@ Rates DrawRates(Random& random) {
   rates.make_fails = Sometimes(random, 0.1);
   rates.drift = Sometimes(random, 0.01);
 
+  rates.time_limit = Sometimes(random, 0.4);
   rates.cancel = Sometimes(random, 0.5);
   rates.stop_trial = Sometimes(random, 1.0);
   rates.pause = Sometimes(random, 0.5);

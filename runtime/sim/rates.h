@@ -31,7 +31,8 @@ struct Rates {
   Micros coordinator_crash_every = 0;
   Micros agent_crash_every = 0;
   Micros machine_crash_every = 0;
-  double disk_lost = 0;                   ///< chance that a machine's crash takes its disk along
+  double vanishes = 0;   ///< chance that a node other than the first goes away for good
+  double disk_lost = 0;  ///< chance that a machine's crash takes its disk along
   Micros coordinator_down = 2 * kSecond;  ///< mean time until it is up again
   Micros agent_down = 4 * kSecond;
   double silent_reconnect = 0;  ///< chance that an agent does not notice a coordinator's crash
@@ -49,6 +50,7 @@ struct Rates {
   double drift = 0;  ///< relative, of each node's clock, either way
 
   // People.
+  double time_limit = 0;  ///< chance that a sweep has one
   double cancel = 0;      ///< chance a sweep is cancelled while the world is bad
   double stop_trial = 0;  ///< chance that one trial of a sweep is stopped, and sometimes retried
   double pause = 0;       ///< chance a sweep is paused and later resumed

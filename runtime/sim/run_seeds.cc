@@ -16,11 +16,13 @@ std::atomic<std::uint64_t> current_seed{0};
 
 void Tell(const Outcome& failed, std::ostream& out) {
   std::deque<std::string> lines;
-  Simulate(
-      {.seed = failed.seed, .sabotage = Sabotage::kNone, .trace = [&](const std::string& line) {
-         lines.push_back(line);
-         if (lines.size() > kLastLines) lines.pop_front();
-       }});
+  Simulate({.seed = failed.seed,
+            .sabotage = Sabotage::kNone,
+            .adjust = {},
+            .trace = [&](const std::string& line) {
+              lines.push_back(line);
+              if (lines.size() > kLastLines) lines.pop_front();
+            }});
   for (const std::string& line : lines) out << line << '\n';
   out << "seed " << failed.seed << ": " << failed.violation << "\nsee all of it: muster sim --seed "
       << failed.seed << " --trace\n";
@@ -35,7 +37,7 @@ Totals RunSeeds(const SeedRange& range, std::ostream& out) {
   const auto start = std::chrono::steady_clock::now();
   for (std::uint64_t seed = range.first; seed < range.first + range.count; ++seed) {
     current_seed = seed;
-    Plan plan{.seed = seed, .sabotage = Sabotage::kNone, .trace = {}};
+    Plan plan{.seed = seed, .sabotage = Sabotage::kNone, .adjust = {}, .trace = {}};
     if (range.trace) plan.trace = [&out](const std::string& line) { out << line << '\n'; };
     const Outcome outcome = Simulate(plan);
     ++totals.seeds;

@@ -33,7 +33,7 @@ wire::SweepSpec DrawSpec(World& world, int number) {
   spec.sampler = "random";
   spec.priority = static_cast<int>(random.Below(3));
   if (spec.trial.ranks * 2 <= world.rates.slots && random.Chance(0.3)) spec.trial.resources.cpu = 2;
-  if (random.Chance(0.2)) spec.budget.time_seconds = world.Between(5, 200);
+  if (random.Chance(world.rates.time_limit)) spec.budget.time_seconds = world.Between(5, 200);
   if (random.Chance(0.3))
     spec.stop = {{"asha", {{"step", "epoch"}, {"min", 1}, {"max", 9}, {"eta", 3}}}};
   if (random.Chance(0.3)) {
@@ -60,6 +60,7 @@ class Simulation {
                .acting = [this](const coordinator::Action& action) { checker_.Acting(action); },
                .logging = [this](AttemptEpoch epoch) { checker_.Logging(epoch); },
                .crashed = [this] { network_.CoordinatorDied(); }}) {
+    if (plan.adjust) plan.adjust(world_.rates);
     world_.trace = plan.trace;
     world_.sabotage = plan.sabotage;
     for (int index = 0; index < world_.rates.nodes; ++index) {
@@ -219,9 +220,19 @@ void Simulation::PlanFaults() {
       node.CrashAgent();
   });
   Repeat(rates.machine_crash_every, [this] {
+    Node& node = AnyNode();
+    if (node.vanished()) return;
     ++crashes_;
-    AnyNode().CrashMachine();
+    node.CrashMachine();
   });
+  for (std::size_t index = 1; index < nodes_.size(); ++index) {
+    const Micros when = world_.Between(0, rates.bad_for - 1);
+    if (!world_.random.Chance(rates.vanishes)) continue;
+    world_.scheduler.After(when, [this, index] {
+      ++crashes_;
+      nodes_[index]->Vanish();
+    });
+  }
   world_.scheduler.After(rates.bad_for, [this] { Heal(); });
 }
 
@@ -285,6 +296,7 @@ Outcome Simulation::Run() {
       for (const auto& trial : sweep.trials) {
         ++outcome.trials;
         if (trial.phase == coordinator::TrialPhase::kComplete) ++outcome.completed;
+        if (trial.phase == coordinator::TrialPhase::kPruned) ++outcome.pruned;
       }
     }
   }

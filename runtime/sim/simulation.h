@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "runtime/sim/rates.h"
 #include "runtime/sim/sabotage.h"
 #include "runtime/sim/scheduler.h"
 
@@ -16,6 +17,8 @@ namespace muster::sim {
 struct Plan {
   std::uint64_t seed = 1;
   Sabotage sabotage = Sabotage::kNone;
+  /// Changes what the seed drew before anything happens; may be empty.
+  std::function<void(Rates&)> adjust;
   /// Called with one line for everything that happens; slow.
   std::function<void(const std::string& line)> trace;
 };
@@ -25,7 +28,7 @@ struct Outcome {
   std::string violation;  ///< the first broken promise, empty: none
   Micros simulated = 0;
   Micros healed_after = 0;  ///< from the end of the faults to the end of everything
-  int sweeps = 0, trials = 0, completed = 0, attempts = 0;
+  int sweeps = 0, trials = 0, completed = 0, pruned = 0, attempts = 0;
   int crashes = 0;  ///< of coordinator, agents and machines
 
   [[nodiscard]] bool ok() const { return violation.empty(); }

@@ -295,12 +295,24 @@ TEST(Promoter, Approvals_LeaveTheAliasAlone) {
 }
 
 TEST(Promoter, ExportThatCannotWork_IsADecision) {
+  for (const Error& error : {Unsupported("operator aten::foo in conv1"), NotFound("checkpoint"),
+                             Corrupt("safetensors"), Invalid("shape")}) {
+    World w;
+    w.world.export_error = error;
+    const auto result = w.Run(MakeCandidate("p1", 8));
+    EXPECT_FALSE(result.promoted);
+    EXPECT_EQ(result.reason, "export of trial s/3: " + error.message);
+    EXPECT_THAT(w.Actions(), ElementsAre("promotion.decision"));
+  }
+}
+
+TEST(Promoter, ExportThatMayWorkLater_IsNoDecision) {
   World w;
-  w.world.export_error = Unsupported("operator aten::foo in conv1");
-  const auto result = w.Run(MakeCandidate("p1", 8));
-  EXPECT_FALSE(result.promoted);
-  EXPECT_THAT(result.reason, HasSubstr("export of trial s/3: operator aten::foo in conv1"));
-  EXPECT_THAT(w.Actions(), ElementsAre("promotion.decision"));
+  w.world.export_error = ResourceExhausted("no space left on device");
+  EXPECT_EQ(w.promoter.Run(MakeCandidate("p1", 8)).error().kind, ErrorKind::kResource);
+  EXPECT_THAT(w.Actions(), IsEmpty());
+  w.world.export_error = Ok();
+  EXPECT_TRUE(w.Run(MakeCandidate("p1", 8)).promoted);
 }
 
 TEST(Promoter, AliasMovedMeanwhile_IsJudgedAgainstTheNewChampion) {

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <string>
 
@@ -45,19 +46,50 @@ TEST(SimulationTest, SameSeed_GivesTheSameHistory) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     std::size_t hashes[2] = {};
     for (std::size_t& hash : hashes) {
-      Simulate(
-          {.seed = seed, .sabotage = Sabotage::kNone, .trace = [&hash](const std::string& line) {
-             hash = hash * 31 + std::hash<std::string>()(line);
-           }});
+      Simulate({.seed = seed,
+                .sabotage = Sabotage::kNone,
+                .adjust = {},
+                .trace = [&hash](const std::string& line) {
+                  hash = hash * 31 + std::hash<std::string>()(line);
+                }});
     }
     EXPECT_EQ(hashes[0], hashes[1]) << "seed " << seed;
   }
 }
 
+TEST(SimulationTest, CoordinatorCrashes_RestartNoRank) {
+  // A coordinator that is killed every few seconds and back within the lease is a non-event: each trial
+  // needs one attempt and completes.
+  int crashes = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const Outcome outcome = Simulate({.seed = seed,
+                                      .sabotage = Sabotage::kNone,
+                                      .adjust =
+                                          [](Rates& rates) {
+                                            const Rates drawn = rates;
+                                            rates = {};
+                                            rates.nodes = drawn.nodes;
+                                            rates.slots = drawn.slots;
+                                            rates.sweeps = drawn.sweeps;
+                                            rates.max_ranks = drawn.max_ranks;
+                                            rates.max_steps = drawn.max_steps;
+                                            rates.coordinator_crash_every = 8 * kSecond;
+                                            rates.silent_reconnect = drawn.silent_reconnect;
+                                          },
+                                      .trace = {}});
+    ASSERT_EQ(outcome.violation, "") << "seed " << seed;
+    EXPECT_EQ(outcome.attempts, outcome.completed + outcome.pruned) << "seed " << seed;
+    EXPECT_EQ(outcome.trials, outcome.completed + outcome.pruned) << "seed " << seed;
+    crashes += outcome.crashes;
+  }
+  EXPECT_GT(crashes, 100);
+}
+
 /// The first violation that the sabotage brings within some seeds.
-std::string FirstViolation(Sabotage sabotage) {
+std::string FirstViolation(Sabotage sabotage, const std::function<void(Rates&)>& adjust = {}) {
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {
-    const Outcome outcome = Simulate({.seed = seed, .sabotage = sabotage, .trace = {}});
+    const Outcome outcome =
+        Simulate({.seed = seed, .sabotage = sabotage, .adjust = adjust, .trace = {}});
     if (!outcome.ok()) return outcome.violation;
   }
   return "none";
@@ -67,7 +99,15 @@ TEST(SabotageTest, NoFence_IsSeen) {
   EXPECT_THAT(FirstViolation(Sabotage::kNoFence), testing::MatchesRegex("S[56].*"));
 }
 TEST(SabotageTest, NoTokenFence_IsSeen) {
-  EXPECT_THAT(FirstViolation(Sabotage::kNoTokenFence), testing::StartsWith("S5"));
+  // Scripts that go on while their node is given up.
+  const auto adjust = [](Rates& rates) {
+    rates.scripts = 1;
+    rates.max_steps = 30;
+    rates.step = 2 * kSecond;
+    rates.agent_crash_every = 10 * kSecond;
+    rates.agent_down = 20 * kSecond;
+  };
+  EXPECT_THAT(FirstViolation(Sabotage::kNoTokenFence, adjust), testing::StartsWith("S5"));
 }
 TEST(SabotageTest, EarlyEmpty_IsSeen) {
   EXPECT_THAT(FirstViolation(Sabotage::kEarlyEmpty), testing::HasSubstr("S3"));

@@ -92,6 +92,7 @@ Result<std::vector<ArtifactInfo>> ReadChildren(Database& db, std::string_view fo
     }
   }
   std::vector<ArtifactInfo> list;
+  list.reserve(children.size());
   for (auto& [name, info] : children) list.push_back(std::move(info));
   return list;
 }

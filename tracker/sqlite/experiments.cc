@@ -8,7 +8,6 @@ namespace muster::tracker {
 namespace {
 
 using sqlite::Database;
-using sqlite::Statement;
 
 /// Words a taken name as MLflow does.
 Status NameTaken(Status status, const std::string& name) {
@@ -29,7 +28,8 @@ Status EnsureDefaultExperiment(Database& db, const std::string& artifact_root, U
       .Run();
 }
 
-Result<std::string> CreateExperimentRow(Database& db, const std::string& name, std::string location,
+Result<std::string> CreateExperimentRow(Database& db, const std::string& name,
+                                        const std::string& location,
                                         const std::string& artifact_root,
                                         const std::vector<Tag>& tags, UnixMillis now) {
   MUSTER_RETURN_IF_ERROR(CheckExperimentName(name));

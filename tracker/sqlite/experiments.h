@@ -18,7 +18,8 @@ Status EnsureDefaultExperiment(sqlite::Database& db, const std::string& artifact
                                UnixMillis now);
 /// An empty location is "<artifact_root>/<id>".
 Result<std::string> CreateExperimentRow(sqlite::Database& db, const std::string& name,
-                                        std::string location, const std::string& artifact_root,
+                                        const std::string& location,
+                                        const std::string& artifact_root,
                                         const std::vector<Tag>& tags, UnixMillis now);
 Status RenameExperimentRow(sqlite::Database& db, const std::string& experiment_id,
                            const std::string& name, UnixMillis now);

@@ -307,7 +307,7 @@ Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, std::string_
   Page<Metric> page;
   const auto run = FindRun(db, run_id);
   if (!run && run.error().kind == ErrorKind::kNotFound) return page;
-  MUSTER_RETURN_IF_ERROR(run);
+  if (!run) return run.error();
   Statement rows = db.Prepare(
       "SELECT p.ts, p.step, p.value, p.nan, p.attempt FROM series s JOIN points p "
       "ON p.series = s.id WHERE s.run = ? AND s.key = ? AND NOT EXISTS "

@@ -74,7 +74,7 @@ Status InsertPoint(Database& db, std::int64_t series, const Metric& point) {
 Status WriteModelPoint(Database& db, const RunId& run_id, const Metric& point) {
   const auto model = FindLoggedModel(db, point.model_id);
   if (!model && model.error().kind == ErrorKind::kNotFound) return Ok();
-  MUSTER_RETURN_IF_ERROR(model);
+  if (!model) return model.error();
   return db
       .Prepare(
           "INSERT INTO logged_model_metrics(model, key, dataset_name, dataset_digest, run_id, ts, "

@@ -8,16 +8,53 @@
 #include <mutex>
 #include <thread>
 
+#ifdef MUSTER_TEST_OPENVINO
 #include "registry/openvino/engine.h"
+#endif
 #include "registry/serve/alias_follower.h"
 #include "runtime/http/client.h"
 #include "runtime/http/server.h"
+#include "tests/registry/serve/tensors.h"
 #include "tests/support/tiny_onnx.h"
 
 namespace muster::registry::serve {
 namespace {
 
 using namespace std::chrono_literals;
+
+#ifdef MUSTER_TEST_OPENVINO
+std::unique_ptr<InferenceEngine> MakeEngine() { return MakeOpenVinoEngine(); }
+#else
+/// Computes what the files of this test say, v x for folder v. OpenVINO does not run under sanitizers (its
+/// TBB loads a library with RTLD_DEEPBIND), and the swap is where races would be.
+class FolderModel final : public InferenceModel {
+ public:
+  explicit FolderModel(float factor) : factor_(factor) {}
+  [[nodiscard]] const std::vector<TensorSpec>& inputs() const override { return inputs_; }
+  [[nodiscard]] const std::vector<TensorSpec>& outputs() const override { return outputs_; }
+  Result<std::vector<Tensor> > Infer(const std::vector<Tensor>& inputs) override {
+    auto outputs = inputs;
+    outputs[0].name = "y";
+    float value = Values<float>(inputs[0])[0] * factor_;
+    std::memcpy(outputs[0].bytes.data(), &value, sizeof value);
+    return outputs;
+  }
+
+ private:
+  float factor_;
+  std::vector<TensorSpec> inputs_{{"x", ElementType::kF32, {-1, 1}}};
+  std::vector<TensorSpec> outputs_{{"y", ElementType::kF32, {-1, 1}}};
+};
+class FolderEngine final : public InferenceEngine {
+ public:
+  Result<std::unique_ptr<InferenceModel> > Load(const std::filesystem::path& file, int) override {
+    return std::unique_ptr<InferenceModel>(
+        new FolderModel(std::stof(file.parent_path().filename().string())));
+  }
+  [[nodiscard]] std::string name() const override { return "folder"; }
+};
+std::unique_ptr<InferenceEngine> MakeEngine() { return std::make_unique<FolderEngine>(); }
+#endif
 
 /// An alias that the test moves.
 class MovableAlias final : public ModelSource {
@@ -72,7 +109,7 @@ TEST(ModelSwap, AliasMovesTwentyTimes_NoRequestFails) {
     muster::testing::LinearModel({static_cast<float>(version)})
         .Write(at(version).directory / "model.onnx");
   }
-  const auto engine = MakeOpenVinoEngine();
+  const auto engine = MakeEngine();
   ModelServer models(*engine, {});
   MovableAlias alias;
   alias.Point(at(1));
@@ -85,7 +122,7 @@ TEST(ModelSwap, AliasMovesTwentyTimes_NoRequestFails) {
 
   std::atomic<bool> done = false;
   Newest newest;
-  std::vector<Seen> seen(6);
+  std::vector<Seen> seen(4);
   std::vector<std::thread> clients;
   for (std::size_t i = 0; i < seen.size(); ++i) {
     clients.emplace_back([&, i] {

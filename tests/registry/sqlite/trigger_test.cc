@@ -115,6 +115,14 @@ TEST_F(Triggers, Fire_WorksByHandAlsoWhenDisabled) {
   EXPECT_THAT(submitted_, ElementsAre("off-20261124T000005Z", "manual-20261124T000005Z"));
 }
 
+TEST_F(Triggers, Fire_TwiceInASecond_IsOneFiringAndKeepsItsDecision) {
+  Add("manual", "");
+  const auto fired = service_.Fire("manual", kMidnight, "");
+  ASSERT_TRUE(service_.RecordDecision(fired->sweep, "{}").ok());
+  EXPECT_EQ(service_.Fire("manual", kMidnight, "")->state, FiringState::kDecided);
+  EXPECT_THAT(submitted_, SizeIs(1));
+}
+
 TEST_F(Triggers, Fire_DoesNotStandForAScheduledTime) {
   Add("nightly", "0 3 * * *");
   ASSERT_TRUE(service_.Fire("nightly", kMidnight + 3 * kHour + 5, "now").ok());

@@ -35,10 +35,25 @@ TEST_F(AgentTest, Hello_Unanswered_IsRepeatedEachHeartbeat) {
   EXPECT_EQ(PassTime(5000), Lines{});
 }
 
-TEST_F(AgentTest, Heartbeats_Unanswered_BringAHello) {
+TEST_F(AgentTest, Heartbeats_Unanswered_BringHelloUntilWelcome) {
   Connect();
   EXPECT_EQ(PassTime(2900, false), Lines{});
-  EXPECT_EQ(Do(Tick{}, 100), (Lines{"send hello incarnation 1:", "send heartbeat 3"}));
+  EXPECT_EQ(Do(Tick{}, 100), Lines{"send hello incarnation 1:"});
+  EXPECT_EQ(PassTime(1000, false), Lines{"send hello incarnation 1:"});
+  EXPECT_EQ(Say(wire::Welcome{.coordinator = CoordinatorEpoch(1)}), Lines{});
+  EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 3"});
+}
+
+TEST_F(AgentTest, NewCoordinatorBehindAnUnbrokenConnection_RenewsTheLease) {
+  // Found by the simulator: the lease stayed that of a Hello of long ago, and a healthy attempt was ended.
+  Connect();
+  MakeRunning(PrepareOf(5, {0}));
+  EXPECT_EQ(PassTime(60'000), Lines{});
+  const Lines hello{"send hello incarnation 1: 5 running"};
+  EXPECT_EQ(PassTime(8'000, false), Lines(6, hello[0]));
+  EXPECT_EQ(Say(wire::Welcome{.coordinator = CoordinatorEpoch(2), .keep = {AttemptEpoch(5)}}, 2),
+            Lines{});
+  EXPECT_EQ(PassTime(4'000), Lines{});
 }
 
 TEST_F(AgentTest, Prepare_Twice_MakesOnceAndAnswersTwice) {
