@@ -28,7 +28,7 @@ Coordinator& Coordinator::operator=(Coordinator&&) noexcept = default;
 void Coordinator::Apply(const Event& event) { ApplyEvent(state_, event); }
 
 Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
-  Turn turn{now, unix_now, {}};
+  Turn turn{now, unix_now, {}, {}};
   Emit(turn, CoordinatorStarted{CoordinatorEpoch(state_.coordinator.value + 1)});
   // Nodes with attempts have a whole lease to say Hello before those are given up.
   for (const auto& [id, node] : state_.nodes) {
@@ -43,7 +43,7 @@ Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
 }
 
 Effects Coordinator::Step(const Input& input, MonotonicTime now, UnixMillis unix_now) {
-  Turn turn{now, unix_now, {}};
+  Turn turn{now, unix_now, {}, {}};
   std::visit([&](const auto& alternative) { On(turn, alternative); }, input);
   Settle(turn);
   return std::move(turn.effects);

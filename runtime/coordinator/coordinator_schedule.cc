@@ -33,18 +33,18 @@ Room* FindRoom(std::vector<Room>& rooms, int slots, int gpus) {
   return best;
 }
 
-/// How many gangs of the spec the rooms hold, all in all or beside what they hold now.
-template <typename Room>
-int GangsThatFit(const wire::SweepSpec& spec, const std::vector<Room>& rooms, bool free_only) {
-  int gangs = 0;
-  const int slots = SlotsOf(spec);
-  const int gpus = spec.trial.ranks * spec.trial.resources.gpu;
+/// How many gangs of one shape the rooms hold, all in all and beside what they hold now.
+template <typename Fit, typename Room>
+Fit FitOf(const std::vector<Room>& rooms, int slots, int gpus) {
+  Fit fit;
   for (const Room& room : rooms) {
-    int fit = (free_only ? room.free : room.node->slots) / slots;
-    if (gpus > 0) fit = std::min(fit, (free_only ? room.gpus : room.node->gpus) / gpus);
-    gangs += fit;
+    const auto hold = [&](int free, int free_gpus) {
+      return gpus > 0 ? std::min(free / slots, free_gpus / gpus) : free / slots;
+    };
+    fit.all += hold(room.node->slots, room.node->gpus);
+    fit.now += hold(room.free, room.gpus);
   }
-  return gangs;
+  return fit;
 }
 
 std::vector<int> LowestFree(const Node& node, int count) {
@@ -70,11 +70,15 @@ std::vector<Coordinator::Room> Coordinator::UsableRooms(MonotonicTime now) const
 /// A trial is made when it can soon run and not before, so that its sampler has seen all it can.
 void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms) {
   if (sweep.phase != SweepPhase::kRunning || sweep.full()) return;
+  const int slots = SlotsOf(sweep.spec);
+  const int gpus = sweep.spec.trial.ranks * sweep.spec.trial.resources.gpu;
+  const auto [known, is_new] = turn.fits.try_emplace({slots, gpus});
+  if (is_new) known->second = FitOf<Turn::Fit>(rooms, slots, gpus);
   const int parallel = sweep.spec.budget.parallel;
-  const int limit = parallel > 0 ? parallel : std::max(1, GangsThatFit(sweep.spec, rooms, false));
+  const int limit = parallel > 0 ? parallel : std::max(1, known->second.all);
   const auto unfinished = [&] { return static_cast<int>(sweep.trials.size()) - sweep.finished; };
   if (unfinished() >= limit) return;
-  const int room = std::max(1, GangsThatFit(sweep.spec, rooms, true));
+  const int room = std::max(1, known->second.now);
   while (!sweep.full() && unfinished() < limit && static_cast<int>(sweep.waiting.size()) < room) {
     const auto number = static_cast<std::int64_t>(sweep.trials.size());
     auto params = SearchOf(sweep).sampler->Suggest(number, sweep.history);

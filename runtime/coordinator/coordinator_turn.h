@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,6 +16,11 @@ struct Coordinator::Turn {
   MonotonicTime now;
   UnixMillis unix_now = 0;
   Effects effects;
+  /// Of Settle: how many gangs of a shape (slots, GPUs) all nodes hold, and hold now.
+  struct Fit {
+    int all = 0, now = 0;
+  };
+  std::map<std::pair<int, int>, Fit> fits{};
 
   void Send(const NodeId& node, wire::Message message) {
     effects.sends.push_back({node, std::move(message)});
