@@ -140,12 +140,14 @@ class Coordinator {
   void AskPruner(Turn& turn, const Attempt& attempt);
   // coordinator_exit.cc
   void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
-  void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
+  void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
+                  int exit_code = 0);
   void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                      std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
                 std::optional<double> value, std::string message);
-  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message);
+  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
+                   int exit_code = 0);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
   [[nodiscard]] std::vector<Room> UsableRooms(MonotonicTime now) const;

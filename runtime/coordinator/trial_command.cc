@@ -79,6 +79,7 @@ bool IsKnown(const wire::SweepSpec& spec, std::string_view name) {
 std::vector<std::string> TrialCommand(const Sweep& sweep, const Trial& trial) {
   if (!sweep.spec.trial.program.empty()) return {sweep.spec.trial.program};
   std::vector<std::string> command;
+  command.reserve(sweep.spec.trial.command.size());
   for (const std::string& word : sweep.spec.trial.command) {
     command.push_back(
         Fill(word, [&](std::string_view name) { return ValueOf(sweep, trial, name); }));

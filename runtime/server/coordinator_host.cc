@@ -93,7 +93,7 @@ struct CoordinatorHost::Impl {
   bool Finish(std::vector<Effects> all, std::vector<Reply> replies);
   void Answer(std::deque<Asked>& questions);
   void Carry(Action action);
-  void Run(RunCommand command, std::chrono::milliseconds delay);
+  void Run(const RunCommand& command, std::chrono::milliseconds delay);
   void RunDelayed();
   void StoreChunk(const StoreLog& chunk);
   void NoteTokens(const std::vector<Event>& events);
@@ -248,13 +248,13 @@ void CoordinatorHost::Impl::Carry(Action action) {
       box->Post(StoreMetricsDone{token, std::move(status)}, {}, true);
     });
   } else if (auto* command = std::get_if<RunCommand>(&action)) {
-    Run(std::move(*command), kFirstRetry);
+    Run(*command, kFirstRetry);
   } else {
     StoreChunk(std::get<StoreLog>(action));
   }
 }
 
-void CoordinatorHost::Impl::Run(RunCommand command, std::chrono::milliseconds delay) {
+void CoordinatorHost::Impl::Run(const RunCommand& command, std::chrono::milliseconds delay) {
   ports.run_command(
       command, [box = inbox, later = retries, command, delay](Result<boost::json::object> result) {
         if (result.ok()) {
@@ -279,8 +279,8 @@ void CoordinatorHost::Impl::RunDelayed() {
     std::ranges::move(rest, std::back_inserter(due));
     delayed.erase(rest.begin(), rest.end());
   }
-  for (Delayed& entry : due) {
-    Run(std::move(entry.command), std::min(entry.delay * 2, kLongestRetry));
+  for (const Delayed& entry : due) {
+    Run(entry.command, std::min(entry.delay * 2, kLongestRetry));
   }
 }
 
