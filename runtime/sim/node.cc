@@ -137,7 +137,7 @@ Gang::Events Node::WatchOf(AttemptEpoch epoch) {
   return {.rank_exited =
               [this, epoch](const agent::RanksExited::Rank& rank) {
                 InputLater(agent::RanksExited{epoch, {rank}}, world_.About(5 * kMillisecond));
-                if (rank.exit.code != 0) ExpectGangToEnd(epoch);
+                if (rank.exit.code != 0 && agent_up()) ExpectGangToEnd(epoch);
               },
           .shim_lost = [this, epoch] { InputLater(agent::ShimLost{epoch}, 10 * kMillisecond); },
           .spool_grew =
