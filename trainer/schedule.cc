@@ -33,7 +33,8 @@ double LearningRate(const Schedule& schedule, std::int64_t step) {
     }
     case ScheduleKind::kStep: {
       const std::int64_t every = std::max<std::int64_t>(1, schedule.step_every);
-      return schedule.peak * std::pow(schedule.step_factor, static_cast<double>(after / every));
+      const std::int64_t drops = after / every;
+      return schedule.peak * std::pow(schedule.step_factor, static_cast<double>(drops));
     }
   }
   return schedule.peak;

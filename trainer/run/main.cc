@@ -5,6 +5,7 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "trainer/control/console_control.h"
 #include "trainer/control/socket_control.h"
@@ -19,6 +20,10 @@
 
 namespace muster::trainer::run {
 namespace {
+
+void Say(const Trial& trial, const Error& error) {
+  std::fprintf(stderr, "%s: %s\n", trial.name().c_str(), error.message.c_str());
+}
 
 Result<Gang> Join(const RankInfo& rank) {
   if (rank.world_size <= 1) return Gang();  // without MPI: it takes longer to start than an epoch
@@ -59,15 +64,13 @@ Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, cons
   return Ok();
 }
 
-Result<int> Train(Trial& trial, const Options& options) {
-  at::set_num_threads(options.threads);
+Result<int> TrainIn(const Gang& gang, Trial& trial, const Options& options) {
   const auto& data = options.file.data;
   MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
   std::unique_ptr<RowSource> validation;
   if (data.contains("validation")) {
     MUSTER_ASSIGN_OR_RETURN(validation, hdf5::OpenDatasetFile(data.at("validation")));
   }
-  MUSTER_ASSIGN_OR_RETURN(const Gang gang, Join(options.rank));
   MUSTER_ASSIGN_OR_RETURN(const auto control, Connect(options));
   std::unique_ptr<CheckpointStore> checkpoints;
   if (gang.first() && !options.checkpoint_dir.empty()) {
@@ -92,6 +95,25 @@ Result<int> Train(Trial& trial, const Options& options) {
   return 0;
 }
 
+Result<int> Train(Trial& trial, const Options& options) {
+  at::set_num_threads(options.threads);
+  MUSTER_ASSIGN_OR_RETURN(const Gang gang, Join(options.rank));
+  Result<int> result = Internal("");
+  try {
+    result = TrainIn(gang, trial, options);
+  } catch (const std::exception& error) {  // LibTorch's, from outside the loop
+    result = Internal(error.what());
+  }
+  if (!result.ok() && !gang.alone()) {
+    // The others may wait in a collective for this rank, and leaving MPI in order would wait for them. A
+    // rank that just ends makes mpirun end the gang.
+    Say(trial, result.error());
+    std::fflush(nullptr);
+    std::_Exit(1);
+  }
+  return result;
+}
+
 }  // namespace
 
 int TrialMain(int argc, char** argv, std::unique_ptr<Trial> trial) {
@@ -103,14 +125,10 @@ int TrialMain(int argc, char** argv, std::unique_ptr<Trial> trial) {
     const Status exported = ExportModel(*trial, options);
     if (!exported.ok()) result = exported.error();
   } else {
-    try {
-      result = Train(*trial, options);
-    } catch (const std::exception& error) {  // LibTorch's, from outside the loop
-      result = Internal(error.what());
-    }
+    result = Train(*trial, options);
   }
   if (result.ok()) return *result;
-  std::fprintf(stderr, "%s: %s\n", trial->name().c_str(), result.error().message.c_str());
+  Say(*trial, result.error());
   return 1;
 }
 

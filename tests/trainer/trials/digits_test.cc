@@ -12,6 +12,7 @@
 #include "runtime/base/file.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/convert.h"
+#include "trainer/hdf5/dataset_file.h"
 
 /// The trial that ships, as a user starts it: the program, its flags, its files, its exit codes.
 
@@ -137,6 +138,20 @@ TEST_F(DigitsTest, TwoRanksThenExport_LeavesWhatTheGatesRead) {
   ASSERT_TRUE(accuracy.ok());
   EXPECT_EQ(*accuracy, info->metrics.at("test/accuracy"));
   EXPECT_GT(fs::file_size(out / "model.onnx"), 1000U);
+}
+
+// Rank 1's file lacks the labels, which it notices while rank 0 waits for its gradients.
+TEST_F(DigitsTest, OneRankFails_TheGangEndsWithItsWords) {
+  const std::string bad = folder_ / "bad.h5";
+  const Field images{"images", ElementType::kF32, {1, 8, 8}};
+  ASSERT_TRUE(hdf5::WriteDatasetFile(bad, 1258,
+                                     {{images, std::vector<std::byte>(1258 * images.row_bytes())}})
+                  .ok());
+  const Ended ended =
+      Run({MUSTER_MPIRUN, "--oversubscribe", "--bind-to", "none", "-n", "1", MUSTER_DIGITS,
+           "--train", Data("train"), ":", "-n", "1", MUSTER_DIGITS, "--train", bad});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_NE(ended.output.find("bad.h5 has no dataset 'labels'"), std::string::npos) << ended.output;
 }
 
 TEST_F(DigitsTest, KilledAndStartedAgain_SameBitsAsUninterrupted) {
