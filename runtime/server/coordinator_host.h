@@ -41,7 +41,8 @@ class CoordinatorHost {
   static Result<std::unique_ptr<CoordinatorHost>> Start(
       coordinator::Config config, std::unique_ptr<coordinator::Journal> journal,
       std::filesystem::path log_root, Ports ports);
-  /// Commits what waits and stops the thread. Ranks go on.
+  /// Commits what waits and stops the thread, which may call the ports until then; take the socket away
+  /// first. Ranks go on.
   ~CoordinatorHost();
   CoordinatorHost(const CoordinatorHost&) = delete;
   CoordinatorHost& operator=(const CoordinatorHost&) = delete;

@@ -54,6 +54,7 @@ class CoordinatorHostTest : public testing::Test {
     ASSERT_TRUE(host.ok()) << host.error().message;
     const std::lock_guard lock(mutex_);
     host_ = std::move(host).value();
+    playing_ = host_.get();
   }
 
   /// The node's side, on the coordinator's thread.
@@ -84,7 +85,7 @@ class CoordinatorHostTest : public testing::Test {
   void Say(const NodeId& node, wire::Message message) {
     wire::Envelope envelope;
     envelope.message = std::move(message);
-    host_->OnMessage(node, std::move(envelope));
+    playing_->OnMessage(node, std::move(envelope));
   }
   void Join() {
     const std::lock_guard lock(mutex_);
@@ -114,7 +115,8 @@ class CoordinatorHostTest : public testing::Test {
 
   std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / ("muster-host-" + RandomHex(8));
-  std::mutex mutex_;  // host_ is set while its thread already plays
+  std::mutex mutex_;  // guards what Play touches; the host's thread plays before Start has answered
+  CoordinatorHost* playing_ = nullptr;  // still the host while host_ is being reset
   std::unique_ptr<CoordinatorHost> host_;
   std::string token_;
   bool finish_ = true;
@@ -160,7 +162,10 @@ TEST_F(CoordinatorHostTest, Restart_KeepsWhatWasAcknowledgedAndAsksTheTracker) {
         return boost::json::value{coordinator.state().coordinator.value, trial->reports.size()};
       });
   EXPECT_EQ(*reports, (boost::json::value{2, 1}));
-  EXPECT_TRUE(host_->AttemptOf(token_)->live);
+  {
+    const std::lock_guard lock(mutex_);
+    EXPECT_TRUE(host_->AttemptOf(token_)->live);
+  }
   const auto again = Submit(SubmitSweep{Spec(), SweepId("s")});
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->at("created"), false);
