@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
@@ -120,6 +121,18 @@ void Table::Print() const {
     }
     std::cout << (colour && r == 0 ? "\033[0m\n" : "\n");
   }
+}
+
+int PrintExplanation(const Context& context, const std::string& path) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto answer = client->Json("GET", path);
+  if (!answer.ok()) return Fail(context, answer.error());
+  if (PrintJson(context, *answer)) return kDone;
+  for (const auto& line : answer->at("lines").as_array()) {
+    std::cout << std::string_view(line.as_string()) << "\n";
+  }
+  return kDone;
 }
 
 bool PrintJson(const Context& context, const boost::json::value& value) {

@@ -66,6 +66,9 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// Asks the server why something stands where it stands (GET `path`, {"lines": [...]}) and prints it.
+int PrintExplanation(const Context& context, const std::string& path);
+
 /// Prints the answer as it is with --json (and answers true), else does nothing.
 bool PrintJson(const Context& context, const boost::json::value& value);
 

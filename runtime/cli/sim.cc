@@ -9,9 +9,9 @@
 namespace muster::cli {
 
 void AddSim(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand(
-      "sim",
-      "Play whole clusters from seeds: crashes, losses and partitions against coordinator and agents");
+  auto* command = app.add_subcommand("sim",
+                                     "Play whole clusters from seeds: crashes, losses and "
+                                     "partitions against coordinator and agents");
   auto range = std::make_shared<sim::SeedRange>();
   range->count = 100;
   command->add_option("--seed", range->first, "The first seed")->capture_default_str();

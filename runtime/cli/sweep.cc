@@ -122,6 +122,12 @@ void AddSweep(CLI::App& app, Context& context) {
     context.run = [&context, id, follow] { return Show(context, *id, *follow); };
   });
 
+  auto* explain = sweep->add_subcommand("explain", "Why it stands where it stands");
+  explain->add_option("sweep", *id, "Its id")->required();
+  explain->callback([&context, id] {
+    context.run = [&context, id] { return PrintExplanation(context, At(*id, "explain")); };
+  });
+
   for (const auto& [verb, help] :
        {std::pair("pause", "Start no more trials; those that run go on"),
         std::pair("resume", "Start trials again"),

@@ -1,4 +1,4 @@
-// muster trial ls|show|logs|stop|retry
+// muster trial ls|show|explain|logs|stop|retry
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -131,6 +131,16 @@ void AddTrial(CLI::App& app, Context& context) {
   auto* show = trial->add_subcommand("show", "One trial with its attempts");
   show->add_option("trial", *id, "SWEEP/NUMBER")->required();
   show->callback([&context, id] { context.run = [&context, id] { return Show(context, *id); }; });
+
+  auto* explain = trial->add_subcommand("explain", "Why it waits, or what happened to it");
+  explain->add_option("trial", *id, "SWEEP/NUMBER")->required();
+  explain->callback([&context, id] {
+    context.run = [&context, id] {
+      const auto path = TrialPath(*id);
+      return path.ok() ? PrintExplanation(context, *path + "/explain")
+                       : Fail(context, path.error());
+    };
+  });
 
   auto* logs = trial->add_subcommand("logs", "What a rank printed");
   auto flags = std::make_shared<LogFlags>();
