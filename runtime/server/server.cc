@@ -241,7 +241,8 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
 }
 
 Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
-  MUSTER_ASSIGN_OR_RETURN(auto event_journal, journal::SqliteJournal::Open(options.home / "coordinator.db"));
+  MUSTER_ASSIGN_OR_RETURN(auto event_journal,
+                          journal::SqliteJournal::Open(options.home / "coordinator.db"));
   auto config = coordinator::Config::Default();
   config.tracking_uri = http->url();
   config.checkpoint_root = (options.home / "checkpoints").string();
