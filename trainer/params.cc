@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 #include "runtime/base/check.h"
 #include "runtime/wire/codec.h"
@@ -10,7 +11,11 @@
 namespace muster::trainer {
 namespace {
 
-std::string Number(double value) { return wire::SerializeJson(value); }
+std::string Number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.12g", value);
+  return text;
+}
 
 std::string Wanted(const ParamSpec& spec) {
   if (std::holds_alternative<std::string>(spec.fallback)) {

@@ -1,6 +1,6 @@
 #include "trainer/torch/batch_loader.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 
 namespace muster::trainer {
 namespace {

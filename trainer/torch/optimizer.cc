@@ -1,6 +1,10 @@
 #include "trainer/torch/optimizer.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 namespace muster::trainer {
 namespace {

@@ -1,6 +1,9 @@
 #include "trainer/torch/trial.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Reduction.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/eq.h>
 
 #include "runtime/base/check.h"
 
