@@ -30,7 +30,7 @@ TEST(Params, Given_WinsOverFallback) {
 
 TEST(Params, Wrong_NamesParameterValueAndWanted) {
   EXPECT_EQ(Refusal(R"({"width": 65})"),
-            "parameter 'width': wanted a whole number from 1E0 up to 6.4E1, got 65");
+            "parameter 'width': wanted a whole number from 1 up to 64, got 65");
   EXPECT_EQ(Refusal(R"({"optimizer": "adam"})"),
             "parameter 'optimizer': wanted one of adamw, sgd, got \"adam\"");
   EXPECT_NE(Refusal(R"({"widht": 3})").find("parameter 'widht' is not one of this trial's: width"),
