@@ -261,7 +261,13 @@ Result<boost::json::value> Client::Json(std::string_view method, std::string_vie
   }
   MUSTER_ASSIGN_OR_RETURN(const Response response, Send(target, std::move(request)));
   const std::string context = std::string(method) + " " + impl_->Where(target);
-  if (response.status >= 400) return ErrorFromResponse(response).With(context);
+  if (response.status >= 400) {
+    const auto type = response.headers.find("Content-Type");
+    const bool worded =
+        type != response.headers.end() && type->second.starts_with("application/json");
+    const Error error = ErrorFromResponse(response);
+    return worded && response.status < 500 ? error : error.With(context);
+  }
   if (response.body.empty()) return boost::json::value();
   error_code failed;
   auto value = boost::json::parse(response.body, failed);

@@ -44,7 +44,8 @@ class Client {
   Result<Response> Get(std::string_view target);
 
   /// Sends `body` (when there is one) as JSON and answers the JSON of a status below 400 (null for an
-  /// empty body); above, the error that the body describes, with the method and URL before it.
+  /// empty body); above, the error that the body describes. What the server says in JSON about the request
+  /// (a status below 500) is a sentence of its own; anything else gets the method and URL before it.
   Result<boost::json::value> Json(std::string_view method, std::string_view target,
                                   const std::optional<boost::json::value>& body = std::nullopt);
 

@@ -95,13 +95,13 @@ TEST_F(ClientTest, Json_BasePathQueryAndToken_AreSent) {
   EXPECT_TRUE(client.Json("DELETE", "/empty")->is_null());
 }
 
-TEST_F(ClientTest, Json_ErrorAnswer_IsThatErrorWithTheUrl) {
+TEST_F(ClientTest, Json_RefusedRequest_IsTheErrorAsTheServerWordedIt) {
   Start();
   Client client(server_->url());
   const auto answer = client.Json("POST", "/v1/fail", boost::json::object{});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().kind, ErrorKind::kConflict);
-  EXPECT_THAT(answer.error().message, HasSubstr("POST " + server_->url() + "/v1/fail: alias"));
+  EXPECT_TRUE(answer.error().message.starts_with("alias")) << answer.error().message;
 }
 
 TEST_F(ClientTest, Send_ServerRestarted_ReconnectsUnnoticed) {
