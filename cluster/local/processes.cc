@@ -86,7 +86,8 @@ struct Processes::Impl {
 
   Status Make(Attempt& attempt);
   void Watch(const AttemptFolder& folder) const;
-  void FailMake(Attempt& attempt, const std::string& message);
+  void FailMake(Attempt& attempt, const std::string& message,
+                wire::ExitCause cause = wire::ExitCause::kInfra);
   // What Poll does for one attempt.
   void ReapSpawning(Attempt& attempt);
   bool LoadState(Attempt& attempt);
@@ -128,7 +129,11 @@ void Processes::Impl::On(const agent::MakeAttempt& effect) {
   }
   Attempt& attempt = attempts.emplace(epoch, FolderOf(epoch)).first->second;
   attempt.prepare = effect.prepare;
-  if (const Status made = Make(attempt); !made.ok()) FailMake(attempt, made.error().message);
+  const Status made = Make(attempt);
+  if (made.ok()) return;
+  const bool missing = made.error().kind == ErrorKind::kNotFound;
+  FailMake(attempt, made.error().message,
+           missing ? wire::ExitCause::kUser : wire::ExitCause::kInfra);
 }
 
 Status Processes::Impl::Make(Attempt& attempt) {
@@ -140,7 +145,9 @@ Status Processes::Impl::Make(Attempt& attempt) {
                                                           prepare.working_dir, environment));
   if (prepare.launcher == wire::LauncherKind::kMpi) {
     const auto mpirun = FindProgram("mpirun", {}, {}, environment);
-    if (!mpirun.ok()) return mpirun.error().With("Open MPI is needed to start this trial");
+    if (!mpirun.ok()) {
+      return Unavailable("Open MPI is needed to start this trial: " + mpirun.error().message);
+    }
   }
   std::error_code error;
   if (!prepare.working_dir.empty() && !std::filesystem::is_directory(prepare.working_dir, error))
@@ -167,9 +174,11 @@ void Processes::Impl::Watch(const AttemptFolder& folder) const {
   inotify_add_watch(watch_fd, folder.path().c_str(), IN_MOVED_TO | IN_MODIFY);
 }
 
-void Processes::Impl::FailMake(Attempt& attempt, const std::string& message) {
+void Processes::Impl::FailMake(Attempt& attempt, const std::string& message,
+                               wire::ExitCause cause) {
   if (std::exchange(attempt.over_told, true)) return;
-  inputs.emplace_back(agent::MakeFailed{.epoch = attempt.prepare.epoch, .message = message});
+  inputs.emplace_back(
+      agent::MakeFailed{.epoch = attempt.prepare.epoch, .message = message, .cause = cause});
 }
 
 void Processes::Impl::On(const agent::StartRanks& effect) {
@@ -193,7 +202,9 @@ void Processes::Impl::On(const agent::SignalRanks& effect) {
 
 void Processes::Impl::On(const agent::NoteEnd& effect) {
   const Attempt* attempt = FindAttempt(effect.epoch);
-  if (attempt == nullptr) return;
+  std::error_code error;
+  // Of an attempt that could not be made there is nothing that a later agent could find.
+  if (attempt == nullptr || !std::filesystem::exists(attempt->folder.path(), error)) return;
   const Status noted =
       attempt->folder.WriteEndNote({.cause = effect.cause, .message = effect.message});
   if (!noted.ok()) LogError("agent", noted.error().message);

@@ -68,10 +68,12 @@ struct ShimReady {
   std::string address;
   int port = 0;
 };
-/// MakeAttempt or StartRanks could not be done; `message` says why, for people.
+/// MakeAttempt or StartRanks could not be done; `message` says why, for people. `cause` is kUser for what
+/// no other try on this node would mend: a program or a folder that is not there.
 struct MakeFailed {
   AttemptEpoch epoch;
   std::string message;
+  wire::ExitCause cause = wire::ExitCause::kInfra;
 };
 /// StartRanks was done.
 struct ShimStarted {

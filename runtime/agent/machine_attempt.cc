@@ -125,8 +125,7 @@ void Machine::On(const Activity& input) {
 }
 
 void Machine::On(const MakeFailed& input) {
-  if (Attempt* attempt = Find(input.epoch))
-    End(*attempt, wire::ExitCause::kInfra, input.message, 0);
+  if (Attempt* attempt = Find(input.epoch)) End(*attempt, input.cause, input.message, 0);
 }
 
 // --- the end ----------------------------------------------------------------------------------------

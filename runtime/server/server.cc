@@ -174,7 +174,7 @@ void Server::Impl::AddRoutes() {
   mlflow.fence = [this](const http::Request& request, const RunId&) { return Fence(request); };
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
-  AddSweepRoutes(router, late, *triggers);
+  AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddServerMetrics(router, late);
 }
 

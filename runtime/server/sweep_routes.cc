@@ -3,6 +3,7 @@
 #include <charconv>
 #include <fstream>
 
+#include "cluster/local/spawn.h"
 #include "runtime/coordinator/validate.h"
 #include "runtime/coordinator/views.h"
 #include "runtime/wire/codec.h"
@@ -71,6 +72,15 @@ Result<coordinator::SubmitSweep> ReadSubmit(const Request& request) {
                           wire::Decode<SubmitBody>(request.body, wire::Unknown::kRefuse));
   MUSTER_ASSIGN_OR_RETURN(auto spec, wire::SweepSpecFromJson(body.spec));
   return coordinator::SubmitSweep{std::move(spec), SweepId(std::move(body.id))};
+}
+
+/// A trial that ships runs from the server's own folder, and is exported from there: what the server does
+/// not find, no node will run. A command may be a node's own; its node answers for it.
+Status FindTrialProgram(const wire::SweepSpec& spec, const std::filesystem::path& bin_dir) {
+  if (spec.trial.program.empty()) return Ok();
+  const auto found = cluster::local::FindProgram(spec.trial.program, bin_dir, {},
+                                                 cluster::local::CleanEnvironment());
+  return found.ok() ? Ok() : Status(Invalid("at trial.program: " + found.error().message));
 }
 
 /// `retrain` in a sweep file: the same sweep again by the clock, under the sweep's name.
@@ -150,10 +160,12 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
 
 }  // namespace
 
-void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers) {
+void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
+                    std::filesystem::path bin_dir) {
   AddCommand(router, late, "sweeps",
-             [&triggers](const Request& request) -> Result<coordinator::Input> {
+             [&triggers, bin_dir](const Request& request) -> Result<coordinator::Input> {
                MUSTER_ASSIGN_OR_RETURN(auto submit, ReadSubmit(request));
+               MUSTER_RETURN_IF_ERROR(FindTrialProgram(submit.spec, bin_dir));
                MUSTER_RETURN_IF_ERROR(AddTrigger(triggers, submit.spec));
                return coordinator::Input(std::move(submit));
              });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 
 #include "registry/trigger.h"
 #include "runtime/server/coordinator_host.h"
@@ -33,7 +34,9 @@ class LateHost {
 ///   POST   sweeps/{id}/trials/{n}/stop|retry
 ///   GET    sweeps/{id}/trials/{n}/logs       ?rank=0&stream=out&offset=0[&epoch=]: raw bytes, 256 KiB at most
 ///   GET    nodes                             {"nodes": [NodeSummary]}
-/// A sweep with `retrain` becomes a trigger of its name as well. `late` and `triggers` must outlive the router.
-void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers);
+/// A sweep with `retrain` becomes a trigger of its name as well; one whose program is neither in `bin_dir` nor
+/// in PATH is refused. `late` and `triggers` must outlive the router.
+void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
+                    std::filesystem::path bin_dir);
 
 }  // namespace muster::server

@@ -44,6 +44,7 @@ TEST_F(ProcessesTest, ProgramNowhere_IsASentenceWithThePlaces) {
   const auto failed = WaitFor<agent::MakeFailed>(kFirst);
   EXPECT_THAT(failed.message, testing::HasSubstr("'no-such-program' is neither in /"));
   EXPECT_THAT(failed.message, testing::HasSubstr("PATH"));
+  EXPECT_EQ(failed.cause, wire::ExitCause::kUser);
 }
 
 TEST_F(ProcessesTest, TheHeldPort_CanBeTakenByARankAndByNobodyElse) {

@@ -191,6 +191,13 @@ TEST_F(AgentTest, MakeFailed_IsAnInfrastructureExit) {
             Lines{"send exited 5 infra not started records 0: no space left"});
 }
 
+TEST_F(AgentTest, MakeFailed_ByTheUsersCommand_IsAUserExit) {
+  Connect();
+  Say(PrepareOf(5, {0}));
+  EXPECT_EQ(Do(MakeFailed{AttemptEpoch(5), "no such program", wire::ExitCause::kUser}),
+            (Lines{"note 5 user", "kill 5"}));
+}
+
 TEST_F(AgentTest, Lease_IsCountedFromWhenTheAnsweredHeartbeatWasSent) {
   Connect();
   MakeRunning(PrepareOf(5, {0}));
