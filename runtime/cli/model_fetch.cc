@@ -32,10 +32,9 @@ Status DownloadTree(http::Client& client, const std::string& remote,
     MUSTER_ASSIGN_OR_RETURN(const auto name, wire::FromJson<std::string>(fields["path"]));
     MUSTER_ASSIGN_OR_RETURN(const bool folder, wire::FromJson<bool>(fields["is_dir"]));
     const std::string inner = remote + "/" + name;
-    const Status got = folder
-                           ? DownloadTree(client, inner, local / name, depth + 1)
-                           : client.Download(std::string(kArtifacts) + "/" + inner, local / name);
-    MUSTER_RETURN_IF_ERROR(got);
+    MUSTER_RETURN_IF_ERROR(
+        folder ? DownloadTree(client, inner, local / name, depth + 1)
+               : client.Download(std::string(kArtifacts) + "/" + inner, local / name));
   }
   return Ok();
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <memory>
 
 #include "runtime/base/file.h"
@@ -21,13 +22,9 @@ struct ServerFlags {
 
 Result<int> ParseSlots(const std::string& text) {
   if (text == "auto") return -1;
-  try {
-    std::size_t used = 0;
-    const int slots = std::stoi(text, &used);
-    if (used == text.size() && slots >= 0) return slots;
-  } catch (const std::exception&) {
-    // Said below.
-  }
+  int slots = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), slots);
+  if (read.ec == std::errc() && read.ptr == text.data() + text.size() && slots >= 0) return slots;
   return Invalid("--slots " + text + ": wanted auto, or a number from 0");
 }
 
