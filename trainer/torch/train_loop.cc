@@ -173,7 +173,9 @@ Status TrainLoop::Save(bool best) {
                             .metadata = {{"program", parts_.trial.name()}},
                             .tensors = std::move(tensors).value()};
       checkpoint.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
-      auto path = parts_.checkpoints->Save(checkpoint, best);
+      // The next attempt goes on after this checkpoint and never says again what came before it.
+      const Status said = parts_.control.Flush();
+      auto path = said.ok() ? parts_.checkpoints->Save(checkpoint, best) : said.error();
       if (path.ok()) {
         saved_path_ = *path;
         status = Send({.type = RecordType::kCheckpoint,

@@ -124,6 +124,41 @@ TEST_F(TrainLoopTest, CheckpointCommand_SavesAndGoesOn) {
   EXPECT_EQ(control.records.front().step, 0);
 }
 
+TEST_F(TrainLoopTest, Checkpoint_IsPublishedOnlyWhenWhatWasSaidBeforeItIsSafe) {
+  class Counting final : public Control {
+   public:
+    Status Send(const wire::TrialRecord& record) override {
+      if (record.type == RecordType::kMetric) ++unsafe;
+      return Ok();
+    }
+    Command Poll() override { return Command::kNone; }
+    Status Flush() override {
+      unsafe = 0;
+      return Ok();
+    }
+    int unsafe = 0;
+  } control;
+  class Watching final : public CheckpointStore {
+   public:
+    Watching(CheckpointStore& inner, const Counting& control) : inner_(inner), control_(control) {}
+    Result<std::string> Save(const Checkpoint& checkpoint, bool best) override {
+      unsafe.push_back(control_.unsafe);
+      return inner_.Save(checkpoint, best);
+    }
+    Result<std::optional<Checkpoint>> LoadLatest() override { return inner_.LoadLatest(); }
+    [[nodiscard]] std::string best_path() const override { return inner_.best_path(); }
+    std::vector<int> unsafe;
+
+   private:
+    CheckpointStore& inner_;
+    const Counting& control_;
+  };
+  const auto inner = Store(1);
+  Watching store(*inner, control);
+  ASSERT_TRUE(Run(kAdamW, control, &store).ok());
+  EXPECT_EQ(store.unsafe, std::vector<int>(6, 0));
+}
+
 TEST_F(TrainLoopTest, FinishedAlready_OnlySaysItsResultAgain) {
   ScriptedControl first;
   const auto end = Run(kAdamW, first, Store(1).get());
