@@ -224,11 +224,12 @@ class Cluster:
             return None
 
     def processes(self):
-        """Every live process that carries the home's mark, but not our commands and servers."""
-        mark = self.home_id()
+        """Every live process that carries the home's mark or names the home (an export, say), but not our
+        commands and servers."""
+        mark, home = self.home_id(), str(self.home) + "/"
         ours = {child.pid for child in self._children}
-        return [p for p in all_processes() if mark and p.environment.get("MUSTER_HOME_ID") == mark
-                and p.pid not in ours and p.state != "Z"]
+        return [p for p in all_processes() if p.pid not in ours and p.state != "Z" and
+                (mark and p.environment.get("MUSTER_HOME_ID") == mark or home in " ".join(p.command))]
 
     def ranks(self, trial=None):
         return [p for p in self.processes() if p.rank is not None

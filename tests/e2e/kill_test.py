@@ -5,6 +5,7 @@
 Each round submits a sweep, kills one victim, and compares what is there at the end with what was asked for.
 """
 
+import json
 import os
 import pathlib
 import random
@@ -77,8 +78,12 @@ class KillTest(unittest.TestCase):
         versions = self.versions()
         self.cluster.submit(self.files["digits" if digits else "script"], "--id", self.sweep)
         began = time.monotonic()
+        follower = self.cluster.popen("--json", "sweep", "show", self.sweep, "--follow")
         hit = self.strike(victim)
         detail = self.cluster.wait_sweep(self.sweep, 180)
+        out, err = follower.communicate(timeout=60)
+        self.assertEqual((follower.returncode, err), (0, b""))
+        self.assertEqual(json.loads(out)["sweep"], detail["sweep"])
         print(f"round {number}: {victim}, {'digits' if digits else 'script'} trials, "
               f"{hit or 'no victim found'}, {time.monotonic() - began:.1f} s", flush=True)
         self.check_trials(victim, hit, detail, "validation/accuracy" if digits else "score")
