@@ -16,8 +16,6 @@ namespace muster::cli {
 namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(500);
-/// A server that is killed and started again is back well within this.
-constexpr auto kPatience = std::chrono::seconds(60);
 
 volatile std::sig_atomic_t interrupted = 0;
 

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "runtime/cli/context.h"
 
 namespace muster::cli {
+
+/// How long a command that follows work waits for its server; one that is killed and started again is back
+/// well within this.
+inline constexpr auto kPatience = std::chrono::seconds(60);
 
 /// Shows a sweep's progress until it ends, then its table; kDone when it is complete (also when its gates
 /// kept the champion), kFailed otherwise. Ctrl-C leaves the sweep running, says so, and is kInterrupted. A

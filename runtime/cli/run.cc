@@ -8,6 +8,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/follow.h"
 #include "runtime/cli/trial_path.h"
 #include "runtime/wire/api.h"
 #include "runtime/wire/sweep_spec.h"
@@ -56,6 +57,7 @@ int Run(const Context& context, const RunFlags& flags) {
   const std::string trial = *TrialPath(id + "/0");
   std::size_t out = 0, err = 0;
   bool ended = false;
+  auto silent_since = std::chrono::steady_clock::now();
   wire::TrialSummary summary;
   for (;;) {
     const std::size_t moved = Forward(*client, trial, "out", out, std::cout) +
@@ -63,7 +65,13 @@ int Run(const Context& context, const RunFlags& flags) {
     if (ended && moved == 0) break;
     auto shown = client->Json("GET", trial);
     if (shown.ok()) {
+      silent_since = std::chrono::steady_clock::now();
       if (auto detail = wire::TrialDetailFromJson(*shown); detail.ok()) summary = detail->trial;
+    } else if (shown.error().kind != ErrorKind::kUnavailable ||
+               std::chrono::steady_clock::now() - silent_since > kPatience) {
+      return Fail(context, shown.error());
+    } else if (auto again = context.Connect(); again.ok()) {
+      client = std::move(again);  // the server may come back on another port; its home knows
     }
     ended = wire::IsFinal(summary.state);
     if (!ended) std::this_thread::sleep_for(std::chrono::milliseconds(200));

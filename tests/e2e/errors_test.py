@@ -72,6 +72,14 @@ class ErrorsTest(unittest.TestCase):
         self.assertEqual(outcome.out, "to out\n")
         self.assertEqual(self.cluster.muster("run", "--", "true").code, 0)
 
+    def test_Run_ServerKilledAndBack_GoesOnToItsEnd(self):
+        running = self.cluster.popen("run", "--", "sh", "-c", "echo begin; sleep 2; echo end")
+        cluster.wait_until(self.cluster.ranks, 30, "the command")
+        self.cluster.kill_server()
+        self.cluster.start_server()
+        out, err = running.communicate(timeout=60)
+        self.assertEqual((running.returncode, out, err), (0, b"begin\nend\n", b""))
+
     def test_BinaryOutput_ComesBackByteByByte(self):
         wanted = bytes(range(256)) * 5000 + b"no newline at the end"
         script = self.cluster.write(
