@@ -91,6 +91,13 @@ void PrintPromotion(const wire::PromotionSummary& promotion) {
 
 }  // namespace
 
+InterruptNote::InterruptNote() {
+  interrupted = 0;
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+}
+
+bool InterruptNote::seen() const { return interrupted != 0; }
+
 int PrintSweep(const Context& context, http::Client& client, const std::string& id) {
   auto answer = client.Json("GET", Path(id));
   if (!answer.ok()) return Fail(context, answer.error());
@@ -123,15 +130,14 @@ int PrintSweep(const Context& context, http::Client& client, const std::string& 
 }
 
 int FollowSweep(const Context& context, http::Client& client, const std::string& id) {
-  interrupted = 0;
-  std::signal(SIGINT, [](int) { interrupted = 1; });
+  const InterruptNote interrupt;
   std::string state;
   boost::json::value last;
   {
     ProgressLine line(context.quiet || context.json);
     auto silent_since = std::chrono::steady_clock::now();
     while (!wire::IsFinal(state)) {
-      if (interrupted != 0) {
+      if (interrupt.seen()) {
         line.Print(id + ": still running; muster sweep show " + id + " --follow shows it again, " +
                    "muster sweep cancel " + id + " ends it");
         return kInterrupted;

@@ -11,6 +11,13 @@ namespace muster::cli {
 /// well within this.
 inline constexpr auto kPatience = std::chrono::seconds(60);
 
+/// From its construction on Ctrl-C is noted, not obeyed: what runs on the cluster is not this program's to end.
+class InterruptNote {
+ public:
+  InterruptNote();
+  [[nodiscard]] bool seen() const;
+};
+
 /// Shows a sweep's progress until it ends, then its table; kDone when it is complete (also when its gates
 /// kept the champion), kFailed otherwise. Ctrl-C leaves the sweep running, says so, and is kInterrupted. A
 /// server that goes away is waited for: it may be restarting.

@@ -59,7 +59,13 @@ int Run(const Context& context, const RunFlags& flags) {
   bool ended = false;
   auto silent_since = std::chrono::steady_clock::now();
   wire::TrialSummary summary;
+  const InterruptNote interrupt;
   for (;;) {
+    if (interrupt.seen()) {
+      std::cerr << "muster: " << id << " is still running; muster trial logs -f " << id
+                << "/0 shows its output, muster sweep cancel " << id << " ends it\n";
+      return kInterrupted;
+    }
     const std::size_t moved = Forward(*client, trial, "out", out, std::cout) +
                               Forward(*client, trial, "err", err, std::cerr);
     if (ended && moved == 0) break;

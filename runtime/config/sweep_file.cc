@@ -241,7 +241,9 @@ Result<SweepFile> SweepFile::Read(const std::filesystem::path& path,
                                   const std::vector<std::string>& overrides) {
   std::ifstream stream(path);
   std::ostringstream text;
-  if (!stream || !(text << stream.rdbuf())) {
+  // An empty file is read as one: putting no character into `text` sets its failbit.
+  if (stream) text << stream.rdbuf();
+  if (!stream) {
     return NotFound(path.string() + ": there is no such sweep file, or it cannot be read");
   }
   const auto folder = std::filesystem::absolute(path).parent_path();

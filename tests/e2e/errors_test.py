@@ -31,6 +31,7 @@ MISTAKES = {
     "too many ranks": ("ranks: 1", "ranks: 50", "4:3", ["50 ranks", "the largest", "has 2"]),
     "an unknown program": ('command: [python3, -c, "pass"]', "program: digitz", "3:3", ["program 'digitz'"]),
     "an unknown placeholder": ('"pass"', '"{nope}"', "3:26", ["{nope} names no parameter"]),
+    "an empty file": (GOOD, "", "1:1", ["wanted a map of keys"]),
     "no YAML": ("trials: 1}", "trials: 1", None, ["bad.yaml:9:8", "flow"]),
 }
 
@@ -79,6 +80,15 @@ class ErrorsTest(unittest.TestCase):
         self.cluster.start_server()
         out, err = running.communicate(timeout=60)
         self.assertEqual((running.returncode, out, err), (0, b"begin\nend\n", b""))
+
+    def test_Run_Interrupted_SaysThatTheCommandGoesOn(self):
+        running = self.cluster.popen("run", "--name", "slow", "--", "sleep", "60")
+        cluster.wait_until(self.cluster.ranks, 30, "the command")
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=20)
+        self.assertEqual(running.returncode, 130)
+        self.assertIn("is still running", err.decode())
+        self.assertTrue(self.cluster.ranks())
 
     def test_BinaryOutput_ComesBackByteByByte(self):
         wanted = bytes(range(256)) * 5000 + b"no newline at the end"
