@@ -81,11 +81,13 @@ Result<GateVerdict> BetterThan(const wire::GateSpec& gate, const GateEvidence& e
 GateVerdict Parity(const wire::GateSpec& gate, const GateEvidence& evidence) {
   const std::vector<float>& reference = evidence.evaluation->reference;
   MUSTER_CHECK(reference.size() == evidence.logits.size(), "both are (N, C)");
-  double largest = 0;
+  double largest = 0, absolute = 0;
   for (std::size_t i = 0; i < reference.size(); ++i) {
     const double difference = std::abs(double{reference[i]} - double{evidence.logits[i]});
+    const double scaled = difference / std::max(1.0, std::abs(double{reference[i]}));
+    absolute = std::max(absolute, difference);
     // std::max would drop a NaN that comes second.
-    if (std::isnan(difference) || difference > largest) largest = difference;
+    if (std::isnan(scaled) || scaled > largest) largest = scaled;
     if (std::isnan(largest)) break;
   }
   GateVerdict verdict;
@@ -93,7 +95,8 @@ GateVerdict Parity(const wire::GateSpec& gate, const GateEvidence& evidence) {
   verdict.wanted = gate.tolerance;
   verdict.passed = largest <= gate.tolerance;
   verdict.detail = "largest difference between LibTorch and the inference engine over " +
-                   std::to_string(evidence.evaluation->rows()) + " rows is " + Number(largest);
+                   std::to_string(evidence.evaluation->rows()) + " rows is " + Number(largest) +
+                   " of the larger of 1 and the logit (" + Number(absolute) + " in itself)";
   return verdict;
 }
 

@@ -13,7 +13,9 @@
 ///
 ///   threshold     metric at_least a and/or at_most b
 ///   better_than   strictly better than the alias' version on the same rows; nobody there: passes, and says so
-///   parity        largest |LibTorch - engine| over all reference logits <= tolerance; NaN fails
+///   parity        largest |r - e| / max(1, |r|) over all logits r of LibTorch and e of the engine <= tolerance;
+///                 NaN fails. Rounding of f32 grows with the number, so a bound on |r - e| alone would refuse
+///                 confident models (the convention of numpy.testing.assert_allclose with rtol = atol)
 
 namespace muster::registry {
 

@@ -54,7 +54,7 @@ struct GateSpec {
   std::optional<double> at_most;
   std::string better_than;  ///< an alias, "champion"
   bool parity = false;      ///< LibTorch against the inference engine
-  double tolerance = 1e-5;  ///< of parity: largest absolute difference
+  double tolerance = 1e-5;  ///< of parity: registry/gates.h
 };
 
 struct ModelSpec {

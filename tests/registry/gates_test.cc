@@ -156,6 +156,19 @@ TEST_F(Gates, Parity_IsTheLargestDifference) {
   EXPECT_TRUE(std::isnan(One(parity, evidence_).seen));
 }
 
+TEST_F(Gates, Parity_OfAConfidentModel_IsRelativeToItsLogits) {
+  const GateSpec parity{.parity = true, .tolerance = 1e-5};
+  Evaluation confident = *evidence_.evaluation;
+  evidence_.evaluation = &confident;
+  confident.reference[0] = 64;  // one step of f32 is 7.6e-6 there
+  evidence_.logits[0] = 64 + 3.1e-5F;
+  const auto verdict = One(parity, evidence_);
+  EXPECT_TRUE(verdict.passed) << verdict.detail;
+  EXPECT_NEAR(verdict.seen, 3.05e-5 / 64, 1e-8);
+  evidence_.logits[0] = 64.002F;
+  EXPECT_FALSE(One(parity, evidence_).passed);
+}
+
 TEST(CheckGates, Nonsense_IsRefusedWithItsPlace) {
   const auto refusal = [](GateSpec gate) {
     const Status status = CheckGates({{.parity = true}, gate});
