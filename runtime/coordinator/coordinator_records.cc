@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "runtime/coordinator/coordinator_turn.h"
 
@@ -14,15 +15,14 @@ struct Sorted {
   std::optional<double> result;  ///< the objective of a kResult record
 };
 
-void SortMetrics(const wire::TrialRecord& record, const Trial& trial, const std::string& objective,
-                 UnixMillis timestamp, Sorted& sorted) {
+/// `on_curve`: the metrics that the trial has reported, also in batches that the tracker has yet to take.
+void SortMetrics(const wire::TrialRecord& record, const std::set<std::string>& on_curve,
+                 const std::string& objective, UnixMillis timestamp, Sorted& sorted) {
   const bool is_result = record.type == wire::RecordType::kResult;
   for (const auto& [key, value] : record.metrics) {
-    // A result repeats what was reported before; the curve has that point already.
-    const auto& seen =
-        sorted.reported.metrics.contains(key) ? sorted.reported.metrics : trial.metrics;
-    const auto known = seen.find(key);
-    const bool repeated = is_result && known != seen.end() && known->second == value;
+    // A result sums up what was reported before; the curve has that point already.
+    const bool repeated =
+        is_result && (on_curve.contains(key) || sorted.reported.metrics.contains(key));
     if (!repeated) sorted.metrics.push_back({key, value, timestamp, record.step, 0});
     if (!is_result && key == objective) {
       sorted.reported.reports.push_back({record.step, timestamp, value});
@@ -32,8 +32,8 @@ void SortMetrics(const wire::TrialRecord& record, const Trial& trial, const std:
   }
 }
 
-Sorted Sort(const wire::Records& records, const Trial& trial, const std::string& objective,
-            UnixMillis unix_now) {
+Sorted Sort(const wire::Records& records, const std::set<std::string>& on_curve,
+            const std::string& objective, UnixMillis unix_now) {
   Sorted sorted;
   sorted.reported.epoch = records.epoch;
   sorted.reported.records_end = records.end;
@@ -48,7 +48,7 @@ Sorted Sort(const wire::Records& records, const Trial& trial, const std::string&
         sorted.reported.resumed_after = record.step;
         break;
       case wire::RecordType::kMetric:
-        SortMetrics(record, trial, objective, timestamp, sorted);
+        SortMetrics(record, on_curve, objective, timestamp, sorted);
         break;
       case wire::RecordType::kCheckpoint: {
         const auto value = record.metrics.find(objective);
@@ -58,7 +58,7 @@ Sorted Sort(const wire::Records& records, const Trial& trial, const std::string&
         break;
       }
       case wire::RecordType::kResult:
-        SortMetrics(record, trial, objective, timestamp, sorted);
+        SortMetrics(record, on_curve, objective, timestamp, sorted);
         sorted.reported.result_checkpoint = record.path;
         break;
     }
@@ -93,7 +93,12 @@ void Coordinator::OnRecords(Turn& turn, const NodeId& node, const wire::Records&
   }
   const Trial& trial = *state_.FindTrial(attempt->trial);
   const std::string& objective = state_.sweeps.at(trial.sweep).spec.objective.metric;
-  Sorted sorted = Sort(records, trial, objective, turn.unix_now);
+  std::set<std::string> on_curve;
+  for (const auto& [key, value] : trial.metrics) on_curve.insert(key);
+  for (const auto& batch : watch.batches) {
+    for (const auto& [key, value] : batch.reported.metrics) on_curve.insert(key);
+  }
+  Sorted sorted = Sort(records, on_curve, objective, turn.unix_now);
   if (sorted.metrics.empty() && watch.batches.empty()) {
     Accept(turn, *attempt, std::move(sorted.reported), sorted.result);
     return;

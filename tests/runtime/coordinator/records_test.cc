@@ -113,6 +113,19 @@ TEST_F(RecordsTest, Result_CommitsOnceAndKeepsTheSlotUntilTheExit) {
   EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kComplete) << "what follows changes nothing";
 }
 
+TEST_F(RecordsTest, Result_AddsNoPointToACurve_AlsoBeforeTheTrackerHasIt) {
+  Run();
+  rig.From("a", wire::Records{epoch, 0, 10, {Metric(2, 0.9), Metric(3, 0.8)}});
+  wire::TrialRecord result;
+  result.type = wire::RecordType::kResult;
+  result.step = 3;
+  result.metrics = {{"accuracy", 0.9}, {"test/accuracy", 0.94}};
+  rig.From("a", wire::Records{epoch, 10, 20, {result}});
+  const auto stored = std::get<StoreMetrics>(rig.actions.back());
+  ASSERT_EQ(stored.metrics.size(), 1u);
+  EXPECT_EQ(stored.metrics[0].key, "test/accuracy");
+}
+
 TEST_F(RecordsTest, MissingObjective_FailsAndListsWhatCame) {
   Run();
   rig.Report("a", epoch, 0, 1, 0.5, "loss");
