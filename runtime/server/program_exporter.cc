@@ -64,6 +64,7 @@ Status ProgramExporter::Export(const registry::ExportRequest& request) {
                                  "--checkpoint", request.checkpoint, "--params",
                                  params_file};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const auto log = request.out_dir / "export.log";

@@ -46,7 +46,8 @@ void AddView(http::Router& router, LateHost& late, std::string_view path, View v
 
 /// Adds a route that submits `input` and answers its reply when it is durable.
 template <typename MakeInput>
-void AddCommand(http::Router& router, LateHost& late, std::string_view path, MakeInput make_input) {
+void AddCommand(http::Router& router, LateHost& late, std::string_view path,
+                const MakeInput& make_input) {
   router.Add(
       "POST", std::string(kBase) + std::string(path),
       [&late, make_input](const Request& request, Respond respond) {
@@ -161,7 +162,7 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
 }  // namespace
 
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
-                    std::filesystem::path bin_dir) {
+                    const std::filesystem::path& bin_dir) {
   AddCommand(router, late, "sweeps",
              [&triggers, bin_dir](const Request& request) -> Result<coordinator::Input> {
                MUSTER_ASSIGN_OR_RETURN(auto submit, ReadSubmit(request));

@@ -37,6 +37,6 @@ class LateHost {
 /// A sweep with `retrain` becomes a trigger of its name as well; one whose program is neither in `bin_dir` nor
 /// in PATH is refused. `late` and `triggers` must outlive the router.
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
-                    std::filesystem::path bin_dir);
+                    const std::filesystem::path& bin_dir);
 
 }  // namespace muster::server

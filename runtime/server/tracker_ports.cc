@@ -49,7 +49,7 @@ void TrackerPorts::CreateRunIn(const coordinator::CreateRun& command,
   run.start_time_ms = clock_.UnixNow();
   for (const auto& [key, value] : command.tags) run.tags.push_back({key, value});
   store_.CreateRun(std::move(run), [this, command, experiment_id,
-                                    done = std::move(done)](Result<tracker::Run> made) {
+                                    done = std::move(done)](const Result<tracker::Run>& made) {
     if (!made.ok()) return done(made.error());
     tracker::Batch params;
     for (const auto& [key, value] : command.params) params.params.push_back({key, value});

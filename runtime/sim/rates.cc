@@ -20,7 +20,7 @@ Micros Every(Random& random, Micros shortest, Micros longest) {
 }
 
 int Between(Random& random, int low, int high) {
-  return low + static_cast<int>(random.Below(static_cast<std::uint64_t>(high - low + 1)));
+  return low + static_cast<int>(random.Below(static_cast<std::uint64_t>(high - low) + 1));
 }
 
 }  // namespace
