@@ -89,4 +89,16 @@ Result<registry::serve::ModelLocation> RegistrySource::Current() {
   return location;
 }
 
+Result<std::unique_ptr<registry::serve::ModelSource>> MakeModelSource(const Context& context,
+                                                                      const std::string& model) {
+  using registry::serve::ModelSource;
+  if (std::filesystem::is_directory(model)) {
+    return std::unique_ptr<ModelSource>(
+        std::make_unique<registry::serve::DirectorySource>(std::filesystem::absolute(model)));
+  }
+  MUSTER_ASSIGN_OR_RETURN(auto reference, ParseModelReference(model));
+  return std::unique_ptr<ModelSource>(
+      std::make_unique<RegistrySource>(context, std::move(reference), context.Home() / "serving"));
+}
+
 }  // namespace muster::cli

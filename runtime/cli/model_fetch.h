@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "registry/serve/model_source.h"
@@ -35,5 +37,9 @@ class RegistrySource final : public registry::serve::ModelSource {
   std::filesystem::path cache_;
   std::optional<http::Client> client_;
 };
+
+/// A directory when there is one of that name, else a version in the registry. `context` must outlive it.
+Result<std::unique_ptr<registry::serve::ModelSource>> MakeModelSource(const Context& context,
+                                                                      const std::string& model);
 
 }  // namespace muster::cli

@@ -11,7 +11,6 @@
 #include "registry/inference_engine.h"
 #include "registry/openvino/engine.h"
 #include "registry/serve/infer_codec.h"
-#include "registry/serve/model_source.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/wire/codec.h"
@@ -31,20 +30,10 @@ using Infer = std::function<Result<registry::Tensor>(registry::Tensor inputs)>;
 
 /// The engine in this process, for a directory or a version of the registry.
 Result<Infer> LocalModel(const Context& context, const std::string& name) {
-  std::filesystem::path directory = name;
-  if (std::filesystem::is_directory(directory)) {
-    MUSTER_ASSIGN_OR_RETURN(const auto location,
-                            registry::serve::DirectorySource(directory).Current());
-    directory = location.directory;
-  } else {
-    MUSTER_ASSIGN_OR_RETURN(const auto reference, ParseModelReference(name));
-    MUSTER_ASSIGN_OR_RETURN(auto client, context.Connect());
-    MUSTER_ASSIGN_OR_RETURN(const auto location,
-                            FetchModel(client, reference, context.Home() / "serving"));
-    directory = location.directory;
-  }
+  MUSTER_ASSIGN_OR_RETURN(const auto source, MakeModelSource(context, name));
+  MUSTER_ASSIGN_OR_RETURN(const auto location, source->Current());
   std::shared_ptr<registry::InferenceEngine> engine = registry::MakeOpenVinoEngine();
-  MUSTER_ASSIGN_OR_RETURN(auto loaded, engine->Load(directory / "model.onnx", 0));
+  MUSTER_ASSIGN_OR_RETURN(auto loaded, engine->Load(location.directory / "model.onnx", 0));
   std::shared_ptr<registry::InferenceModel> model = std::move(loaded);
   return Infer([engine, model](registry::Tensor inputs) -> Result<registry::Tensor> {
     inputs.name = model->inputs().at(0).name;

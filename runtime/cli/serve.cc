@@ -1,5 +1,4 @@
 // muster serve
-#include <filesystem>
 #include <memory>
 
 #include "registry/openvino/engine.h"
@@ -15,28 +14,15 @@
 namespace muster::cli {
 namespace {
 
-using registry::serve::ModelSource;
-
 struct ServeFlags {
   std::string model, host = "127.0.0.1", port_file;
   std::uint16_t port = 7071;
   int threads = 1;
 };
 
-/// A directory when there is one of that name, else a version in the registry.
-Result<std::unique_ptr<ModelSource>> SourceOf(const Context& context, const std::string& model) {
-  if (std::filesystem::is_directory(model)) {
-    return std::unique_ptr<ModelSource>(
-        std::make_unique<registry::serve::DirectorySource>(std::filesystem::absolute(model)));
-  }
-  MUSTER_ASSIGN_OR_RETURN(auto reference, ParseModelReference(model));
-  return std::unique_ptr<ModelSource>(
-      std::make_unique<RegistrySource>(context, std::move(reference), context.Home() / "serving"));
-}
-
 int Serve(const Context& context, const ServeFlags& flags) {
   StopSignals signals;
-  auto source = SourceOf(context, flags.model);
+  auto source = MakeModelSource(context, flags.model);
   if (!source.ok()) return Fail(context, source.error());
   const auto engine = registry::MakeOpenVinoEngine();
   registry::serve::ModelServer models(*engine, {.version = MUSTER_VERSION});

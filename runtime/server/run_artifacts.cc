@@ -2,16 +2,6 @@
 
 namespace muster::server {
 
-Result<std::string> ProxiedPath(std::string_view uri) {
-  static constexpr std::string_view kScheme = "mlflow-artifacts:";
-  if (!uri.starts_with(kScheme)) {
-    return Unsupported("'" + std::string(uri) + "' is not kept by this server (mlflow-artifacts:)");
-  }
-  uri.remove_prefix(kScheme.size());
-  while (uri.starts_with('/')) uri.remove_prefix(1);
-  return std::string(uri);
-}
-
 Result<std::string> RunArtifacts::Source(const std::string& run_id, const std::string& path) {
   MUSTER_ASSIGN_OR_RETURN(const auto run, runs_.GetRun(RunId(run_id)));
   return run.info.artifact_uri + "/" + path;
@@ -20,7 +10,7 @@ Result<std::string> RunArtifacts::Source(const std::string& run_id, const std::s
 Status RunArtifacts::Put(const std::string& run_id, const std::string& path,
                          const std::filesystem::path& file) {
   MUSTER_ASSIGN_OR_RETURN(const auto uri, Source(run_id, path));
-  MUSTER_ASSIGN_OR_RETURN(const auto name, ProxiedPath(uri));
+  MUSTER_ASSIGN_OR_RETURN(const auto name, tracker::ArtifactStorePath(uri));
   auto stored = artifacts_.PutFile(name, file, /*may_move=*/false);
   if (!stored.ok()) return stored.error();
   return Ok();

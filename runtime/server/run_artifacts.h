@@ -22,7 +22,4 @@ class RunArtifacts final : public registry::ArtifactSink {
   tracker::ArtifactStore& artifacts_;
 };
 
-/// "mlflow-artifacts:/1/abc/artifacts/x" -> "1/abc/artifacts/x"; kUnsupported for another scheme.
-Result<std::string> ProxiedPath(std::string_view uri);
-
 }  // namespace muster::server

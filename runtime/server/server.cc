@@ -141,8 +141,9 @@ void Server::Impl::MakeRegistry() {
   model_files = std::make_unique<registry::ModelDirectory>(
       options.home / "models", options.home / "candidates",
       [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
-        MUSTER_ASSIGN_OR_RETURN(const auto path, ProxiedPath(version.source));
-        return artifacts->Get(path + "/model.onnx");
+        MUSTER_ASSIGN_OR_RETURN(const auto path,
+                                tracker::ArtifactStorePath(version.source, "model.onnx"));
+        return artifacts->Get(path);
       });
   promoter = std::make_unique<registry::Promoter>(
       registry::Promoter::Parts{*models, *engine, *exporter, *run_artifacts, *model_files, clock});

@@ -1,11 +1,9 @@
 #include "trainer/files/checkpoint_folder.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 #include <limits>
 
+#include "registry/audit_chain.h"
 #include "registry/safetensors.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
@@ -36,21 +34,6 @@ namespace {
 constexpr std::size_t kFileMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view kManifest = "manifest.json";
 constexpr std::string_view kExtension = ".safetensors";
-
-std::string Sha256(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  const int done =
-      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  MUSTER_CHECK(done == 1, "OpenSSL has SHA-256");
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4U];
-    text += kDigits[digest[i] & 15U];
-  }
-  return text;
-}
 
 Result<std::string> EncodeCheckpoint(const Checkpoint& checkpoint) {
   std::vector<registry::Tensor> tensors;
@@ -133,7 +116,7 @@ Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool be
                     .step = checkpoint.progress.step,
                     .epoch = checkpoint.progress.epoch,
                     .bytes = static_cast<std::int64_t>(bytes.size()),
-                    .sha256 = Sha256(bytes)};
+                    .sha256 = registry::Sha256Hex(bytes)};
   // A step of one attempt is one state, so a second save of it (a command right after an epoch) has
   // nothing to write; rewriting the latest file would leave a moment without a whole one.
   const bool there = std::ranges::find(manifest.checkpoints, entry.file, &Entry::file) !=
@@ -186,7 +169,8 @@ void CheckpointFolder::DeleteUnlisted(const Manifest& manifest) const {
 
 Result<Checkpoint> CheckpointFolder::LoadEntry(const Entry& entry) const {
   MUSTER_ASSIGN_OR_RETURN(const std::string bytes, ReadWholeFile(Path(entry.file), kFileMax));
-  if (static_cast<std::int64_t>(bytes.size()) != entry.bytes || Sha256(bytes) != entry.sha256) {
+  if (static_cast<std::int64_t>(bytes.size()) != entry.bytes ||
+      registry::Sha256Hex(bytes) != entry.sha256) {
     return Corrupt(Path(entry.file).string() + " (" + std::to_string(bytes.size()) +
                    " bytes) is not what was saved (" + std::to_string(entry.bytes) +
                    " bytes, SHA-256 " + entry.sha256 + ")");
