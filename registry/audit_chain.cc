@@ -1,11 +1,10 @@
 #include "registry/audit_chain.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
@@ -29,20 +28,6 @@ boost::json::value Sorted(const boost::json::value& value) {
 }
 
 }  // namespace
-
-std::string Sha256Hex(std::string_view bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
-  MUSTER_CHECK(done == 1, "SHA-256 of bytes in memory cannot fail");
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
-}
 
 Result<std::string> CanonicalJson(std::string_view text) {
   MUSTER_ASSIGN_OR_RETURN(const auto value, wire::ParseJson(text));

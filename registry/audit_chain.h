@@ -17,8 +17,6 @@
 
 namespace muster::registry {
 
-/// Lower-case hex.
-std::string Sha256Hex(std::string_view bytes);
 /// Keys of objects sorted bytewise at every level, no blanks. kInvalid when `text` is no JSON.
 Result<std::string> CanonicalJson(std::string_view text);
 /// What `entry.hash` must be.

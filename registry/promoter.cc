@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "registry/audit_chain.h"
 #include "registry/gate_json.h"
+#include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {

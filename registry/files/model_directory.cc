@@ -1,14 +1,10 @@
 #include "registry/files/model_directory.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <system_error>
 
-#include "registry/audit_chain.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/sha256.h"
 
 namespace muster::registry {
 namespace {
@@ -22,16 +18,6 @@ Error FileError(std::string_view what, const fs::path& path, const std::error_co
   return IoError(std::string(what) + " " + path.string(), code.value());
 }
 
-/// fsync of a file or a directory.
-Status Flush(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return IoError("open " + path.string(), errno);
-  const int failed = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  if (failed != 0) return IoError("flush " + path.string(), failed);
-  return Ok();
-}
-
 Status MakeDirectories(const fs::path& path) {
   std::error_code code;
   fs::create_directories(path, code);
@@ -43,7 +29,7 @@ Status CopyDurably(const fs::path& from, const fs::path& to) {
   std::error_code code;
   fs::copy_file(from, to, fs::copy_options::overwrite_existing, code);
   if (code) return FileError("copy " + from.string() + " to", to, code);
-  return Flush(to);
+  return SyncToDisk(to);
 }
 
 }  // namespace
@@ -94,7 +80,7 @@ Status ModelDirectory::Write(const fs::path& directory, const std::vector<Packag
     MUSTER_RETURN_IF_ERROR(file.copy_from.empty() ? WriteFileAtomically(path, file.bytes)
                                                   : CopyDurably(file.copy_from, path));
   }
-  return Flush(directory);
+  return SyncToDisk(directory);
 }
 
 Status ModelDirectory::Publish(const fs::path& directory, const std::string& model,
@@ -106,7 +92,7 @@ Status ModelDirectory::Publish(const fs::path& directory, const std::string& mod
   std::error_code code;
   fs::rename(directory, target, code);
   if (code) return FileError("rename " + directory.string() + " to", target, code);
-  return Flush(target.parent_path());
+  return SyncToDisk(target.parent_path());
 }
 
 Result<fs::path> ModelDirectory::OnnxFile(const ModelVersion& version) {

@@ -53,9 +53,12 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view b
   temporary += ".tmp";
   MUSTER_RETURN_IF_ERROR(WriteAndSync(temporary, bytes, mode));
   if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename to", path, errno);
-  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const Descriptor directory(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0 || fsync(directory.get()) != 0) return FileError("fsync", folder, errno);
+  return SyncToDisk(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
+}
+
+Status SyncToDisk(const std::filesystem::path& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0 || fsync(file.get()) != 0) return FileError("fsync", path, errno);
   return Ok();
 }
 

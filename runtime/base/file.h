@@ -16,6 +16,10 @@ namespace muster {
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes,
                            unsigned mode = 0644);
 
+/// fsync of a file or a folder: what was written to it, or the names in it, survive a power loss.
+/// kNotFound, kIo; kResource when the disk is full.
+Status SyncToDisk(const std::filesystem::path& path);
+
 /// kNotFound, kIo; kResource beyond `bytes_max`.
 Result<std::string> ReadWholeFile(const std::filesystem::path& path,
                                   std::size_t bytes_max = std::size_t{64} << 20);

@@ -1,14 +1,15 @@
 #include "tracker/sqlite/object_files.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
 #include <vector>
 
+#include "runtime/base/file.h"
 #include "runtime/base/random.h"
+#include "runtime/base/sha256.h"
 
 namespace muster::tracker {
 
@@ -57,51 +58,19 @@ class File {
   int fd_;
 };
 
-Status SyncFolder(const fs::path& folder) {
-  File file(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  MUSTER_RETURN_IF_ERROR(file.opened());
-  return file.Sync();
-}
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    MUSTER_CHECK(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1,
-                 "OpenSSL has SHA-256");
-  }
-  void Update(std::string_view bytes) {
-    EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
-    size_ += static_cast<std::int64_t>(bytes.size());
-  }
-  ObjectInfo Finish() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    EVP_DigestFinal_ex(context_.get(), digest, &length);
-    static constexpr char kHex[] = "0123456789abcdef";
-    ObjectInfo info{{}, size_};
-    for (unsigned int i = 0; i < length; ++i) {
-      info.sha256 += kHex[digest[i] >> 4];
-      info.sha256 += kHex[digest[i] & 15];
-    }
-    return info;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-  std::int64_t size_ = 0;
-};
-
 /// Reads `from` to its end through the hash, and into `to` when there is one.
 Result<ObjectInfo> HashAndCopy(const fs::path& from, File* to) {
   File file(from, O_RDONLY | O_CLOEXEC);
   MUSTER_RETURN_IF_ERROR(file.opened());
   Sha256 hash;
+  std::int64_t size = 0;
   std::vector<char> buffer(std::size_t{1} << 20);
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const std::size_t count, file.Read(buffer.data(), buffer.size()));
-    if (count == 0) return hash.Finish();
+    if (count == 0) return ObjectInfo{hash.Hex(), size};
     const std::string_view bytes(buffer.data(), count);
     hash.Update(bytes);
+    size += static_cast<std::int64_t>(count);
     if (to) MUSTER_RETURN_IF_ERROR(to->Write(bytes));
   }
 }
@@ -128,11 +97,9 @@ Result<ObjectInfo> ObjectFiles::AddBytes(std::string_view bytes) const {
   const fs::path temporary = root_ / "tmp" / RandomHex(8);
   File file(temporary, kCreate);
   MUSTER_RETURN_IF_ERROR(file.opened());
-  Sha256 hash;
-  hash.Update(bytes);
+  ObjectInfo info{Sha256Hex(bytes), static_cast<std::int64_t>(bytes.size())};
   Status written = file.Write(bytes);
   if (written.ok()) written = file.Sync();
-  ObjectInfo info = hash.Finish();
   if (written.ok()) written = Publish(temporary, info.sha256);
   if (written.ok()) return info;
   std::error_code ignored;
@@ -145,9 +112,7 @@ Result<ObjectInfo> ObjectFiles::AddFile(const fs::path& file, bool may_move) con
   const auto add = [&]() -> Result<ObjectInfo> {
     if (may_move && ::rename(file.c_str(), temporary.c_str()) == 0) {
       MUSTER_ASSIGN_OR_RETURN(ObjectInfo info, HashAndCopy(temporary, nullptr));
-      File moved(temporary, O_RDONLY | O_CLOEXEC);
-      MUSTER_RETURN_IF_ERROR(moved.opened());
-      MUSTER_RETURN_IF_ERROR(moved.Sync());
+      MUSTER_RETURN_IF_ERROR(SyncToDisk(temporary));
       MUSTER_RETURN_IF_ERROR(Publish(temporary, info.sha256));
       return info;
     }
@@ -171,10 +136,10 @@ Status ObjectFiles::Publish(const fs::path& temporary, const std::string& sha256
   std::error_code error;
   const bool made = fs::create_directories(path.parent_path(), error);
   if (error) return IoError(path.parent_path().string(), error.value());
-  if (made) MUSTER_RETURN_IF_ERROR(SyncFolder(root_ / "objects"));
+  if (made) MUSTER_RETURN_IF_ERROR(SyncToDisk(root_ / "objects"));
   // Renaming over the same content is harmless, so two Puts of it need no lock.
   if (::rename(temporary.c_str(), path.c_str()) != 0) return Failed(path);
-  return SyncFolder(path.parent_path());
+  return SyncToDisk(path.parent_path());
 }
 
 }  // namespace muster::tracker

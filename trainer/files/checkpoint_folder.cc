@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "registry/audit_chain.h"
 #include "registry/safetensors.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::trainer::files {
@@ -116,7 +116,7 @@ Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool be
                     .step = checkpoint.progress.step,
                     .epoch = checkpoint.progress.epoch,
                     .bytes = static_cast<std::int64_t>(bytes.size()),
-                    .sha256 = registry::Sha256Hex(bytes)};
+                    .sha256 = Sha256Hex(bytes)};
   // A step of one attempt is one state, so a second save of it (a command right after an epoch) has
   // nothing to write; rewriting the latest file would leave a moment without a whole one.
   const bool there = std::ranges::find(manifest.checkpoints, entry.file, &Entry::file) !=
@@ -169,8 +169,7 @@ void CheckpointFolder::DeleteUnlisted(const Manifest& manifest) const {
 
 Result<Checkpoint> CheckpointFolder::LoadEntry(const Entry& entry) const {
   MUSTER_ASSIGN_OR_RETURN(const std::string bytes, ReadWholeFile(Path(entry.file), kFileMax));
-  if (static_cast<std::int64_t>(bytes.size()) != entry.bytes ||
-      registry::Sha256Hex(bytes) != entry.sha256) {
+  if (static_cast<std::int64_t>(bytes.size()) != entry.bytes || Sha256Hex(bytes) != entry.sha256) {
     return Corrupt(Path(entry.file).string() + " (" + std::to_string(bytes.size()) +
                    " bytes) is not what was saved (" + std::to_string(entry.bytes) +
                    " bytes, SHA-256 " + entry.sha256 + ")");

@@ -1,9 +1,10 @@
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 
+#include "runtime/base/file.h"
 #include "trainer/hdf5/dataset_file.h"
 #include "trainer/hdf5/handle.h"
 
@@ -64,12 +65,7 @@ Error WriteFailure(const std::filesystem::path& path) {
 }
 
 Status Publish(const std::filesystem::path& temporary, const std::filesystem::path& path) {
-  const int fd = ::open(temporary.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return IoError("opening " + temporary.string(), errno);
-  const int failed = ::fsync(fd) != 0 ? errno : 0;
-  ::close(fd);
-  if (failed == ENOSPC) return ResourceExhausted("writing " + path.string() + ": the disk is full");
-  if (failed != 0) return IoError("flushing " + temporary.string(), failed);
+  MUSTER_RETURN_IF_ERROR(SyncToDisk(temporary));
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     return IoError("renaming " + temporary.string() + " to " + path.string(), errno);
   }
