@@ -6,9 +6,9 @@
 #include "registry/serve/model_server.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
-#include "runtime/cli/signals.h"
 #include "runtime/http/server.h"
 
 namespace muster::cli {

@@ -9,8 +9,8 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
-#include "runtime/cli/signals.h"
 
 namespace muster::cli {
 namespace {

@@ -1,4 +1,3 @@
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -6,6 +5,7 @@
 
 #include "registry/sqlite/model_store.h"
 #include "runtime/base/file.h"
+#include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
@@ -28,6 +28,7 @@ Result<AttemptEpoch> Fence(const http::Request& request, const RunId&) {
 
 Status Serve(const std::filesystem::path& folder, const std::filesystem::path& port_file,
              int threads) {
+  StopSignals signals;
   MUSTER_ASSIGN_OR_RETURN(const auto runs,
                           tracker::OpenSqliteRunStore(folder / "tracker.db", SystemClock()));
   MUSTER_ASSIGN_OR_RETURN(const auto artifacts,
@@ -36,18 +37,11 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
                           registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
   http::Router router;
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, {.fence = Fence});
-  // Blocked before the server's threads start, so that they inherit it and sigwait gets the signal.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   MUSTER_ASSIGN_OR_RETURN(
       const auto server,
       http::Server::Start({.threads = threads, .spool_dir = folder / "spool"}, router));
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(port_file, std::to_string(server->port())));
-  int signal = 0;
-  sigwait(&signals, &signal);
+  signals.Wait();
   server->Stop();
   return Ok();
 }

@@ -1,10 +1,10 @@
-#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 
 #include "registry/openvino/engine.h"
 #include "registry/serve/alias_follower.h"
+#include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
 #include "tests/support/tiny_onnx.h"
 
@@ -16,12 +16,7 @@ int main(int argc, char** argv) {
     std::cerr << "usage: serve_digits WORK_DIR PORT_FILE THREADS\n";
     return 2;
   }
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread is started
-
+  StopSignals signals;
   const std::filesystem::path models = std::filesystem::path(argv[1]) / "digits";
   testing::DigitsModel(7).Write(models / "1" / "model.onnx");
   const auto engine = registry::MakeOpenVinoEngine();
@@ -43,8 +38,7 @@ int main(int argc, char** argv) {
   }
   follower.Start();
   std::ofstream(argv[2]) << (*listening)->port() << '\n';
-  int received = 0;
-  sigwait(&ends, &received);
+  signals.Wait();
   (*listening)->Stop();
   return 0;
 }

@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-namespace muster::cli {
+namespace muster {
 
 /// Blocks SIGINT and SIGTERM for the process and waits for one of them. Made before any thread starts, so that
 /// all inherit the mask.
@@ -25,4 +25,4 @@ class StopSignals {
   sigset_t set_{};
 };
 
-}  // namespace muster::cli
+}  // namespace muster
