@@ -123,22 +123,38 @@ void Table::Print() const {
   }
 }
 
-int PrintExplanation(const Context& context, const std::string& path) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("GET", path);
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (PrintJson(context, *answer)) return kDone;
-  for (const auto& line : answer->at("lines").as_array()) {
-    std::cout << std::string_view(line.as_string()) << "\n";
-  }
-  return kDone;
-}
-
 bool PrintJson(const Context& context, const boost::json::value& value) {
   if (!context.json) return false;
   std::cout << boost::json::serialize(value) << "\n";
   return true;
+}
+
+int Ask(const Context& context, const Question& question,
+        const std::function<Status(const boost::json::value& answer)>& show) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  auto answer = client->Json(question.method, question.target, question.body);
+  if (!answer.ok()) return Fail(context, answer.error());
+  if (PrintJson(context, *answer)) return kDone;
+  const Status shown = show(*answer);
+  return shown.ok() ? kDone : Fail(context, shown.error());
+}
+
+int PrintExplanation(const Context& context, const std::string& path) {
+  return Ask(context, {"GET", path}, [](const boost::json::value& answer) {
+    for (const auto& line : answer.at("lines").as_array()) {
+      std::cout << std::string_view(line.as_string()) << "\n";
+    }
+    return Ok();
+  });
+}
+
+int AskFor(const Context& context, const std::string& path, const std::string& what,
+           const std::string& verb) {
+  return Ask(context, {"POST", path}, [&](const boost::json::value&) {
+    if (!context.quiet) std::cout << what << ": " << verb << " is under way\n";
+    return Ok();
+  });
 }
 
 }  // namespace muster::cli

@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,7 @@ struct Context {
   // --- global flags, valid when `run` is called -----------------------------------------------------
   std::string server;  ///< --server or MUSTER_SERVER
   std::string home;    ///< --home or MUSTER_HOME or ~/.muster
+  std::string user;    ///< USER, or "local": who the audit names
   bool json = false, quiet = false, yes = false;
 
   std::filesystem::path program;  ///< this executable
@@ -66,11 +68,25 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Asks the server why something stands where it stands (GET `path`, {"lines": [...]}) and prints it.
-int PrintExplanation(const Context& context, const std::string& path);
-
 /// Prints the answer as it is with --json (and answers true), else does nothing.
 bool PrintJson(const Context& context, const boost::json::value& value);
+
+/// A request to the server.
+struct Question {
+  std::string_view method;  ///< "GET"
+  std::string target;       ///< "/api/muster/v1/sweeps"
+  std::optional<boost::json::value> body = std::nullopt;
+};
+/// Asks the server and prints what it answers: as it is with --json, else as `show` does. An error, also one
+/// that `show` finds in the answer, is printed by Fail.
+int Ask(const Context& context, const Question& question,
+        const std::function<Status(const boost::json::value& answer)>& show);
+
+/// Asks the server why something stands where it stands (GET `path`, {"lines": [...]}) and prints it.
+int PrintExplanation(const Context& context, const std::string& path);
+/// Asks the server to do `verb` to `what` (POST `path`) and says that it is under way, unless --quiet.
+int AskFor(const Context& context, const std::string& path, const std::string& what,
+           const std::string& verb);
 
 void AddServer(CLI::App& app, Context& context);
 void AddAgent(CLI::App& app, Context& context);

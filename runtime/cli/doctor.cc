@@ -24,7 +24,7 @@ struct Finding {
 };
 
 /// The first line that a command prints and whether it ended well; for version questions only.
-std::pair<bool, std::string> Ask(const std::string& command) {
+std::pair<bool, std::string> FirstLine(const std::string& command) {
   std::string line;
   FILE* pipe = popen((command + " 2>&1").c_str(), "r");
   if (pipe == nullptr) return {false, "cannot be started"};
@@ -62,7 +62,7 @@ Finding CheckServer(const Context& context) {
 }
 
 Finding CheckMpi() {
-  const auto [good, line] = Ask("mpirun --version");
+  const auto [good, line] = FirstLine("mpirun --version");
   return {"mpirun", good, good ? line : "not found; apt-get install openmpi-bin (gangs need it)"};
 }
 
@@ -73,12 +73,12 @@ Finding CheckTrials(const Context& context) {
     return {"trials", false,
             "no " + digits.string() + "; build with scripts/setup and cmake --build"};
   }
-  const auto [good, line] = Ask("'" + digits.string() + "' --help");
+  const auto [good, line] = FirstLine("'" + digits.string() + "' --help");
   return {"trials", good, good ? digits.string() : digits.string() + ": " + line};
 }
 
 Finding CheckGpus() {
-  const auto [good, line] = Ask("nvidia-smi --query-gpu=name --format=csv,noheader");
+  const auto [good, line] = FirstLine("nvidia-smi --query-gpu=name --format=csv,noheader");
   return {"gpus", true, good ? line : "none seen; trials run on CPUs"};
 }
 

@@ -8,11 +8,10 @@
 
 namespace {
 
-std::string DefaultHome() {
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    return std::string(home) + "/.muster";
-  }
-  return ".muster";
+/// A variable of the environment, or `otherwise` where it is unset or empty.
+std::string FromEnvironment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? otherwise : value;
 }
 
 }  // namespace
@@ -32,7 +31,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", VersionText());
   app.option_defaults()->always_capture_default(false);
-  context.home = DefaultHome();
+  context.home = FromEnvironment("HOME", ".") + "/.muster";
+  context.user = FromEnvironment("USER", "local");
   app.add_option("--home", context.home, "Where the server keeps its state (default ~/.muster)")
       ->envname("MUSTER_HOME");
   app.add_option("--server", context.server,

@@ -62,20 +62,8 @@ std::string Aliases(const object& fields) {
   return text;
 }
 
-/// Asks, and shows the answer with `show` unless it is wanted as JSON.
-template <typename Show>
-int Ask(const Context& context, std::string_view method, const std::string& target,
-        const std::optional<value>& body, Show show) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json(method, target, body);
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (!PrintJson(context, *answer)) show(answer->as_object());
-  return kDone;
-}
-
 /// A table with a row for each element of the array `list`.
-void PrintList(const object& answer, std::string_view list, std::vector<std::string> headings,
+void PrintList(const value& answer, std::string_view list, std::vector<std::string> headings,
                const std::function<std::vector<std::string>(const object&)>& row) {
   Table table(std::move(headings));
   for (const auto& entry : answer.at(list).as_array()) table.Add(row(entry.as_object()));
@@ -83,42 +71,44 @@ void PrintList(const object& answer, std::string_view list, std::vector<std::str
 }
 
 int List(const Context& context) {
-  return Ask(context, "GET", "/api/muster/v1/models", std::nullopt, [](const object& answer) {
+  return Ask(context, {"GET", "/api/muster/v1/models"}, [](const value& answer) {
     PrintList(answer, "models", {"MODEL", "LATEST", "ALIASES", "UPDATED"}, [](const object& model) {
       return std::vector<std::string>{Text(model, "name"), Text(model, "latest_version"),
                                       Aliases(model), When(model, "updated_ms")};
     });
+    return Ok();
   });
 }
 
-void PrintGates(const object& version) {
-  PrintList(version, "gates", {"GATE", "VERDICT", "SEEN", "DETAIL"}, [](const object& gate) {
+Status PrintVersion(const value& answer) {
+  const object& version = answer.as_object();
+  std::cout << Text(version, "name") << " version " << Text(version, "version")
+            << (Aliases(version).empty() ? "" : " @" + Aliases(version)) << ", run "
+            << Text(version, "run_id") << ", made " << When(version, "created_ms") << "\nsource "
+            << Text(version, "source") << "\n";
+  PrintList(answer, "gates", {"GATE", "VERDICT", "SEEN", "DETAIL"}, [](const object& gate) {
     return std::vector<std::string>{Text(gate, "gate"),
                                     Text(gate, "passed") == "true" ? "passed" : "refused",
                                     Text(gate, "seen"), Text(gate, "detail")};
   });
+  return Ok();
+}
+
+Status PrintModel(const value& answer) {
+  std::cout << Text(answer.as_object(), "name") << ": " << Aliases(answer.as_object()) << "\n";
+  PrintList(answer, "versions", {"VERSION", "ALIASES", "RUN", "MADE"}, [](const object& version) {
+    return std::vector<std::string>{Text(version, "version"), Aliases(version),
+                                    Text(version, "run_id"), When(version, "created_ms")};
+  });
+  return Ok();
 }
 
 /// A model with its versions, or one version with its gates.
 int Show(const Context& context, const std::string& name) {
-  if (const auto reference = ParseModelReference(name); reference.ok()) {
-    return Ask(context, "GET",
-               ModelPath(reference->name, "/versions/" + http::PercentEncode(reference->version)),
-               std::nullopt, [](const object& version) {
-                 std::cout << Text(version, "name") << " version " << Text(version, "version")
-                           << (Aliases(version).empty() ? "" : " @" + Aliases(version)) << ", run "
-                           << Text(version, "run_id") << ", made " << When(version, "created_ms")
-                           << "\nsource " << Text(version, "source") << "\n";
-                 PrintGates(version);
-               });
-  }
-  return Ask(context, "GET", ModelPath(name), std::nullopt, [](const object& model) {
-    std::cout << Text(model, "name") << ": " << Aliases(model) << "\n";
-    PrintList(model, "versions", {"VERSION", "ALIASES", "RUN", "MADE"}, [](const object& version) {
-      return std::vector<std::string>{Text(version, "version"), Aliases(version),
-                                      Text(version, "run_id"), When(version, "created_ms")};
-    });
-  });
+  const auto reference = ParseModelReference(name);
+  if (!reference.ok()) return Ask(context, {"GET", ModelPath(name)}, PrintModel);
+  const std::string version = "/versions/" + http::PercentEncode(reference->version);
+  return Ask(context, {"GET", ModelPath(reference->name, version)}, PrintVersion);
 }
 
 struct MoveFlags {
@@ -127,24 +117,20 @@ struct MoveFlags {
   std::optional<std::int64_t> expected;
 };
 
-std::string User() {
-  const char* user = std::getenv("USER");
-  return user == nullptr || *user == '\0' ? "local" : user;
-}
-
 int Move(const Context& context, const MoveFlags& flags, const std::string& verb) {
-  object body{{"alias", flags.alias}, {"reason", flags.reason}, {"actor", User()}};
+  object body{{"alias", flags.alias}, {"reason", flags.reason}, {"actor", context.user}};
   if (verb != "rollback") body["version"] = flags.version;
   if (flags.expected) body["expected"] = *flags.expected;
-  return Ask(
-      context, "POST", ModelPath(flags.model, "/" + verb), value(body), [&](const object& answer) {
-        std::cout << flags.model << "@" << flags.alias << " is now version "
-                  << Text(answer, "version") << " (before: " << Text(answer, "previous") << ")\n";
-      });
+  return Ask(context, {"POST", ModelPath(flags.model, "/" + verb), body}, [&](const value& answer) {
+    std::cout << flags.model << "@" << flags.alias << " is now version "
+              << Text(answer.as_object(), "version")
+              << " (before: " << Text(answer.as_object(), "previous") << ")\n";
+    return Ok();
+  });
 }
 
 int History(const Context& context, const std::string& name) {
-  return Ask(context, "GET", ModelPath(name, "/history"), std::nullopt, [](const object& answer) {
+  return Ask(context, {"GET", ModelPath(name, "/history")}, [](const value& answer) {
     PrintList(answer, "history", {"FROM", "ALIAS", "VERSION", "BEFORE", "MOVE", "BY", "WHY"},
               [](const object& change) {
                 return std::vector<std::string>{When(change, "from_ms"), Text(change, "alias"),
@@ -152,13 +138,14 @@ int History(const Context& context, const std::string& name) {
                                                 Text(change, "move"),    Text(change, "actor"),
                                                 Text(change, "reason")};
               });
+    return Ok();
   });
 }
 
 int Audit(const Context& context, const std::string& name) {
   const std::string target =
       "/api/muster/v1/audit" + (name.empty() ? "" : "?model=" + http::PercentEncode(name));
-  return Ask(context, "GET", target, std::nullopt, [](const object& answer) {
+  return Ask(context, {"GET", target}, [](const value& answer) {
     PrintList(answer, "entries", {"NO", "TIME", "BY", "ACTION", "MODEL", "VERSION", "WHY", "HASH"},
               [](const object& entry) {
                 return std::vector<std::string>{
@@ -167,6 +154,7 @@ int Audit(const Context& context, const std::string& name) {
                     Text(entry, "model"),    Text(entry, "version"),
                     Text(entry, "reason"),   Text(entry, "hash").substr(0, 12)};
               });
+    return Ok();
   });
 }
 

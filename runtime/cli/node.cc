@@ -11,20 +11,17 @@ void AddNode(CLI::App& app, Context& context) {
   auto* node = app.add_subcommand("node", "The machines that run trials")->require_subcommand(1);
   node->add_subcommand("ls", "All nodes with their slots")->callback([&context] {
     context.run = [&context] {
-      auto client = context.Connect();
-      if (!client.ok()) return Fail(context, client.error());
-      auto answer = client->Json("GET", "/api/muster/v1/nodes");
-      if (!answer.ok()) return Fail(context, answer.error());
-      if (PrintJson(context, *answer)) return int{kDone};
-      Table table({"NODE", "HOST", "STATE", "SLOTS", "USED", "GPUS"});
-      for (const auto& entry : answer->at("nodes").as_array()) {
-        auto one = wire::NodeSummaryFromJson(entry);
-        if (!one.ok()) return Fail(context, one.error());
-        table.Add({one->id, one->host, one->state, std::to_string(one->slots),
-                   std::to_string(one->used), std::to_string(one->gpus)});
-      }
-      table.Print();
-      return int{kDone};
+      return Ask(context, {"GET", "/api/muster/v1/nodes"},
+                 [](const boost::json::value& answer) -> Status {
+                   Table table({"NODE", "HOST", "STATE", "SLOTS", "USED", "GPUS"});
+                   for (const auto& entry : answer.at("nodes").as_array()) {
+                     MUSTER_ASSIGN_OR_RETURN(const auto one, wire::NodeSummaryFromJson(entry));
+                     table.Add({one.id, one.host, one.state, std::to_string(one.slots),
+                                std::to_string(one.used), std::to_string(one.gpus)});
+                   }
+                   table.Print();
+                   return Ok();
+                 });
     };
   });
 }

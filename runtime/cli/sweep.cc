@@ -19,8 +19,6 @@ std::string At(const std::string& id, const std::string& verb = "") {
   return std::string(kSweeps) + "/" + http::PercentEncode(id) + (verb.empty() ? "" : "/" + verb);
 }
 
-std::string Best(const wire::SweepSummary& sweep) { return sweep.best ? Short(*sweep.best) : "-"; }
-
 struct SubmitFlags {
   std::string file, id;
   std::vector<std::string> set;
@@ -52,34 +50,19 @@ int Submit(const Context& context, const SubmitFlags& flags) {
 }
 
 int List(const Context& context) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("GET", kSweeps);
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (PrintJson(context, *answer)) return kDone;
-  Table table({"SWEEP", "STATE", "TRIALS", "RUNNING", "PRUNED", "FAILED", "BEST", "BUSY"});
-  for (const auto& entry : answer->at("sweeps").as_array()) {
-    auto sweep = wire::SweepSummaryFromJson(entry);
-    if (!sweep.ok()) return Fail(context, sweep.error());
-    table.Add({sweep->id, sweep->state,
-               std::to_string(sweep->trials) + "/" + std::to_string(sweep->budget),
-               std::to_string(sweep->running), std::to_string(sweep->pruned),
-               std::to_string(sweep->failed), Best(*sweep),
-               std::to_string(static_cast<int>(sweep->busy_share * 100)) + "%"});
-  }
-  table.Print();
-  return kDone;
-}
-
-int Verb(const Context& context, const std::string& id, const std::string& verb) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("POST", At(id, verb));
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (!PrintJson(context, *answer) && !context.quiet) {
-    std::cout << id << ": " << verb << " is under way\n";
-  }
-  return kDone;
+  return Ask(context, {"GET", kSweeps}, [](const boost::json::value& answer) -> Status {
+    Table table({"SWEEP", "STATE", "TRIALS", "RUNNING", "PRUNED", "FAILED", "BEST", "BUSY"});
+    for (const auto& entry : answer.at("sweeps").as_array()) {
+      MUSTER_ASSIGN_OR_RETURN(const auto sweep, wire::SweepSummaryFromJson(entry));
+      table.Add({sweep.id, sweep.state,
+                 std::to_string(sweep.trials) + "/" + std::to_string(sweep.budget),
+                 std::to_string(sweep.running), std::to_string(sweep.pruned),
+                 std::to_string(sweep.failed), sweep.best ? Short(*sweep.best) : "-",
+                 std::to_string(static_cast<int>(sweep.busy_share * 100)) + "%"});
+    }
+    table.Print();
+    return Ok();
+  });
 }
 
 int Show(const Context& context, const std::string& id, bool follow) {
@@ -135,7 +118,7 @@ void AddSweep(CLI::App& app, Context& context) {
     auto* command = sweep->add_subcommand(verb, help);
     command->add_option("sweep", *id, "Its id")->required();
     command->callback([&context, id, name = std::string(verb)] {
-      context.run = [&context, id, name] { return Verb(context, *id, name); };
+      context.run = [&context, id, name] { return AskFor(context, At(*id, name), *id, name); };
     });
   }
 }

@@ -15,48 +15,35 @@ namespace muster::cli {
 namespace {
 
 int List(const Context& context, const std::string& sweep) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer =
-      client->Json("GET", "/api/muster/v1/sweeps/" + http::PercentEncode(sweep) + "/trials");
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (PrintJson(context, *answer)) return kDone;
-  Table table({"TRIAL", "STATE", "STEP", "OBJECTIVE", "ATTEMPTS", "NODE", "MESSAGE"});
-  for (const auto& entry : answer->at("trials").as_array()) {
-    auto trial = wire::TrialSummaryFromJson(entry);
-    if (!trial.ok()) return Fail(context, trial.error());
-    table.Add({trial->id, trial->state, std::to_string(trial->step),
-               trial->objective ? Short(*trial->objective) : "-", std::to_string(trial->attempts),
-               trial->node, trial->message});
-  }
-  table.Print();
-  return kDone;
+  const std::string target = "/api/muster/v1/sweeps/" + http::PercentEncode(sweep) + "/trials";
+  return Ask(context, {"GET", target}, [](const boost::json::value& answer) -> Status {
+    Table table({"TRIAL", "STATE", "STEP", "OBJECTIVE", "ATTEMPTS", "NODE", "MESSAGE"});
+    for (const auto& entry : answer.at("trials").as_array()) {
+      MUSTER_ASSIGN_OR_RETURN(const auto trial, wire::TrialSummaryFromJson(entry));
+      table.Add({trial.id, trial.state, std::to_string(trial.step),
+                 trial.objective ? Short(*trial.objective) : "-", std::to_string(trial.attempts),
+                 trial.node, trial.message});
+    }
+    table.Print();
+    return Ok();
+  });
 }
 
-int Show(const Context& context, const std::string& id) {
-  auto path = TrialPath(id);
-  if (!path.ok()) return Fail(context, path.error());
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("GET", *path);
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (PrintJson(context, *answer)) return kDone;
-  auto detail = wire::TrialDetailFromJson(*answer);
-  if (!detail.ok()) return Fail(context, detail.error());
-  const auto& trial = detail->trial;
+Status PrintTrial(const boost::json::value& answer) {
+  MUSTER_ASSIGN_OR_RETURN(const auto detail, wire::TrialDetailFromJson(answer));
+  const auto& trial = detail.trial;
   std::cout << trial.id << ": " << trial.state << ", run " << trial.run_id << "\n";
   if (!trial.message.empty()) std::cout << trial.message << "\n";
   std::cout << "parameters " << boost::json::serialize(trial.params) << "\n";
-  for (const auto& [name, value] : detail->metrics)
-    std::cout << name << " " << Short(value) << "\n";
-  if (!detail->checkpoint.empty()) std::cout << "best checkpoint " << detail->checkpoint << "\n";
+  for (const auto& [name, value] : detail.metrics) std::cout << name << " " << Short(value) << "\n";
+  if (!detail.checkpoint.empty()) std::cout << "best checkpoint " << detail.checkpoint << "\n";
   Table table({"ATTEMPT", "STATE", "NODE", "CAUSE", "MESSAGE"});
-  for (const auto& attempt : detail->attempts) {
+  for (const auto& attempt : detail.attempts) {
     table.Add({std::to_string(attempt.epoch), attempt.state, attempt.node, attempt.cause,
                attempt.message});
   }
   table.Print();
-  return kDone;
+  return Ok();
 }
 
 struct LogFlags {
@@ -94,17 +81,11 @@ int Logs(const Context& context, const LogFlags& flags) {
   }
 }
 
-int Verb(const Context& context, const std::string& id, const std::string& verb) {
-  auto path = TrialPath(id);
-  if (!path.ok()) return Fail(context, path.error());
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("POST", *path + "/" + verb);
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (!PrintJson(context, *answer) && !context.quiet) {
-    std::cout << id << ": " << verb << " is under way\n";
-  }
-  return kDone;
+/// Calls `use` with the trial's path, unless `id` names none.
+template <typename Use>
+int WithPath(const Context& context, const std::string& id, Use use) {
+  const auto path = TrialPath(id);
+  return path.ok() ? use(*path) : Fail(context, path.error());
 }
 
 }  // namespace
@@ -130,15 +111,21 @@ void AddTrial(CLI::App& app, Context& context) {
 
   auto* show = trial->add_subcommand("show", "One trial with its attempts");
   show->add_option("trial", *id, "SWEEP/NUMBER")->required();
-  show->callback([&context, id] { context.run = [&context, id] { return Show(context, *id); }; });
+  show->callback([&context, id] {
+    context.run = [&context, id] {
+      return WithPath(context, *id, [&](const std::string& path) {
+        return Ask(context, {"GET", path}, PrintTrial);
+      });
+    };
+  });
 
   auto* explain = trial->add_subcommand("explain", "Why it waits, or what happened to it");
   explain->add_option("trial", *id, "SWEEP/NUMBER")->required();
   explain->callback([&context, id] {
     context.run = [&context, id] {
-      const auto path = TrialPath(*id);
-      return path.ok() ? PrintExplanation(context, *path + "/explain")
-                       : Fail(context, path.error());
+      return WithPath(context, *id, [&](const std::string& path) {
+        return PrintExplanation(context, path + "/explain");
+      });
     };
   });
 
@@ -158,7 +145,11 @@ void AddTrial(CLI::App& app, Context& context) {
     auto* command = trial->add_subcommand(verb, help);
     command->add_option("trial", *id, "SWEEP/NUMBER")->required();
     command->callback([&context, id, name = std::string(verb)] {
-      context.run = [&context, id, name] { return Verb(context, *id, name); };
+      context.run = [&context, id, name] {
+        return WithPath(context, *id, [&](const std::string& path) {
+          return AskFor(context, path + "/" + name, *id, name);
+        });
+      };
     });
   }
 }

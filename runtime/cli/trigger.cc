@@ -12,6 +12,8 @@
 namespace muster::cli {
 namespace {
 
+using boost::json::value;
+
 constexpr const char* kTriggers = "/api/muster/v1/triggers";
 
 struct TriggerFlags {
@@ -26,66 +28,52 @@ std::string At(const std::string& name, const std::string& verb = "") {
 int Add(const Context& context, const TriggerFlags& flags) {
   auto file = config::SweepFile::Read(flags.file, flags.set);
   if (!file.ok()) return Fail(context, file.error());
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json(
-      "POST", kTriggers,
-      boost::json::object{
-          {"name", flags.name}, {"sweep", wire::ToJson(file->spec())}, {"cron", flags.cron}});
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (!PrintJson(context, *answer)) {
+  const boost::json::object body{
+      {"name", flags.name}, {"sweep", wire::ToJson(file->spec())}, {"cron", flags.cron}};
+  return Ask(context, {"POST", kTriggers, body}, [&](const value&) {
     std::cout << flags.name << (flags.cron.empty() ? ": fires by hand" : ": fires at " + flags.cron)
               << "; now with: muster trigger fire " << flags.name << "\n";
-  }
-  return kDone;
+    return Ok();
+  });
 }
 
 int List(const Context& context) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("GET", kTriggers);
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (PrintJson(context, *answer)) return kDone;
-  Table table({"TRIGGER", "CRON", "ENABLED", "LAST SWEEP", "LAST STATE"});
-  for (const auto& entry : answer->at("triggers").as_array()) {
-    const auto& trigger = entry.as_object();
-    std::string sweep, state;
-    if (const auto* firings = trigger.if_contains("firings");
-        firings != nullptr && firings->is_array() && !firings->get_array().empty()) {
-      const auto& newest = firings->get_array()[0].as_object();
-      if (const auto* found = newest.if_contains("sweep")) sweep = found->as_string();
-      if (const auto* found = newest.if_contains("state")) state = found->as_string();
+  return Ask(context, {"GET", kTriggers}, [](const value& answer) {
+    Table table({"TRIGGER", "CRON", "ENABLED", "LAST SWEEP", "LAST STATE"});
+    for (const auto& entry : answer.at("triggers").as_array()) {
+      const auto& trigger = entry.as_object();
+      std::string sweep, state;
+      if (const auto* firings = trigger.if_contains("firings");
+          firings != nullptr && firings->is_array() && !firings->get_array().empty()) {
+        const auto& newest = firings->get_array()[0].as_object();
+        if (const auto* found = newest.if_contains("sweep")) sweep = found->as_string();
+        if (const auto* found = newest.if_contains("state")) state = found->as_string();
+      }
+      table.Add({std::string(trigger.at("name").as_string()),
+                 std::string(trigger.at("cron").as_string()),
+                 boost::json::serialize(trigger.at("enabled")), sweep, state});
     }
-    table.Add({std::string(trigger.at("name").as_string()),
-               std::string(trigger.at("cron").as_string()),
-               boost::json::serialize(trigger.at("enabled")), sweep, state});
-  }
-  table.Print();
-  return kDone;
+    table.Print();
+    return Ok();
+  });
 }
 
 int Remove(const Context& context, const std::string& name) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer = client->Json("DELETE", At(name));
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (!PrintJson(context, *answer) && !context.quiet) std::cout << name << ": removed\n";
-  return kDone;
+  return Ask(context, {"DELETE", At(name)}, [&](const value&) {
+    if (!context.quiet) std::cout << name << ": removed\n";
+    return Ok();
+  });
 }
 
 int Fire(const Context& context, const TriggerFlags& flags) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto answer =
-      client->Json("POST", At(flags.name, "/fire"), boost::json::object{{"reason", flags.reason}});
-  if (!answer.ok()) return Fail(context, answer.error());
-  if (!PrintJson(context, *answer)) {
-    const auto* sweep = answer->as_object().if_contains("sweep");
+  const boost::json::object body{{"reason", flags.reason}};
+  return Ask(context, {"POST", At(flags.name, "/fire"), body}, [&](const value& answer) {
+    const auto* sweep = answer.as_object().if_contains("sweep");
     std::cout << flags.name << ": submitted sweep "
               << (sweep != nullptr && sweep->is_string() ? std::string(sweep->get_string()) : "?")
               << "\n";
-  }
-  return kDone;
+    return Ok();
+  });
 }
 
 }  // namespace
