@@ -17,7 +17,7 @@ const at::Tensor& Batch::operator[](std::string_view name) const {
 
 at::Tensor ClassifierTrial::TrainLoss(const Batch& batch) {
   return at::cross_entropy_loss(Forward(batch[inputs_column()]), batch[labels_column()], {},
-                                at::Reduction::Sum);
+                                at::Reduction::Sum, /*ignore_index=*/-100, label_smoothing());
 }
 
 Sums ClassifierTrial::Evaluate(const Batch& batch) {

@@ -75,6 +75,9 @@ class ClassifierTrial : public Trial {
   [[nodiscard]] std::vector<std::string> columns() const override {
     return {inputs_column(), labels_column()};
   }
+  /// Share of each target that is spread over all classes while training, 0 to below 1 (Szegedy et al. 2016,
+  /// section 7). It keeps logits small.
+  [[nodiscard]] virtual double label_smoothing() const { return 0; }
   at::Tensor TrainLoss(const Batch& batch) override;
   /// loss (cross entropy in nats) and accuracy.
   Sums Evaluate(const Batch& batch) override;

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <torch/nn/init.h>
 #include <torch/nn/module.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -11,19 +12,41 @@
 namespace muster::trials {
 namespace {
 
+/// Each image moved by up to `most` pixels in both directions, with zeros behind it.
+at::Tensor Shifted(const at::Tensor& images_NCHW, std::int64_t most) {
+  const std::int64_t rows = images_NCHW.size(0), places = 2 * most + 1;
+  // (N, C, places, places, H, W), a view: every image at each of its places.
+  const at::Tensor moved = at::constant_pad_nd(images_NCHW, {most, most, most, most})
+                               .unfold(2, images_NCHW.size(2), 1)
+                               .unfold(3, images_NCHW.size(3), 1);
+  const auto kinds = at::TensorOptions(at::kLong);
+  return moved.permute({0, 2, 3, 1, 4, 5})
+      .index({at::arange(rows, kinds), at::randint(places, {rows}, kinds),
+              at::randint(places, {rows}, kinds)});
+}
+
 class DigitsNet final : public torch::nn::Module {
  public:
-  DigitsNet(std::int64_t width, double dropout)
+  DigitsNet(std::int64_t width, double dropout, std::int64_t shift)
       : dropout_(dropout),
+        shift_(shift),
         conv1_(register_module("conv1", Conv(1, width))),
         conv2_(register_module("conv2", Conv(width, width))),
         conv3_(register_module("conv3", Conv(width, 2 * width))),
         hidden_(register_module("hidden", torch::nn::Linear(2 * width * 2 * 2, 4 * width))),
-        classes_(register_module("classes", torch::nn::Linear(4 * width, 10))) {}
+        classes_(register_module("classes", torch::nn::Linear(4 * width, 10))) {
+    // LibTorch's own start shrinks the signal with each layer, and SGD stays there for epochs.
+    for (auto& [name, tensor] : named_parameters().pairs()) {
+      tensor.dim() > 1 ? torch::nn::init::kaiming_normal_(tensor, 0, torch::kFanIn, torch::kReLU)
+                       : torch::nn::init::zeros_(tensor);
+    }
+  }
 
   at::Tensor Forward(const at::Tensor& pixels_N1HW) {
     // Pixels as the files have them, so that a client of the served model need not know a scale.
-    at::Tensor x_NCHW = at::relu(conv1_(pixels_N1HW / 16.0));
+    at::Tensor x_NCHW = pixels_N1HW / 16.0;
+    if (is_training() && shift_ > 0) x_NCHW = Shifted(x_NCHW, shift_);
+    x_NCHW = at::relu(conv1_(x_NCHW));
     x_NCHW = at::max_pool2d(at::relu(conv2_(x_NCHW)), {2, 2});
     x_NCHW = at::max_pool2d(at::relu(conv3_(x_NCHW)), {2, 2});
     at::Tensor x_NC = at::relu(hidden_(at::flatten(x_NCHW, 1)));
@@ -37,6 +60,7 @@ class DigitsNet final : public torch::nn::Module {
   }
 
   double dropout_;
+  std::int64_t shift_;
   torch::nn::Conv2d conv1_, conv2_, conv3_;
   torch::nn::Linear hidden_, classes_;
 };
@@ -48,16 +72,24 @@ class Digits final : public ClassifierTrial {
     return "Learns to read handwritten digits of 8 x 8 pixels with a small convolutional network.";
   }
   [[nodiscard]] std::vector<trainer::ParamSpec> params() const override {
-    return {trainer::IntParam("width", 32, 1, 1024, "channels of the first convolution"),
-            trainer::FloatParam("dropout", 0.2, 0.0, 0.95, "share of hidden units left out")};
+    return {
+        trainer::IntParam("width", 32, 1, 1024, "channels of the first convolution"),
+        trainer::FloatParam("dropout", 0.2, 0.0, 0.95, "share of hidden units left out"),
+        trainer::IntParam("shift", 1, 0, 4, "pixels that training images are moved by, at most"),
+        trainer::FloatParam("label_smoothing", 0.1, 0.0, 0.9,
+                            "share of each target spread over all classes")};
   }
   std::shared_ptr<torch::nn::Module> Build(const trainer::Params& params) override {
-    net_ = std::make_shared<DigitsNet>(params.Int("width"), params.Float("dropout"));
+    label_smoothing_ = params.Float("label_smoothing");
+    net_ = std::make_shared<DigitsNet>(params.Int("width"), params.Float("dropout"),
+                                       params.Int("shift"));
     return net_;
   }
   at::Tensor Forward(const at::Tensor& inputs) override { return net_->Forward(inputs); }
+  [[nodiscard]] double label_smoothing() const override { return label_smoothing_; }
 
  private:
+  double label_smoothing_ = 0;
   std::shared_ptr<DigitsNet> net_;
 };
 
