@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "registry/model_rules.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
@@ -29,6 +30,7 @@ Status CheckGate(const wire::GateSpec& gate) {
     return Invalid("parity wants a tolerance of 0 or more, got " + Number(gate.tolerance));
   }
   if (gate.metric.empty()) return Invalid("a gate wants a metric");
+  if (!gate.better_than.empty()) MUSTER_RETURN_IF_ERROR(CheckAlias(gate.better_than));
   MUSTER_RETURN_IF_ERROR(HigherIsBetter(gate.metric));
   return Ok();
 }
@@ -103,10 +105,16 @@ GateVerdict Parity(const wire::GateSpec& gate, const GateEvidence& evidence) {
 }  // namespace
 
 Status CheckGates(const std::vector<wire::GateSpec>& gates) {
+  std::string compared;
   for (std::size_t i = 0; i < gates.size(); ++i) {
-    if (const Status status = CheckGate(gates[i]); !status.ok()) {
-      return status.error().With("gates[" + std::to_string(i) + "]");
+    const std::string& alias = gates[i].better_than;
+    Status status = CheckGate(gates[i]);
+    if (status.ok() && !alias.empty() && !compared.empty() && alias != compared) {
+      status = Invalid("better_than '" + alias + "'; an earlier gate compares with '" + compared +
+                       "', and one alias is what a candidate is compared with");
     }
+    if (!status.ok()) return status.error().With("gates[" + std::to_string(i) + "]");
+    if (!alias.empty()) compared = alias;
   }
   return Ok();
 }
@@ -124,8 +132,10 @@ Result<std::vector<GateVerdict>> DecideGates(const std::vector<wire::GateSpec>& 
                                              const GateEvidence& evidence) {
   MUSTER_RETURN_IF_ERROR(CheckGates(gates));
   MUSTER_CHECK(evidence.evaluation != nullptr, "gates are judged on rows");
+  std::vector<wire::GateSpec> asked = gates;
+  if (std::ranges::none_of(gates, &wire::GateSpec::parity)) asked.push_back({.parity = true});
   std::vector<GateVerdict> verdicts;
-  for (const wire::GateSpec& gate : gates) {
+  for (const wire::GateSpec& gate : asked) {
     GateVerdict verdict;
     if (gate.parity) {
       verdict = Parity(gate, evidence);
@@ -146,7 +156,7 @@ bool AllPassed(const std::vector<GateVerdict>& verdicts) {
 }
 
 std::string Summary(const std::vector<GateVerdict>& verdicts) {
-  if (verdicts.empty()) return "no gates were asked for";
+  if (verdicts.empty()) return "no gates were judged";
   const auto passed = std::count_if(verdicts.begin(), verdicts.end(),
                                     [](const GateVerdict& verdict) { return verdict.passed; });
   std::string text =

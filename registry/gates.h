@@ -32,12 +32,14 @@ struct GateEvidence {
   std::optional<Incumbent> incumbent;  ///< of the alias named by better_than
 };
 
-/// kInvalid for a gate that says nothing, or a metric that cannot be computed; `where` is its place in the
-/// list. For checking a sweep before it runs.
+/// kInvalid, beginning with the gate's place ("gates[1]: "), for a gate that says nothing, a metric that cannot
+/// be computed, or a second alias to be better than: one incumbent is what a promotion's compare-and-swap
+/// compares with. For checking a sweep before it runs.
 Status CheckGates(const std::vector<wire::GateSpec>& gates);
 /// "test/accuracy >= 0.97", "better than champion on test/accuracy", "parity".
 std::string GateName(const wire::GateSpec& gate);
-/// One verdict a gate, in order.
+/// One verdict a gate, in order; parity is judged last, at its default tolerance, where no gate asks for it: no
+/// model gets an alias without that comparison. kInvalid as CheckGates.
 Result<std::vector<GateVerdict>> DecideGates(const std::vector<wire::GateSpec>& gates,
                                              const GateEvidence& evidence);
 bool AllPassed(const std::vector<GateVerdict>& verdicts);

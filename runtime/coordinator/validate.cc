@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "registry/gates.h"
+#include "registry/model_rules.h"
 #include "runtime/coordinator/trial_command.h"
 
 namespace muster::coordinator {
@@ -74,18 +76,15 @@ Status ValidateModel(const wire::SweepSpec& spec) {
   if (spec.trial.program.empty()) {
     return At("model", "only a trial with a program can be exported and promoted by muster");
   }
+  if (const Status name = registry::CheckModelName(spec.model->name); !name.ok()) {
+    return At("model.name", name.error().message);
+  }
+  if (const Status alias = registry::CheckNewAlias(spec.model->promote); !alias.ok()) {
+    return At("model.promote", alias.error().message);
+  }
   MUSTER_RETURN_IF_ERROR(AtLeast("model.approvals", spec.model->approvals, 0));
-  for (std::size_t i = 0; i < spec.model->gates.size(); ++i) {
-    const wire::GateSpec& gate = spec.model->gates[i];
-    const std::string path = "model.gates[" + std::to_string(i) + "]";
-    const bool threshold = gate.at_least || gate.at_most;
-    const int kinds =
-        (threshold ? 1 : 0) + (gate.better_than.empty() ? 0 : 1) + (gate.parity ? 1 : 0);
-    if (kinds != 1) {
-      return At(path, "wanted one of parity, better_than, or a metric with at_least or at_most");
-    }
-    if (!gate.parity && gate.metric.empty()) return At(path + ".metric", "missing");
-    if (gate.parity && !(gate.tolerance > 0)) return At(path + ".tolerance", "wanted more than 0");
+  if (const Status gates = registry::CheckGates(spec.model->gates); !gates.ok()) {
+    return Invalid("at model." + gates.error().message);
   }
   return Ok();
 }

@@ -156,6 +156,19 @@ TEST_F(Gates, Parity_IsTheLargestDifference) {
   EXPECT_TRUE(std::isnan(One(parity, evidence_).seen));
 }
 
+TEST_F(Gates, NoParityAskedFor_IsJudgedAllTheSame) {
+  evidence_.logits[5] += 0.25F;
+  for (const std::vector<GateSpec>& gates :
+       {std::vector<GateSpec>{}, {{.metric = "accuracy", .at_least = 0.5}}}) {
+    const auto verdicts = DecideGates(gates, evidence_);
+    ASSERT_TRUE(verdicts.ok());
+    ASSERT_EQ(verdicts->size(), gates.size() + 1);
+    EXPECT_EQ(verdicts->back().gate, "parity");
+    EXPECT_EQ(verdicts->back().wanted, GateSpec{}.tolerance);
+    EXPECT_FALSE(AllPassed(*verdicts));
+  }
+}
+
 TEST_F(Gates, Parity_OfAConfidentModel_IsRelativeToItsLogits) {
   const GateSpec parity{.parity = true, .tolerance = 1e-5};
   Evaluation confident = *evidence_.evaluation;
@@ -181,6 +194,16 @@ TEST(CheckGates, Nonsense_IsRefusedWithItsPlace) {
   EXPECT_THAT(refusal({.metric = "loss", .at_least = 1, .better_than = "champion"}),
               HasSubstr("exactly one"));
   EXPECT_THAT(refusal({.parity = true, .tolerance = -1}), HasSubstr("tolerance"));
+  EXPECT_THAT(refusal({.metric = "loss", .better_than = "a b"}), HasSubstr("alias name"));
+}
+
+TEST(CheckGates, TwoAliasesToBeBetterThan_AreRefused) {
+  const GateSpec accuracy{.metric = "accuracy", .better_than = "champion"};
+  const GateSpec loss{.metric = "loss", .better_than = "champion"};
+  EXPECT_TRUE(CheckGates({accuracy, loss}).ok());
+  const Status refused = CheckGates({accuracy, {.metric = "loss", .better_than = "staging"}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("gates[1]: better_than 'staging'"));
 }
 
 TEST(Summary, NamesWhatRefused) {

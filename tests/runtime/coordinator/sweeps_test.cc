@@ -80,6 +80,19 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
               HasSubstr("at space.lr"));
   EXPECT_THAT(error([](auto& s) { s.stop = {{"asha", {{"eta", 1}}}}; }), HasSubstr("at stop.asha"));
   EXPECT_THAT(error([](auto& s) { s.name = "a/b"; }), HasSubstr("at name"));
+  const auto model = [&](auto change) {
+    return error([&](wire::SweepSpec& s) {
+      s.trial.program = "digits";
+      s.trial.command.clear();
+      s.model = wire::ModelSpec{.name = "digits", .gates = {{.parity = true}}};
+      change(*s.model);
+    });
+  };
+  EXPECT_EQ(model([](auto&) {}), "ok");
+  EXPECT_THAT(model([](auto& m) { m.name = "a/b"; }), HasSubstr("at model.name: "));
+  EXPECT_THAT(model([](auto& m) { m.promote = "v3"; }), HasSubstr("at model.promote: "));
+  EXPECT_THAT(model([](auto& m) { m.gates.push_back({.metric = "f2", .at_least = 1}); }),
+              HasSubstr("at model.gates[1]: metric 'f2'"));
   EXPECT_THAT(error([](auto& s) { s.budget.trials = 0; }), HasSubstr("at budget.trials"));
 }
 
