@@ -195,9 +195,10 @@ class ModelStore {
 };
 
 /// Where a rollback of `alias` leads: the version under the current one when every set and promotion
-/// pushes and every rollback pops, so that two rollbacks go back two steps. kNotFound when there is
-/// none. `history` is newest first, as AliasHistory answers. Pure.
-Result<std::int64_t> RollbackTarget(const std::vector<AliasChange>& history,
-                                    std::string_view alias);
+/// pushes and every rollback pops, so that two rollbacks go back two steps. Removals, and versions that do not
+/// exist any more, are passed over. kNotFound when there is none. `history` is newest first, as AliasHistory
+/// answers. Pure but for `exists`.
+Result<std::int64_t> RollbackTarget(const std::vector<AliasChange>& history, std::string_view alias,
+                                    const std::function<bool(std::int64_t version)>& exists);
 
 }  // namespace muster::registry

@@ -28,13 +28,18 @@ bool IsFinal(ErrorKind kind) {
          kind == ErrorKind::kCorrupt || kind == ErrorKind::kNotFound;
 }
 
+/// The host's fault, not the model's.
+bool IsTransient(ErrorKind kind) {
+  return kind == ErrorKind::kUnavailable || kind == ErrorKind::kIo || kind == ErrorKind::kResource;
+}
+
 std::string Text(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.9g", value);
   return text;
 }
 
-/// The alias that the gates compare with; one at most, as the sweep's validation sees to.
+/// The alias that the gates compare with; one at most, as CheckGates sees to.
 std::string ComparedAlias(const wire::ModelSpec& model) {
   for (const wire::GateSpec& gate : model.gates) {
     if (!gate.better_than.empty()) return gate.better_than;
@@ -110,7 +115,7 @@ Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
   if (version.ok()) {
     MUSTER_ASSIGN_OR_RETURN(const bool promoted, WasPromoted(*version, result.alias));
     if (promoted) {
-      MUSTER_ASSIGN_OR_RETURN(judged.verdicts, parts_.store.Gates(version->name, version->version));
+      MUSTER_ASSIGN_OR_RETURN(judged.verdicts, Recorded(*version, judged.verdicts.size()));
     }
   }
   result.verdicts = judged.verdicts;
@@ -119,7 +124,7 @@ Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
     return result;
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, Register(candidate, judged));
-  if (candidate.model.approvals > 0) {
+  if (candidate.model.approvals > 0 && AllPassed(judged.verdicts)) {
     result.version = made.version;
     result.reason = Summary(judged.verdicts) + "; waits for " +
                     std::to_string(candidate.model.approvals) + " approvals";
@@ -134,6 +139,15 @@ Result<bool> Promoter::WasPromoted(const ModelVersion& version, const std::strin
     return change.move == AliasMove::kPromote && change.alias == alias &&
            change.version == version.version;
   });
+}
+
+Result<std::vector<GateVerdict>> Promoter::Recorded(const ModelVersion& version,
+                                                    std::size_t count) {
+  MUSTER_ASSIGN_OR_RETURN(auto verdicts, parts_.store.Gates(version.name, version.version));
+  if (verdicts.size() > count) {
+    verdicts.erase(verdicts.begin(), verdicts.end() - static_cast<std::ptrdiff_t>(count));
+  }
+  return verdicts;
 }
 
 Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
@@ -166,7 +180,9 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
       MUSTER_ASSIGN_OR_RETURN(const auto model, parts_.engine.Load(file, 0));
       return Logits(*model, judged.bundle.evaluation);
     };
-    evidence.incumbent = Incumbent{incumbent->version, compute()};
+    auto logits = compute();
+    if (!logits.ok() && IsTransient(logits.error().kind)) return logits.error();
+    evidence.incumbent = Incumbent{incumbent->version, std::move(logits)};
   } else if (incumbent.error().kind != ErrorKind::kNotFound) {
     return incumbent.error();
   }
@@ -213,8 +229,9 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, parts_.store.CreateVersion(wanted, actor));
   MUSTER_RETURN_IF_ERROR(parts_.files.Publish(staged, spec.model, made.version,
                                               TritonConfigText(spec.model, spec.info)));
-  MUSTER_ASSIGN_OR_RETURN(const auto recorded, parts_.store.Gates(made.name, made.version));
-  if (recorded.empty()) {
+  // An earlier run may have recorded its verdicts; those of now are what the decision rests on.
+  MUSTER_ASSIGN_OR_RETURN(const auto recorded, Recorded(made, judged.verdicts.size()));
+  if (GatesToJson(recorded) != GatesToJson(judged.verdicts)) {
     MUSTER_RETURN_IF_ERROR(
         parts_.store.RecordGates(made.name, made.version, judged.verdicts, actor));
   }
@@ -256,9 +273,14 @@ Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const Mo
 Result<std::int64_t> Rollback(ModelStore& store, const std::string& model, const std::string& alias,
                               const Actor& actor) {
   MUSTER_ASSIGN_OR_RETURN(const auto history, store.AliasHistory(model));
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, RollbackTarget(history, alias));
-  std::int64_t expected = 0;
-  if (const auto now = store.GetByAlias(model, alias); now.ok()) expected = now->version;
+  const auto exists = [&](std::int64_t version) {
+    const auto found = store.GetVersion(model, version);
+    return found.ok() || found.error().kind != ErrorKind::kNotFound;
+  };
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, RollbackTarget(history, alias, exists));
+  // What this history ends with, not what the alias names by now: who moves it meanwhile makes a conflict.
+  const auto newest = std::ranges::find(history, alias, &AliasChange::alias);
+  const std::int64_t expected = newest->version;
   MUSTER_RETURN_IF_ERROR(store.Promote({model, alias, target, expected, "", true}, actor));
   return target;
 }

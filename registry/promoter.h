@@ -22,13 +22,14 @@
 ///   4. Refused: the decision is written (audit), no version is made. Done.
 ///   5. The package is put together and its files are put into the run's artifacts.
 ///   6. The version is made (request id), its directory published, its verdicts recorded.
-///   7. Approvals wanted: the decision says so and the alias stays. Done.
+///   7. Approvals wanted, and all gates passed: the decision says so and the alias stays. Done.
 ///   8. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
 ///      judged again against the new one, `kPromotionRounds` times at most.
 ///   9. The decision is written. Done.
 ///
 /// Steps 6, 8 and 9 carry the request's id, so a second run makes no second version, promotion or decision;
-/// a version that an earlier run promoted keeps the verdicts that were recorded with it.
+/// a version that an earlier run promoted keeps the verdicts that were recorded with it; one that it only
+/// registered is judged anew, and new verdicts are recorded beside the old ones.
 
 namespace muster::registry {
 
@@ -119,6 +120,8 @@ class Promoter {
   struct Judged;
   Result<PromotionResult> Decide(const Candidate& candidate);
   Result<bool> WasPromoted(const ModelVersion& version, const std::string& alias);
+  /// The newest `count` verdicts on a version: its last judgement.
+  Result<std::vector<GateVerdict>> Recorded(const ModelVersion& version, std::size_t count);
   Result<Judged> ExportAndJudge(const Candidate& candidate);
   Status Judge(const Candidate& candidate, Judged& judged);
   Result<ModelVersion> Register(const Candidate& candidate, const Judged& judged);

@@ -75,6 +75,8 @@ class OpenVinoModel final : public InferenceModel {
       }
       Give(std::move(request));
       return outputs;
+    } catch (const std::bad_alloc&) {
+      return ResourceExhausted("OpenVINO: out of memory");
     } catch (const std::exception& error) {
       // The request is dropped: what a failed one still holds is not ours to guess.
       return Internal(std::string("OpenVINO: ") + error.what());
@@ -129,6 +131,8 @@ class OpenVinoEngine final : public InferenceEngine {
                          ov::hint::inference_precision(ov::element::f32), ov::num_streams(1)};
       if (threads > 0) options.insert(ov::inference_num_threads(threads));
       return Wrap(core_.compile_model(core_.read_model(onnx_file.string()), "CPU", options));
+    } catch (const std::bad_alloc&) {
+      return ResourceExhausted("OpenVINO: out of memory with " + onnx_file.string());
     } catch (const std::exception& error) {
       return Invalid("OpenVINO cannot compute " + onnx_file.string() + ": " + error.what());
     }

@@ -39,6 +39,11 @@ class ModelStoreContract : public testing::TestWithParam<StoreKind> {
   void AddModel(std::string_view name = "digits") {
     ASSERT_TRUE(store_->CreateModel(name, "", {}, actor_).ok());
   }
+  Result<std::int64_t> Target() {
+    return RollbackTarget(*store_->AliasHistory("digits"), "champion", [&](std::int64_t version) {
+      return store_->GetVersion("digits", version).ok();
+    });
+  }
   Status Promote(std::int64_t version, std::int64_t expected, std::string request_id = "",
                  bool rollback = false) {
     return store_->Promote({"digits", "champion", version, expected, request_id, rollback}, actor_);
@@ -327,11 +332,11 @@ TEST_P(ModelStoreContract, Rollback_GoesBackOneStepEachTime) {
   AddModel();
   for (int i = 0; i < 3; ++i) AddVersion();
   for (int i = 1; i <= 3; ++i) ASSERT_TRUE(Promote(i, i - 1).ok());
-  EXPECT_EQ(*RollbackTarget(*store_->AliasHistory("digits"), "champion"), 2);
+  EXPECT_EQ(*Target(), 2);
   ASSERT_TRUE(Promote(2, 3, "", true).ok());
-  EXPECT_EQ(*RollbackTarget(*store_->AliasHistory("digits"), "champion"), 1);
+  EXPECT_EQ(*Target(), 1);
   ASSERT_TRUE(Promote(1, 2, "", true).ok());
-  EXPECT_ERROR(RollbackTarget(*store_->AliasHistory("digits"), "champion"), ErrorKind::kNotFound,
+  EXPECT_ERROR(Target(), ErrorKind::kNotFound,
                "alias 'champion' has no earlier version to go back to");
   EXPECT_EQ(store_->AliasHistory("digits")->front().move, AliasMove::kRollback);
   EXPECT_EQ(Actions().back(), "alias.rollback:1");
@@ -343,9 +348,33 @@ TEST_P(ModelStoreContract, Rollback_AfterRemoval_FindsTheVersionBefore) {
   AddVersion();
   ASSERT_TRUE(Promote(1, 0).ok());
   ASSERT_TRUE(Promote(2, 1).ok());
-  ASSERT_TRUE(store_->DeleteVersion("digits", 2, actor_).ok());
-  EXPECT_EQ(*RollbackTarget(*store_->AliasHistory("digits"), "champion"), 2)
-      << "what it pointed at before the removal; the caller learns that it is gone";
+  ASSERT_TRUE(store_->SetAlias("digits", "champion", 0, actor_).ok());
+  EXPECT_EQ(*Target(), 2);
+  ASSERT_TRUE(Promote(2, 0, "", true).ok());
+  EXPECT_EQ(*Target(), 1);
+}
+
+TEST_P(ModelStoreContract, Rollback_PastARemoval_GoesOn) {
+  AddModel();
+  for (int i = 0; i < 3; ++i) AddVersion();
+  for (const int version : {1, 2, 0, 3}) {
+    ASSERT_TRUE(store_->SetAlias("digits", "champion", version, actor_).ok());
+  }
+  EXPECT_EQ(*Target(), 2);
+  ASSERT_TRUE(Promote(2, 3, "", true).ok());
+  EXPECT_EQ(*Target(), 1);
+}
+
+TEST_P(ModelStoreContract, Rollback_PassesDeletedVersionsOver) {
+  AddModel();
+  for (int i = 0; i < 3; ++i) AddVersion();
+  for (const int version : {1, 2, 3, 2}) {
+    ASSERT_TRUE(store_->SetAlias("digits", "champion", version, actor_).ok());
+  }
+  ASSERT_TRUE(store_->DeleteVersion("digits", 3, actor_).ok());
+  EXPECT_EQ(*Target(), 1) << "3 is gone, and below it is 2, which it names already";
+  ASSERT_TRUE(Promote(1, 2, "", true).ok());
+  EXPECT_ERROR(Target(), ErrorKind::kNotFound, "has no earlier version");
 }
 
 TEST_P(ModelStoreContract, Gates_AreKeptAndAdded) {

@@ -92,6 +92,7 @@ class FakeWorld final : public ModelExporter,
     });
   }
   Result<std::unique_ptr<InferenceModel>> Load(const std::filesystem::path& file, int) override {
+    if (file == broken) return load_error.error();
     if (!disk.contains(file)) return NotFound(file.string());
     return std::unique_ptr<InferenceModel>(new FakeModel(disk.at(file)));
   }
@@ -147,7 +148,8 @@ class FakeWorld final : public ModelExporter,
   std::map<std::filesystem::path, int> disk;
   std::set<std::filesystem::path> staged;
   std::set<std::string> artifacts;
-  Status export_error;
+  Status export_error, load_error;
+  std::filesystem::path broken;  ///< whose Load answers load_error
   int exports = 0;
 
  private:
@@ -177,14 +179,20 @@ class FaultyStore final : public MemoryModelStore {
     if (before_promote) std::exchange(before_promote, nullptr)();
     return fault_.Step([&] { return MemoryModelStore::Promote(promotion, actor); });
   }
+  Result<std::vector<AliasChange>> AliasHistory(std::string_view name) override {
+    auto history = MemoryModelStore::AliasHistory(name);
+    if (after_history) std::exchange(after_history, nullptr)();
+    return history;
+  }
   Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
                      std::string_view detail_json, const Actor& actor,
                      std::string_view request_id) override {
+    if (before_audit) std::exchange(before_audit, nullptr)();
     return fault_.Step([&] {
       return MemoryModelStore::AppendAudit(action, name, version, detail_json, actor, request_id);
     });
   }
-  std::function<void()> before_promote;
+  std::function<void()> before_promote, before_audit, after_history;
 
  private:
   Fault& fault_;
@@ -330,6 +338,61 @@ TEST(Promoter, AliasMovedMeanwhile_IsJudgedAgainstTheNewChampion) {
     EXPECT_EQ(w.Champion(), rival == 7 ? 2 : 3);
     EXPECT_THAT(*w.store.Gates("digits", 2), SizeIs(6)) << "both judgements are kept";
   }
+}
+
+TEST(Promoter, ChampionThatCannotBeLoadedNow_IsNoDecision) {
+  World w;
+  w.Run(MakeCandidate("p1", 6));
+  w.world.broken = "/models/digits/1/model.onnx";
+  w.world.load_error = ResourceExhausted("out of memory");
+  EXPECT_EQ(w.promoter.Run(MakeCandidate("p2", 8)).error().kind, ErrorKind::kResource);
+  w.world.load_error = Corrupt("cut short");
+  EXPECT_FALSE(w.Run(MakeCandidate("p3", 8)).promoted)
+      << "a champion that is broken keeps the alias";
+  w.world.broken.clear();
+  EXPECT_TRUE(w.Run(MakeCandidate("p2", 8)).promoted);
+}
+
+TEST(Promoter, NoGates_LibTorchAndTheEngineAreComparedAllTheSame) {
+  World w;
+  Candidate candidate = MakeCandidate("p1", 8);
+  candidate.model.gates.clear();
+  const auto result = w.Run(candidate);
+  EXPECT_TRUE(result.promoted);
+  ASSERT_THAT(result.verdicts, SizeIs(1));
+  EXPECT_EQ(result.verdicts[0].gate, "parity");
+}
+
+TEST(Promoter, KilledBeforeTheDecision_NewVerdictsAreRecordedAndCount) {
+  for (const int approvals : {0, 2}) {
+    World w;
+    w.Run(MakeCandidate("p1", 6));
+    Candidate candidate = MakeCandidate("p2", 8);
+    candidate.model.approvals = approvals;
+    w.store.before_audit = [&] { w.fault.countdown = 0; };
+    if (approvals == 0) std::swap(w.store.before_audit, w.store.before_promote);
+    ASSERT_FALSE(w.promoter.Run(candidate).ok());
+    w.world.disk["/models/digits/3/model.onnx"] = 10;
+    ASSERT_TRUE(w.store.CreateVersion({.name = "digits"}, {}).ok());
+    ASSERT_TRUE(w.store.SetAlias("digits", "champion", 3, {}).ok());
+    const auto result = w.Run(candidate);
+    EXPECT_FALSE(result.promoted);
+    EXPECT_EQ(result.version, 2);
+    EXPECT_THAT(result.reason, HasSubstr("refused by better than champion"));
+    EXPECT_THAT(*w.store.Gates("digits", 2), SizeIs(6)) << "both judgements are kept";
+  }
+}
+
+TEST(Rollback, AliasMovedMeanwhile_ReturnsConflict) {
+  World w;
+  w.Run(MakeCandidate("p1", 6));
+  w.Run(MakeCandidate("p2", 8));
+  w.store.after_history = [&] {
+    ASSERT_TRUE(w.store.CreateVersion({.name = "digits"}, {}).ok());
+    ASSERT_TRUE(w.store.SetAlias("digits", "champion", 3, {}).ok());
+  };
+  EXPECT_EQ(Rollback(w.store, "digits", "champion", {}).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(w.Champion(), 3);
 }
 
 TEST(Promoter, KilledBeforeThePromotion_IsJudgedAgainstWhoeverIsChampionThen) {
