@@ -36,8 +36,9 @@ function(muster_program name folder)
   set_property(GLOBAL APPEND PROPERTY MUSTER_LINKS_${folder} ${arg_LINKS})
 endfunction()
 
-# muster_test(NAME SOURCES a_test.cc ... [LINKS folder ...] [LIBS lib ...] [LABELS ...] [TIMEOUT s])
-# A GoogleTest program, run by ctest as one test a TEST() unless WHOLE is given.
+# muster_test(NAME SOURCES a_test.cc ... [LINKS folder ...] [LIBS lib ...] [LABELS ...] [TIMEOUT s]
+#             [ENVIRONMENT NAME=VALUE ...])
+# A GoogleTest program, run by ctest as one test.
 function(muster_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINKS;LIBS;LABELS;ENVIRONMENT" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
