@@ -62,6 +62,8 @@ class Checker {
       Found("the model imports operator set " + std::to_string(opset->second) +
             "; this checker knows 13 to " + std::to_string(kOpset));
     }
+    opset_ = opset == model_.opsets.end() ? kOpset : opset->second;
+    if (graph_.name.empty()) Found("the graph has no name");
     if (graph_.outputs.empty()) Found("the graph has no output");
   }
 
@@ -124,8 +126,11 @@ class Checker {
       Found(label + ": operator set " + std::to_string(kOpset) + " has no such operator");
       return;
     }
+    CheckSince(node.op_type, label + ":");
     CheckCount(node.inputs.size(), rule->min_inputs, rule->max_inputs, label, "inputs");
     CheckCount(node.outputs.size(), rule->min_outputs, rule->max_outputs, label, "outputs");
+    CheckPresent(node.inputs, rule->min_inputs, label + " leaves out input ");
+    CheckPresent(node.outputs, rule->min_outputs, label + " leaves out output ");
     std::set<std::string_view> seen;
     for (const Attribute& attribute : node.attributes) {
       if (!seen.insert(attribute.name).second) {
@@ -134,6 +139,23 @@ class Checker {
       CheckAttribute(*rule, attribute, label);
     }
     CheckRequired(*rule, seen, label);
+    if (node.op_type == "Constant" && seen.size() != 1) {
+      Found(label + " has " + std::to_string(seen.size()) + " values, wanted 1");
+    }
+  }
+
+  void CheckSince(const std::string& what, const std::string& label) {
+    if (const int since = SinceVersion(what); since > opset_) {
+      Found(label + " " + what + " came with operator set " + std::to_string(since) +
+            ", the model imports " + std::to_string(opset_));
+    }
+  }
+
+  /// "" leaves an optional one out; the first `wanted` are none.
+  void CheckPresent(const std::vector<std::string>& names, int wanted, const std::string& label) {
+    for (std::size_t i = 0; i < names.size() && static_cast<int>(i) < wanted; ++i) {
+      if (names[i].empty()) Found(label + std::to_string(i) + ", which it must have");
+    }
   }
 
   void CheckCount(std::size_t count, int min, int max, const std::string& label, const char* what) {
@@ -150,6 +172,8 @@ class Checker {
     } else if (wanted->type != LetterOf(attribute.value)) {
       Found(label + " has attribute '" + attribute.name + "' of type " + LetterOf(attribute.value) +
             ", wanted " + wanted->type);
+    } else {
+      CheckSince(std::string(rule.name) + "." + attribute.name, label + ":");
     }
     if (const auto* tensor = std::get_if<Tensor>(&attribute.value)) {
       CheckTensor(*tensor, label + " attribute '" + attribute.name + "'");
@@ -192,6 +216,7 @@ class Checker {
 
   const Model& model_;
   const Graph& graph_;
+  std::int64_t opset_ = kOpset;  ///< of the default domain
   std::vector<std::string> findings_;
   std::unordered_set<std::string> defined_;
   std::unordered_set<std::string> used_;

@@ -9,11 +9,11 @@
 namespace muster::onnx {
 
 /// All that is wrong with the structure of `model`, a sentence a finding, each naming the node or
-/// value: an IR or operator set that muster does not know; a graph input or output without type or
-/// shape; a name made twice; a value used before it is made, or never made; an initializer whose
-/// bytes do not fit its shape, or that nothing uses; an operator unknown to the operator set, with
-/// too few or too many inputs or outputs, a required attribute missing, an unknown attribute or one
-/// of the wrong type. Nodes of other domains are judged by their names only. At most 100 findings.
+/// value: an IR or operator set that muster does not know; a graph without a name; a graph input or
+/// output without type or shape; a name made twice; a value used before it is made, or never made;
+/// an initializer whose bytes do not fit its shape, or that nothing uses; an operator unknown to the
+/// operator set, or newer than the model's, with too few or too many inputs or outputs, a required
+/// input, output or attribute missing, an unknown attribute or one of the wrong type. Nodes of other domains are judged by their names only. At most 100 findings.
 ///
 /// It does not infer shapes: an engine does when it loads the model.
 std::vector<std::string> Findings(const Model& model);

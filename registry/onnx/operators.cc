@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace muster::onnx {
 namespace {
@@ -224,6 +225,39 @@ std::optional<AttributeRule> FindAttribute(const OperatorRule& rule, std::string
     if (entry == name) return AttributeRule{type, required};
   }
   return std::nullopt;
+}
+
+int SinceVersion(std::string_view what) {
+  // Source: the same schemas.
+  static constexpr std::pair<std::string_view, int> kNewer[] = {
+      {"BatchNormalization.training_mode", 14},
+      {"Bernoulli", 15},
+      {"BlackmanWindow", 17},
+      {"CastLike", 15},
+      {"DFT", 17},
+      {"GRU.layout", 14},
+      {"GridSample", 16},
+      {"HammingWindow", 17},
+      {"HannWindow", 17},
+      {"HardSwish", 14},
+      {"LSTM.layout", 14},
+      {"LayerNormalization", 17},
+      {"MelWeightMatrix", 17},
+      {"Optional", 15},
+      {"OptionalGetElement", 15},
+      {"OptionalHasElement", 15},
+      {"RNN.layout", 14},
+      {"Reshape.allowzero", 14},
+      {"RoiAlign.coordinate_transformation_mode", 16},
+      {"STFT", 17},
+      {"ScatterElements.reduction", 16},
+      {"ScatterND.reduction", 16},
+      {"Shape.end", 15},
+      {"Shape.start", 15},
+      {"Trilu", 14},
+  };
+  const auto* found = std::ranges::find(kNewer, what, &std::pair<std::string_view, int>::first);
+  return found == std::end(kNewer) ? 13 : found->second;
 }
 
 }  // namespace muster::onnx

@@ -212,7 +212,9 @@ Status ReadNodeField(const WireField& field, Node& node) {
     case fields::kNodeOpType:
       return ReadText(field, "op_type", node.op_type);
     case fields::kNodeDomain:
-      return ReadText(field, "domain", node.domain);
+      MUSTER_RETURN_IF_ERROR(ReadText(field, "domain", node.domain));
+      if (node.domain == "ai.onnx") node.domain.clear();  // as of opset_import
+      return Ok();
     case fields::kNodeAttribute: {
       MUSTER_ASSIGN_OR_RETURN(Attribute attribute, ReadAttribute(field));
       node.attributes.push_back(std::move(attribute));

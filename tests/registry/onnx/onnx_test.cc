@@ -220,6 +220,52 @@ TEST(OnnxChecker, Findings_WrongCountsAndAttributes_AreNamed) {
                   "node 'Pad' (Concat) lacks attribute 'axis'", "output 'z' has no shape"));
 }
 
+TEST(OnnxChecker, Findings_RequiredEndsLeftOut_AreNamed) {
+  Model model = Tiny();
+  model.graph.nodes[2].inputs[0] = "";
+  model.graph.nodes[3].outputs[0] = "";
+  EXPECT_THAT(Findings(model),
+              ElementsAre("node 'Clip' (Clip) leaves out input 0, which it must have",
+                          "node 'Pad' (Pad) leaves out output 0, which it must have",
+                          "output 'z' is made by nothing"));
+}
+
+TEST(OnnxChecker, Findings_NewerThanTheModelsOperatorSet_AreNamed) {
+  Model model = Tiny();
+  model.graph.nodes.push_back({.op_type = "Trilu", .inputs = {"z"}, .outputs = {"w"}});
+  model.graph.nodes[0].attributes = {{"allowzero", std::int64_t{1}}};
+  EXPECT_THAT(Findings(model), IsEmpty());
+  model.opsets[""] = 13;
+  EXPECT_THAT(
+      Findings(model),
+      ElementsAre(
+          "node 'Reshape' (Reshape): Reshape.allowzero came with operator set 14, the model "
+          "imports 13",
+          "node #4 (Trilu): Trilu came with operator set 14, the model imports 13"));
+}
+
+TEST(OnnxChecker, Findings_ConstantsAndTheGraphsName) {
+  Model model = Tiny();
+  model.graph.name = "";
+  model.graph.nodes.push_back({.name = "none", .op_type = "Constant", .outputs = {"a"}});
+  model.graph.nodes.push_back(
+      {.name = "two",
+       .op_type = "Constant",
+       .outputs = {"b"},
+       .attributes = {{"value_int", std::int64_t{1}}, {"value_float", 1.0f}}});
+  EXPECT_THAT(Findings(model),
+              ElementsAre("the graph has no name", "node 'none' (Constant) has 0 values, wanted 1",
+                          "node 'two' (Constant) has 2 values, wanted 1"));
+}
+
+TEST(OnnxReader, Read_NodeOfDomainAiOnnx_IsOfTheDefaultDomain) {
+  Model model = Tiny();
+  model.graph.nodes[1].domain = "ai.onnx";
+  const Result<Model> again = Read(*Write(model));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(*again, Tiny());
+}
+
 TEST(OnnxGraph, Describe_TinyModel_ShowsTypesAndNodes) {
   const std::string text = Describe(Tiny());
   EXPECT_THAT(text, HasSubstr("input  x float[batch, 1, 2]\n"));
