@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "registry/cron.h"
+#include "runtime/base/log.h"
 #include "runtime/wire/codec.h"
 #include "runtime/wire/sweep_spec.h"
 
@@ -22,6 +24,12 @@ Status CheckName(std::string_view name) {
   if (fits) return Ok();
   return Invalid("trigger name '" + std::string(name) +
                  "'; wanted 1 to 100 letters, digits, dashes and underscores");
+}
+
+/// The same sweep will be refused the next time, too; a conflict: its id is another sweep's.
+bool IsFinal(ErrorKind kind) {
+  return kind == ErrorKind::kInvalid || kind == ErrorKind::kUnsupported ||
+         kind == ErrorKind::kConflict;
 }
 
 Firing NewFiring(const Trigger& trigger, std::int64_t scheduled, std::int64_t now,
@@ -60,7 +68,7 @@ Status TriggerService::ClaimDue(const Trigger& trigger, std::int64_t now_unix) {
   return Ok();
 }
 
-Status TriggerService::SubmitOne(Firing firing) {
+Status TriggerService::SubmitOne(Firing& firing) {
   const auto trigger = store_.Get(firing.trigger);
   Status submitted;
   if (trigger.ok()) {
@@ -70,15 +78,19 @@ Status TriggerService::SubmitOne(Firing firing) {
   } else {
     return trigger.error();
   }
+  const std::string before = std::exchange(firing.detail, "");
   if (submitted.ok()) {
     firing.state = FiringState::kSubmitted;
-  } else if (submitted.error().kind == ErrorKind::kInvalid ||
-             submitted.error().kind == ErrorKind::kUnsupported) {
-    firing.state = FiringState::kRefused;
-    firing.detail = submitted.error().message;
-  } else {
-    return submitted;
+    return store_.Update(firing);
   }
+  firing.detail = submitted.error().message;
+  if (IsFinal(submitted.error().kind)) firing.state = FiringState::kRefused;
+  // The store remembers what was said: the same failure is logged once, not once a minute.
+  if (firing.state == FiringState::kClaimed && firing.detail == before) return Ok();
+  LogWarning("trigger", firing.sweep.value +
+                            (firing.state == FiringState::kRefused ? " is refused: "
+                                                                   : " is not submitted yet: ") +
+                            firing.detail);
   return store_.Update(firing);
 }
 
@@ -95,9 +107,11 @@ Result<std::optional<std::int64_t>> TriggerService::Tick(std::int64_t now_unix) 
     sooner(schedule.NextAfter(now_unix));
   }
   MUSTER_ASSIGN_OR_RETURN(const auto claimed, store_.Claimed());
-  for (const Firing& firing : claimed) {
+  for (Firing firing : claimed) {
     // One that cannot be submitted now must not keep the others back.
-    if (!SubmitOne(firing).ok()) sooner(now_unix + kRetrySeconds);
+    const Status stored = SubmitOne(firing);
+    if (!stored.ok()) LogWarning("trigger", firing.sweep.value + ": " + stored.error().message);
+    if (!stored.ok() || firing.state == FiringState::kClaimed) sooner(now_unix + kRetrySeconds);
   }
   return next;
 }
@@ -108,7 +122,12 @@ Result<Firing> TriggerService::Fire(std::string_view name, std::int64_t now_unix
   Firing firing = NewFiring(trigger, now_unix, now_unix, std::string(why));
   firing.manual = true;
   MUSTER_ASSIGN_OR_RETURN(const bool claimed, store_.Claim(firing));
-  if (claimed) MUSTER_RETURN_IF_ERROR(SubmitOne(firing));
+  // Claimed, it is submitted sooner or later; its state says how far it came.
+  if (claimed) {
+    if (const Status stored = SubmitOne(firing); !stored.ok()) {
+      LogWarning("trigger", firing.sweep.value + ": " + stored.error().message);
+    }
+  }
   return store_.FindBySweep(firing.sweep);
 }
 

@@ -40,7 +40,7 @@ struct Firing {
   std::string why;  ///< "cron 0 3 * * *", or the actor's reason
   SweepId sweep;
   FiringState state = FiringState::kClaimed;
-  std::string detail;         ///< of a refusal
+  std::string detail;         ///< of a refusal, or why a claimed one could not be submitted yet
   std::string decision_json;  ///< PromotionResult; empty until decided
 };
 
@@ -68,7 +68,7 @@ class TriggerStore {
 /// Any thread, when `submit` may be called from any; it keeps no state of its own. The store must outlive it.
 class TriggerService {
  public:
-  /// Submits the sweep under this id; idempotent. kInvalid and kUnsupported are final.
+  /// Submits the sweep under this id; idempotent. kInvalid, kUnsupported and kConflict are final.
   using Submit = std::function<Status(const SweepId& sweep, const std::string& sweep_json)>;
 
   TriggerService(TriggerStore& store, Submit submit) : store_(store), submit_(std::move(submit)) {}
@@ -78,14 +78,16 @@ class TriggerService {
   /// Claims what is due and submits what is claimed. Answers when to be called again: the next due time, a
   /// minute from now when a submit has to be tried again, or none.
   Result<std::optional<std::int64_t>> Tick(std::int64_t now_unix);
-  /// Fires now, also when disabled. Twice in the same second is one firing.
+  /// Fires now, also when disabled. Twice in the same second is one firing. One that could not be submitted is
+  /// answered as claimed; a later Tick submits it.
   Result<Firing> Fire(std::string_view name, std::int64_t now_unix, std::string_view why);
   /// Writes the decision about a sweep that a trigger submitted; other sweeps are none of its business.
   Status RecordDecision(const SweepId& sweep, const std::string& decision_json);
 
  private:
   Status ClaimDue(const Trigger& trigger, std::int64_t now_unix);
-  Status SubmitOne(Firing firing);
+  /// Submits a claimed firing and writes down what came of it, in `firing` and the store; an error is the store's.
+  Status SubmitOne(Firing& firing);
 
   TriggerStore& store_;
   Submit submit_;

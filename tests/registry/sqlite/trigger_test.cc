@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "registry/cron.h"
 #include "registry/sqlite/trigger_store.h"
 
@@ -99,6 +101,44 @@ TEST_F(Triggers, Refused_IsWrittenDownAndNotTriedAgain) {
   const auto firing = store_->FindBySweep(SweepId("nightly-20261124T030000Z"));
   EXPECT_EQ(firing->state, FiringState::kRefused);
   EXPECT_EQ(firing->detail, "no dataset");
+}
+
+TEST_F(Triggers, Conflict_IsARefusal) {
+  Add("nightly", "0 3 * * *");
+  answer_ = Conflict("the id is another sweep's");
+  Tick(kMidnight + 3 * kHour);
+  Tick(kMidnight + 3 * kHour + 60);
+  EXPECT_THAT(submitted_, SizeIs(1));
+  EXPECT_EQ((*store_->Firings("nightly", 1))[0].state, FiringState::kRefused);
+}
+
+TEST_F(Triggers, NotSubmittedYet_SaysWhyOnce) {
+  Add("nightly", "0 3 * * *");
+  answer_ = Unavailable("starting");
+  const std::int64_t due = kMidnight + 3 * kHour;
+  testing::internal::CaptureStderr();
+  Tick(due);
+  Tick(due + 60);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("nightly-20261124T030000Z is not submitted yet: starting"));
+  EXPECT_EQ(std::ranges::count(log, '\n'), 1) << log;
+  EXPECT_EQ((*store_->Firings("nightly", 1))[0].detail, "starting");
+  answer_ = Ok();
+  Tick(due + 120);
+  EXPECT_EQ((*store_->Firings("nightly", 1))[0].state, FiringState::kSubmitted);
+  EXPECT_EQ((*store_->Firings("nightly", 1))[0].detail, "");
+}
+
+TEST_F(Triggers, Fire_CoordinatorAway_AnswersTheClaimedFiring) {
+  Add("manual", "");
+  answer_ = Unavailable("starting");
+  const auto fired = service_.Fire("manual", kMidnight, "now");
+  ASSERT_TRUE(fired.ok()) << fired.error().message;
+  EXPECT_EQ(fired->state, FiringState::kClaimed);
+  EXPECT_EQ(fired->detail, "starting");
+  answer_ = Ok();
+  Tick(kMidnight + 60);
+  EXPECT_EQ(store_->FindBySweep(fired->sweep)->state, FiringState::kSubmitted);
 }
 
 TEST_F(Triggers, Fire_WorksByHandAlsoWhenDisabled) {
