@@ -7,15 +7,12 @@
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
-namespace {
 
 boost::json::object TagsObject(const std::vector<Tag>& tags) {
   boost::json::object object;
   for (const Tag& tag : tags) object[tag.key] = tag.value;
   return object;
 }
-
-}  // namespace
 
 // Keys stand in byte order here, which is what makes the text canonical; tags come sorted.
 
@@ -35,9 +32,11 @@ std::string DetailOfTag(std::string_view key, const std::optional<std::string>& 
 }
 
 std::string DetailOfVersion(const NewVersion& version) {
-  return wire::SerializeJson(boost::json::object{{"model_id", version.model_id},
+  return wire::SerializeJson(boost::json::object{{"description", version.description},
+                                                 {"model_id", version.model_id},
                                                  {"request_id", version.request_id},
                                                  {"run_id", version.run_id},
+                                                 {"run_link", version.run_link},
                                                  {"source", version.source},
                                                  {"tags", TagsObject(version.tags)}});
 }

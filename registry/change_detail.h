@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@
 /// what a change wrote. Pure.
 
 namespace muster::registry {
+
+/// {"key": "value"}, in the order given.
+boost::json::object TagsObject(const std::vector<Tag>& tags);
 
 std::string DetailOfModel(std::string_view description, const std::vector<Tag>& tags);
 std::string DetailOfText(std::string_view key, std::string_view value);

@@ -127,6 +127,11 @@ Result<RegisteredModel> MemoryModelStore::RenameModel(std::string_view name,
     version.name = new_name;
     version.last_updated_ms = now;
   }
+  for (auto* requests : {&registered_, &promoted_}) {
+    for (auto& [id, request] : *requests) {
+      if (request.model == name) request.model = new_name;
+    }
+  }
   std::int64_t& last = last_version_[std::string(new_name)];
   last = std::max(last, last_version_[std::string(name)]);
   Write("model.rename", name, 0, DetailOfText("new_name", new_name), actor);

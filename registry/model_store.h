@@ -135,7 +135,7 @@ class ModelStore {
   virtual Result<RegisteredModel> GetModel(std::string_view name) = 0;
   virtual Result<RegisteredModel> UpdateModel(std::string_view name, std::string_view description,
                                               const Actor& actor) = 0;
-  /// Versions, aliases, gates and history follow; the audit keeps the old name in the old entries.
+  /// Versions, aliases, gates, history and request ids follow; the audit keeps the old name in the old entries.
   virtual Result<RegisteredModel> RenameModel(std::string_view name, std::string_view new_name,
                                               const Actor& actor) = 0;
   /// With its versions, tags and aliases. A model of that name made later goes on with the next number.

@@ -1,5 +1,6 @@
 #include "registry/api/json.h"
 
+#include "registry/change_detail.h"
 #include "registry/cron.h"
 #include "runtime/wire/codec.h"
 
@@ -7,12 +8,6 @@ namespace muster::registry {
 namespace {
 
 constexpr std::int64_t kMillis = 1'000;
-
-boost::json::object TagsObject(const std::vector<Tag>& tags) {
-  boost::json::object object;
-  for (const Tag& tag : tags) object[tag.key] = tag.value;
-  return object;
-}
 
 /// What was JSON before it was stored; as text when it is none.
 boost::json::value Embedded(const std::string& text) {

@@ -139,6 +139,10 @@ Result<RegisteredModel> SqliteModelStore::RenameModel(std::string_view name,
                                        "UPDATE SET last = max(last, excluded.last)")
                                .BindAll(new_name, name)
                                .Run());
+    MUSTER_RETURN_IF_ERROR(
+        db_.Prepare("UPDATE requests SET model = ? WHERE model = ? AND kind <> 'audit'")
+            .BindAll(new_name, name)
+            .Run());
     MUSTER_RETURN_IF_ERROR(Touch(id));
     MUSTER_RETURN_IF_ERROR(
         Write("model.rename", name, 0, DetailOfText("new_name", new_name), actor));

@@ -185,6 +185,9 @@ TEST_P(ModelStoreContract, CreateVersion_KeepsEveryField) {
   EXPECT_EQ(version->user_id, "ada");
   EXPECT_EQ(version->creation_ms, clock_.UnixNow());
   ASSERT_THAT(version->tags, SizeIs(1));
+  EXPECT_EQ(store_->Audit("digits", 1, 1)->at(0).detail_json,
+            R"({"description":"words","model_id":"m-1","request_id":"r","run_id":"run",)"
+            R"("run_link":"link","source":"s3://bucket/x","tags":{"k":"v"}})");
 }
 
 TEST_P(ModelStoreContract, Update_ChangesDescriptionAndTime) {
@@ -204,7 +207,9 @@ TEST_P(ModelStoreContract, Rename_TakesEverythingAlong) {
   AddModel();
   AddModel("taken");
   AddVersion();
-  ASSERT_TRUE(Promote(1, 0).ok());
+  ASSERT_TRUE(Promote(1, 0, "p1").ok());
+  const NewVersion wanted{.name = "digits", .request_id = "r1"};
+  ASSERT_TRUE(store_->CreateVersion(wanted, actor_).ok());
   ASSERT_TRUE(store_->SetTag("digits", 1, "k", "v", actor_).ok());
   ASSERT_TRUE(store_->RecordGates("digits", 1, {{"parity", true, 0, 1, ""}}, actor_).ok());
   EXPECT_ERROR(store_->RenameModel("digits", "taken", actor_), ErrorKind::kAlreadyExists,
@@ -219,7 +224,9 @@ TEST_P(ModelStoreContract, Rename_TakesEverythingAlong) {
   EXPECT_THAT(moved->tags, SizeIs(1));
   EXPECT_THAT(*store_->AliasHistory("numbers"), SizeIs(1));
   EXPECT_THAT(*store_->Gates("numbers", 1), SizeIs(1));
-  EXPECT_EQ(AddVersion("numbers").version, 2);
+  EXPECT_EQ(store_->FindVersionByRequest("r1")->version, 2);
+  EXPECT_TRUE(store_->Promote({"numbers", "champion", 1, 0, "p1", false}, actor_).ok());
+  EXPECT_EQ(AddVersion("numbers").version, 3);
 }
 
 TEST_P(ModelStoreContract, Tags_AreSetReplacedAndDeleted) {
