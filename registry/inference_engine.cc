@@ -31,12 +31,6 @@ const TypeRow& RowOf(ElementType type) {
   return *row;
 }
 
-std::string Names(const std::vector<TensorSpec>& specs) {
-  std::string names;
-  for (const TensorSpec& spec : specs) (names += names.empty() ? "" : ", ") += spec.name;
-  return names;
-}
-
 Status CheckInput(const TensorSpec& spec, const Tensor& input) {
   if (input.type != spec.type) {
     return Invalid("input '" + spec.name + "' is " + std::string(ElementTypeName(input.type)) +
@@ -55,34 +49,6 @@ Status CheckInput(const TensorSpec& spec, const Tensor& input) {
   return Ok();
 }
 
-/// Rows [first, first + count) of a tensor.
-Tensor Slice(const Tensor& tensor, std::int64_t first, std::int64_t count) {
-  Tensor slice{tensor.name, tensor.type, tensor.shape, {}};
-  slice.shape.front() = count;
-  const auto row = static_cast<std::ptrdiff_t>(tensor.bytes.size()) / tensor.shape.front();
-  slice.bytes.assign(tensor.bytes.begin() + first * row,
-                     tensor.bytes.begin() + (first + count) * row);
-  return slice;
-}
-
-Status Append(std::vector<Tensor>& all, std::vector<Tensor> part, std::int64_t rows) {
-  for (const Tensor& tensor : part) {
-    if (tensor.shape.empty() || tensor.shape.front() != rows) {
-      return Invalid("output '" + tensor.name + "' has shape " + ShapeText(tensor.shape) + " for " +
-                     std::to_string(rows) + " rows; its first dimension is not the batch");
-    }
-  }
-  if (all.empty()) {
-    all = std::move(part);
-    return Ok();
-  }
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i].shape.front() += rows;
-    all[i].bytes.insert(all[i].bytes.end(), part[i].bytes.begin(), part[i].bytes.end());
-  }
-  return Ok();
-}
-
 }  // namespace
 
 std::string_view ElementTypeName(ElementType type) { return RowOf(type).name; }
@@ -95,6 +61,12 @@ Result<ElementType> ElementTypeFromName(std::string_view name) {
     (known += known.empty() ? "" : ", ") += row.name;
   }
   return Invalid("datatype '" + std::string(name) + "' is none of " + known);
+}
+
+std::string NamesText(const std::vector<TensorSpec>& specs) {
+  std::string names;
+  for (const TensorSpec& spec : specs) (names += names.empty() ? "" : ", ") += spec.name;
+  return names;
 }
 
 std::string ShapeText(const std::vector<std::int64_t>& shape) {
@@ -128,7 +100,7 @@ Status CheckInputs(const std::vector<TensorSpec>& specs, const std::vector<Tenso
   for (const Tensor& input : inputs) {
     const auto named = [&](const auto& other) { return other.name == input.name; };
     if (std::none_of(specs.begin(), specs.end(), named)) {
-      return Invalid("the model has no input '" + input.name + "'; it has " + Names(specs));
+      return Invalid("the model has no input '" + input.name + "'; it has " + NamesText(specs));
     }
     if (std::count_if(inputs.begin(), inputs.end(), named) > 1) {
       return Invalid("input '" + input.name + "' came twice");
@@ -142,33 +114,6 @@ Status CheckInputs(const std::vector<TensorSpec>& specs, const std::vector<Tenso
     MUSTER_RETURN_IF_ERROR(CheckInput(spec, *input));
   }
   return Ok();
-}
-
-Result<std::vector<Tensor>> PredictRows(InferenceModel& model, const std::vector<Tensor>& inputs,
-                                        std::int64_t batch) {
-  MUSTER_CHECK(batch > 0, "a batch has rows");
-  if (inputs.empty() || inputs.front().shape.empty() || inputs.front().shape.front() <= 0) {
-    return Invalid("there are no rows to predict");
-  }
-  const std::int64_t rows = inputs.front().shape.front();
-  for (const Tensor& input : inputs) {
-    if (input.shape.empty() || input.shape.front() != rows) {
-      return Invalid("input '" + input.name + "' has shape " + ShapeText(input.shape) +
-                     ", input '" + inputs.front().name + "' has " + std::to_string(rows) + " rows");
-    }
-  }
-  if (rows <= batch) return model.Infer(inputs);
-  MUSTER_RETURN_IF_ERROR(CheckInputs(model.inputs(), inputs));  // before the bytes are sliced
-  std::vector<Tensor> outputs;
-  for (std::int64_t first = 0; first < rows; first += batch) {
-    const std::int64_t count = std::min(batch, rows - first);
-    std::vector<Tensor> part;
-    part.reserve(inputs.size());
-    for (const Tensor& input : inputs) part.push_back(Slice(input, first, count));
-    MUSTER_ASSIGN_OR_RETURN(auto answers, model.Infer(part));
-    MUSTER_RETURN_IF_ERROR(Append(outputs, std::move(answers), count));
-  }
-  return outputs;
 }
 
 }  // namespace muster::registry

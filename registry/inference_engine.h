@@ -49,6 +49,8 @@ struct Tensor {
   std::vector<std::byte> bytes;
 };
 
+/// "images, mask".
+std::string NamesText(const std::vector<TensorSpec>& specs);
 /// "[-1,1,8,8]".
 std::string ShapeText(const std::vector<std::int64_t>& shape);
 /// The product; 1 for a scalar. kInvalid for a negative dimension or a product beyond 2^40.
@@ -65,7 +67,7 @@ class InferenceModel {
   virtual ~InferenceModel() = default;
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const = 0;
   [[nodiscard]] virtual const std::vector<TensorSpec>& outputs() const = 0;
-  /// All inputs by name, any order; answers all outputs in the model's order. kInvalid as of CheckInputs.
+  /// All inputs by name, any order; answers all outputs in the model's order. kInvalid as of CheckInputs; kResource.
   virtual Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) = 0;
 };
 
@@ -73,16 +75,10 @@ class InferenceEngine {
  public:
   virtual ~InferenceEngine() = default;
   /// Computes in f32 exactly as the model says (no silent bf16). `threads` 0: the engine's choice.
-  /// kNotFound without the file, kInvalid when it is no model that the engine can compute.
+  /// kNotFound without the file, kInvalid when it is no model that the engine can compute; kResource: no memory.
   virtual Result<std::unique_ptr<InferenceModel>> Load(const std::filesystem::path& onnx_file,
                                                        int threads) = 0;
   [[nodiscard]] virtual std::string name() const = 0;  ///< "OpenVINO 2026.4.1"
 };
-
-/// Runs rows, the first dimension of every input, through a model in batches of at most `batch` and
-/// answers the outputs as if it had been one batch. The model's first dimension must be dynamic, unless
-/// the rows are exactly as many as it wants. kInvalid when inputs differ in rows or have none.
-Result<std::vector<Tensor>> PredictRows(InferenceModel& model, const std::vector<Tensor>& inputs,
-                                        std::int64_t batch = 256);
 
 }  // namespace muster::registry

@@ -12,12 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string Names(const std::vector<TensorSpec>& specs) {
-  std::string names;
-  for (const TensorSpec& spec : specs) (names += names.empty() ? "" : ", ") += spec.name;
-  return names;
-}
-
 /// Rows of the right number of elements take the shape that the model wants for a row.
 std::vector<std::int64_t> Reshaped(const std::vector<std::int64_t>& shape, const TensorSpec& spec) {
   if (shape.empty() || spec.shape.empty() || ShapeFits(shape, spec.shape)) return shape;
@@ -44,7 +38,7 @@ Result<std::vector<Tensor>> TensorsByName(const json::object& values,
     if (std::none_of(specs.begin(), specs.end(),
                      [&](const TensorSpec& spec) { return entry.key() == spec.name; })) {
       return Invalid("the model has no input '" + std::string(entry.key()) + "'; it has " +
-                     Names(specs));
+                     NamesText(specs));
     }
   }
   std::vector<Tensor> inputs;
@@ -59,7 +53,7 @@ Result<std::vector<Tensor>> TensorsByName(const json::object& values,
 Result<std::vector<Tensor>> OnlyInput(const json::value& value,
                                       const std::vector<TensorSpec>& specs) {
   if (specs.size() != 1) {
-    return Invalid("the model has the inputs " + Names(specs) + "; give them by name");
+    return Invalid("the model has the inputs " + NamesText(specs) + "; give them by name");
   }
   std::vector<Tensor> inputs;
   MUSTER_ASSIGN_OR_RETURN(inputs.emplace_back(), TensorOf(value, specs[0]));

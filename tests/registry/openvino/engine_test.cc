@@ -124,20 +124,6 @@ TEST_F(OpenVinoEngineTest, Infer_ManyThreads_EachItsOwnAnswer) {
   EXPECT_THAT(wrong, ElementsAre(0, 0, 0, 0));
 }
 
-TEST_F(OpenVinoEngineTest, PredictRows_InBatches_SameAsAtOnce) {
-  const auto model = Load(DigitsModel(7));
-  std::vector<float> pixels(70 * 64);
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 17) / 16;
-  const std::vector<Tensor> images{MakeTensor("images", ElementType::kF32, {70, 1, 8, 8}, pixels)};
-  const auto at_once = PredictRows(*model, images, 100);
-  const auto batched = PredictRows(*model, images, 32);
-  ASSERT_TRUE(at_once.ok() && batched.ok());
-  EXPECT_THAT(batched->at(0).shape, ElementsAre(70, 10));
-  EXPECT_THAT(Values<float>(batched->at(0)),
-              ::testing::Pointwise(::testing::FloatNear(1e-5F), Values<float>(at_once->at(0))));
-  EXPECT_EQ(PredictRows(*model, {}, 32).error().kind, ErrorKind::kInvalid);
-}
-
 TEST_F(OpenVinoEngineTest, Load_MissingOrBroken_ErrorNamesTheFile) {
   const auto missing = engine_->Load(folder_ / "none.onnx", 1);
   EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
