@@ -67,7 +67,8 @@ Result<ExportBundle> ModelDirectory::ReadBundle(const fs::path& directory) {
                           ReadWholeFile(directory / "evaluation.safetensors", kEvaluationBytesMax));
   MUSTER_ASSIGN_OR_RETURN(const SafetensorsFile file, ReadSafetensors(bytes));
   MUSTER_ASSIGN_OR_RETURN(bundle.evaluation, EvaluationFromTensors(file));
-  if (!fs::is_regular_file(bundle.onnx_file())) {
+  std::error_code code;
+  if (!fs::is_regular_file(bundle.onnx_file(), code)) {
     return NotFound("no model.onnx in the export " + directory.string());
   }
   return bundle;
@@ -86,10 +87,10 @@ Status ModelDirectory::Write(const fs::path& directory, const std::vector<Packag
 Status ModelDirectory::Publish(const fs::path& directory, const std::string& model,
                                std::int64_t version, const std::string& config_pbtxt) {
   const fs::path target = VersionDirectory(model, version);
-  if (fs::exists(target)) return Ok();
+  std::error_code code;
+  if (fs::exists(target, code)) return Ok();
   MUSTER_RETURN_IF_ERROR(MakeDirectories(target.parent_path()));
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(target.parent_path() / "config.pbtxt", config_pbtxt));
-  std::error_code code;
   fs::rename(directory, target, code);
   if (code) return FileError("rename " + directory.string() + " to", target, code);
   return SyncToDisk(target.parent_path());
@@ -97,7 +98,8 @@ Status ModelDirectory::Publish(const fs::path& directory, const std::string& mod
 
 Result<fs::path> ModelDirectory::OnnxFile(const ModelVersion& version) {
   const fs::path published = VersionDirectory(version.name, version.version) / "model.onnx";
-  if (fs::is_regular_file(published)) return published;
+  std::error_code code;
+  if (fs::is_regular_file(published, code)) return published;
   if (fetch_) return fetch_(version);
   return NotFound("version " + std::to_string(version.version) + " of '" + version.name +
                   "' was not published here: no " + published.string());

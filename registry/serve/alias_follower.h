@@ -32,6 +32,7 @@ class AliasFollower {
   /// One poll. Ok when the version that the source names is the one served. For the first load, which a
   /// main wants to see fail, and for tests; not while the thread runs.
   Status Step();
+  /// Not while the thread runs either.
   [[nodiscard]] const std::optional<ModelLocation>& serving() const { return serving_; }
 
   /// Steps in a thread of its own until Stop.

@@ -85,13 +85,17 @@ Status ModelServer::Load(const ModelLocation& location) {
   served->version = std::to_string(location.version);
   MUSTER_ASSIGN_OR_RETURN(served->model,
                           engine_.Load(location.directory / "model.onnx", options_.threads));
-  // A model may well refuse zeros of size one; that it loaded is what counts.
-  if (const auto tried = served->model->Infer(Zeros(served->model->inputs())); !tried.ok()) {
+  const auto tried = served->model->Infer(Zeros(served->model->inputs()));
+  served->warm = tried.ok();
+  ServedPtr replaced;  // destroyed after the lock is released
+  const std::lock_guard lock(mutex_);
+  if (!tried.ok()) {
+    const auto now = models_.find(served->name);
+    if (now != models_.end() && now->second->warm) return tried.error().With("warm-up");
+    // A model may well refuse zeros of size one; with nothing better there, that it loaded is what counts.
     LogWarning("serve", location.name + " version " + served->version +
                             " failed its warm-up: " + tried.error().message);
   }
-  ServedPtr replaced;  // destroyed after the lock is released
-  const std::lock_guard lock(mutex_);
   auto& stats = stats_[{served->name, served->version}];
   if (stats == nullptr) stats = std::make_shared<ServingStats>();
   served->stats = stats;

@@ -40,8 +40,8 @@ class ModelServer {
   ModelServer(InferenceEngine& engine, ModelServerOptions options,
               const Clock& clock = SystemClock());
 
-  /// Loads a version, tries it once, and lets it take the place of the model of that name, if there is
-  /// one. Blocks; on an error nothing changes.
+  /// Loads a version, tries it once on zeros, and lets it take the place of the model of that name, if there is
+  /// one. A version that fails the try does not replace one that passed it. Blocks; on an error nothing changes.
   Status Load(const ModelLocation& location);
 
   /// Routes into `router`; the server must outlive it.
@@ -51,6 +51,7 @@ class ModelServer {
   struct Served {
     std::string name, version;  ///< version in decimal
     std::unique_ptr<InferenceModel> model;
+    bool warm = false;  ///< zeros were computed
     std::shared_ptr<ServingStats> stats;
   };
   using ServedPtr = std::shared_ptr<const Served>;

@@ -38,12 +38,16 @@ Result<ModelLocation> DirectorySource::Current() {
   std::optional<ModelLocation> newest;
   std::filesystem::directory_iterator entries(directory_, failed);
   if (failed) return NotFound("there is no model directory " + directory_.string());
-  for (const auto& entry : entries) {
-    const auto version = VersionOf(entry.path());
+  for (; entries != std::filesystem::directory_iterator(); entries.increment(failed)) {
+    const auto& path = entries->path();
+    const auto version = VersionOf(path);
+    std::error_code no_file;
     if (!version || (newest && newest->version > *version)) continue;
-    if (!std::filesystem::is_regular_file(entry.path() / kModelFile, failed)) continue;
-    newest = ModelLocation{name_, *version, entry.path()};
+    if (!std::filesystem::is_regular_file(path / kModelFile, no_file)) continue;
+    newest = ModelLocation{name_, *version, path};
   }
+  // A listing that was cut short may lack the newest.
+  if (failed) return IoError("list " + directory_.string(), failed.value());
   if (newest) return *newest;
   return NotFound(directory_.string() +
                   " holds neither model.onnx nor a version's folder with one, "

@@ -34,7 +34,7 @@ class DirectorySource final : public ModelSource {
  public:
   /// `name` empty: the directory's own name, or its parent's where that is a number.
   explicit DirectorySource(std::filesystem::path directory, std::string name = {});
-  /// kNotFound names the directory and what it should hold.
+  /// kNotFound names the directory and what it should hold; kIo when it cannot be listed.
   Result<ModelLocation> Current() override;
 
  private:

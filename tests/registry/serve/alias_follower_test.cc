@@ -10,21 +10,26 @@ using namespace std::chrono_literals;
 
 class FakeModel final : public InferenceModel {
  public:
+  explicit FakeModel(bool works) : works_(works) {}
   [[nodiscard]] const std::vector<TensorSpec>& inputs() const override { return specs_; }
   [[nodiscard]] const std::vector<TensorSpec>& outputs() const override { return specs_; }
-  Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) override { return inputs; }
+  Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) override {
+    if (works_) return inputs;
+    return Internal("it throws");
+  }
 
  private:
+  bool works_;
   std::vector<TensorSpec> specs_;
 };
 
-/// Notes what is loaded, and fails for folders named "broken".
+/// Notes what is loaded, fails for folders named "broken", and makes models that fail of those named "cold".
 class FakeEngine final : public InferenceEngine {
  public:
   Result<std::unique_ptr<InferenceModel>> Load(const std::filesystem::path& file, int) override {
     loads.push_back(file.string());
     if (file.parent_path() == "broken") return Invalid("no model");
-    return std::unique_ptr<InferenceModel>(new FakeModel);
+    return std::unique_ptr<InferenceModel>(new FakeModel(file.parent_path() != "cold"));
   }
   [[nodiscard]] std::string name() const override { return "fake"; }
   std::vector<std::string> loads;
@@ -53,6 +58,24 @@ TEST_F(AliasFollowerTest, Step_NewVersion_LoadedOnce) {
   source_.current = ModelLocation{"m", 2, "two"};
   EXPECT_TRUE(follower_.Step().ok());
   EXPECT_THAT(engine_.loads, ::testing::ElementsAre("one/model.onnx", "two/model.onnx"));
+  EXPECT_EQ(follower_.serving()->version, 2);
+}
+
+TEST_F(AliasFollowerTest, Step_SameVersionInAnotherDirectory_IsLoaded) {
+  source_.current = ModelLocation{"m", 1, "one"};
+  EXPECT_TRUE(follower_.Step().ok());
+  source_.current = ModelLocation{"m", 1, "another"};
+  EXPECT_TRUE(follower_.Step().ok());
+  EXPECT_EQ(engine_.loads.size(), 2U);
+}
+
+TEST_F(AliasFollowerTest, Step_WarmUpFails_KeepsWhatWorks) {
+  source_.current = ModelLocation{"m", 1, "cold"};
+  EXPECT_TRUE(follower_.Step().ok()) << "nothing better is there";
+  source_.current = ModelLocation{"m", 2, "good"};
+  EXPECT_TRUE(follower_.Step().ok());
+  source_.current = ModelLocation{"m", 3, "cold"};
+  EXPECT_EQ(follower_.Step().error().message, "cannot serve m version 3: warm-up: it throws");
   EXPECT_EQ(follower_.serving()->version, 2);
 }
 
