@@ -22,8 +22,8 @@
 ///   GET  /metrics                                                        Prometheus
 ///
 /// Errors are {"error": "..."}, on /invocations MLflow's {"error_code", "message"}: 400 for a wrong
-/// request, 404 for an unknown model, 500 for the engine's failure. Where Triton answers a malformed JSON
-/// with 500, this server answers 400.
+/// request, 404 for an unknown model, 500 for the engine's failure, 507 when it had no memory. Where Triton
+/// answers a malformed JSON with 500, this server answers 400.
 
 namespace muster::registry::serve {
 

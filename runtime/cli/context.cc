@@ -135,9 +135,20 @@ int Ask(const Context& context, const Question& question,
   if (!client.ok()) return Fail(context, client.error());
   auto answer = client->Json(question.method, question.target, question.body);
   if (!answer.ok()) return Fail(context, answer.error());
-  if (PrintJson(context, *answer)) return kDone;
-  const Status shown = show(*answer);
-  return shown.ok() ? kDone : Fail(context, shown.error());
+  return ShowAnswer(context, *answer, show);
+}
+
+int ShowAnswer(const Context& context, const boost::json::value& answer,
+               const std::function<Status(const boost::json::value& answer)>& show) {
+  if (PrintJson(context, answer)) return kDone;
+  try {
+    const Status shown = show(answer);
+    return shown.ok() ? kDone : Fail(context, shown.error());
+  } catch (const std::exception& error) {
+    // Boost.JSON's, about a member that is not there or of another type.
+    return Fail(context,
+                Corrupt(std::string("the server's answer cannot be shown: ") + error.what()));
+  }
 }
 
 int PrintExplanation(const Context& context, const std::string& path) {

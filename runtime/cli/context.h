@@ -33,7 +33,7 @@ struct Context {
   std::string server;  ///< --server or MUSTER_SERVER
   std::string home;    ///< --home or MUSTER_HOME or ~/.muster
   std::string user;    ///< USER, or "local": who the audit names
-  bool json = false, quiet = false, yes = false;
+  bool json = false, quiet = false;
 
   std::filesystem::path program;  ///< this executable
   /// What the chosen subcommand does; answers the exit code.
@@ -56,8 +56,7 @@ std::string Span(double seconds);
 /// At most 4 significant digits.
 std::string Short(double number);
 
-/// Columns aligned under their headings; numbers should be passed with `right` columns. Plain
-/// tab-separated lines when standard output is not a terminal.
+/// Columns aligned under their headings; plain tab-separated lines when standard output is not a terminal.
 class Table {
  public:
   explicit Table(std::vector<std::string> headings) { rows_.push_back(std::move(headings)); }
@@ -77,8 +76,11 @@ struct Question {
   std::string target;       ///< "/api/muster/v1/sweeps"
   std::optional<boost::json::value> body = std::nullopt;
 };
-/// Asks the server and prints what it answers: as it is with --json, else as `show` does. An error, also one
-/// that `show` finds in the answer, is printed by Fail.
+/// Prints what a server answered: as it is with --json, else as `show` does. An error that `show` finds is printed
+/// by Fail, and so is an answer of another shape than `show` expects.
+int ShowAnswer(const Context& context, const boost::json::value& answer,
+               const std::function<Status(const boost::json::value& answer)>& show);
+/// Asks the server and shows what it answers.
 int Ask(const Context& context, const Question& question,
         const std::function<Status(const boost::json::value& answer)>& show);
 
@@ -89,7 +91,6 @@ int AskFor(const Context& context, const std::string& path, const std::string& w
            const std::string& verb);
 
 void AddServer(CLI::App& app, Context& context);
-void AddAgent(CLI::App& app, Context& context);
 void AddNode(CLI::App& app, Context& context);
 void AddSweep(CLI::App& app, Context& context);
 void AddTrial(CLI::App& app, Context& context);
@@ -99,7 +100,6 @@ void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
-void AddTracker(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);
 void AddSim(CLI::App& app, Context& context);
 

@@ -1,4 +1,6 @@
 // muster data convert
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <charconv>
 #include <iostream>
 #include <memory>
@@ -42,11 +44,13 @@ Status ParseSplits(const std::string& text, std::vector<trainer::hdf5::Split>& s
   splits.clear();
   return ForEachPart(text, ',', [&](const std::string& part) -> Status {
     const auto equals = part.find('=');
+    const char* const end = part.data() + part.size();
     double fraction = 0;
+    std::from_chars_result read{end, std::errc()};
     if (equals != std::string::npos) {
-      std::from_chars(part.data() + equals + 1, part.data() + part.size(), fraction);
+      read = std::from_chars(part.data() + equals + 1, end, fraction);
     }
-    if (!(fraction > 0)) {
+    if (read.ec != std::errc() || read.ptr != end || !(fraction > 0)) {
       return Invalid("--split " + text + ": '" + part + "'; wanted like train=0.7");
     }
     splits.push_back({part.substr(0, equals), fraction});
@@ -66,7 +70,12 @@ int Convert(const Context& context, ConvertFlags flags) {
   const auto files = trainer::hdf5::ConvertCsv(flags.options);
   if (!files.ok()) return Fail(context, files.error());
   Table table({"FILE", "ROWS"});
-  for (const auto& file : *files) table.Add({file.path.string(), std::to_string(file.rows)});
+  boost::json::array list;
+  for (const auto& file : *files) {
+    table.Add({file.path.string(), std::to_string(file.rows)});
+    list.push_back({{"path", file.path.string()}, {"rows", file.rows}});
+  }
+  if (PrintJson(context, boost::json::object{{"files", std::move(list)}})) return kDone;
   if (!context.quiet) table.Print();
   return kDone;
 }

@@ -58,6 +58,11 @@ Finding CheckServer(const Context& context) {
   if (!client.ok()) return {"server", false, client.error().message};
   auto version = client->Get("/version");
   if (!version.ok()) return {"server", false, version.error().message};
+  if (version->status != 200) {
+    return {"server", false,
+            client->base_url() + "/version answers " + std::to_string(version->status) +
+                "; is it a muster server?"};
+  }
   return {"server", true, client->base_url() + " answers as MLflow " + version->body};
 }
 

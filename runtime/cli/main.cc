@@ -40,7 +40,6 @@ int main(int argc, char** argv) {
       ->envname("MUSTER_SERVER");
   app.add_flag("--json", context.json, "Answer as JSON with stable fields");
   app.add_flag("--quiet", context.quiet, "No progress, no hints");
-  app.add_flag("--yes", context.yes, "Do not ask back");
   app.fallthrough();
 
   AddServer(app, context);
@@ -63,5 +62,10 @@ int main(int argc, char** argv) {
     // 0 for --help and --version; every mistake is usage.
     return app.exit(error) == 0 ? kDone : kUsage;
   }
-  return context.run ? context.run() : kUsage;
+  if (!context.run) return kUsage;
+  try {
+    return context.run();
+  } catch (const std::exception& error) {
+    return Fail(context, muster::Internal(error.what()));
+  }
 }

@@ -1,4 +1,4 @@
-// muster model ls|show|promote|alias|history|audit|export|verify|rollback
+// muster model ls|show|promote|alias|history|audit|export|graph|verify|rollback
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -20,6 +20,9 @@ namespace {
 
 using boost::json::object;
 using boost::json::value;
+
+/// As many entries as the server gives out at once.
+constexpr std::size_t kPage = 1'000;
 
 std::string ModelPath(const std::string& name, const std::string& rest = "") {
   return "/api/muster/v1/models/" + http::PercentEncode(name) + rest;
@@ -70,8 +73,34 @@ void PrintList(const value& answer, std::string_view list, std::vector<std::stri
   table.Print();
 }
 
+/// Like Ask, of the array `list` at `target`, which the server gives out in pages: `next` is what to add to the
+/// target for the page after this one; empty: there is none.
+int AskPages(const Context& context, const std::string& target, std::string_view list,
+             const std::function<std::string(const object& page)>& next,
+             const std::function<Status(const value& answer)>& show) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  boost::json::array all;
+  object page;
+  for (std::string more; page.empty() || !more.empty();) {
+    auto answer = client->Json("GET", target + more);
+    if (!answer.ok()) return Fail(context, answer.error());
+    page = answer->as_object();
+    const auto& entries = page.at(list).as_array();
+    all.insert(all.end(), entries.begin(), entries.end());
+    more = next(page);
+  }
+  page[list] = std::move(all);
+  return ShowAnswer(context, page, show);
+}
+
 int List(const Context& context) {
-  return Ask(context, {"GET", "/api/muster/v1/models"}, [](const value& answer) {
+  const auto next = [](const object& page) {
+    const std::string token = Text(page, "next_page_token");
+    return token.empty() ? "" : "&page_token=" + http::PercentEncode(token);
+  };
+  const std::string target = "/api/muster/v1/models?max_results=" + std::to_string(kPage);
+  return AskPages(context, target, "models", next, [](const value& answer) {
     PrintList(answer, "models", {"MODEL", "LATEST", "ALIASES", "UPDATED"}, [](const object& model) {
       return std::vector<std::string>{Text(model, "name"), Text(model, "latest_version"),
                                       Aliases(model), When(model, "updated_ms")};
@@ -105,8 +134,11 @@ Status PrintModel(const value& answer) {
 
 /// A model with its versions, or one version with its gates.
 int Show(const Context& context, const std::string& name) {
+  if (name.find_first_of("@/") == std::string::npos) {
+    return Ask(context, {"GET", ModelPath(name)}, PrintModel);
+  }
   const auto reference = ParseModelReference(name);
-  if (!reference.ok()) return Ask(context, {"GET", ModelPath(name)}, PrintModel);
+  if (!reference.ok()) return Fail(context, reference.error());
   const std::string version = "/versions/" + http::PercentEncode(reference->version);
   return Ask(context, {"GET", ModelPath(reference->name, version)}, PrintVersion);
 }
@@ -143,9 +175,14 @@ int History(const Context& context, const std::string& name) {
 }
 
 int Audit(const Context& context, const std::string& name) {
-  const std::string target =
-      "/api/muster/v1/audit" + (name.empty() ? "" : "?model=" + http::PercentEncode(name));
-  return Ask(context, {"GET", target}, [](const value& answer) {
+  const std::string target = "/api/muster/v1/audit?limit=" + std::to_string(kPage) +
+                             (name.empty() ? "" : "&model=" + http::PercentEncode(name));
+  const auto next = [](const object& page) -> std::string {
+    const auto& entries = page.at("entries").as_array();
+    if (entries.size() < kPage) return "";
+    return "&after=" + Text(entries.back().as_object(), "sequence");
+  };
+  return AskPages(context, target, "entries", next, [](const value& answer) {
     PrintList(answer, "entries", {"NO", "TIME", "BY", "ACTION", "MODEL", "VERSION", "WHY", "HASH"},
               [](const object& entry) {
                 return std::vector<std::string>{
@@ -180,6 +217,27 @@ int Export(const Context& context, const std::string& name, const std::string& o
   return kDone;
 }
 
+/// The ONNX file of a version.
+Result<onnx::Model> ReadOnnx(const Context& context, http::Client& client,
+                             const std::string& name) {
+  MUSTER_ASSIGN_OR_RETURN(const auto reference, ParseModelReference(name));
+  MUSTER_ASSIGN_OR_RETURN(const auto location,
+                          FetchModel(client, reference, context.Home() / "serving"));
+  MUSTER_ASSIGN_OR_RETURN(const auto bytes,
+                          ReadWholeFile(location.directory / "model.onnx", onnx::kMaxModelBytes));
+  return onnx::Read(bytes);
+}
+
+int PrintGraph(const Context& context, const std::string& name) {
+  auto client = context.Connect();
+  if (!client.ok()) return Fail(context, client.error());
+  const auto model = ReadOnnx(context, *client, name);
+  if (!model.ok()) return Fail(context, model.error());
+  const std::string text = onnx::Describe(*model);
+  if (!PrintJson(context, object{{"model", name}, {"graph", text}})) std::cout << text;
+  return kDone;
+}
+
 /// The whole audit chain; and, when a version is named, its ONNX file.
 int Verify(const Context& context, const std::string& name) {
   auto client = context.Connect();
@@ -191,13 +249,7 @@ int Verify(const Context& context, const std::string& name) {
     std::cout << "audit chain: " << (whole ? "whole" : Text(chain->as_object(), "message")) << "\n";
   }
   if (!name.empty()) {
-    auto reference = ParseModelReference(name);
-    if (!reference.ok()) return Fail(context, reference.error());
-    auto location = FetchModel(*client, *reference, context.Home() / "serving");
-    if (!location.ok()) return Fail(context, location.error());
-    const auto bytes = ReadWholeFile(location->directory / "model.onnx", onnx::kMaxModelBytes);
-    if (!bytes.ok()) return Fail(context, bytes.error());
-    const auto model = onnx::Read(*bytes);
+    const auto model = ReadOnnx(context, *client, name);
     if (!model.ok()) return Fail(context, model.error());
     const Status checked = onnx::Check(*model);
     if (!checked.ok()) return Fail(context, {ErrorKind::kCorrupt, checked.error().message});
@@ -206,8 +258,9 @@ int Verify(const Context& context, const std::string& name) {
                 << " nodes\n";
     }
   }
-  PrintJson(context,
-            object{{"audit", whole}, {"model", name.empty() ? value(nullptr) : value(true)}});
+  PrintJson(context, object{{"audit", whole},
+                            {"message", Text(chain->as_object(), "message")},
+                            {"model", name.empty() ? value(nullptr) : value(true)}});
   return whole ? kDone : kFailed;
 }
 
@@ -235,6 +288,8 @@ void AddModel(CLI::App& app, Context& context) {
       [&context, name] { return Audit(context, *name); });
   add("verify", "Recompute the audit chain; check a version's ONNX file",
       "NAME@ALIAS or NAME/VERSION", false, [&context, name] { return Verify(context, *name); });
+  add("graph", "The inputs, outputs and nodes of a version's ONNX file",
+      "NAME@ALIAS or NAME/VERSION", true, [&context, name] { return PrintGraph(context, *name); });
   add("export", "Copy a version's files (ONNX, MLmodel, card) to a folder",
       "NAME@ALIAS or NAME/VERSION", true,
       [&context, name, out] { return Export(context, *name, *out); })

@@ -120,6 +120,14 @@ class ErrorsTest(unittest.TestCase):
                 self.assertSays(outcome, 3, "nope")
                 self.assertNotIn("http://", outcome.err)
 
+    def test_DataConvert_BadShare_IsRefused_AndJsonNamesTheFiles(self):
+        table = self.cluster.write("t.csv", "".join(f"{i},{i + 1},{i % 2}\n" for i in range(20)))
+        convert = ["data", "convert", table, "--name", "t", "--out", self.cluster.work]
+        self.assertSays(self.cluster.muster(*convert, "--split", "train=0.7x"), 2, "'train=0.7x'")
+        outcome = self.cluster.muster("--json", *convert, "--split", "train=0.5,test=0.5")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual([file["rows"] for file in outcome.json()["files"]], [10, 10])
+
     def test_NoServer_Exits5_AndSaysHowToStartOne(self):
         self.assertSays(self.cluster.muster("--home", self.cluster.work / "none", "sweep", "ls"), 5,
                         "no server runs on", "muster server")
