@@ -15,10 +15,12 @@ struct ModelReference {
   std::string name;
   std::string version;  ///< an alias or a number
 };
-/// kInvalid for anything else.
+/// kInvalid for anything else; also for "digits@3", which an alias of digits alone would make ambiguous.
 Result<ModelReference> ParseModelReference(const std::string& text);
 
-/// A version's files from the server, kept in `cache`/<name>/<version>, which appears whole by rename.
+/// A version's files from the server, kept in `cache`/<name>/<version>-<hash>, which appears whole by rename. The
+/// hash is of the server's URL and of the version's source, run and time: another registry's version of that
+/// number is another directory. kCorrupt for an answer that is not a registry's.
 Result<registry::serve::ModelLocation> FetchModel(http::Client& client,
                                                   const ModelReference& reference,
                                                   const std::filesystem::path& cache);

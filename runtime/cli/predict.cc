@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -44,10 +45,16 @@ Result<Infer> LocalModel(const Context& context, const std::string& name) {
 
 /// A model server's answer to a binary request: JSON, then the tensor's bytes.
 Result<registry::Tensor> ReadAnswer(const http::Response& answer) {
-  if (answer.status != 200) return Invalid("the model server answers: " + answer.body);
+  if (answer.status != 200) return http::ErrorFromResponse(answer).With("the model server");
   const auto length = answer.headers.find(registry::serve::kJsonLengthHeader);
   if (length == answer.headers.end()) return Corrupt("the model server's answer is not binary");
-  const std::size_t split = std::min<std::size_t>(std::stoul(length->second), answer.body.size());
+  const char* const end = length->second.data() + length->second.size();
+  std::size_t split = 0;
+  const auto read = std::from_chars(length->second.data(), end, split);
+  if (read.ec != std::errc() || read.ptr != end || split > answer.body.size()) {
+    return Corrupt("the model server's JSON is " + length->second + " bytes of " +
+                   std::to_string(answer.body.size()));
+  }
   MUSTER_ASSIGN_OR_RETURN(const auto json,
                           wire::ParseJson(std::string_view(answer.body).substr(0, split)));
   MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(json));
@@ -56,7 +63,14 @@ Result<registry::Tensor> ReadAnswer(const http::Response& answer) {
   MUSTER_ASSIGN_OR_RETURN(auto output, wire::FromJson<boost::json::object>(outputs[0]));
   registry::Tensor tensor;
   MUSTER_ASSIGN_OR_RETURN(tensor.shape, wire::FromJson<std::vector<std::int64_t>>(output["shape"]));
-  const std::string_view bytes = std::string_view(answer.body).substr(split);
+  MUSTER_ASSIGN_OR_RETURN(const auto type, wire::FromJson<std::string>(output["datatype"]));
+  MUSTER_ASSIGN_OR_RETURN(tensor.type, registry::ElementTypeFromName(type));
+  MUSTER_ASSIGN_OR_RETURN(auto parameters,
+                          wire::FromJson<boost::json::object>(output["parameters"]));
+  MUSTER_ASSIGN_OR_RETURN(const auto size,
+                          wire::FromJson<std::uint64_t>(parameters["binary_data_size"]));
+  // The bytes of other outputs follow those of the first.
+  const std::string_view bytes = std::string_view(answer.body).substr(split, size);
   tensor.bytes.resize(bytes.size());
   std::memcpy(tensor.bytes.data(), bytes.data(), bytes.size());
   return tensor;
@@ -152,13 +166,19 @@ class Prediction {
     inputs.bytes.resize(floats.size() * sizeof(float));
     std::memcpy(inputs.bytes.data(), floats.data(), inputs.bytes.size());
     MUSTER_ASSIGN_OR_RETURN(const auto outputs, infer(std::move(inputs)));
+    MUSTER_ASSIGN_OR_RETURN(const auto numbers, registry::ElementCount(outputs.shape));
+    if (outputs.type != registry::ElementType::kF32 || outputs.shape.empty() ||
+        outputs.shape[0] != static_cast<std::int64_t>(batch.size()) ||
+        outputs.bytes.size() != static_cast<std::size_t>(numbers) * sizeof(float)) {
+      return Invalid("the model answers " + std::string(registry::ElementTypeName(outputs.type)) +
+                     registry::ShapeText(outputs.shape) + " in " +
+                     std::to_string(outputs.bytes.size()) + " bytes for " +
+                     std::to_string(batch.size()) + " rows; wanted FP32 figures for each");
+    }
     std::vector<float> logits(outputs.bytes.size() / sizeof(float));
     std::memcpy(logits.data(), outputs.bytes.data(), outputs.bytes.size());
     const std::size_t classes = logits.size() / batch.size();
-    if (classes == 0 || classes * batch.size() != logits.size()) {
-      return Invalid("the model answers " + std::to_string(logits.size()) + " numbers for " +
-                     std::to_string(batch.size()) + " rows; wanted some for each");
-    }
+    if (classes == 0) return Invalid("the model answers no figures at all");
     std::vector<std::int64_t> labels;
     if (labels_) {
       MUSTER_ASSIGN_OR_RETURN(const auto bytes, Read(*labels_, batch));

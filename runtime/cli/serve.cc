@@ -36,18 +36,19 @@ int Serve(const Context& context, const ServeFlags& flags) {
   options.threads = flags.threads;
   auto server = http::Server::Start(options, router);
   if (!server.ok()) return Fail(context, server.error());
+  const registry::serve::ModelLocation serving = *follower.serving();  // the thread's, once it runs
   follower.Start();
   if (!flags.port_file.empty()) {
     const Status written =
         WriteFileAtomically(flags.port_file, std::to_string((*server)->port()) + "\n");
     if (!written.ok()) return Fail(context, written.error());
   }
-  LogInfo("serve", flags.model + " on " + (*server)->url() + "/v2/models/" +
-                       follower.serving()->name + " (version " +
-                       std::to_string(follower.serving()->version) + ")");
+  LogInfo("serve", flags.model + " on " + (*server)->url() + "/v2/models/" + serving.name +
+                       " (version " + std::to_string(serving.version) + ")");
   signals.Wait();
-  follower.Stop();
+  // First: the follower may be in the middle of a fetch.
   (*server)->Stop();
+  follower.Stop();
   return kDone;
 }
 
