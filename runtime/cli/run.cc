@@ -9,6 +9,7 @@
 #include "runtime/base/random.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/follow.h"
+#include "runtime/cli/log_tail.h"
 #include "runtime/cli/trial_path.h"
 #include "runtime/wire/api.h"
 #include "runtime/wire/sweep_spec.h"
@@ -34,15 +35,23 @@ wire::SweepSpec SpecOf(const RunFlags& flags) {
   return spec;
 }
 
-/// Copies new output of rank 0 to ours; answers how much.
-std::size_t Forward(http::Client& client, const std::string& trial, const char* stream,
-                    std::size_t& offset, std::ostream& out) {
-  auto chunk =
-      client.Get(trial + "/logs?rank=0&stream=" + stream + "&offset=" + std::to_string(offset));
-  if (!chunk.ok() || chunk->status != 200) return 0;
-  out << chunk->body << std::flush;
-  offset += chunk->body.size();
-  return chunk->body.size();
+/// Copies new output of rank 0 to ours; answers whether there was any.
+Result<bool> Forward(http::Client& client, const wire::TrialDetail& trial, LogTail& tail,
+                     std::ostream& to) {
+  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, tail.Next(client, trial.attempts));
+  to << bytes << std::flush;
+  return !bytes.empty();
+}
+
+/// Where the trial at `path` stands, and whether more of its output may come: copies what is new.
+Result<bool> Look(http::Client& client, const std::string& path, LogTail& out, LogTail& err,
+                  wire::TrialSummary& summary) {
+  MUSTER_ASSIGN_OR_RETURN(const auto answer, client.Json("GET", path));
+  MUSTER_ASSIGN_OR_RETURN(const auto detail, wire::TrialDetailFromJson(answer));
+  MUSTER_ASSIGN_OR_RETURN(const bool more_out, Forward(client, detail, out, std::cout));
+  MUSTER_ASSIGN_OR_RETURN(const bool more_err, Forward(client, detail, err, std::cerr));
+  summary = detail.trial;
+  return more_out || more_err || !wire::IsFinal(summary.state);
 }
 
 int Run(const Context& context, const RunFlags& flags) {
@@ -55,8 +64,7 @@ int Run(const Context& context, const RunFlags& flags) {
                    boost::json::object{{"id", id}, {"spec", wire::ToJson(SpecOf(flags))}});
   if (!answer.ok()) return Fail(context, answer.error());
   const std::string trial = *TrialPath(id + "/0");
-  std::size_t out = 0, err = 0;
-  bool ended = false;
+  LogTail out(trial, 0, "out"), err(trial, 0, "err");
   auto silent_since = std::chrono::steady_clock::now();
   wire::TrialSummary summary;
   const InterruptNote interrupt;
@@ -66,21 +74,19 @@ int Run(const Context& context, const RunFlags& flags) {
                 << "/0 shows its output, muster sweep cancel " << id << " ends it\n";
       return kInterrupted;
     }
-    const std::size_t moved = Forward(*client, trial, "out", out, std::cout) +
-                              Forward(*client, trial, "err", err, std::cerr);
-    if (ended && moved == 0) break;
-    auto shown = client->Json("GET", trial);
-    if (shown.ok()) {
+    const auto more = Look(*client, trial, out, err, summary);
+    if (more.ok()) {
+      if (!*more) break;
       silent_since = std::chrono::steady_clock::now();
-      if (auto detail = wire::TrialDetailFromJson(*shown); detail.ok()) summary = detail->trial;
-    } else if (shown.error().kind != ErrorKind::kUnavailable ||
+    } else if (more.error().kind != ErrorKind::kUnavailable ||
                std::chrono::steady_clock::now() - silent_since > kPatience) {
-      return Fail(context, shown.error());
+      return Fail(context, more.error());
     } else if (auto again = context.Connect(); again.ok()) {
       client = std::move(again);  // the server may come back on another port; its home knows
     }
-    ended = wire::IsFinal(summary.state);
-    if (!ended) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    if (!more.ok() || !wire::IsFinal(summary.state)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
   }
   if (summary.state == "complete") return kDone;
   std::cerr << "muster: " << summary.message << "\n";

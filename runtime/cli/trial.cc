@@ -5,9 +5,11 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "runtime/cli/context.h"
+#include "runtime/cli/log_tail.h"
 #include "runtime/cli/trial_path.h"
 #include "runtime/wire/api.h"
 
@@ -52,32 +54,32 @@ struct LogFlags {
   bool follow = false;
 };
 
-/// Prints what there is, and with `follow` what comes until the trial ends.
+/// Prints what the newest attempt printed, and with `follow` what comes until the trial ends, later attempts
+/// included.
 int Logs(const Context& context, const LogFlags& flags) {
   auto path = TrialPath(flags.trial);
   if (!path.ok()) return Fail(context, path.error());
   auto client = context.Connect();
   if (!client.ok()) return Fail(context, client.error());
-  std::int64_t offset = 0;
-  bool last_look = false;
+  std::optional<LogTail> tail;
   for (;;) {
-    auto chunk = client->Get(*path + "/logs?rank=" + std::to_string(flags.rank) +
-                             "&stream=" + flags.stream + "&offset=" + std::to_string(offset));
-    if (!chunk.ok()) return Fail(context, chunk.error());
-    if (chunk->status != 200) {
-      return Fail(context, NotFound("no " + flags.stream + " output of rank " +
-                                    std::to_string(flags.rank) + " of trial " + flags.trial));
-    }
-    std::cout << chunk->body << std::flush;
-    offset += static_cast<std::int64_t>(chunk->body.size());
-    if (!chunk->body.empty()) continue;
-    if (!flags.follow || last_look) return kDone;
     auto answer = client->Json("GET", *path);
     if (!answer.ok()) return Fail(context, answer.error());
     auto detail = wire::TrialDetailFromJson(*answer);
     if (!detail.ok()) return Fail(context, detail.error());
-    last_look = wire::IsFinal(detail->trial.state);
-    if (!last_look) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const auto& attempts = detail->attempts;
+    if (!tail) {
+      tail.emplace(*path, flags.rank, flags.stream,
+                   attempts.size() < 2 ? 0 : attempts[attempts.size() - 2].epoch);
+    }
+    for (;;) {
+      auto bytes = tail->Next(*client, attempts);
+      if (!bytes.ok()) return Fail(context, bytes.error());
+      if (bytes->empty()) break;
+      std::cout << *bytes << std::flush;
+    }
+    if (!flags.follow || wire::IsFinal(detail->trial.state)) return kDone;
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
 

@@ -73,6 +73,14 @@ class ErrorsTest(unittest.TestCase):
         self.assertEqual(outcome.out, "to out\n")
         self.assertEqual(self.cluster.muster("run", "--", "true").code, 0)
 
+    def test_Run_SecondAttempt_OutputOfBothIsShown(self):
+        once = self.cluster.work / "once"
+        outcome = self.cluster.muster("run", "--name", "again", "--", "sh", "-c",
+                                      f"mkdir {once} || {{ echo second; exit; }}; echo a long first; exit 75")
+        self.assertEqual((outcome.code, outcome.out), (0, "a long first\nsecond\n"), outcome)
+        trial = self.cluster.ask("sweep", "ls")["sweeps"][0]["id"] + "/0"
+        self.assertEqual(self.cluster.muster("trial", "logs", trial).out, "second\n", "the newest alone")
+
     def test_Run_ServerKilledAndBack_GoesOnToItsEnd(self):
         running = self.cluster.popen("run", "--", "sh", "-c", "echo begin; sleep 2; echo end")
         cluster.wait_until(self.cluster.ranks, 30, "the command")
