@@ -25,8 +25,8 @@ using namespace std::chrono_literals;
 #ifdef MUSTER_TEST_OPENVINO
 std::unique_ptr<InferenceEngine> MakeEngine() { return MakeOpenVinoEngine(); }
 #else
-/// Computes what the files of this test say, v x for folder v. OpenVINO does not run under sanitizers (its
-/// TBB loads a library with RTLD_DEEPBIND), and the swap is where races would be.
+/// Computes what the files of this test say, v x for folder v. OpenVINO does not run under the
+/// thread sanitizer, and the swap is where races would be.
 class FolderModel final : public InferenceModel {
  public:
   explicit FolderModel(float factor) : factor_(factor) {}
