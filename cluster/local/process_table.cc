@@ -5,12 +5,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <memory>
-#include <optional>
 #include <string_view>
-
-#include "runtime/base/file.h"
 
 extern "C" {  // glibc 2.36 forgot to say so
 #include <sys/pidfd.h>
@@ -26,17 +25,39 @@ struct Stat {
   std::int64_t cpu_ticks = 0;
 };
 
-std::string ProcFile(int pid, const char* name) {
-  return "/proc/" + std::to_string(pid) + "/" + name;
+/// A file of a process. kNotFound: the process is gone; kUnauthorized: it is somebody else's; kIo: nobody
+/// knows (no descriptor is left, ...).
+Result<std::string> ReadProcFile(int pid, const char* name) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
+  const auto failure = [&path](int error_number) {
+    Error error = IoError("read " + path, error_number);
+    if (error_number == ENOENT || error_number == ESRCH) error.kind = ErrorKind::kNotFound;
+    if (error_number == EACCES || error_number == EPERM) error.kind = ErrorKind::kUnauthorized;
+    return error;
+  };
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return failure(errno);
+  std::string text;
+  std::array<char, 4096> buffer;
+  ssize_t got = 0;
+  while ((got = read(fd, buffer.data(), buffer.size())) != 0) {
+    if (got > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (got < 0 && errno != EINTR) break;
+  }
+  const int read_errno = errno;
+  close(fd);
+  if (got < 0) return failure(read_errno);
+  return text;
 }
 
-/// proc(5): pid (comm) state ppid ...; comm may hold anything, so fields count from the last ')'.
-std::optional<Stat> ReadStat(int pid) {
-  const auto text = ReadWholeFile(ProcFile(pid, "stat"));
-  if (!text.ok()) return std::nullopt;
-  const std::size_t name_end = text->rfind(") ");
-  if (name_end == std::string::npos) return std::nullopt;
-  std::string_view rest = std::string_view(*text).substr(name_end + 2);
+/// proc(5): pid (comm) state ppid ...; comm may hold anything, so fields count from the last ')'. Errors
+/// as ReadProcFile.
+Result<Stat> ReadStat(int pid) {
+  MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadProcFile(pid, "stat"));
+  const std::size_t name_end = text.rfind(") ");
+  if (name_end == std::string::npos)
+    return Corrupt("/proc/" + std::to_string(pid) + "/stat: '" + text + "'");
+  std::string_view rest = std::string_view(text).substr(name_end + 2);
   Stat stat{.id = {.pid = pid}};
   for (int field = 3; field <= 22 && !rest.empty(); ++field) {
     const std::string_view word = rest.substr(0, rest.find(' '));
@@ -53,11 +74,10 @@ std::optional<Stat> ReadStat(int pid) {
 
 bool IsDead(const Stat& stat) { return stat.state == 'Z' || stat.state == 'X'; }
 
-/// The epoch that the process is marked with, of this home; 0 when it is not.
-AttemptEpoch ReadMark(int pid, const std::string& home_id) {
-  const auto environment = ReadWholeFile(ProcFile(pid, "environ"));
-  if (!environment.ok()) return {};
-  std::string_view rest = *environment;
+/// The epoch that the process is marked with, of this home; 0 when it is not. Errors as ReadProcFile.
+Result<AttemptEpoch> ReadMark(int pid, const std::string& home_id) {
+  MUSTER_ASSIGN_OR_RETURN(const std::string environment, ReadProcFile(pid, "environ"));
+  std::string_view rest = environment;
   bool ours = false;
   AttemptEpoch epoch;
   while (!rest.empty()) {
@@ -73,15 +93,23 @@ AttemptEpoch ReadMark(int pid, const std::string& home_id) {
   return ours ? epoch : AttemptEpoch();
 }
 
-}  // namespace
-
-ProcessId IdentifyProcess(int pid) {
-  const auto stat = ReadStat(pid);
-  return stat && !IsDead(*stat) ? stat->id : ProcessId();
+/// The process is gone, or nobody who could be of an attempt of ours.
+bool IsNone(const Error& error) {
+  return error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kUnauthorized;
 }
 
-bool IsAlive(const ProcessId& process) {
-  return process.pid > 0 && IdentifyProcess(process.pid) == process;
+}  // namespace
+
+Result<ProcessId> IdentifyProcess(int pid) {
+  const auto stat = ReadStat(pid);
+  if (!stat.ok() && !IsNone(stat.error())) return stat.error();
+  return stat.ok() && !IsDead(*stat) ? stat->id : ProcessId();
+}
+
+Result<bool> IsAlive(const ProcessId& process) {
+  if (process.pid <= 0) return false;
+  MUSTER_ASSIGN_OR_RETURN(const ProcessId now, IdentifyProcess(process.pid));
+  return now == process;
 }
 
 bool SendSignal(const ProcessId& process, int signal) {
@@ -89,25 +117,33 @@ bool SendSignal(const ProcessId& process, int signal) {
   const int fd = pidfd_open(process.pid, 0);
   if (fd < 0) return false;
   // The descriptor holds on to one process; if that one is ours now, the signal reaches no other.
-  const bool sent = IsAlive(process) && pidfd_send_signal(fd, signal, nullptr, 0) == 0;
+  const auto alive = IsAlive(process);
+  const bool sent = alive.ok() && *alive && pidfd_send_signal(fd, signal, nullptr, 0) == 0;
   close(fd);
   return sent;
 }
 
-std::map<AttemptEpoch, AttemptProcesses> ScanAttempts(const std::string& home_id) {
+Result<std::map<AttemptEpoch, AttemptProcesses>> ScanAttempts(const std::string& home_id) {
   std::map<int, Stat> living;
   std::map<int, AttemptEpoch> epochs;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
-  if (!proc) return {};
-  while (const dirent* entry = readdir(proc.get())) {
+  if (!proc) return IoError("open /proc", errno);
+  while (true) {
+    errno = 0;
+    const dirent* entry = readdir(proc.get());
+    if (entry == nullptr && errno != 0) return IoError("list /proc", errno);
+    if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     int pid = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
     const auto stat = ReadStat(pid);
-    if (!stat || IsDead(*stat)) continue;
+    if (!stat.ok() && !IsNone(stat.error())) return stat.error();
+    if (!stat.ok() || IsDead(*stat)) continue;
+    const auto mark = ReadMark(pid, home_id);
+    if (!mark.ok() && !IsNone(mark.error())) return mark.error();
     living[pid] = *stat;
-    epochs[pid] = ReadMark(pid, home_id);
+    epochs[pid] = mark.ok() ? *mark : AttemptEpoch();
   }
   const int self = getpid();
   std::map<AttemptEpoch, AttemptProcesses> found;

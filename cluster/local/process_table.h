@@ -20,11 +20,12 @@ struct ProcessId {
   friend auto operator<=>(const ProcessId&, const ProcessId&) = default;
 };
 
-/// The process that has this pid now; pid 0 when there is none (a zombie counts as none).
-ProcessId IdentifyProcess(int pid);
+/// The process that has this pid now; pid 0 when there is none (a zombie counts as none). An error (no
+/// descriptor is left, ...) says nothing about the process, here and below: ask again later.
+Result<ProcessId> IdentifyProcess(int pid);
 /// True while that very process lives.
-bool IsAlive(const ProcessId& process);
-/// Sends a signal to that very process; false when it is gone.
+Result<bool> IsAlive(const ProcessId& process);
+/// Sends a signal to that very process; false when it is gone, or when that cannot be told.
 bool SendSignal(const ProcessId& process, int signal);
 
 /// What belongs to one attempt: processes with MUSTER_HOME_ID=<home> and MUSTER_ATTEMPT=<epoch> in the
@@ -36,6 +37,6 @@ struct AttemptProcesses {
 };
 
 /// One pass over /proc; about 20 us a process. Attempts without a process are absent.
-std::map<AttemptEpoch, AttemptProcesses> ScanAttempts(const std::string& home_id);
+Result<std::map<AttemptEpoch, AttemptProcesses>> ScanAttempts(const std::string& home_id);
 
 }  // namespace muster::cluster::local

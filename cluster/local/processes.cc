@@ -97,6 +97,7 @@ struct Processes::Impl {
   void ReadSpools(Attempt& attempt);
   void CheckActivity(Attempt& attempt);
   void Observe(Attempt& attempt);
+  bool Scan();
   // Kills, over all attempts.
   void KillSome(MonotonicTime now);
   void TellEmpty(AttemptEpoch epoch);
@@ -117,6 +118,7 @@ struct Processes::Impl {
   MonotonicTime scan_at;
   MonotonicTime activity_at;
   std::map<AttemptEpoch, AttemptProcesses> table;  ///< of the last scan
+  bool scan_failed = false;                        ///< that one, and it was said
 };
 
 // --- effects ----------------------------------------------------------------------------------------
@@ -297,10 +299,12 @@ void Processes::Impl::CheckShim(Attempt& attempt) {
   if (attempt.over_told || attempt.spawning != 0 || kills.contains(epoch)) return;
   if (!attempt.state) {
     // An earlier agent asked for this shim. It may be about to become ready.
-    if (ScanAttempts(options.home_id).contains(epoch) || LoadState(attempt)) return;
+    if (!Scan() || table.contains(epoch) || LoadState(attempt)) return;
     return FailMake(attempt, "the shim of an earlier agent never became ready");
   }
-  if (attempt.state->all_ended || IsAlive(attempt.state->shim)) return;
+  if (attempt.state->all_ended) return;
+  const auto alive = IsAlive(attempt.state->shim);
+  if (!alive.ok() || *alive) return;
   if (LoadState(attempt)) return;  // its last words, told next time
   attempt.over_told = true;
   inputs.emplace_back(agent::ShimLost{
@@ -352,12 +356,22 @@ void Processes::Impl::Observe(Attempt& attempt) {
   TellState(attempt);
 }
 
+/// Looks at all processes. False when that failed, which says nothing about any of them.
+bool Processes::Impl::Scan() {
+  auto scanned = ScanAttempts(options.home_id);
+  if (!scanned.ok() && !scan_failed)
+    LogWarning("agent", "cannot look for processes, slots stay taken: " + scanned.error().message);
+  scan_failed = !scanned.ok();
+  if (scanned.ok()) table = std::move(scanned).value();
+  return !scan_failed;
+}
+
 // --- killing ----------------------------------------------------------------------------------------
 
 void Processes::Impl::KillSome(MonotonicTime now) {
   if (kills.empty() || now < scan_at) return;
   scan_at = now + kScanEvery;
-  table = ScanAttempts(options.home_id);
+  if (!Scan()) return;
   std::vector<AttemptEpoch> empty;
   for (auto& [epoch, kill] : kills) {
     const auto found = table.find(epoch);
@@ -415,7 +429,7 @@ Result<std::unique_ptr<Processes>> Processes::Open(ProcessesOptions options) {
   auto impl = std::make_unique<Impl>(std::move(options));
   impl->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (impl->watch_fd < 0) return IoError("inotify", errno);
-  const ProcessId self = IdentifyProcess(getpid());
+  MUSTER_ASSIGN_OR_RETURN(const ProcessId self, IdentifyProcess(getpid()));
   if (!SendSignal(self, 0)) return Unsupported("the kernel has no pidfds (Linux 5.3) or no /proc");
   return std::unique_ptr<Processes>(new Processes(std::move(impl)));
 }
@@ -428,9 +442,16 @@ agent::FoundAtStart Processes::Find() {
     const AttemptEpoch epoch = EpochOfFolder(entry.path());
     AttemptFolder folder(entry.path());
     auto prepare = folder.ReadPrepare();
-    if (epoch.value == 0 || !prepare.ok()) {
+    if (!prepare.ok() && prepare.error().kind == ErrorKind::kNotFound) {
       LogWarning("agent", "deleting " + entry.path().string() + ": no attempt that was promised");
       std::filesystem::remove_all(entry.path(), error);
+      continue;
+    }
+    if (epoch.value == 0 || !prepare.ok()) {
+      // Its spool may hold what nobody else has. Its slots are given to others, so its processes go.
+      LogError("agent", "leaving " + entry.path().string() + " for a person to look at: " +
+                            (prepare.ok() ? "its name is no epoch" : prepare.error().message));
+      if (epoch.value != 0) impl_->kills.try_emplace(epoch);
       continue;
     }
     Attempt& attempt = impl_->attempts.emplace(epoch, folder).first->second;
@@ -471,7 +492,7 @@ std::vector<agent::Input> Processes::Poll(MonotonicTime now) {
     impl_->activity_at = now + kActivityEvery;
     const bool wanted = std::ranges::any_of(
         impl_->attempts, [](const auto& entry) { return entry.second.prepare.silence_ms > 0; });
-    if (wanted) impl_->table = ScanAttempts(impl_->options.home_id);
+    if (wanted) impl_->Scan();
   }
   for (auto& [epoch, attempt] : impl_->attempts) {
     impl_->Observe(attempt);

@@ -38,7 +38,8 @@ class Processes {
   Processes& operator=(const Processes&) = delete;
 
   /// What lies in the attempts folder; called once, before the first Apply or Poll. Folders without a
-  /// whole prepare.json (their MakeAttempt was never answered) are deleted.
+  /// prepare.json (their MakeAttempt was never answered) are deleted. One whose prepare.json cannot be read
+  /// (a disk's error, another version's) is left as it is and logged; its processes are killed.
   agent::FoundAtStart Find();
 
   /// Begins one effect; what answers it comes from a later Poll. `Send` is not for here and is ignored.

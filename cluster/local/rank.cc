@@ -97,7 +97,9 @@ int RankMain(const std::vector<std::string>& args) {
     LogError("rank", pid.error().message);
     return written.ok() ? 127 : 126;
   }
-  const ProcessId child = IdentifyProcess(*pid);
+  const auto identified = IdentifyProcess(*pid);
+  if (!identified.ok()) LogError("rank", identified.error().message);
+  const ProcessId child = identified.ok() ? *identified : ProcessId();
   Status noted = folder.WriteRankProcess({.rank = place.rank, .process = child});
   if (!noted.ok()) LogError("rank", noted.error().message);
   const int status = WaitAndForward({.pid = *pid, .start_ticks = child.start_ticks}, signals);

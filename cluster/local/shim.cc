@@ -142,7 +142,7 @@ Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket(home_id_)));
   MUSTER_RETURN_IF_ERROR(HoldPort(state_.port));
   state_.address = "127.0.0.1";
-  state_.shim = IdentifyProcess(getpid());
+  MUSTER_ASSIGN_OR_RETURN(state_.shim, IdentifyProcess(getpid()));
   oom_kills_ = OomKills();
   return folder_.WriteState(state_);
 }
@@ -157,8 +157,9 @@ void Shim::Fail(const Error& error) {
 void Shim::Loop() {
   while (true) {
     Poll();
-    std::error_code ignored;
-    if (!std::filesystem::exists(folder_.path(), ignored)) return KillAll();
+    // An error (a file server that is away, ...) does not say that the folder is gone.
+    std::error_code error;
+    if (!std::filesystem::exists(folder_.path(), error) && !error) return KillAll();
     // Records first: what a rank wrote before it ended is in the spool before its end is known.
     records_.Serve();
     ServeAgent();
@@ -238,7 +239,7 @@ Status Shim::StartLocal(const Environment& environment) {
     AddRank(request.environment, {.rank = rank, .world_size = prepare_.ranks});
     auto pid = Spawn(request);
     if (!pid.ok()) return pid.error().With("rank " + std::to_string(rank));
-    ProcessId process = IdentifyProcess(*pid);
+    MUSTER_ASSIGN_OR_RETURN(ProcessId process, IdentifyProcess(*pid));
     process.pid = *pid;  // of one that has ended already as well: Reap looks for it
     state_.ranks.push_back({.rank = rank, .process = process});
   }
@@ -350,10 +351,11 @@ void Shim::SaveIfChanged() {
 
 void Shim::KillAll() const {
   for (int pass = 0; pass < 100; ++pass) {
-    const auto all = ScanAttempts(home_id_);
-    const auto ours = all.find(prepare_.epoch);
-    if (ours == all.end()) return;
-    for (const auto& process : ours->second.processes) SendSignal(process, SIGKILL);
+    if (const auto all = ScanAttempts(home_id_); all.ok()) {
+      const auto ours = all->find(prepare_.epoch);
+      if (ours == all->end()) return;
+      for (const auto& process : ours->second.processes) SendSignal(process, SIGKILL);
+    }
     poll(nullptr, 0, 10);
   }
 }

@@ -1,7 +1,9 @@
 #include "runtime/server/server.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <condition_variable>
 #include <future>
@@ -45,6 +47,15 @@ std::uint16_t PortOf(const std::string& url) {
     std::from_chars(url.data() + colon + 1, url.data() + url.size(), port);
   }
   return port;
+}
+
+/// Databases, connections and uploads may want more than the soft limit that a shell gives.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    LogWarning("server", IoError("raise the limit of open files", errno).message);
 }
 
 }  // namespace
@@ -334,6 +345,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   impl->options = std::move(options);
   impl->on_fatal = std::move(on_fatal);
   const auto& home = impl->options.home;
+  RaiseDescriptorLimit();
   MUSTER_ASSIGN_OR_RETURN(impl->lock, HomeLock::Take(home));
   const auto last = ReadServerNote(home);
   MUSTER_RETURN_IF_ERROR(impl->OpenStores());

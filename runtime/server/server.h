@@ -33,7 +33,7 @@ struct ServerOptions {
 
 class Server {
  public:
-  /// Everything runs when it returns. `on_fatal` is called once, from any thread, when the server cannot go on
+  /// Everything runs when it returns; the process may then open as many files as its hard limit allows. `on_fatal` is called once, from any thread, when the server cannot go on
   /// (a full disk); the owner should then destroy it and exit. kConflict: another server holds the home, or
   /// the port is taken.
   static Result<std::unique_ptr<Server>> Start(ServerOptions options,

@@ -16,7 +16,8 @@ class MpiTest : public NodeFixture {
   }
   /// mpirun itself, which is the one child of the shim that is neither a wrapper nor a rank.
   ProcessId Mpirun() {
-    for (const auto& process : ScanAttempts(home_id_)[kFirst].processes) {
+    auto all = ScanAttempts(home_id_);
+    for (const auto& process : (*all)[kFirst].processes) {
       const auto name = ReadWholeFile("/proc/" + std::to_string(process.pid) + "/comm");
       if (name.ok() && (*name == "mpirun\n" || *name == "orterun\n")) return process;
     }

@@ -33,7 +33,7 @@ class NodeFixture : public testing::Test {
       WaitFor<agent::SlotEmpty>(epoch);
       Apply(agent::ForgetAttempt{.epoch = epoch});
     }
-    EXPECT_TRUE(ScanAttempts(home_id_).empty());
+    EXPECT_TRUE(ScanAttempts(home_id_)->empty());
     std::filesystem::remove_all(home_);
   }
 

@@ -2,9 +2,13 @@
 
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "cluster/local/order.h"
+#include "cluster/local/record_server.h"
 #include "runtime/base/base64.h"
+#include "runtime/wire/codec.h"
 #include "tests/cluster/node_fixture.h"
 
 namespace muster::cluster::local {
@@ -12,6 +16,22 @@ namespace {
 
 using ProcessesTest = NodeFixture;
 constexpr AttemptEpoch kFirst{7};
+
+/// While it lives this process can open nothing.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 TEST_F(ProcessesTest, Ranks_GetTheContractAndTheirExitCodesAreSeen) {
   auto prepare = PrepareOf(
@@ -69,11 +89,11 @@ TEST_F(ProcessesTest, Kill_TakesEscapedAndUnmarkedChildrenAndProvesTheSlotEmpty)
   Start(PrepareOf(7, {helper(), "escape"}));
   ASSERT_TRUE(WaitUntil([&] {  // shim, rank, and the escaped sleeper
     const auto all = ScanAttempts(home_id_);
-    return all.contains(kFirst) && all.at(kFirst).processes.size() == 3;
+    return all->contains(kFirst) && all->at(kFirst).processes.size() == 3;
   }));
   Apply(agent::KillAttempt{.epoch = kFirst});
   WaitFor<agent::SlotEmpty>(kFirst);
-  EXPECT_TRUE(ScanAttempts(home_id_).empty());
+  EXPECT_TRUE(ScanAttempts(home_id_)->empty());
 }
 
 TEST_F(ProcessesTest, ShimKilled_IsLostAndItsRanksAreSwept) {
@@ -82,10 +102,48 @@ TEST_F(ProcessesTest, ShimKilled_IsLostAndItsRanksAreSwept) {
   const auto state = FolderOf(kFirst).ReadState();
   ASSERT_TRUE(SendSignal(state->shim, SIGKILL));
   EXPECT_THAT(WaitFor<agent::ShimLost>(kFirst).message, testing::HasSubstr("was killed"));
-  EXPECT_TRUE(IsAlive(state->ranks[0].process));
+  EXPECT_TRUE(*IsAlive(state->ranks[0].process));
   Apply(agent::KillAttempt{.epoch = kFirst});
   WaitFor<agent::SlotEmpty>(kFirst);
-  EXPECT_FALSE(IsAlive(state->ranks[0].process));
+  EXPECT_FALSE(*IsAlive(state->ranks[0].process));
+}
+
+TEST_F(ProcessesTest, NoDescriptorLeft_IsNeitherALostShimNorAnEmptySlot) {
+  Start(PrepareOf(7, {"sleep", "600"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  Apply(agent::KillAttempt{.epoch = AttemptEpoch(8)});
+  inputs_.clear();
+  {
+    const NoDescriptors none;
+    EXPECT_FALSE(IsAlive({.pid = getpid()}).ok());
+    EXPECT_FALSE(ScanAttempts(home_id_).ok());
+    for (int i = 0; i < 5; ++i) Pump();
+  }
+  EXPECT_TRUE(inputs_.empty());
+  WaitFor<agent::SlotEmpty>(AttemptEpoch(8));
+  EXPECT_TRUE(Seen<agent::ShimLost>(kFirst).empty());
+}
+
+TEST_F(ProcessesTest, FolderThatCannotBeLookedAt_IsNotADeletedOne) {
+  Start(PrepareOf(7, {helper(), "obey"}));
+  ASSERT_TRUE(WaitUntil([&] { return FileSize(kFirst, "out") > 0; }));
+  const auto path = FolderOf(kFirst).path();
+  const AttemptFolder away(home_ / "away");
+  std::filesystem::rename(path, away.path());
+  std::filesystem::create_directory_symlink(path, path);  // ELOOP, whoever asks
+  // The first order wakes the shim, which looks at its folder; the second shows that it went on.
+  const Order order{.order = "signal", .signal = SIGUSR2};
+  for (const std::size_t times : {1U, 2U}) {
+    EXPECT_TRUE(SendUnix(away.agent_socket(home_id_), wire::Encode(order)).ok());
+    EXPECT_TRUE(WaitUntil([&] {
+      const std::string out = ReadWholeFile(away.output(0, "out")).value();
+      std::size_t seen = 0;
+      for (std::size_t at = 0; (at = out.find("USR2", at)) != std::string::npos; ++at) ++seen;
+      return seen >= times;
+    }));
+  }
+  std::filesystem::remove(path);
+  std::filesystem::rename(away.path(), path);
 }
 
 TEST_F(ProcessesTest, BinaryOutput_ComesThroughByOffset) {
@@ -166,6 +224,18 @@ TEST_F(ProcessesTest, NewAgent_StartsWhatAnEarlierOnePrepared) {
   EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 0"));
 }
 
+TEST_F(ProcessesTest, NewAgent_DeletesWhatWasNeverPromisedAndLeavesWhatItCannotRead) {
+  Start(PrepareOf(7, {"sleep", "600"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  std::filesystem::create_directory(home_ / "attempts" / "8");
+  ASSERT_TRUE(WriteFileAtomically(FolderOf(kFirst).path() / "prepare.json", "half a line").ok());
+  EXPECT_TRUE(Reopen().attempts.empty());
+  EXPECT_FALSE(std::filesystem::exists(home_ / "attempts" / "8"));
+  EXPECT_TRUE(std::filesystem::exists(FolderOf(kFirst).path() / "state.json"));
+  WaitFor<agent::SlotEmpty>(kFirst);  // nothing of it holds the slots that others get
+  EXPECT_TRUE(ScanAttempts(home_id_)->empty());
+}
+
 TEST_F(ProcessesTest, TwoHomes_DoNotKillEachOther) {
   Start(PrepareOf(7, {"sleep", "600"}));
   WaitFor<agent::ShimStarted>(kFirst);
@@ -177,7 +247,7 @@ TEST_F(ProcessesTest, TwoHomes_DoNotKillEachOther) {
   const auto inputs = (*other)->Poll(SystemClock().Now());
   ASSERT_EQ(inputs.size(), 1U);
   EXPECT_NE(std::get_if<agent::SlotEmpty>(&inputs[0]), nullptr);
-  EXPECT_EQ(ScanAttempts(home_id_).at(kFirst).processes.size(), 2U);
+  EXPECT_EQ(ScanAttempts(home_id_)->at(kFirst).processes.size(), 2U);
 }
 
 }  // namespace

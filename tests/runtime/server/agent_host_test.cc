@@ -83,7 +83,8 @@ class AgentHostTest : public testing::Test {
   }
   ~AgentHostTest() override {
     KillAgent();
-    for (const auto& [epoch, all] : cluster::local::ScanAttempts(node_.value)) {
+    const auto left = cluster::local::ScanAttempts(node_.value);
+    for (const auto& [epoch, all] : *left) {
       for (const auto& process : all.processes) cluster::local::SendSignal(process, SIGKILL);
     }
     StopListening();
@@ -160,7 +161,7 @@ TEST_F(AgentHostTest, AgentKilledInTheMiddle_TheNextAdoptsAndNoRecordIsLost) {
   StartAttempt({MUSTER_TEST_HELPER, "say", "300", "5"});
   ASSERT_TRUE(script_.WaitUntil([&] { return script_.steps.size() > 20; }));
   KillAgent();
-  ASSERT_EQ(cluster::local::ScanAttempts(node_.value).at(kAttempt).processes.size(), 2U);
+  ASSERT_EQ(cluster::local::ScanAttempts(node_.value)->at(kAttempt).processes.size(), 2U);
   StartAgent();
   ASSERT_TRUE(script_.WaitUntil([&] { return script_.hellos.back().incarnation == 2; }));
   ASSERT_EQ(script_.hellos.back().attempts.size(), 1U);
@@ -168,7 +169,7 @@ TEST_F(AgentHostTest, AgentKilledInTheMiddle_TheNextAdoptsAndNoRecordIsLost) {
   ExpectWholeRun(300, 5);
   ASSERT_TRUE(
       script_.WaitUntil([&] { return !std::filesystem::exists(home_ / "attempts" / "3"); }));
-  EXPECT_TRUE(cluster::local::ScanAttempts(node_.value).empty());
+  EXPECT_TRUE(cluster::local::ScanAttempts(node_.value)->empty());
 }
 
 TEST_F(AgentHostTest, CoordinatorRestarts_TheAgentComesBackWithItsAttempt) {
