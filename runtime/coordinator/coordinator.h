@@ -158,6 +158,7 @@ class Coordinator {
   static Command PromoteModelOf(const Sweep& sweep, const Trial& best);
   void AddCommand(Turn& turn, Command command);
   void QueueCommand(Turn& turn, const OutboxEntry& entry);
+  [[nodiscard]] bool AsksForRun(const RunId& run) const;
   void On(Turn& turn, const OutboxDone& input);
 
   Config config_;

@@ -1,6 +1,7 @@
+#include <algorithm>
+
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/trial_command.h"
-#include "runtime/wire/codec.h"
 
 /// Commands to the other databases: written with the events that call for them, given out until done, those
 /// of one run in their order.
@@ -12,10 +13,6 @@ RunId RunOf(const Command& command) {
   return std::visit([](const auto& alternative) { return alternative.run; }, command);
 }
 
-std::string FixedText(const boost::json::value& value) {
-  return value.is_string() ? std::string(value.get_string()) : wire::SerializeJson(value);
-}
-
 }  // namespace
 
 Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
@@ -25,7 +22,7 @@ Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
   create.experiment = sweep.spec.name;
   create.name = sweep.id.value + "-" + std::to_string(trial.number);
   for (const auto& [name, value] : trial.params) create.params[name] = tuner::ParamText(value);
-  for (const auto& [name, value] : sweep.spec.fixed) create.params[name] = FixedText(value);
+  for (const auto& [name, value] : sweep.spec.fixed) create.params[name] = ScalarText(value);
   create.tags = {{"muster.sweep", sweep.id.value}, {"muster.trial", trial.id.value}};
   return create;
 }
@@ -49,6 +46,15 @@ void Coordinator::QueueCommand(Turn& turn, const OutboxEntry& entry) {
   auto& queue = run_commands_[RunOf(entry.command)];
   queue.push_back(entry.id);
   if (queue.size() == 1) turn.Do(RunCommand{entry.id, entry.command});
+}
+
+/// Is a CreateRun of it still to be answered?
+bool Coordinator::AsksForRun(const RunId& run) const {
+  const auto queue = run_commands_.find(run);
+  return queue != run_commands_.end() &&
+         std::ranges::any_of(queue->second, [this](const std::string& id) {
+           return std::holds_alternative<CreateRun>(state_.outbox.at(id).command);
+         });
 }
 
 void Coordinator::On(Turn& turn, const OutboxDone& input) {

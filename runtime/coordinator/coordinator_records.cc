@@ -180,13 +180,16 @@ void Coordinator::On(Turn& turn, const TrackedMetrics& input) {
   Reported reported;
   reported.epoch = attempt.epoch;
   reported.records_end = attempt.records_end;
+  bool by_a_rank =
+      false;  // else a person or a program beside the trial, whose write proves no rank
   for (const TrackedMetric& metric : input.metrics) {
     if (metric.attempt != 0 && metric.attempt != attempt.epoch.value) continue;
+    by_a_rank = by_a_rank || metric.attempt != 0;
     const auto known = trial.metrics.find(metric.key);
-    const auto at_step = std::ranges::find(trial.reports, metric.step, &Report::step);
+    const auto at_step = std::ranges::lower_bound(trial.reports, metric.step, {}, &Report::step);
     if (metric.key == objective) {
-      if (at_step != trial.reports.end() && at_step->value == metric.value &&
-          at_step->timestamp_ms == metric.timestamp_ms) {
+      if (at_step != trial.reports.end() && at_step->step == metric.step &&
+          at_step->value == metric.value && at_step->timestamp_ms == metric.timestamp_ms) {
         continue;
       }
       reported.reports.push_back({metric.step, metric.timestamp_ms, metric.value});
@@ -197,7 +200,7 @@ void Coordinator::On(Turn& turn, const TrackedMetrics& input) {
     reported.step = std::max(reported.step, metric.step);
   }
   if (reported.metrics.empty()) return;
-  MarkRunning(turn, attempt);
+  if (by_a_rank) MarkRunning(turn, attempt);
   Accept(turn, attempt, std::move(reported), {});
 }
 

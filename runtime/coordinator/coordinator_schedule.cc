@@ -71,7 +71,7 @@ std::vector<Coordinator::Room> Coordinator::UsableRooms(MonotonicTime now) const
 void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms) {
   if (sweep.phase != SweepPhase::kRunning || sweep.full()) return;
   const int slots = SlotsOf(sweep.spec);
-  const int gpus = sweep.spec.trial.ranks * sweep.spec.trial.resources.gpu;
+  const int gpus = GpusOf(sweep.spec);
   const auto [known, is_new] = turn.fits.try_emplace({slots, gpus});
   if (is_new) known->second = FitOf<Turn::Fit>(rooms, slots, gpus);
   const int parallel = sweep.spec.budget.parallel;
@@ -116,7 +116,7 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
     const Sweep& sweep = state_.sweeps.at(std::get<SweepId>(*queue.begin()));
     queue.erase(queue.begin());
     const Trial& trial = *first_ready(sweep);
-    const int gpus = sweep.spec.trial.ranks * sweep.spec.trial.resources.gpu;
+    const int gpus = GpusOf(sweep.spec);
     Room* room = FindRoom(rooms, SlotsOf(sweep.spec), gpus);
     if (room == nullptr) continue;
     const AttemptEpoch epoch(state_.newest_epoch.value + 1);

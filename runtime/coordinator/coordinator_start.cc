@@ -103,11 +103,13 @@ void Coordinator::MarkRunning(Turn& turn, const Attempt& attempt) {
 }
 
 void Coordinator::Decide(Turn& turn, const Attempt& attempt, StopDecided stop) {
-  if (attempt.stop) {
-    // A stop for good overrules a pause; nothing overrules a stop for good.
-    const bool for_good = attempt.stop->cause || attempt.stop->reason != wire::StopReason::kPaused;
-    if (for_good || stop.reason == wire::StopReason::kPaused) return;
-  }
+  // Only what says more overrules: a verdict after which the trial may start again does so to a pause, and
+  // what ends the trial (cancelled, pruned) to both.
+  const auto weight = [](const StopDecided& one) {
+    if (one.cause) return 1;
+    return one.reason == wire::StopReason::kPaused ? 0 : 2;
+  };
+  if (attempt.stop && weight(stop) <= weight(*attempt.stop)) return;
   Emit(turn, std::move(stop));
   AttemptWatch& watch = attempts_[attempt.epoch];
   watch.deadline.reset();

@@ -118,6 +118,9 @@ void Coordinator::On(Turn& turn, const RetryTrial& input) {
         Conflict("trial '" + input.trial.value + "' has neither failed nor been cancelled");
   } else {
     Emit(turn, TrialRetried{input.trial});
+    if (!trial->run_created && !AsksForRun(trial->run)) {  // the tracker refused it before
+      AddCommand(turn, CreateRunOf(sweep, *trial));
+    }
     not_before_.erase(input.trial);
     unsettled_.insert(sweep.id);
   }

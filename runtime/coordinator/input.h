@@ -63,9 +63,10 @@ struct TrackedMetric {
   double value = 0;
   std::int64_t timestamp_ms = 0;
   std::int64_t step = 0;
-  std::int64_t attempt = 0;  ///< epoch of who wrote it, where the tracker knows it
+  std::int64_t attempt = 0;  ///< epoch of who wrote it; 0: somebody without a token
 };
-/// Metrics of a run that are durable in the tracker, whoever wrote them. At start the host repeats those
+/// Metrics of a run that are durable in the tracker and did not come from StoreMetrics. Those of another
+/// attempt than the live one do not count. At start the host repeats those
 /// of every run with a live attempt; repeats change nothing.
 struct TrackedMetrics {
   RunId run;

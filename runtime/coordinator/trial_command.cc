@@ -44,12 +44,6 @@ std::string Fill(std::string_view text,
   return filled;
 }
 
-std::string ScalarText(const boost::json::value& value) {
-  if (value.is_string()) return std::string(value.get_string());
-  if (value.is_double()) return tuner::ParamText(value.get_double());
-  return wire::SerializeJson(value);
-}
-
 std::optional<std::string> ValueOf(const Sweep& sweep, const Trial& trial, std::string_view name) {
   const std::string key(name);
   if (const auto param = trial.params.find(key); param != trial.params.end()) {
@@ -75,6 +69,12 @@ bool IsKnown(const wire::SweepSpec& spec, std::string_view name) {
 }
 
 }  // namespace
+
+std::string ScalarText(const boost::json::value& value) {
+  if (value.is_string()) return std::string(value.get_string());
+  if (value.is_double()) return tuner::ParamText(value.get_double());
+  return wire::SerializeJson(value);
+}
 
 std::vector<std::string> TrialCommand(const Sweep& sweep, const Trial& trial) {
   if (!sweep.spec.trial.program.empty()) return {sweep.spec.trial.program};

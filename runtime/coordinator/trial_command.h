@@ -16,6 +16,9 @@ std::vector<std::string> TrialCommand(const Sweep& sweep, const Trial& trial);
 /// kInvalid for a placeholder that names nothing: "at trial.command[2]: ...".
 Status ValidatePlaceholders(const wire::SweepSpec& spec);
 
+/// A fixed parameter as text: as in the command, so in the run's params.
+std::string ScalarText(const boost::json::value& value);
+
 /// The MUSTER_PARAMS file (README of this folder).
 std::string ParamsJson(const Sweep& sweep, const Trial& trial);
 

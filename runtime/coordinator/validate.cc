@@ -1,7 +1,9 @@
 #include "runtime/coordinator/validate.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
+#include <utility>
 
 #include "registry/gates.h"
 #include "registry/model_rules.h"
@@ -9,6 +11,8 @@
 
 namespace muster::coordinator {
 namespace {
+
+constexpr std::int64_t kMostInAGang = 100'000;  // ranks, slots, GPUs
 
 Error At(std::string_view path, std::string_view what) {
   return Invalid("at " + std::string(path) + ": " + std::string(what));
@@ -25,6 +29,16 @@ Error Under(std::string_view path, const Error& error) {
 Status AtLeast(std::string_view path, std::int64_t value, std::int64_t low) {
   if (value >= low) return Ok();
   return At(path, "wanted at least " + std::to_string(low) + ", got " + std::to_string(value));
+}
+
+Status AtMost(std::string_view path, std::int64_t value, std::int64_t high) {
+  if (value <= high) return Ok();
+  return At(path, "wanted at most " + std::to_string(high) + ", got " + std::to_string(value));
+}
+
+int Times(int ranks, int each) {
+  constexpr std::int64_t kLargest = std::numeric_limits<int>::max();
+  return static_cast<int>(std::min(kLargest, std::int64_t{ranks} * each));
 }
 
 bool IsIdText(std::string_view text) {
@@ -48,9 +62,15 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.cpu", trial.resources.cpu, 1));
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.gpu", trial.resources.gpu, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.memory_bytes", trial.resources.memory_bytes, 0));
-  constexpr int kMost = 100'000;
-  if (trial.ranks > kMost) return At("trial.ranks", "wanted at most 100000");
-  if (trial.resources.cpu > kMost) return At("trial.resources.cpu", "wanted at most 100000");
+  MUSTER_RETURN_IF_ERROR(AtMost("trial.ranks", trial.ranks, kMostInAGang));
+  for (const auto& [key, each] :
+       {std::pair("cpu", trial.resources.cpu), std::pair("gpu", trial.resources.gpu)}) {
+    const std::int64_t all = std::int64_t{trial.ranks} * each;
+    if (all <= kMostInAGang) continue;
+    return At(std::string("trial.resources.") + key,
+              std::to_string(trial.ranks) + " ranks of " + std::to_string(each) + " are " +
+                  std::to_string(all) + "; wanted at most " + std::to_string(kMostInAGang));
+  }
   return ValidatePlaceholders(spec);
 }
 
@@ -91,7 +111,13 @@ Status ValidateModel(const wire::SweepSpec& spec) {
 
 }  // namespace
 
-int SlotsOf(const wire::SweepSpec& spec) { return spec.trial.ranks * spec.trial.resources.cpu; }
+int SlotsOf(const wire::SweepSpec& spec) {
+  return Times(spec.trial.ranks, spec.trial.resources.cpu);
+}
+
+int GpusOf(const wire::SweepSpec& spec) {
+  return Times(spec.trial.ranks, spec.trial.resources.gpu);
+}
 
 Status ValidateSweepId(const SweepId& id) {
   if (IsIdText(id.value)) return Ok();
@@ -121,7 +147,7 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.trials", spec.budget.trials, 1));
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.parallel", spec.budget.parallel, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.time_seconds", spec.budget.time_seconds, 0));
-  if (spec.budget.trials > 1'000'000) return At("budget.trials", "wanted at most 1000000");
+  MUSTER_RETURN_IF_ERROR(AtMost("budget.trials", spec.budget.trials, 1'000'000));
   MUSTER_RETURN_IF_ERROR(AtLeast("retry.infra", spec.retry.infra, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("retry.user", spec.retry.user, 0));
   return ValidateModel(spec);
@@ -131,7 +157,7 @@ Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& n
   if (nodes.empty()) return Ok();
   const Node* largest = nullptr;
   int most_gpus = 0;
-  const int gpus = spec.trial.ranks * spec.trial.resources.gpu;
+  const int gpus = GpusOf(spec);
   for (const auto& [id, node] : nodes) {
     if (node.slots >= SlotsOf(spec) && node.gpus >= gpus) return Ok();
     if (largest == nullptr || node.slots > largest->slots) largest = &node;

@@ -16,7 +16,10 @@ Status ValidateSweepId(const SweepId& id);
 /// kInvalid when no known node could ever hold the gang: "at trial.ranks: ...". Ok when none is known yet.
 Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes);
 
-/// Slots of a gang: ranks x cpu.
+/// Slots of a gang: ranks x cpu. What a spec of before these bounds overflows is the largest int, which no
+/// node has.
 [[nodiscard]] int SlotsOf(const wire::SweepSpec& spec);
+/// GPUs of a gang: ranks x gpu, in the same way.
+[[nodiscard]] int GpusOf(const wire::SweepSpec& spec);
 
 }  // namespace muster::coordinator

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/coordinator/event_json.h"
+#include "runtime/coordinator/validate.h"
 #include "runtime/wire/api.h"
 
 namespace muster::coordinator {
@@ -152,14 +153,19 @@ std::string NodeState(const Coordinator& coordinator, const NodeId& id, Monotoni
 /// Why a trial that has all it needs but slots has none.
 void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicTime now,
                   std::vector<std::string>& lines) {
-  const int need = sweep.spec.trial.ranks * sweep.spec.trial.resources.cpu;
+  const int gpus = GpusOf(sweep.spec);
   const State& state = coordinator.state();
-  lines.push_back("It waits for " + std::to_string(need) + " free slots on one node.");
+  lines.push_back("It waits for " + std::to_string(SlotsOf(sweep.spec)) + " free slots" +
+                  (gpus > 0 ? " and " + std::to_string(gpus) + " free GPUs" : "") +
+                  " on one node.");
   if (state.nodes.empty()) lines.emplace_back("No node has joined yet.");
   for (const auto& [id, node] : state.nodes) {
     lines.push_back("Node " + id.value + " is " + NodeState(coordinator, id, now) + " with " +
-                    std::to_string(node.free()) + " of " + std::to_string(node.slots) +
-                    " slots free.");
+                    std::to_string(node.free()) + " of " + std::to_string(node.slots) + " slots" +
+                    (gpus > 0 ? " and " + std::to_string(node.gpus - node.gpus_held) + " of " +
+                                    std::to_string(node.gpus) + " GPUs"
+                              : "") +
+                    " free.");
   }
   for (const SweepId& id : state.open) {
     const Sweep& other = state.sweeps.at(id);

@@ -182,6 +182,41 @@ TEST_F(RecordsTest, TrackedMetrics_CountOnceWhereverTheyCameFrom) {
   EXPECT_EQ(rig.trial("small-1/0").value, 0.5);
 }
 
+TEST_F(RecordsTest, TrackedMetrics_OnlyThoseOfTheAttemptProveThatItRuns) {
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  rig.AnswerCommands();
+  epoch = rig.Sent<wire::Prepare>().epoch;
+  rig.From("a", wire::Prepared{epoch, "127.0.0.1", 5000});
+  const RunId run = rig.trial("small-1/0").run;
+  rig.Do(TrackedMetrics{run, {{"note", 1, 1001, 1, 0}}});  // a person's
+  EXPECT_EQ(rig.state().FindAttempt(epoch)->phase, wire::AttemptPhase::kPrepared);
+  EXPECT_EQ(rig.trial("small-1/0").metrics.at("note"), 1);
+  rig.Do(TrackedMetrics{run, {{"loss", 2, 1002, 2, epoch.value}}});
+  EXPECT_EQ(rig.state().FindAttempt(epoch)->phase, wire::AttemptPhase::kRunning);
+}
+
+TEST_F(RecordsTest, History_FollowsReportsThatComeOutOfOrderOrAgain) {
+  Run();
+  const RunId run = rig.trial("small-1/0").run;
+  std::int64_t time = 1000;
+  for (const auto& [step, value] : {std::pair(3, 0.3), {1, 0.1}, {2, 0.2}, {3, 0.4}, {5, 0.5}}) {
+    rig.Do(TrackedMetrics{run, {{"accuracy", value, ++time, step, epoch.value}}});
+  }
+  EXPECT_THAT(Reports(), testing::ElementsAre(std::pair(1, 0.1), std::pair(2, 0.2),
+                                              std::pair(3, 0.4), std::pair(5, 0.5)));
+  rig.Exit("a", epoch, wire::ExitCause::kNode);
+  rig.Pass(1'200, {"a"});
+  const AttemptEpoch second = rig.RunOne("a");
+  wire::TrialRecord resumed;
+  resumed.type = wire::RecordType::kResumed;
+  resumed.step = 2;
+  rig.From("a", wire::Records{second, 0, 10, {resumed}});
+  rig.Report("a", second, 10, 4, 0.45);
+  EXPECT_THAT(Reports(),
+              testing::ElementsAre(std::pair(1, 0.1), std::pair(2, 0.2), std::pair(4, 0.45)));
+}
+
 TEST_F(RecordsTest, Token_IsFencedWithTheEndOfItsAttempt) {
   rig.Join("a", 1);
   rig.Do(SubmitSweep{SmallSpec(), {}});

@@ -1,3 +1,4 @@
+#include "runtime/coordinator/views.h"
 #include "tests/runtime/coordinator/rig.h"
 
 namespace muster::coordinator {
@@ -107,6 +108,11 @@ TEST_F(ScheduleTest, Gpus_AreCountedToo) {
   spec.trial.resources.gpu = 1;
   Submit("s", spec);
   EXPECT_EQ(Held("s"), 1);
+  Submit("t", spec);
+  const auto why = ExplainTrial(rig.coordinator(), TrialId("t/0"), {rig.now(), rig.unix_now()});
+  const std::string text(why->at("explanation").as_string());
+  EXPECT_THAT(text, testing::HasSubstr("waits for 1 free slots and 1 free GPUs on one node"));
+  EXPECT_THAT(text, testing::HasSubstr("with 3 of 4 slots and 0 of 1 GPUs free"));
 }
 
 }  // namespace

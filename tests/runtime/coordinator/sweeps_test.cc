@@ -94,6 +94,27 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
   EXPECT_THAT(model([](auto& m) { m.gates.push_back({.metric = "f2", .at_least = 1}); }),
               HasSubstr("at model.gates[1]: metric 'f2'"));
   EXPECT_THAT(error([](auto& s) { s.budget.trials = 0; }), HasSubstr("at budget.trials"));
+  EXPECT_THAT(error([](auto& s) { s.trial.ranks = s.trial.resources.cpu = 65536; }),
+              HasSubstr("at trial.resources.cpu: 65536 ranks of 65536 are 4294967296; wanted at "
+                        "most 100000"));
+  EXPECT_THAT(error([](auto& s) {
+                s.trial.ranks = 65536;
+                s.trial.resources.gpu = 65536;
+              }),
+              HasSubstr("at trial.resources.gpu"));
+}
+
+TEST(Sweeps, GangThatOverflows_AcceptedBeforeThatWasRefused_OnlyWaits) {
+  Rig rig;
+  wire::SweepSpec spec = SmallSpec();
+  spec.trial.ranks = spec.trial.resources.cpu = 65536;
+  const SweepSubmitted submitted{SweepId("old"), wire::ToJson(spec).as_object()};
+  ASSERT_TRUE(rig.journal().Append({{rig.unix_now(), submitted}}).ok());
+  rig.Restart();
+  rig.Join("a", 4);
+  rig.AnswerCommands();
+  EXPECT_EQ(rig.CountSent<wire::Prepare>(), 0);
+  EXPECT_EQ(rig.trial("old/0").phase, TrialPhase::kWaiting);
 }
 
 TEST(Sweeps, MoreRanksThanAnyNodeHas_IsRefusedWhenNodesAreKnown) {
@@ -225,6 +246,49 @@ TEST(Sweeps, TrialStoppedByRequest_CanBeRetried) {
   EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kRunning) << "the slot was free";
   EXPECT_EQ(rig.trial("small-1/0").attempts.size(), 2u);
   EXPECT_EQ(rig.Ask(StopTrial{TrialId("small-1/9")}).error().kind, ErrorKind::kNotFound);
+}
+
+TEST(Sweeps, Cancelled_OverrulesAStopThatWouldBeRetried) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(2), {}});
+  rig.AnswerCommands();
+  rig.Pass(61'000, {"a"});  // it did not prepare
+  ASSERT_EQ(rig.state().FindAttempt(AttemptEpoch(1))->stop->cause, wire::ExitCause::kInfra);
+  rig.Do(StopTrial{TrialId("small-1/0")});
+  rig.Exit("a", AttemptEpoch(1), wire::ExitCause::kStopped);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kCancelled);
+  EXPECT_EQ(rig.trial("small-1/0").message, "stopped by request");
+  EXPECT_EQ(rig.trial("small-1/0").infra_failures, 0);
+}
+
+TEST(Sweeps, TrialWhoseRunWasRefused_AsksForItAgainWhenRetried) {
+  Rig rig;
+  rig.Join("a", 2);
+  rig.Do(SubmitSweep{SmallSpec(2), {}});
+  const auto create = std::get<RunCommand>(rig.actions.front());
+  rig.actions.pop_front();
+  rig.Do(OutboxDone{create.id, "the experiment is deleted", {}});
+  ASSERT_EQ(rig.trial("small-1/0").phase, TrialPhase::kFailed);
+  rig.Do(RetryTrial{TrialId("small-1/0")});
+  rig.AnswerCommands();  // FinishRun of the refused run, and CreateRun again
+  EXPECT_TRUE(rig.trial("small-1/0").run_created);
+  EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kRunning);
+}
+
+TEST(Sweeps, TrialRetriedWhileItsRunIsBeingMade_AsksOnce) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(2), {}});
+  rig.Do(StopTrial{TrialId("small-1/0")});
+  rig.Do(RetryTrial{TrialId("small-1/0")});
+  rig.AnswerCommands();
+  EXPECT_EQ(std::ranges::count_if(rig.commands,
+                                  [](const Command& command) {
+                                    const auto* create = std::get_if<CreateRun>(&command);
+                                    return create && create->trial == TrialId("small-1/0");
+                                  }),
+            1);
 }
 
 TEST(Sweeps, WithAModel_PromotesTheBestAndKeepsTheVerdict) {
