@@ -230,11 +230,16 @@ class Applier {
     attempt.records_end = std::max(attempt.records_end, e.records_end);
     if (e.resumed_after) {
       attempt.resumed = true;
-      std::erase_if(trial.reports, [&](const Report& report) {
+      const auto erased = std::erase_if(trial.reports, [&](const Report& report) {
         return report.epoch < e.epoch && report.step > *e.resumed_after;
       });
+      if (erased > 0) {
+        auto& seen = SeenOf(sweep, trial).reports;
+        seen.clear();
+        for (const Report& report : trial.reports) seen.emplace_back(report.step, report.value);
+      }
     }
-    for (const ObjectiveReport& report : e.reports) AddReport(trial, report, e.epoch);
+    for (const ObjectiveReport& report : e.reports) AddReport(sweep, trial, report, e.epoch);
     for (const auto& [key, value] : e.metrics) trial.metrics[key] = value;
     if (e.step > 0) trial.step = e.step;
     if (e.total_steps > 0) trial.total_steps = e.total_steps;
@@ -276,12 +281,22 @@ class Applier {
   }
 
  private:
-  static void AddReport(Trial& trial, const ObjectiveReport& added, AttemptEpoch epoch) {
-    auto place = std::ranges::lower_bound(trial.reports, added.step, {}, &Report::step);
+  /// What samplers and pruners see of the trial: its reports are those of the trial, point by point.
+  static tuner::TrialHistory& SeenOf(Sweep& sweep, const Trial& trial) {
+    return sweep.history.trials[static_cast<std::size_t>(trial.number)];
+  }
+
+  static void AddReport(Sweep& sweep, Trial& trial, const ObjectiveReport& added,
+                        AttemptEpoch epoch) {
+    auto& seen = SeenOf(sweep, trial).reports;
+    const auto place = std::ranges::lower_bound(trial.reports, added.step, {}, &Report::step);
+    const auto twin = seen.begin() + (place - trial.reports.begin());
     const Report report{added.step, added.timestamp_ms, added.value, epoch};
     if (place == trial.reports.end() || place->step != added.step) {
+      seen.emplace(twin, added.step, added.value);
       trial.reports.insert(place, report);
     } else if (epoch >= place->epoch) {
+      twin->second = added.value;
       *place = report;
     }
   }
@@ -294,15 +309,10 @@ class Applier {
     trial.checkpoint = checkpoint;
   }
 
-  /// What samplers and pruners see of the trial.
   static void Remember(Sweep& sweep, const Trial& trial) {
-    tuner::TrialHistory& history = sweep.history.trials[static_cast<std::size_t>(trial.number)];
+    tuner::TrialHistory& history = SeenOf(sweep, trial);
     history.state = HistoryState(trial.phase);
     history.value = trial.value;
-    history.reports.clear();
-    for (const Report& report : trial.reports) {
-      history.reports.emplace_back(report.step, report.value);
-    }
     sweep.history_position += 1;
   }
 
