@@ -216,10 +216,7 @@ void Machine::OnMessage(const wire::Prepare& prepare) {
   }
   for (auto& [other, attempt] : attempts_) {
     const bool same_trial = attempt.prepare.trial == prepare.trial;
-    const bool same_slot = std::ranges::any_of(prepare.slots, [&attempt](int slot) {
-      return std::ranges::find(attempt.prepare.slots, slot) != attempt.prepare.slots.end();
-    });
-    if (same_trial || same_slot) {
+    if (same_trial || SlotsMeet(attempt.prepare, prepare)) {
       attempt.discard = true;
       End(attempt, wire::ExitCause::kFenced, Name(epoch) + " took the place of " + Name(other), 0);
     }

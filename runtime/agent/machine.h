@@ -47,7 +47,7 @@ struct Attempt {
   Phase phase = Phase::kWaiting;
   std::string address;
   int port = 0;
-  bool started = false;  ///< StartRanks was asked for
+  bool started = false;  ///< StartRanks was asked for, or ranks left something
   std::optional<wire::ExitCause> end_cause;
   std::string end_message;
   bool discard = false;  ///< its spools are of no use to anybody
@@ -60,6 +60,9 @@ struct Attempt {
   MonotonicTime log_progress;
   MonotonicTime exited_sent;
 };
+
+/// Do they want a slot in common?
+bool SlotsMeet(const wire::Prepare& one, const wire::Prepare& other);
 
 class Machine {
  public:
@@ -103,6 +106,7 @@ class Machine {
   [[nodiscard]] std::string WhyRefused(const wire::Prepare& prepare) const;
   void MakeWaiting();
   void Start(Attempt& attempt, const wire::Go& go);
+  void NoteStarted(Attempt& attempt);
   void End(Attempt& attempt, wire::ExitCause cause, std::string message, std::int64_t grace_ms);
   void Kill(Attempt& attempt);
   void FinishIfDrained(Attempt& attempt);

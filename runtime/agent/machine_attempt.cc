@@ -12,13 +12,13 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxRetired = 4096;
 
+}  // namespace
+
 bool SlotsMeet(const wire::Prepare& one, const wire::Prepare& other) {
   return std::ranges::any_of(one.slots, [&other](int slot) {
     return std::ranges::find(other.slots, slot) != other.slots.end();
   });
 }
-
-}  // namespace
 
 int Machine::LiveAttempts() const {
   return static_cast<int>(std::ranges::count_if(
@@ -106,15 +106,23 @@ void Machine::On(const ShimReady& input) {
 
 void Machine::Start(Attempt& attempt, const wire::Go& go) {
   attempt.phase = Phase::kStarting;
-  attempt.started = true;
   attempt.activity = now_;
   effects_.emplace_back(StartRanks{go});
+  NoteStarted(attempt);
+}
+
+/// Ranks may have run: their spools count.
+void Machine::NoteStarted(Attempt& attempt) {
+  attempt.started = true;
   OpenSpools(attempt);
 }
 
 void Machine::On(const ShimStarted& input) {
   Attempt* attempt = Find(input.epoch);
-  if (attempt == nullptr || attempt->phase != Phase::kStarting) return;
+  if (attempt == nullptr || attempt->phase >= Phase::kDraining) return;
+  // By the order of an earlier agent, which this one found as prepared: mpirun takes its time.
+  if (!attempt->started) NoteStarted(*attempt);
+  if (attempt->phase > Phase::kStarting) return;
   attempt->phase = Phase::kRunning;
   attempt->activity = now_;
   Send(wire::Started{input.epoch});
@@ -209,6 +217,8 @@ void Machine::On(const ShimLost& input) {
 void Machine::On(const SlotEmpty& input) {
   Attempt* attempt = Find(input.epoch);
   if (attempt == nullptr || attempt->phase != Phase::kKilling) return;
+  const bool wrote = input.records_end > 0 || !input.logs_end.empty();
+  if (wrote && !attempt->started) NoteStarted(*attempt);  // killed before all of its ranks ran
   attempt->phase = Phase::kDraining;
   attempt->log_progress = now_;
   attempt->records.final = input.records_end;

@@ -281,6 +281,32 @@ TEST_F(AgentTest, AgentRestart_GoesOnWithWhatItFound) {
   EXPECT_EQ(Say(PrepareOf(6, {1})), Lines{"send prepared 6 h:9"});
 }
 
+TEST_F(AgentTest, AgentRestart_RanksThatAnEarlierAgentOrderedAreTakenOver) {
+  FoundAtStart found;
+  found.attempts.push_back({.prepare = PrepareOf(5, {0}), .phase = wire::AttemptPhase::kPrepared});
+  EXPECT_EQ(Do(found), Lines{});
+  Do(Connected{});
+  Say(wire::Welcome{.coordinator = CoordinatorEpoch(1), .keep = {AttemptEpoch(5)}});
+  EXPECT_EQ(Do(ShimStarted{AttemptEpoch(5)}), (Lines{"read 5 from 0", "read 5 0.err from 0",
+                                                     "read 5 0.out from 0", "send started 5"}));
+  EXPECT_EQ(Say(wire::Go{AttemptEpoch(5), "h", 9}), Lines{"send started 5"});
+}
+
+TEST_F(AgentTest, AgentRestart_WhatRanksWroteBeforeAnAbortIsSentBeforeExited) {
+  FoundAtStart found;
+  found.attempts.push_back({.prepare = PrepareOf(5, {0}), .phase = wire::AttemptPhase::kPrepared});
+  Do(found);
+  Do(Connected{});
+  Say(wire::Welcome{.coordinator = CoordinatorEpoch(1), .keep = {AttemptEpoch(5)}});
+  EXPECT_EQ(Say(wire::Abort{AttemptEpoch(5)}), (Lines{"note 5 stopped", "kill 5"}));
+  EXPECT_EQ(Do(SlotEmpty{AttemptEpoch(5), 120, {}}),
+            (Lines{"read 5 from 0", "read 5 0.err from 0", "read 5 0.out from 0"}));
+  wire::TrialRecord record;
+  EXPECT_EQ(Do(RecordsRead{AttemptEpoch(5), 0, 120, {record}}).size(), 1U);
+  EXPECT_EQ(Say(wire::Ack{AttemptEpoch(5), 120, {}}),
+            Lines{"send exited 5 stopped started records 120: the coordinator aborted attempt 5"});
+}
+
 TEST_F(AgentTest, AgentRestart_RemembersThatAStopWasAsked) {
   FoundAtStart found;
   found.attempts.push_back({.prepare = PrepareOf(5, {0}),
