@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <utility>
 #include <variant>
 
 namespace muster::sim {
@@ -17,6 +18,12 @@ std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.
 
 void Checker::Committed(const std::vector<coordinator::Event>& events) {
   for (const auto& event : events) std::visit([this](const auto& one) { On(one); }, event.body);
+}
+
+void Checker::Acknowledged(const SweepId& sweep) {
+  if (!sweeps_.contains(sweep))
+    world_.Violate("S1: sweep " + sweep.value + " is acknowledged before it is durable");
+  acknowledged_.insert(sweep);
 }
 
 void Checker::On(const coordinator::CoordinatorStarted& event) {
@@ -128,6 +135,8 @@ void Checker::Starting(const wire::Prepare& prepare) {
   if (found == attempts_.end() || !found->second.prepared)
     world_.Violate("S4: ranks of " + Name(prepare.epoch) +
                    " start before its readiness is durable");
+  else if (std::exchange(found->second.started, true))
+    world_.Violate("S2: ranks of " + Name(prepare.epoch) + " start twice");
 }
 
 void Checker::Forgetting(const Gang& gang) {

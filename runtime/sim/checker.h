@@ -30,7 +30,7 @@ class Checker {
  public:
   Checker(World& world, const Stores& stores) : world_(world), stores_(stores) {}
 
-  void Acknowledged(const SweepId& sweep) { acknowledged_.insert(sweep); }
+  void Acknowledged(const SweepId& sweep);
   /// These events have just become durable.
   void Committed(const std::vector<coordinator::Event>& events);
   void Acting(const coordinator::Action& action);

@@ -214,6 +214,12 @@ void Node::Do(const agent::StartRanks& effect) {
   gang->phase = wire::AttemptPhase::kRunning;
   world_.scheduler.After(world_.About(10 * kMillisecond), [gang] { gang->Start(gang); });
   InputLater(agent::ShimStarted{effect.go.epoch}, 20 * kMillisecond);
+  if (world_.sabotage == Sabotage::kStartTwice) {
+    world_.scheduler.After(kMillisecond, [this, gang, effect] {
+      gang->phase = wire::AttemptPhase::kPrepared;
+      Do(effect);
+    });
+  }
 }
 
 void Node::Do(const agent::SignalRanks& effect) {

@@ -7,6 +7,7 @@ enum class Sabotage {
   kNone,
   kNoFence,         ///< what an old attempt says is taken for the trial's live one
   kNoTokenFence,    ///< the tracker takes a script's metrics whatever its attempt
+  kStartTwice,      ///< a shim follows an order to start again
   kEarlyEmpty,      ///< the process side says SlotEmpty without having looked
   kLyingDisk,       ///< effects leave before the journal is durable
   kForgetfulStore,  ///< the tracker drops points and says it has them

@@ -109,6 +109,9 @@ TEST(SabotageTest, NoTokenFence_IsSeen) {
   };
   EXPECT_THAT(FirstViolation(Sabotage::kNoTokenFence, adjust), testing::StartsWith("S5"));
 }
+TEST(SabotageTest, StartTwice_IsSeen) {
+  EXPECT_THAT(FirstViolation(Sabotage::kStartTwice), testing::MatchesRegex("S2.* start twice"));
+}
 TEST(SabotageTest, EarlyEmpty_IsSeen) {
   EXPECT_THAT(FirstViolation(Sabotage::kEarlyEmpty), testing::HasSubstr("S3"));
 }
