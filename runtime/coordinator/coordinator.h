@@ -47,7 +47,7 @@ struct Config {
   std::int64_t prepare_timeout_ms = 60'000;
   std::int64_t go_timeout_ms = 60'000;
   std::int64_t grace_ms = 10'000;       ///< between SIGTERM and SIGKILL of a stopped attempt
-  std::int64_t silence_ms = 300'000;    ///< no output, record or CPU use: kHang
+  std::int64_t silence_ms = 300'000;    ///< wire::Prepare::silence_ms, which says what is not seen
   std::int64_t retry_delay_ms = 1'000;  ///< after an infra failure, doubled each time ...
   std::int64_t retry_delay_most_ms = 30'000;
   /// n bytes as 2n hexadecimal digits: run ids, tokens, outbox ids.

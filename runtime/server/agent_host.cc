@@ -42,7 +42,7 @@ Result<std::string> HostName() {
   return std::string(name.data());
 }
 
-/// Takes the number of this start from <home>/agent, one higher each time; durable before it is used.
+/// Takes the number of this start from <home>/agent.starts, one higher each time; durable before it is used.
 Result<std::int64_t> NextIncarnation(const std::filesystem::path& home) {
   const auto file = home / "agent.starts";
   const auto text = ReadWholeFile(file);

@@ -41,7 +41,8 @@ enum class LauncherKind {
 
 enum class AttemptPhase { kPreparing, kPrepared, kRunning, kStopping, kExited };
 
-/// Why an attempt ended. Only kUser counts against `retry.user`.
+/// Why an attempt ended. kUser, kOom and kHang count against `retry.user`, the other failures against
+/// `retry.infra`.
 enum class ExitCause {
   kSuccess,   ///< exit 0
   kResume,    ///< exit 75: start me again from my checkpoint
@@ -50,7 +51,7 @@ enum class ExitCause {
   kNode,      ///< the node or its agent is gone
   kPreempt,   ///< taken for other work
   kWalltime,  ///< out of time
-  kHang,      ///< silent for too long
+  kHang,      ///< silent for too long: see Prepare::silence_ms
   kInfra,     ///< it could not be started, or muster itself failed
   kFenced,    ///< a newer attempt exists
   kStopped,   ///< muster asked it to stop (pruned, cancelled) and it did
@@ -147,7 +148,9 @@ struct Prepare {
   int gpus_per_rank = 0;
   std::vector<int> slots;          ///< which of the node's slots the gang holds
   std::int64_t grace_ms = 10'000;  ///< between SIGTERM and SIGKILL
-  std::int64_t silence_ms = 0;  ///< kHang when no output, record or CPU use for so long; 0: never
+  /// kHang when there was no output, no record and not one tick of CPU for so long; 0: never. Ranks that wait
+  /// by spinning (a collective whose peer is stuck) use CPU, so they are never silent.
+  std::int64_t silence_ms = 0;
 };
 struct Go {
   AttemptEpoch epoch;
