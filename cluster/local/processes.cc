@@ -56,6 +56,14 @@ struct Attempt {
 
 struct Kill {
   MonotonicTime complain_at;
+
+  /// True now and then while it lasts.
+  bool IsLate(MonotonicTime now) {
+    if (complain_at == MonotonicTime{}) complain_at = now + kComplainEvery;
+    if (now < complain_at) return false;
+    complain_at = now + kComplainEvery;
+    return true;
+  }
 };
 
 AttemptEpoch EpochOfFolder(const std::filesystem::path& folder) {
@@ -100,7 +108,7 @@ struct Processes::Impl {
   bool Scan();
   // Kills, over all attempts.
   void KillSome(MonotonicTime now);
-  void TellEmpty(AttemptEpoch epoch);
+  void TellEmpty(AttemptEpoch epoch, MonotonicTime now);
 
   [[nodiscard]] AttemptFolder FolderOf(AttemptEpoch epoch) const {
     return AttemptFolder(options.attempts_dir / std::to_string(epoch.value));
@@ -387,22 +395,25 @@ void Processes::Impl::KillSome(MonotonicTime now) {
     for (const auto& process : all) {
       if (process != shim || all.size() == 1) SendSignal(process, SIGKILL);
     }
-    if (kill.complain_at == MonotonicTime{}) kill.complain_at = now + kComplainEvery;
-    if (now < kill.complain_at) continue;
-    kill.complain_at = now + kComplainEvery;
+    if (!kill.IsLate(now)) continue;
     LogWarning("agent", "attempt " + std::to_string(epoch.value) + ": " +
                             std::to_string(all.size()) + " processes do not die, first pid " +
                             std::to_string(all.front().pid) + "; its slots stay taken");
   }
-  for (const AttemptEpoch epoch : empty) TellEmpty(epoch);
+  for (const AttemptEpoch epoch : empty) TellEmpty(epoch, now);
 }
 
-void Processes::Impl::TellEmpty(AttemptEpoch epoch) {
-  kills.erase(epoch);
+void Processes::Impl::TellEmpty(AttemptEpoch epoch, MonotonicTime now) {
   agent::SlotEmpty empty{.epoch = epoch};
   if (Attempt* attempt = FindAttempt(epoch)) {
     Observe(*attempt);  // what the shim wrote last comes before
-    empty.records_end = WholeLineBytes(attempt->folder.records());
+    const auto records_end = WholeLineBytes(attempt->folder.records());
+    if (!records_end.ok()) {  // what is not known to be read must not be forgotten
+      if (kills[epoch].IsLate(now))
+        LogWarning("agent", "its slots stay taken: " + records_end.error().message);
+      return;
+    }
+    empty.records_end = *records_end;
     for (int rank = 0; rank < attempt->prepare.ranks; ++rank) {
       for (const char* stream : {"out", "err"}) {
         const std::int64_t bytes = FileBytes(attempt->folder.output(rank, stream));
@@ -413,6 +424,7 @@ void Processes::Impl::TellEmpty(AttemptEpoch epoch) {
     std::filesystem::remove_all(attempt->folder.Scratch(options.home_id), ignored);
     attempt->over_told = true;
   }
+  kills.erase(epoch);
   inputs.emplace_back(std::move(empty));
 }
 

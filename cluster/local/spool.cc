@@ -16,10 +16,12 @@ namespace muster::cluster::local {
 namespace {
 
 /// Up to `bytes_max` bytes from `begin`; short at the end of the file, empty without one.
-std::string ReadAt(const std::filesystem::path& file, std::int64_t begin, std::int64_t bytes_max) {
+Result<std::string> ReadAt(const std::filesystem::path& file, std::int64_t begin,
+                           std::int64_t bytes_max) {
   std::string bytes;
   const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return bytes;
+  if (fd < 0 && errno == ENOENT) return bytes;
+  if (fd < 0) return IoError("open " + file.string(), errno);
   // Asked of the file first, so that a poll without news allocates nothing.
   const off_t available = lseek(fd, 0, SEEK_END) - begin;
   bytes.resize(static_cast<std::size_t>(std::clamp<off_t>(available, 0, bytes_max)));
@@ -28,7 +30,12 @@ std::string ReadAt(const std::filesystem::path& file, std::int64_t begin, std::i
     const ssize_t got =
         pread(fd, bytes.data() + filled, bytes.size() - filled, begin + static_cast<off_t>(filled));
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
+    if (got < 0) {
+      const Error error = IoError("read " + file.string(), errno);
+      close(fd);
+      return error;
+    }
+    if (got == 0) break;
     filled += static_cast<std::size_t>(got);
   }
   close(fd);
@@ -43,8 +50,9 @@ std::optional<agent::RecordsRead> ReadRecordSpool(const std::filesystem::path& f
   // A line is never longer than this (what a connection held and one more read), so one always fits,
   // however small the window.
   const auto line_max = static_cast<std::int64_t>(RecordServer::kLineBytesMax) * 2;
-  const std::string bytes = ReadAt(file, wanted.begin, std::max(wanted.max_bytes, line_max));
-  std::string_view rest(bytes);
+  const auto bytes = ReadAt(file, wanted.begin, std::max(wanted.max_bytes, line_max));
+  if (!bytes.ok()) return std::nullopt;
+  std::string_view rest(*bytes);
   agent::RecordsRead read{.epoch = wanted.epoch, .begin = wanted.begin, .end = wanted.begin};
   while (true) {
     const std::size_t newline = rest.find('\n');
@@ -67,23 +75,24 @@ std::optional<agent::RecordsRead> ReadRecordSpool(const std::filesystem::path& f
 
 std::optional<agent::LogRead> ReadLogSpool(const std::filesystem::path& file,
                                            const agent::ReadLog& wanted) {
-  const std::string bytes = ReadAt(file, wanted.begin, wanted.max_bytes);
-  if (bytes.empty()) return std::nullopt;
+  const auto bytes = ReadAt(file, wanted.begin, wanted.max_bytes);
+  if (!bytes.ok() || bytes->empty()) return std::nullopt;
   return agent::LogRead{.epoch = wanted.epoch,
                         .rank = wanted.rank,
                         .stream = wanted.stream,
                         .begin = wanted.begin,
-                        .end = wanted.begin + static_cast<std::int64_t>(bytes.size()),
-                        .data = EncodeBase64(bytes)};
+                        .end = wanted.begin + static_cast<std::int64_t>(bytes->size()),
+                        .data = EncodeBase64(*bytes)};
 }
 
-std::int64_t WholeLineBytes(const std::filesystem::path& file) {
+Result<std::int64_t> WholeLineBytes(const std::filesystem::path& file) {
   const std::int64_t size = FileBytes(file);
   const auto window = static_cast<std::int64_t>(RecordServer::kLineBytesMax) * 2;
   const std::int64_t from = std::max<std::int64_t>(0, size - window);
-  const std::string tail = ReadAt(file, from, window);
+  MUSTER_ASSIGN_OR_RETURN(const std::string tail, ReadAt(file, from, window));
   const std::size_t newline = tail.rfind('\n');
-  return newline == std::string::npos ? 0 : from + static_cast<std::int64_t>(newline) + 1;
+  if (newline == std::string::npos) return std::int64_t{0};
+  return from + static_cast<std::int64_t>(newline) + 1;
 }
 
 std::int64_t FileBytes(const std::filesystem::path& file) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runtime/agent/agent.h"
+#include "runtime/base/result.h"
 
 /// Reads of spools that others append to, by offset.
 
@@ -16,8 +17,8 @@ std::optional<agent::RecordsRead> ReadRecordSpool(const std::filesystem::path& f
 /// Answers a ReadLog; nothing when there is no byte beyond its `begin`, or no such file.
 std::optional<agent::LogRead> ReadLogSpool(const std::filesystem::path& file,
                                            const agent::ReadLog& wanted);
-/// Bytes of whole lines; 0 for a file that does not exist.
-std::int64_t WholeLineBytes(const std::filesystem::path& file);
+/// Bytes of whole lines; 0 for a file that does not exist. kIo when it cannot be read now.
+Result<std::int64_t> WholeLineBytes(const std::filesystem::path& file);
 /// Bytes; 0 for a file that does not exist.
 std::int64_t FileBytes(const std::filesystem::path& file);
 

@@ -7,6 +7,7 @@
 
 #include "cluster/local/order.h"
 #include "cluster/local/record_server.h"
+#include "cluster/local/spool.h"
 #include "runtime/base/base64.h"
 #include "runtime/wire/codec.h"
 #include "tests/cluster/node_fixture.h"
@@ -117,6 +118,7 @@ TEST_F(ProcessesTest, NoDescriptorLeft_IsNeitherALostShimNorAnEmptySlot) {
     const NoDescriptors none;
     EXPECT_FALSE(IsAlive({.pid = getpid()}).ok());
     EXPECT_FALSE(ScanAttempts(home_id_).ok());
+    EXPECT_FALSE(WholeLineBytes(FolderOf(kFirst).records()).ok());
     for (int i = 0; i < 5; ++i) Pump();
   }
   EXPECT_TRUE(inputs_.empty());
