@@ -45,7 +45,7 @@ Firing NewFiring(const Trigger& trigger, std::int64_t scheduled, std::int64_t no
 
 }  // namespace
 
-Status TriggerService::Add(Trigger trigger, std::int64_t now_unix) {
+Status TriggerService::Check(const Trigger& trigger, std::int64_t now_unix) {
   MUSTER_RETURN_IF_ERROR(CheckName(trigger.name));
   if (!trigger.cron.empty()) {
     MUSTER_ASSIGN_OR_RETURN(const auto schedule, CronSchedule::Parse(trigger.cron));
@@ -55,6 +55,11 @@ Status TriggerService::Add(Trigger trigger, std::int64_t now_unix) {
   }
   MUSTER_ASSIGN_OR_RETURN(const auto json, wire::ParseJson(trigger.sweep_json));
   MUSTER_RETURN_IF_ERROR(wire::SweepSpecFromJson(json));
+  return Ok();
+}
+
+Status TriggerService::Add(Trigger trigger, std::int64_t now_unix) {
+  MUSTER_RETURN_IF_ERROR(Check(trigger, now_unix));
   trigger.created_unix = now_unix;
   return store_.Put(trigger);
 }

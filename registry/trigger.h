@@ -74,6 +74,8 @@ class TriggerService {
   TriggerService(TriggerStore& store, Submit submit) : store_(store), submit_(std::move(submit)) {}
 
   /// kInvalid names what is wrong with name, cron or sweep.
+  static Status Check(const Trigger& trigger, std::int64_t now_unix);
+  /// Stores it. The errors of Check, and the store's.
   Status Add(Trigger trigger, std::int64_t now_unix);
   /// Claims what is due and submits what is claimed. Answers when to be called again: the next due time, a
   /// minute from now when a submit has to be tried again, or none.

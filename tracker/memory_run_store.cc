@@ -267,7 +267,7 @@ Status MemoryRunStore::LogBatchLocked(const RunId& run_id, Batch& batch) {
 
 void MemoryRunStore::LogBatch(RunId run_id, Batch batch, Done done) {
   Do<Status>([&] { return LogBatchLocked(run_id, batch); }, Done([&](const Status& status) {
-               if (status.ok() && !batch.metrics.empty()) {
+               if (status.ok() && batch.observed && !batch.metrics.empty()) {
                  const std::lock_guard lock(observer_mutex_);
                  if (observer_) observer_(run_id, batch.metrics);
                }

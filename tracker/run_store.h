@@ -100,6 +100,7 @@ struct Batch {
   std::vector<Tag> tags;  ///< of one key the last wins
   /// Errors are worded as those of log-metric, log-parameter and set-tag, not of log-batch.
   bool single = false;
+  bool observed = true;  ///< the metric observer hears of it
 };
 
 enum class ViewType { kActiveOnly = 1, kDeletedOnly = 2, kAll = 3 };
@@ -129,7 +130,7 @@ struct LoggedModel {
   std::vector<std::pair<RunId, Metric>> metrics;  ///< the latest of each (key, dataset), by its run
 };
 
-/// Hears committed metrics, on the writer's thread, before `done` of their batch is called.
+/// Hears committed metrics of observed batches, on the writer's thread, before `done` of their batch is called.
 using MetricObserver = std::function<void(const RunId&, const std::vector<Metric>&)>;
 
 class RunStore {

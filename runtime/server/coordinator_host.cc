@@ -20,7 +20,8 @@ namespace {
 using namespace coordinator;  // inputs and effects by name
 
 constexpr std::chrono::milliseconds kTickEvery(100);
-/// Inputs that wait; beyond it people are refused and nodes' messages are lost, as on any network.
+/// Inputs that wait; beyond it people are refused and nodes' messages are lost, as on any network. Answers
+/// to the coordinator and metrics that the tracker acknowledged wait all the same.
 constexpr std::size_t kMostWaiting = 100'000;
 /// Bounds how long one commit, and so one acknowledgement, can take.
 constexpr std::size_t kMostInATurn = 4'096;
@@ -48,7 +49,7 @@ struct Inbox {
   std::deque<Asked> questions;
   bool closed = false;
 
-  /// `must`: an answer to something of ours, which no bound may drop.
+  /// `must`: what was acknowledged, or answers something of ours; no bound may drop it.
   void Post(Input input, CoordinatorHost::Reply reply, bool must) {
     Error refused;
     {
@@ -124,8 +125,9 @@ struct CoordinatorHost::Impl {
   };
   std::shared_ptr<Retries> retries = std::make_shared<Retries>();
 
-  mutable std::mutex tokens_mutex;  // guards tokens
+  mutable std::mutex tokens_mutex;  // guards tokens and live_runs
   std::unordered_map<std::string, TokenOwner> tokens;
+  std::unordered_map<RunId, AttemptEpoch> live_runs;
   std::atomic<bool> stopping = false;
   std::thread thread;
 };
@@ -306,9 +308,13 @@ void CoordinatorHost::Impl::NoteTokens(const std::vector<Event>& events) {
   const std::lock_guard lock(tokens_mutex);
   for (const Event& event : events) {
     if (const auto* started = std::get_if<AttemptStarted>(&event.body)) {
-      tokens[started->token] = {started->epoch, state.FindTrial(started->trial)->run, true};
+      const RunId& run = state.FindTrial(started->trial)->run;
+      tokens[started->token] = {started->epoch, run, true};
+      live_runs[run] = started->epoch;
     } else if (const auto* ended = std::get_if<AttemptEnded>(&event.body)) {
-      tokens[state.FindAttempt(ended->epoch)->token].live = false;
+      const Attempt& attempt = *state.FindAttempt(ended->epoch);
+      tokens[attempt.token].live = false;
+      live_runs.erase(state.FindTrial(attempt.trial)->run);
     }
   }
 }
@@ -342,6 +348,18 @@ void CoordinatorHost::Submit(Input input, Reply reply) {
   impl_->inbox->Post(std::move(input), std::move(reply), false);
 }
 
+Result<boost::json::object> CoordinatorHost::SubmitAndWait(Input input) {
+  // Shared: whoever sets the value may still be at it when the waiter has it.
+  const auto answer = std::make_shared<std::promise<Result<boost::json::object>>>();
+  Submit(std::move(input),
+         [answer](Result<boost::json::object> reply) { answer->set_value(std::move(reply)); });
+  return answer->get_future().get();
+}
+
+void CoordinatorHost::OnMetrics(TrackedMetrics metrics) {
+  impl_->inbox->Post(std::move(metrics), {}, true);
+}
+
 void CoordinatorHost::OnMessage(const NodeId& node, wire::Envelope envelope) {
   impl_->inbox->Post(FromNode{node, std::move(envelope.message)}, {}, false);
 }
@@ -364,6 +382,12 @@ std::optional<TokenOwner> CoordinatorHost::AttemptOf(const std::string& token) c
   const auto found = impl_->tokens.find(token);
   if (found == impl_->tokens.end()) return std::nullopt;
   return found->second;
+}
+
+AttemptEpoch CoordinatorHost::LiveAttemptOf(const RunId& run) const {
+  const std::lock_guard lock(impl_->tokens_mutex);
+  const auto found = impl_->live_runs.find(run);
+  return found == impl_->live_runs.end() ? AttemptEpoch() : found->second;
 }
 
 std::filesystem::path CoordinatorHost::LogFile(const TrialId& trial, AttemptEpoch epoch,

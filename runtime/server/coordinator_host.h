@@ -50,8 +50,12 @@ class CoordinatorHost {
   /// From any thread. `reply` comes after the commit, on the coordinator's thread; kUnavailable when the
   /// coordinator has stopped.
   void Submit(coordinator::Input input, Reply reply = {});
+  /// The same, and waits for the reply. Not from the coordinator's thread.
+  Result<boost::json::object> SubmitAndWait(coordinator::Input input);
   /// From the socket's thread.
   void OnMessage(const NodeId& node, wire::Envelope envelope);
+  /// From any thread. The tracker has acknowledged them, so no bound drops them.
+  void OnMetrics(coordinator::TrackedMetrics metrics);
 
   /// Runs `question` on the coordinator's thread between turns and waits for its answer; the views are in
   /// runtime/coordinator/views.h. Not from the coordinator's thread (a port, a reply).
@@ -60,6 +64,8 @@ class CoordinatorHost {
                                      question);
   /// Whose token it is, as of the last commit; nullopt: no attempt's. Any thread, never waits.
   [[nodiscard]] std::optional<coordinator::TokenOwner> AttemptOf(const std::string& token) const;
+  /// The live attempt whose run it is, as of the last commit; epoch 0: of none. Any thread, never waits.
+  [[nodiscard]] AttemptEpoch LiveAttemptOf(const RunId& run) const;
   /// Where a rank's output lies.
   [[nodiscard]] std::filesystem::path LogFile(const TrialId& trial, AttemptEpoch epoch,
                                               const std::string& log) const;

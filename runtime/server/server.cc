@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
-#include <future>
 #include <mutex>
 #include <thread>
 
@@ -126,7 +125,7 @@ struct Server::Impl {
   CoordinatorHost::Ports MakePorts();
   void RunCommand(coordinator::RunCommand command,
                   std::function<void(Result<boost::json::object>)> done);
-  Result<AttemptEpoch> Fence(const http::Request& request) const;
+  Result<AttemptEpoch> Fence(const http::Request& request, const RunId& run) const;
   Status SubmitTriggered(const SweepId& sweep, const std::string& sweep_json);
   void TriggerLoop();
 };
@@ -167,8 +166,9 @@ void Server::Impl::MakeRegistry() {
       });
 }
 
-/// Whose write it is. A write without a token is a person's or a program's that muster does not run.
-Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request) const {
+/// Whose write it is. A write without a token is a person's or a program's that muster does not run. A token
+/// writes to its trial's run and to those that no running trial has (scripts make runs of their own).
+Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const RunId& run) const {
   const std::string token(request.BearerToken());
   if (token.empty()) return AttemptEpoch();
   MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
@@ -178,12 +178,20 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request) const {
     return Fenced("attempt " + std::to_string(owner->epoch.value) +
                   " is over; its token may write no more");
   }
+  const AttemptEpoch holder = coordinator->LiveAttemptOf(run);
+  if (holder.value != 0 && holder != owner->epoch) {
+    return Fenced("run " + run.value + " is of attempt " + std::to_string(holder.value) +
+                  "; the token of attempt " + std::to_string(owner->epoch.value) +
+                  " may not write to it");
+  }
   return owner->epoch;
 }
 
 void Server::Impl::AddRoutes() {
   tracker::MlflowOptions mlflow;
-  mlflow.fence = [this](const http::Request& request, const RunId&) { return Fence(request); };
+  mlflow.fence = [this](const http::Request& request, const RunId& run) {
+    return Fence(request, run);
+  };
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
@@ -260,16 +268,13 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
   config.checkpoint_root = (options.home / "checkpoints").string();
   MUSTER_ASSIGN_OR_RETURN(host, CoordinatorHost::Start(std::move(config), std::move(event_journal),
                                                        options.home / "logs", MakePorts()));
-  late.Set(host.get());
+  // Before tokens are taken: what an attempt writes is heard from its first point on.
   runs->SetMetricObserver([this](const RunId& run, const std::vector<tracker::Metric>& metrics) {
-    const auto coordinator = late.Get();
-    if (!coordinator.ok()) return;
     coordinator::TrackedMetrics tracked{run, {}};
-    for (const auto& metric : metrics) {
-      tracked.metrics.push_back({metric.key, metric.value, metric.timestamp_ms, metric.step});
-    }
-    (*coordinator)->Submit(std::move(tracked));
+    for (const auto& metric : metrics) tracked.metrics.push_back(TrackedOf(metric));
+    host->OnMetrics(std::move(tracked));
   });
+  late.Set(host.get());
 
   net::CoordinatorSocket::Options listening;
   MUSTER_ASSIGN_OR_RETURN(listening.keys, net::LoadOrMakeKeyPair(options.home / "server.key"));
@@ -317,12 +322,9 @@ Status Server::Impl::SubmitTriggered(const SweepId& sweep, const std::string& sw
   MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
   MUSTER_ASSIGN_OR_RETURN(const auto json, wire::ParseJson(sweep_json));
   MUSTER_ASSIGN_OR_RETURN(auto spec, wire::SweepSpecFromJson(json));
-  std::promise<Status> answered;
-  coordinator->Submit(coordinator::SubmitSweep{std::move(spec), sweep},
-                      [&](const Result<boost::json::object>& reply) {
-                        answered.set_value(reply.ok() ? Ok() : Status(reply.error()));
-                      });
-  return answered.get_future().get();
+  MUSTER_RETURN_IF_ERROR(
+      coordinator->SubmitAndWait(coordinator::SubmitSweep{std::move(spec), sweep}));
+  return Ok();
 }
 
 void Server::Impl::TriggerLoop() {

@@ -15,8 +15,10 @@
 ///   coordinator.db, tracker.db, registry.db    one database a concern (SQLite, WAL)
 ///   artifacts/        run artifacts by content          models/     published versions
 ///   checkpoints/      of trials                         logs/       what ranks printed
-///   attempts/, node, agent.json                         the local agent's
+///   uploads/          bodies of requests under way      candidates/ exports that are being judged
+///   attempts/, node, agent.starts, agent.lock           the local agent's
 ///   server.key, agent.key                               CURVE keys, mode 0600
+///   agents.json       public keys of agents elsewhere
 ///   server.json       {"url", "pid", "agents"} of the server that runs or ran last
 ///   server.lock       held while a server runs
 
@@ -33,9 +35,9 @@ struct ServerOptions {
 
 class Server {
  public:
-  /// Everything runs when it returns; the process may then open as many files as its hard limit allows. `on_fatal` is called once, from any thread, when the server cannot go on
-  /// (a full disk); the owner should then destroy it and exit. kConflict: another server holds the home, or
-  /// the port is taken.
+  /// Everything runs when it returns, and the process may open as many files as its hard limit allows.
+  /// `on_fatal` is called once, from any thread, when the server cannot go on (a full disk); the owner should
+  /// then destroy it and exit. kConflict: another server holds the home, or the port is taken.
   static Result<std::unique_ptr<Server>> Start(ServerOptions options,
                                                std::function<void(Error)> on_fatal);
   /// Stops in order; what was acknowledged is on disk. Ranks go on: the next server adopts them.

@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "cluster/local/spawn.h"
-#include "runtime/coordinator/validate.h"
 #include "runtime/coordinator/views.h"
 #include "runtime/wire/codec.h"
 
@@ -44,22 +43,25 @@ void AddView(http::Router& router, LateHost& late, std::string_view path, View v
              }));
 }
 
+void SubmitAndAnswer(CoordinatorHost& host, coordinator::Input input, Respond respond) {
+  host.Submit(std::move(input),
+              [respond = std::move(respond)](const Result<boost::json::object>& reply) {
+                respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
+              });
+}
+
 /// Adds a route that submits `input` and answers its reply when it is durable.
 template <typename MakeInput>
 void AddCommand(http::Router& router, LateHost& late, std::string_view path,
                 const MakeInput& make_input) {
-  router.Add(
-      "POST", std::string(kBase) + std::string(path),
-      [&late, make_input](const Request& request, Respond respond) {
-        Result<coordinator::Input> input = make_input(request);
-        if (!input.ok()) return respond(http::ErrorResponse(input.error()));
-        const auto host = late.Get();
-        if (!host.ok()) return respond(http::ErrorResponse(host.error()));
-        (*host)->Submit(std::move(input).value(), [respond = std::move(respond)](
-                                                      const Result<boost::json::object>& reply) {
-          respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
-        });
-      });
+  router.Add("POST", std::string(kBase) + std::string(path),
+             [&late, make_input](const Request& request, Respond respond) {
+               Result<coordinator::Input> input = make_input(request);
+               if (!input.ok()) return respond(http::ErrorResponse(input.error()));
+               const auto host = late.Get();
+               if (!host.ok()) return respond(http::ErrorResponse(host.error()));
+               SubmitAndAnswer(**host, std::move(input).value(), std::move(respond));
+             });
 }
 
 struct SubmitBody {
@@ -85,17 +87,27 @@ Status FindTrialProgram(const wire::SweepSpec& spec, const std::filesystem::path
 }
 
 /// `retrain` in a sweep file: the same sweep again by the clock, under the sweep's name.
-Status AddTrigger(registry::TriggerService& triggers, const wire::SweepSpec& spec) {
-  if (!spec.retrain || spec.retrain->cron.empty()) return Ok();
-  MUSTER_RETURN_IF_ERROR(coordinator::ValidateSpec(spec));
+registry::Trigger TriggerOf(const wire::SweepSpec& spec) {
   wire::SweepSpec again = spec;
   again.retrain.reset();
+  return {.name = spec.name,
+          .sweep_json = wire::SerializeJson(wire::ToJson(again)),
+          .cron = spec.retrain->cron};
+}
+
+/// Of a sweep with `retrain`: the trigger is stored once the sweep is accepted, so that a sweep that is
+/// refused leaves none. Waits for both.
+Result<boost::json::object> SubmitWithTrigger(CoordinatorHost& host,
+                                              registry::TriggerService& triggers,
+                                              coordinator::SubmitSweep submit) {
+  const registry::Trigger trigger = TriggerOf(submit.spec);
   const auto now = SystemClock().UnixNow() / 1000;
-  const Status added = triggers.Add({.name = spec.name,
-                                     .sweep_json = wire::SerializeJson(wire::ToJson(again)),
-                                     .cron = spec.retrain->cron},
-                                    now);
-  return added.ok() ? added : Status(added.error().With("at retrain.cron"));
+  const Status fits = registry::TriggerService::Check(trigger, now);
+  if (!fits.ok()) return fits.error().With("at retrain.cron");
+  MUSTER_ASSIGN_OR_RETURN(auto reply, host.SubmitAndWait(std::move(submit)));
+  const Status added = triggers.Add(trigger, now);
+  if (!added.ok()) return added.error().With("the sweep was accepted, its trigger was not stored");
+  return reply;
 }
 
 std::int64_t NumberOr(const Request& request, std::string_view name, std::int64_t otherwise) {
@@ -105,11 +117,9 @@ std::int64_t NumberOr(const Request& request, std::string_view name, std::int64_
   return number;
 }
 
-/// The newest attempt, unless the request names one.
+/// The newest attempt, unless the request names one. kNotFound for a trial that is not there: beyond here
+/// its id is a path.
 Result<AttemptEpoch> EpochOf(CoordinatorHost& host, const Request& request) {
-  if (const std::int64_t epoch = NumberOr(request, "epoch", 0); epoch != 0) {
-    return AttemptEpoch(epoch);
-  }
   std::int64_t newest = 0;
   auto asked = host.Ask(
       [&](const Coordinator& state, MonotonicTime, UnixMillis) -> Result<boost::json::value> {
@@ -119,7 +129,7 @@ Result<AttemptEpoch> EpochOf(CoordinatorHost& host, const Request& request) {
         return boost::json::value(nullptr);
       });
   if (!asked.ok()) return asked.error();
-  return AttemptEpoch(newest);
+  return AttemptEpoch(NumberOr(request, "epoch", newest));
 }
 
 Response Logs(CoordinatorHost& host, const Request& request) {
@@ -163,12 +173,19 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
 
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
                     const std::filesystem::path& bin_dir) {
-  AddCommand(router, late, "sweeps",
-             [&triggers, bin_dir](const Request& request) -> Result<coordinator::Input> {
-               MUSTER_ASSIGN_OR_RETURN(auto submit, ReadSubmit(request));
-               MUSTER_RETURN_IF_ERROR(FindTrialProgram(submit.spec, bin_dir));
-               MUSTER_RETURN_IF_ERROR(AddTrigger(triggers, submit.spec));
-               return coordinator::Input(std::move(submit));
+  router.Add("POST", std::string(kBase) + "sweeps",
+             [&late, &triggers, bin_dir](const Request& request, Respond respond) {
+               auto submit = ReadSubmit(request);
+               if (!submit.ok()) return respond(http::ErrorResponse(submit.error()));
+               const Status found = FindTrialProgram(submit->spec, bin_dir);
+               if (!found.ok()) return respond(http::ErrorResponse(found.error()));
+               const auto host = late.Get();
+               if (!host.ok()) return respond(http::ErrorResponse(host.error()));
+               if (!submit->spec.retrain || submit->spec.retrain->cron.empty()) {
+                 return SubmitAndAnswer(**host, std::move(submit).value(), std::move(respond));
+               }
+               const auto reply = SubmitWithTrigger(**host, triggers, std::move(submit).value());
+               respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
              });
   AddSweepVerbs(router, late);
   AddView(router, late, "sweeps", [](const Coordinator& state, const Request&, Moment moment) {

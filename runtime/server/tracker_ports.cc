@@ -15,9 +15,14 @@ std::function<void(Status)> Plain(TrackerPorts::Done done) {
 
 }  // namespace
 
+coordinator::TrackedMetric TrackedOf(const tracker::Metric& metric) {
+  return {metric.key, metric.value, metric.timestamp_ms, metric.step, metric.attempt};
+}
+
 void TrackerPorts::StoreMetrics(coordinator::StoreMetrics metrics,
                                 std::function<void(Status)> done) {
   tracker::Batch batch;
+  batch.observed = false;  // the coordinator knows them already
   batch.metrics.reserve(metrics.metrics.size());
   for (auto& metric : metrics.metrics) {
     batch.metrics.push_back({std::move(metric.key), metric.value, metric.timestamp_ms, metric.step,
@@ -82,7 +87,7 @@ Result<std::vector<coordinator::TrackedMetric>> TrackerPorts::ReadMetric(const R
   do {
     MUSTER_ASSIGN_OR_RETURN(const auto page, store_.MetricHistory(run, key, kPageSize, token));
     for (const auto& point : page.items) {
-      points.push_back({point.key, point.value, point.timestamp_ms, point.step});
+      points.push_back(TrackedOf(point));
     }
     token = page.next_page_token;
   } while (!token.empty());

@@ -10,6 +10,9 @@
 
 namespace muster::server {
 
+/// A point as the coordinator hears of it.
+coordinator::TrackedMetric TrackedOf(const tracker::Metric& metric);
+
 class TrackerPorts {
  public:
   /// `store` must outlive it.
@@ -18,6 +21,7 @@ class TrackerPorts {
 
   using Done = std::function<void(Result<boost::json::object>)>;
 
+  /// Not heard by the store's metric observer.
   void StoreMetrics(coordinator::StoreMetrics metrics, std::function<void(Status)> done);
   /// Answers {"experiment_id": "..."}; the experiment is made when it does not exist.
   void CreateRun(const coordinator::CreateRun& command, Done done);

@@ -425,6 +425,7 @@ TEST_P(RunStoreContract, Observer_HearsCommittedMetricsBeforeDone) {
   EXPECT_THAT(heard, ElementsAre(id.value + "/m"));
   EXPECT_FALSE(LogPoint(id, "", 1, 0).ok());
   ASSERT_TRUE(Log(id, {.tags = {{"t", "1"}}}).ok());
+  ASSERT_TRUE(Log(id, {.metrics = {{"m", 3, 0, 3}}, .observed = false}).ok());
   EXPECT_EQ(heard.size(), 1u);
   store_->SetMetricObserver({});
   ASSERT_TRUE(LogPoint(id, "m", 2, 1).ok());

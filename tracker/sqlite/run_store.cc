@@ -107,7 +107,7 @@ class SqliteRunStore final : public RunStore {
     const auto logged = std::make_shared<const Logged>(std::move(run_id), std::move(batch));
     writer_.Write([logged](Database& db) { return WriteBatch(db, logged->run_id, logged->batch); },
                   [this, logged, done = std::move(done)](const Status& status) {
-                    if (status.ok() && !logged->batch.metrics.empty()) {
+                    if (status.ok() && logged->batch.observed && !logged->batch.metrics.empty()) {
                       const std::lock_guard lock(mutex_);
                       if (observer_) observer_(logged->run_id, logged->batch.metrics);
                     }

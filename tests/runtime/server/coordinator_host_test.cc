@@ -91,11 +91,14 @@ class CoordinatorHostTest : public testing::Test {
     const std::lock_guard lock(mutex_);
     Say(NodeId("a"), wire::Hello{NodeId("a"), "a.example", 1, 0, {}, 1, {}});
   }
-  Result<boost::json::object> Submit(Input input) {
-    std::promise<Result<boost::json::object>> reply;
-    host_->Submit(std::move(input),
-                  [&](Result<boost::json::object> r) { reply.set_value(std::move(r)); });
-    return reply.get_future().get();
+  Result<boost::json::object> Submit(Input input) { return host_->SubmitAndWait(std::move(input)); }
+  static bool Until(const std::function<bool()>& done) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
   }
   static wire::SweepSpec Spec() {
     wire::SweepSpec spec;
@@ -186,6 +189,49 @@ class FailingJournal final : public Journal {
   std::atomic<bool>& full_;
   MemoryJournal inner_;
 };
+
+TEST_F(CoordinatorHostTest, MetricsOfTheTracker_AreTakenHoweverMuchWaits) {
+  finish_ = false;
+  StartHost();
+  Join();
+  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  RunId run;
+  std::size_t reports = 0;
+  const auto look = [&] {
+    (void)host_->Ask([&](const Coordinator& coordinator, MonotonicTime,
+                         UnixMillis) -> Result<boost::json::value> {
+      const Trial* trial = coordinator.state().FindTrial(TrialId("s/0"));
+      run = trial == nullptr ? RunId() : trial->run;
+      reports = trial == nullptr ? 0 : trial->reports.size();
+      return boost::json::value(nullptr);
+    });
+  };
+  ASSERT_TRUE(Until([&] {
+    look();
+    return host_->LiveAttemptOf(run) == AttemptEpoch(1);
+  }));
+  EXPECT_EQ(host_->LiveAttemptOf(RunId("another")), AttemptEpoch());
+
+  std::promise<void> held, go_on;
+  std::thread holding([&] {
+    (void)host_->Ask(
+        [&](const Coordinator&, MonotonicTime, UnixMillis) -> Result<boost::json::value> {
+          held.set_value();
+          go_on.get_future().wait();
+          return boost::json::value(nullptr);
+        });
+  });
+  held.get_future().wait();
+  for (int i = 0; i < 100'000; ++i) host_->Submit(NodeLost{NodeId("nobody")});
+  EXPECT_EQ(Submit(NodeLost{NodeId("nobody")}).error().kind, ErrorKind::kResource);
+  host_->OnMetrics({run, {{"accuracy", 0.5, 1000, 1, 1}}});
+  go_on.set_value();
+  holding.join();
+  EXPECT_TRUE(Until([&] {
+    look();
+    return reports == 1;
+  }));
+}
 
 TEST_F(CoordinatorHostTest, FullDisk_StopsWithASentenceAndAcknowledgesNothing) {
   std::atomic<bool> full = false;

@@ -1,0 +1,40 @@
+#include "runtime/server/tracker_ports.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tracker/memory_run_store.h"
+
+namespace muster::server {
+namespace {
+
+TEST(TrackerPortsTest, Metrics_OfTheSpoolAreNotHeardAndKeepTheirAttempt) {
+  tracker::MemoryRunStore store(SystemClock());
+  TrackerPorts ports(store, SystemClock());
+  const RunId run(std::string(32, 'a'));
+  ports.CreateRun({.run = run, .trial = TrialId("s/0"), .experiment = "e"},
+                  [](const Result<boost::json::object>& made) { ASSERT_TRUE(made.ok()); });
+  std::vector<tracker::Metric> heard;
+  store.SetMetricObserver([&](const RunId&, const std::vector<tracker::Metric>& metrics) {
+    heard.insert(heard.end(), metrics.begin(), metrics.end());
+  });
+  Status stored = Unavailable("no answer");
+  ports.StoreMetrics({1, run, AttemptEpoch(7), {{"loss", 0.5, 1000, 1, 0}}},
+                     [&](Status status) { stored = std::move(status); });
+  EXPECT_TRUE(stored.ok());
+  EXPECT_TRUE(heard.empty());
+
+  tracker::Batch script;
+  script.metrics = {{"loss", 0.4, 1001, 2, 8}};
+  store.LogBatch(run, script, [](const Status& status) { EXPECT_TRUE(status.ok()); });
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_EQ(TrackedOf(heard[0]).attempt, 8);
+  const auto points = ports.ReadMetric(run, "loss");
+  ASSERT_TRUE(points.ok());
+  ASSERT_EQ(points->size(), 2U);
+  EXPECT_EQ((*points)[0].attempt, 7);
+  EXPECT_EQ((*points)[1].attempt, 8);
+}
+
+}  // namespace
+}  // namespace muster::server
