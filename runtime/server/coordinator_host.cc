@@ -26,6 +26,8 @@ constexpr std::size_t kMostWaiting = 100'000;
 /// Bounds how long one commit, and so one acknowledgement, can take.
 constexpr std::size_t kMostInATurn = 4'096;
 constexpr std::chrono::milliseconds kFirstRetry(500), kLongestRetry(30'000);
+/// Of one promotion, by this process. The tracker's commands are tried for ever: they only write down.
+constexpr int kMostPromotionTries = 10;
 
 using Question =
     std::function<Result<boost::json::value>(const Coordinator&, MonotonicTime, UnixMillis)>;
@@ -73,6 +75,14 @@ bool IsForEver(ErrorKind kind) {
          kind == ErrorKind::kAlreadyExists;
 }
 
+/// Is the command over with this error of its try number `tries`?
+bool IsOver(const Command& command, ErrorKind kind, int tries) {
+  if (IsForEver(kind)) return true;
+  if (!std::holds_alternative<PromoteModel>(command)) return false;
+  return kind == ErrorKind::kInternal || kind == ErrorKind::kCorrupt ||
+         tries >= kMostPromotionTries;
+}
+
 }  // namespace
 
 struct CoordinatorHost::Impl {
@@ -94,7 +104,7 @@ struct CoordinatorHost::Impl {
   bool Finish(std::vector<Effects> all, std::vector<Reply> replies);
   void Answer(std::deque<Asked>& questions);
   void Carry(Action action);
-  void Run(const RunCommand& command, std::chrono::milliseconds delay);
+  void Run(const RunCommand& command, int tries);
   void RunDelayed();
   void StoreChunk(const StoreLog& chunk);
   void NoteTokens(const std::vector<Event>& events);
@@ -115,7 +125,7 @@ struct CoordinatorHost::Impl {
   struct Delayed {
     MonotonicTime due;
     RunCommand command;
-    std::chrono::milliseconds delay;
+    int tries = 0;  ///< so far
   };
   std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>();
   /// Commands that failed for now; ports' threads add to it.
@@ -250,23 +260,25 @@ void CoordinatorHost::Impl::Carry(Action action) {
       box->Post(StoreMetricsDone{token, std::move(status)}, {}, true);
     });
   } else if (auto* command = std::get_if<RunCommand>(&action)) {
-    Run(*command, kFirstRetry);
+    Run(*command, 1);
   } else {
     StoreChunk(std::get<StoreLog>(action));
   }
 }
 
-void CoordinatorHost::Impl::Run(const RunCommand& command, std::chrono::milliseconds delay) {
+/// Its try number `tries`.
+void CoordinatorHost::Impl::Run(const RunCommand& command, int tries) {
   ports.run_command(
-      command, [box = inbox, later = retries, command, delay](Result<boost::json::object> result) {
+      command, [box = inbox, later = retries, command, tries](Result<boost::json::object> result) {
         if (result.ok()) {
           box->Post(OutboxDone{command.id, {}, std::move(result).value()}, {}, true);
-        } else if (IsForEver(result.error().kind)) {
+        } else if (IsOver(command.command, result.error().kind, tries)) {
           box->Post(OutboxDone{command.id, result.error().message, {}}, {}, true);
         } else {
           LogWarning("coordinator", "will be tried again: " + result.error().message);
           const std::lock_guard lock(later->mutex);
-          later->delayed.push_back({Now() + delay, command, delay});
+          const auto delay = kFirstRetry * (1 << std::min(tries - 1, 10));
+          later->delayed.push_back({Now() + std::min(delay, kLongestRetry), command, tries});
         }
       });
 }
@@ -282,7 +294,7 @@ void CoordinatorHost::Impl::RunDelayed() {
     delayed.erase(rest.begin(), rest.end());
   }
   for (const Delayed& entry : due) {
-    Run(entry.command, std::min(entry.delay * 2, kLongestRetry));
+    Run(entry.command, entry.tries + 1);
   }
 }
 

@@ -24,7 +24,8 @@ class CoordinatorHost {
     std::function<void(const NodeId&, const wire::Envelope&)> send;
     std::function<void(coordinator::StoreMetrics, std::function<void(Status)> done)> store_metrics;
     /// kInvalid, kNotFound, kConflict, kUnsupported, kAlreadyExists: it can never be done. Any other
-    /// error: given again after a delay.
+    /// error: given again after a delay. A promotion is also over after kInternal and kCorrupt, and after its
+    /// tenth try by this process; the sweep then ends without it.
     std::function<void(coordinator::RunCommand,
                        std::function<void(Result<boost::json::object>)> done)>
         run_command;

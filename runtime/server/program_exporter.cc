@@ -4,12 +4,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/file.h"
@@ -30,24 +34,40 @@ std::string LastWords(const std::filesystem::path& log) {
   return text->size() > kMostShown ? "..." + text->substr(text->size() - kMostShown) : *text;
 }
 
-/// Waits for the child; nullopt when it outlasted the deadline and was killed.
-std::optional<int> WaitFor(pid_t child, std::chrono::seconds timeout) {
+}  // namespace
+
+ProgramExporter::ProgramExporter(Options options)
+    : options_(std::move(options)), stop_fd_(eventfd(0, EFD_CLOEXEC)) {}
+
+ProgramExporter::~ProgramExporter() {
+  if (stop_fd_ >= 0) close(stop_fd_);
+}
+
+void ProgramExporter::Stop() {
+  stopped_ = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(stop_fd_, &one, sizeof one);
+}
+
+/// Waits for the child; nullopt when it outlasted the deadline or a Stop and was killed.
+std::optional<int> ProgramExporter::WaitFor(int child) const {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-  pollfd ended{.fd = fd, .events = POLLIN, .revents = 0};
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
-  const bool in_time = fd >= 0 && poll(&ended, 1, static_cast<int>(millis)) == 1;
-  if (!in_time) kill(child, SIGKILL);
+  std::array<pollfd, 2> items{{{.fd = fd, .events = POLLIN}, {.fd = stop_fd_, .events = POLLIN}}};
+  const std::chrono::milliseconds timeout(options_.timeout);
+  const bool ended = fd >= 0 &&
+                     poll(items.data(), items.size(), static_cast<int>(timeout.count())) > 0 &&
+                     items[0].revents != 0;
+  if (!ended) kill(child, SIGKILL);
   if (fd >= 0) close(fd);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!in_time) return std::nullopt;
+  if (!ended) return std::nullopt;
   return status;
 }
 
-}  // namespace
-
 Status ProgramExporter::Export(const registry::ExportRequest& request) {
+  if (stopped_) return Unavailable("the server is stopping");
   const auto program = options_.bin_dir / request.program;
   if (!std::filesystem::exists(program)) {
     return Invalid("trial program '" + request.program + "' is not in " +
@@ -80,7 +100,10 @@ Status ProgramExporter::Export(const registry::ExportRequest& request) {
   posix_spawn_file_actions_destroy(&files);
   if (failure != 0) return IoError(program.string() + " cannot be started", failure);
 
-  const auto status = WaitFor(child, options_.timeout);
+  const auto status = WaitFor(child);
+  if (!status && stopped_) {
+    return Unavailable(request.program + " --export was ended: the server is stopping");
+  }
   if (!status) {
     return Unavailable(request.program + " --export took longer than " +
                        std::to_string(options_.timeout.count()) + " s and was killed");
@@ -91,9 +114,10 @@ Status ProgramExporter::Export(const registry::ExportRequest& request) {
                               : "killed by signal " + std::to_string(WTERMSIG(*status));
   const std::string sentence =
       request.program + " --export failed (" + how + "): " + LastWords(log);
-  // Another's SIGKILL says nothing about the model, so the export is worth trying again.
-  if (WIFSIGNALED(*status)) return Unavailable(sentence);
-  return Invalid(sentence);
+  // That somebody ended it says nothing about the model, so it is worth trying again; a crash is its own.
+  const bool by_another =
+      WIFSIGNALED(*status) && (WTERMSIG(*status) == SIGKILL || WTERMSIG(*status) == SIGTERM);
+  return by_another ? Unavailable(sentence) : Invalid(sentence);
 }
 
 }  // namespace muster::server

@@ -22,7 +22,8 @@ class PromotionWorker {
 
   /// `promoter` must outlive it.
   PromotionWorker(registry::Promoter& promoter, OnDecision on_decision);
-  /// Ends the promotion under way, drops those that wait: they are in the coordinator's outbox.
+  /// Waits for the promotion under way (ProgramExporter::Stop cuts its export short) and drops those that
+  /// wait: they are in the coordinator's outbox.
   ~PromotionWorker();
 
   void Promote(coordinator::PromoteModel command, Done done);

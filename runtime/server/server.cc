@@ -99,6 +99,7 @@ struct Server::Impl {
     }
     wake.notify_all();
     if (trigger_thread.joinable()) trigger_thread.join();
+    if (exporter) exporter->Stop();  // the outbox gives out its promotion again
     if (runs) runs->SetMetricObserver({});
     if (http) http->Stop();
     agent.reset();

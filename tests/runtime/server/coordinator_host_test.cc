@@ -37,13 +37,14 @@ class CoordinatorHostTest : public testing::Test {
       done(Ok());
     };
     ports.run_command = [this](const RunCommand& command, const auto& done) {
-      if (fail_commands_-- > 0) {
+      if (std::holds_alternative<PromoteModel>(command.command)) {
+        done(Internal("the engine threw"));
+      } else if (fail_commands_-- > 0) {
         done(Unavailable("the tracker is away"));
       } else {
         commands_ += 1;
         done(boost::json::object{{"experiment_id", "1"}});
       }
-      (void)command;
     };
     ports.read_metric = [this](const RunId&,
                                const std::string&) -> Result<std::vector<TrackedMetric>> {
@@ -189,6 +190,27 @@ class FailingJournal final : public Journal {
   std::atomic<bool>& full_;
   MemoryJournal inner_;
 };
+
+TEST_F(CoordinatorHostTest, PromotionThatFailsInternally_EndsTheSweepWithItsSentence) {
+  StartHost();
+  Join();
+  wire::SweepSpec spec = Spec();
+  spec.trial.command.clear();
+  spec.trial.program = "digits";
+  spec.model.emplace().name = "digits";
+  ASSERT_TRUE(Submit(SubmitSweep{spec, SweepId("s")}).ok());
+  std::string message;
+  EXPECT_TRUE(Until([&] {
+    (void)host_->Ask([&](const Coordinator& coordinator, MonotonicTime,
+                         UnixMillis) -> Result<boost::json::value> {
+      const Sweep& sweep = *coordinator.state().FindSweep(SweepId("s"));
+      if (sweep.phase == SweepPhase::kComplete) message = sweep.message;
+      return boost::json::value(nullptr);
+    });
+    return !message.empty();
+  }));
+  EXPECT_EQ(message, "the model was not promoted: the engine threw");
+}
 
 TEST_F(CoordinatorHostTest, MetricsOfTheTracker_AreTakenHoweverMuchWaits) {
   finish_ = false;
