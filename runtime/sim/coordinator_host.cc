@@ -129,7 +129,7 @@ World::Logged CoordinatorHost::Log(const wire::Prepare& prepare, std::int64_t st
   hooks_.logging(owner->epoch);
   coordinator::TrackedMetrics tracked{prepare.run, {}};
   for (const auto& [key, value] : metrics) {
-    tracked.metrics.push_back({key, value, UnixTime(), step});
+    tracked.metrics.push_back({key, value, UnixTime(), step, owner->epoch.value});
     stores_.Store(prepare.run, tracked.metrics.back());
   }
   Take(std::move(tracked));
