@@ -109,6 +109,20 @@ class ScriptTest(unittest.TestCase):
         self.assertEqual(status, 403)
         self.assertEqual([step for step, _ in self.history(run, "late") if step > 1000], [3000])
 
+    def test_TokenOfAnotherTrial_MayNotWriteToARunningTrialsRun(self):
+        for name in ("one", "two"):
+            self.submit(name, "0.05", trials=1, epochs=200, pause=0.1)
+        one, two = (cluster.wait_until(lambda: self.cluster.ranks(f"{name}/0"), 60, name)[0]
+                    for name in ("one", "two"))
+        run, token = one.environment["MLFLOW_RUN_ID"], two.environment["MLFLOW_TRACKING_TOKEN"]
+        status, answer = self.log(run, token, 1000)
+        self.assertEqual((status, answer["error_code"]), (403, "PERMISSION_DENIED"))
+        self.assertEqual(self.history(run, "late"), [])
+        status, made = self.cluster.http("/api/2.0/mlflow/runs/create", {"experiment_id": "0"})
+        self.assertEqual(status, 200, made)
+        own = made["run"]["info"]["run_id"]  # no trial's: a script may make runs
+        self.assertEqual(self.log(own, token, 1)[0], 200)
+
     def log(self, run, token, step):
         return self.cluster.http("/api/2.0/mlflow/runs/log-metric",
                                  {"run_id": run, "key": "late", "value": 1, "timestamp": 1, "step": step},
