@@ -18,6 +18,8 @@
 #include <boost/url/parse.hpp>
 #include <utility>
 
+#include "runtime/base/clock.h"
+
 namespace muster::http {
 
 namespace asio = boost::asio;
@@ -69,7 +71,9 @@ struct Client::Impl {
   asio::io_context context{1};
   tcp::socket socket{context};
   beast::flat_buffer buffer;
-  std::string last_step;  ///< for the message of a deadline
+  std::string last_step;   ///< for the message of a deadline
+  MonotonicTime deadline;  ///< of the exchange that runs
+  bool expired = false;    ///< the deadline came: nothing is begun any more
 
   Impl(std::string base, std::chrono::milliseconds limit)
       : base_url(std::move(base)), timeout(limit), url(ParseUrl(base_url)) {}
@@ -78,6 +82,9 @@ struct Client::Impl {
     return std::string(base_url) + std::string(target);
   }
 
+  /// The time begins anew: at the start, and when bytes of a body have moved.
+  void Progress() { deadline = SystemClock().Now() + timeout; }
+
   /// Runs one exchange within the deadline; a body goes to `download` when it is set.
   Result<Response> Run(std::string_view target, const Request& request,
                        const std::filesystem::path& download) {
@@ -85,15 +92,22 @@ struct Client::Impl {
     std::optional<Result<Response>> result;
     context.restart();
     asio::co_spawn(context, Exchange(target, request, download, result), asio::detached);
-    context.run_for(timeout);
+    expired = false;
+    Progress();
+    while (!context.stopped() && SystemClock().Now() < deadline) context.run_until(deadline);
     if (!result) {
+      expired = true;
       Close();
-      context.run();
-      return Unavailable(Where(target) + " " + last_step + " for " +
-                         std::to_string(timeout.count()) + " ms");
+      context.run();  // short, as the socket is closed: only a look-up of a name goes on
+      return TooLate(target);
     }
     if (!result->ok()) Close();
     return std::move(*result);
+  }
+
+  [[nodiscard]] Error TooLate(std::string_view target) const {
+    return Unavailable(Where(target) + " " + last_step + " for " + std::to_string(timeout.count()) +
+                       " ms");
   }
 
   void Close() {
@@ -116,7 +130,8 @@ struct Client::Impl {
     const bool kept = KeptAlive();
     if (kept) {
       auto answer = co_await Once(target, request, download);
-      const bool again = !answer.ok() && answer.error().kind == ErrorKind::kUnavailable &&
+      const bool again = !expired && !answer.ok() &&
+                         answer.error().kind == ErrorKind::kUnavailable &&
                          MaySendTwice(request.method);
       if (!again) {
         result = std::move(answer);
@@ -136,11 +151,13 @@ struct Client::Impl {
     last_step = "could not be connected to";
     tcp::resolver resolver(context);
     auto [unknown, found] = co_await resolver.async_resolve(url->host, url->port, kTuple);
+    if (expired) co_return TooLate(target);
     if (unknown) {
       co_return Unavailable("cannot reach " + Where(target) + ": host \"" + url->host +
                             "\": " + unknown.message());
     }
     auto [failed, endpoint] = co_await asio::async_connect(socket, found, kTuple);
+    if (expired) co_return TooLate(target);
     if (failed) {
       co_return Unavailable("cannot reach " + Where(target) + ": " + failed.message());
     }
@@ -160,6 +177,30 @@ struct Client::Impl {
     if (!token.empty()) message.set(beast::http::field::authorization, "Bearer " + token);
   }
 
+  template <typename Body>
+  asio::awaitable<error_code> WriteAll(beast::http::request<Body>& message) {
+    beast::http::request_serializer<Body> serializer(message);
+    while (!serializer.is_done()) {
+      const auto [failed, size] =
+          co_await beast::http::async_write_some(socket, serializer, kTuple);
+      if (failed) co_return failed;
+      Progress();
+    }
+    co_return error_code();
+  }
+
+  template <typename Parser>
+  asio::awaitable<error_code> ReadAll(Parser& parser) {
+    parser.eager(true);
+    while (!parser.is_done()) {
+      const auto [failed, size] =
+          co_await beast::http::async_read_some(socket, buffer, parser, kTuple);
+      if (failed) co_return failed;
+      Progress();
+    }
+    co_return error_code();
+  }
+
   asio::awaitable<Result<Response>> Once(std::string_view target, const Request& request,
                                          const std::filesystem::path& download) {
     last_step = "gave no answer";
@@ -169,7 +210,7 @@ struct Client::Impl {
       FillHead(message, target, request);
       message.body() = request.body;
       message.prepare_payload();
-      failed = std::get<0>(co_await beast::http::async_write(socket, message, kTuple));
+      failed = co_await WriteAll(message);
     } else {
       beast::http::request<beast::http::file_body> message;
       FillHead(message, target, request);
@@ -178,7 +219,7 @@ struct Client::Impl {
         co_return IoError("cannot read " + request.body_file.string(), failed.value());
       }
       message.prepare_payload();
-      failed = std::get<0>(co_await beast::http::async_write(socket, message, kTuple));
+      failed = co_await WriteAll(message);
     }
     // A server that refuses a long body answers and closes before it has read all: the answer counts.
     const error_code while_sending = failed;
@@ -206,14 +247,14 @@ struct Client::Impl {
     if (download.empty() || response.status >= 300) {
       beast::http::response_parser<beast::http::string_body> parser(std::move(head));
       parser.body_limit(kMaxBodyInMemory);
-      failed = std::get<0>(co_await beast::http::async_read(socket, buffer, parser, kTuple));
+      failed = co_await ReadAll(parser);
       response.body = std::move(parser.get().body());
     } else {
       beast::http::response_parser<beast::http::file_body> parser(std::move(head));
       parser.body_limit(boost::none);
       parser.get().body().open(download.c_str(), beast::file_mode::write, failed);
       if (failed) co_return IoError("cannot write " + download.string(), failed.value());
-      failed = std::get<0>(co_await beast::http::async_read(socket, buffer, parser, kTuple));
+      failed = co_await ReadAll(parser);
       response.body_file = download;
     }
     if (failed) co_return ReadError(target, failed);
@@ -286,8 +327,6 @@ Status Client::Download(std::string_view target, const std::filesystem::path& fi
     if (!response.ok()) return response.error();
     return ErrorFromResponse(*response).With("GET " + impl_->Where(target));
   }
-  // A body of no bytes opens no file.
-  if (!std::filesystem::exists(partial, failed)) return Internal("the download made no file");
   std::filesystem::rename(partial, file, failed);
   if (failed) return IoError("cannot write " + file.string(), failed.value());
   return Ok();

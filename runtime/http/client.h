@@ -20,16 +20,18 @@ namespace muster::http {
 
 /// One request. `url` is "http://host[:port][/path][?query]", already encoded, and stands for the
 /// request's path and query. `request.method` empty is GET; `request.body_file` is sent instead of `body`
-/// when set. The whole exchange ends within `timeout`.
+/// when set. The time between two steps (connected, some bytes of a body sent or read, the answer's head)
+/// is at most `timeout`, so a long body takes as long as its bytes flow. Only the system's look-up of a
+/// name cannot be cut short.
 Result<Response> Fetch(std::string_view url, Request request, std::chrono::milliseconds timeout);
 
 /// One server and one kept connection. Not safe from two threads at once.
 ///
 /// A kept connection that the server has closed meanwhile is opened anew; a request is sent twice only
-/// when it may be (GET, HEAD, PUT, DELETE).
+/// when it may be (GET, HEAD, PUT, DELETE) and its time is not over.
 class Client {
  public:
-  /// `base_url` as of Fetch; its path, if it has one, stands before every target.
+  /// `base_url` and `timeout` as of Fetch; the URL's path, if it has one, stands before every target.
   explicit Client(std::string base_url,
                   std::chrono::milliseconds timeout = std::chrono::milliseconds(60'000));
   ~Client();

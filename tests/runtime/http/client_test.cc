@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -132,6 +133,26 @@ TEST_F(ClientTest, Fetch_NoAnswer_UnavailableAfterTheDeadline) {
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().kind, ErrorKind::kUnavailable);
   EXPECT_THAT(answer.error().message, HasSubstr("/slow gave no answer for 30 ms"));
+}
+
+TEST_F(ClientTest, Send_KeptConnectionIsSilent_DeadlineComesAndNothingIsSentAgain) {
+  std::atomic<int> calls = 0;
+  http::Respond kept;  // of the first call; a second one would be answered
+  router_.Add("GET", "/v1/hold", [&](const Request&, Respond respond) {
+    if (++calls == 1) {
+      kept = std::move(respond);
+    } else {
+      respond({});
+    }
+  });
+  Start();
+  Client client(server_->url(), 500ms);
+  ASSERT_TRUE(client.Get("/v1/where").ok());
+  const auto answer = client.Get("/v1/hold");
+  ASSERT_FALSE(answer.ok());
+  EXPECT_THAT(answer.error().message, HasSubstr("/v1/hold gave no answer for 500 ms"));
+  EXPECT_EQ(calls, 1);
+  server_.reset();
 }
 
 TEST_F(ClientTest, Fetch_NotHttpOrCutOff_Error) {
