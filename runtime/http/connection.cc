@@ -75,7 +75,8 @@ Response TooLarge(std::uint64_t limit) {
 /// What a parser's or a file's error means to the client.
 Response RefusalOf(const error_code& failed) {
   using beast::http::error;
-  if (failed == error::header_limit) return WithStatus(431, "the request's head is too long");
+  if (failed == error::header_limit)
+    return WithStatus(431, "the request's head, a chunk's line or a trailer is too long");
   if (failed == error::body_limit) return WithStatus(413, "the body is too long");
   if (failed.category() == error_code(error::bad_method).category()) {
     return WithStatus(400, "malformed request: " + failed.message());
@@ -204,6 +205,11 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Response& refusal) {
       co_return false;
     }
     if (parser.is_done()) co_return true;
+    // The body's own bytes are taken as they come; what stays is an unended chunk line or trailer.
+    if (buffer_.size() > kHeaderLimit) {
+      refusal = RefusalOf(beast::http::error::header_limit);
+      co_return false;
+    }
     Within(site_.options.stall_timeout);
     if (!co_await Fill()) co_return false;
   }

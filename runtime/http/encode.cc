@@ -17,11 +17,6 @@ constexpr std::size_t kCompressAbove = 4096;
 // Level 1: half of what the default level saves beyond it is not worth three times the time.
 constexpr int kLevel = 1;
 
-bool SameName(std::string_view a, std::string_view b) {
-  const NoCaseLess less;
-  return !less(a, b) && !less(b, a);
-}
-
 void AppendNumber(std::string& out, std::uint64_t number) {
   std::array<char, 24> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
@@ -67,6 +62,11 @@ std::string Gzip(const std::string& text) {
 }
 
 }  // namespace
+
+bool SameName(std::string_view a, std::string_view b) {
+  const NoCaseLess less;
+  return !less(a, b) && !less(b, a);
+}
 
 void AppendHead(std::string& out, const Response& response, std::uint64_t content_length,
                 bool keep_alive, std::string_view date) {

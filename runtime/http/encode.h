@@ -19,6 +19,9 @@ void CompressIfWanted(std::string_view accept_encoding, Response& response);
 /// True when a comma-separated list with weights ("gzip, br;q=0") takes `coding`.
 bool Accepts(std::string_view accept_encoding, std::string_view coding);
 
+/// Equal but for the case of ASCII letters: header fields, codings, hosts.
+bool SameName(std::string_view a, std::string_view b);
+
 /// "Tue, 24 Nov 2026 02:07:16 GMT" (RFC 9110, 5.6.7) of seconds since 1970.
 std::string HttpDate(std::int64_t unix_seconds);
 

@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/http/encode.h"
+
 namespace muster::http::internal {
 
 namespace {
-
-bool SameName(std::string_view a, std::string_view b) {
-  const NoCaseLess less;
-  return !less(a, b) && !less(b, a);
-}
 
 Response Refusal(int status, std::string message) {
   Response response = ErrorResponse(Unauthorized(std::move(message)));

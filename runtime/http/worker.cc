@@ -30,9 +30,16 @@ void Worker::Adopt(asio::ip::tcp::socket socket) {
 }
 
 asio::awaitable<void> Worker::Serve(std::shared_ptr<Connection> connection) {
+  struct Leave {  // also when Run throws
+    Worker& worker;
+    Connection* connection;
+    ~Leave() {
+      worker.connections_.erase(connection);
+      worker.FinishWhenEmpty();
+    }
+  };
+  const Leave leave{*this, connection.get()};
   co_await connection->Run();
-  connections_.erase(connection.get());
-  FinishWhenEmpty();
 }
 
 // One timer for all connections instead of one each: arming a timer per operation costs more than the

@@ -181,6 +181,17 @@ TEST_F(ServerTest, HeadTooLong_431) {
               StartsWith("HTTP/1.1 431 "));
 }
 
+TEST_F(ServerTest, ChunkLineOrTrailerWithoutEnd_431) {
+  Start();
+  const std::string head =
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string_view start : {"3;x=", "3\r\nabc\r\n0\r\nX: "}) {
+    EXPECT_THAT(Raw(head + std::string(start) + std::string(200'000, 'a')),
+                StartsWith("HTTP/1.1 431 "))
+        << start;
+  }
+}
+
 TEST_F(ServerTest, BodyBeyondTheLimit_413ThoughStillSending) {
   options_.max_body = 1000;
   Start();
