@@ -38,8 +38,21 @@ std::string Disposition(std::string_view name) {
   return "attachment; filename=\"" + std::string(name) + "\"";
 }
 
+/// By the layout of ArtifactUri: the run of "<location>/<run>/artifacts/...", the source run of
+/// "<location>/models/<model>/artifacts/...", else empty.
+RunId RunOf(const Services& services, std::string_view path) {
+  const std::size_t end = ("/" + std::string(path) + "/").find("/artifacts/");
+  if (end == std::string::npos || end == 0) return RunId();
+  const std::filesystem::path folder(path.substr(0, end - 1));
+  if (folder.parent_path().filename() != "models") return RunId(folder.filename().string());
+  const auto model = services.runs.GetLoggedModel(folder.filename().string());
+  return RunId(model ? model->source_run_id : "");
+}
+
 Response Put(const Services& services, const Request& request) {
   const std::string& path = request.captures.at("path");
+  const auto writer = Fence(services, request, RunOf(services, path));
+  if (!writer) return MlflowError(writer.error());
   const auto put = request.body_file.empty()
                        ? services.artifacts.PutBytes(path, request.body)
                        : services.artifacts.PutFile(path, request.body_file, true);
@@ -75,7 +88,10 @@ Response List(const Services& services, const Request& request) {
 }
 
 Response Delete(const Services& services, const Request& request) {
-  const Status status = services.artifacts.Delete(request.captures.at("path"));
+  const std::string& path = request.captures.at("path");
+  const auto writer = Fence(services, request, RunOf(services, path));
+  if (!writer) return MlflowError(writer.error());
+  const Status status = services.artifacts.Delete(path);
   if (!status.ok()) return MlflowError(status.error());
   return Response::Json(json::object());
 }

@@ -60,10 +60,11 @@ Done Reply::WhenDone() const {
   };
 }
 
-Result<AttemptEpoch> Fence(const Call& call, const RunId& run_id) {
-  const auto& fence = call.services.options.fence;
+Result<AttemptEpoch> Fence(const Services& services, const http::Request& request,
+                           const RunId& run_id) {
+  const auto& fence = services.options.fence;
   if (!fence) return AttemptEpoch();
-  return fence(call.request, run_id);
+  return fence(request, run_id);
 }
 
 std::vector<Tag> TagsOf(Fields& fields, std::string_view name) {

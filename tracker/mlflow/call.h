@@ -74,7 +74,8 @@ const std::vector<Route>& RegistryRoutes();
 void AddArtifactRoutes(http::Router& router, const std::shared_ptr<const Services>& services);
 
 /// May this request write to the run? Answers the attempt that does.
-Result<AttemptEpoch> Fence(const Call& call, const RunId& run_id);
+Result<AttemptEpoch> Fence(const Services& services, const http::Request& request,
+                           const RunId& run_id);
 
 std::vector<Tag> TagsOf(Fields& fields, std::string_view name);
 /// ACTIVE_ONLY (when absent), DELETED_ONLY or ALL, by name or by number.

@@ -9,6 +9,14 @@ namespace json = boost::json;
 
 json::object ModelAnswer(const LoggedModel& model) { return {{"model", ToMlflow(model)}}; }
 
+/// Lets the writer in once the fields are read; `id` is of a model whose run it writes for.
+Status Admit(Call& call, const std::string& id) {
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, call.services.runs.GetLoggedModel(id));
+  MUSTER_RETURN_IF_ERROR(Fence(call.services, call.request, RunId(model.source_run_id)));
+  return Ok();
+}
+
 Status Create(Call& call) {
   Fields& fields = call.fields;
   LoggedModel model{.experiment_id = fields.Required("experiment_id"),
@@ -18,6 +26,7 @@ Status Create(Call& call) {
                     .tags = TagsOf(fields, "tags"),
                     .params = TagsOf(fields, "params")};
   MUSTER_RETURN_IF_ERROR(fields.status());
+  MUSTER_RETURN_IF_ERROR(Fence(call.services, call.request, RunId(model.source_run_id)));
   call.services.runs.CreateLoggedModel(std::move(model), call.reply.When<LoggedModel>(ModelAnswer));
   return Ok();
 }
@@ -32,7 +41,7 @@ Result<json::object> Get(Call& call) {
 Status Finish(Call& call) {
   std::string id = call.fields.Required("model_id");
   std::string status = call.fields.Required("status");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(Admit(call, id));
   call.services.runs.FinishLoggedModel(std::move(id), std::move(status),
                                        call.reply.When<LoggedModel>(ModelAnswer));
   return Ok();
@@ -40,7 +49,7 @@ Status Finish(Call& call) {
 
 Status Delete(Call& call) {
   std::string id = call.fields.Required("model_id");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(Admit(call, id));
   call.services.runs.DeleteLoggedModel(std::move(id), call.reply.WhenDone());
   return Ok();
 }
@@ -48,7 +57,7 @@ Status Delete(Call& call) {
 Status SetTags(Call& call) {
   std::string id = call.fields.Required("model_id");
   std::vector<Tag> tags = TagsOf(call.fields, "tags");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(Admit(call, id));
   call.services.runs.SetLoggedModelTags(std::move(id), std::move(tags), call.reply.WhenDone());
   return Ok();
 }
@@ -56,7 +65,7 @@ Status SetTags(Call& call) {
 Status DeleteTag(Call& call) {
   std::string id = call.fields.Required("model_id");
   std::string key = call.fields.Required("tag_key");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(Admit(call, id));
   call.services.runs.DeleteLoggedModelTag(std::move(id), std::move(key), call.reply.WhenDone());
   return Ok();
 }
@@ -64,7 +73,7 @@ Status DeleteTag(Call& call) {
 Status LogParams(Call& call) {
   std::string id = call.fields.Required("model_id");
   std::vector<Param> params = TagsOf(call.fields, "params");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(Admit(call, id));
   call.services.runs.LogLoggedModelParams(std::move(id), std::move(params), call.reply.WhenDone());
   return Ok();
 }

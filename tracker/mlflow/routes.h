@@ -13,7 +13,8 @@
 namespace muster::tracker {
 
 struct MlflowOptions {
-  /// Asked before every write to a run, with the request (its bearer token): the attempt that writes, 0 when
+  /// Asked before every write to a run, its artifacts and the models that it logged, with the request (its
+  /// bearer token) and the run (empty: the artifact or model is of no run): the attempt that writes, 0 when
   /// no live attempt owns the run. kFenced and kUnauthorized become 403 and 401. Any thread. Empty: nobody
   /// is asked.
   std::function<Result<AttemptEpoch>(const http::Request&, const RunId&)> fence;

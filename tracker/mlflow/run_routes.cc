@@ -13,7 +13,7 @@ namespace json = boost::json;
 /// The run of a write, once its fields are read and its writer is let in.
 Result<AttemptEpoch> Admit(Call& call, const RunId& run_id) {
   MUSTER_RETURN_IF_ERROR(call.fields.status());
-  return Fence(call, run_id);
+  return Fence(call.services, call.request, run_id);
 }
 
 Status Create(Call& call) {

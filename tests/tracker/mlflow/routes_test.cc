@@ -29,7 +29,8 @@ class RoutesTest : public testing::Test {
     artifacts_ = OpenLocalArtifactStore(folder_).value();
     AddMlflowRoutes(
         router_, runs_, *artifacts_, models_,
-        {.fence = [this](const http::Request& request, const RunId&) -> Result<AttemptEpoch> {
+        {.fence = [this](const http::Request& request, const RunId& run) -> Result<AttemptEpoch> {
+           fenced_run_ = run.value;
            if (request.BearerToken() == "old") return Fenced("attempt 3 is over");
            return AttemptEpoch(attempt_);
          },
@@ -76,6 +77,7 @@ class RoutesTest : public testing::Test {
   std::unique_ptr<ArtifactStore> artifacts_;
   http::Router router_;
   std::int64_t attempt_ = 0;
+  std::string fenced_run_;  ///< of the last write
 };
 
 TEST_F(RoutesTest, Experiments_BodiesAsMlflows) {
@@ -158,6 +160,38 @@ TEST_F(RoutesTest, Fence_StaleTokensAreRefusedAndAttemptsRecorded) {
   attempt_ = 4;
   EXPECT_EQ(Send("POST", "/api/2.0/mlflow/runs/log-metric", metric, "new").status, 200);
   EXPECT_EQ(runs_.GetRun(RunId("abc"))->metrics.at(0).attempt, 4);
+}
+
+TEST_F(RoutesTest, Fence_StaleTokens_WriteNoArtifactAndNoLoggedModel) {
+  MakeRun("abc");
+  LoggedModel logged;
+  runs_.CreateLoggedModel({.experiment_id = "0", .name = "cnn", .source_run_id = "abc"},
+                          [&](Result<LoggedModel> made) { logged = made.value(); });
+  const std::string models = "/api/2.0/mlflow/logged-models";
+  const std::string model = models + "/" + logged.model_id;
+  const std::string artifacts = "/api/2.0/mlflow-artifacts/artifacts/0/";
+  const std::string of_model = artifacts + "models/" + logged.model_id + "/artifacts/f";
+  ASSERT_EQ(Send("PUT", of_model, "whole").status, 200);
+  for (const auto& [method, target, body] :
+       std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"PUT", artifacts + "abc/artifacts/d/f", "stale"},
+           {"DELETE", artifacts + "abc/artifacts/d/f", ""},
+           {"PUT", of_model, "stale"},
+           {"DELETE", of_model, ""},
+           {"POST", models, R"({"experiment_id": "0", "source_run_id": "abc"})"},
+           {"PATCH", model, R"({"status": "LOGGED_MODEL_READY"})"},
+           {"DELETE", model, ""},
+           {"PATCH", model + "/tags", R"({"tags": []})"},
+           {"DELETE", model + "/tags/t", ""},
+           {"POST", model + "/params", R"({"params": []})"}}) {
+    fenced_run_.clear();
+    EXPECT_EQ(Send(method, target, body, "old").status, 403) << method << " " << target;
+    EXPECT_EQ(fenced_run_, "abc") << method << " " << target;
+  }
+  EXPECT_EQ(artifacts_->List("0/abc")->size(), 0U);
+  EXPECT_TRUE(artifacts_->Get("0/models/" + logged.model_id + "/artifacts/f").ok());
+  EXPECT_EQ(runs_.GetLoggedModel(logged.model_id)->status, "LOGGED_MODEL_PENDING");
+  EXPECT_EQ(Send("DELETE", artifacts + "abc", "", "old").status, 403);
 }
 
 TEST_F(RoutesTest, Registry_BodiesAsMlflows) {
