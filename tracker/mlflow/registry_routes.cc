@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "registry/model_rules.h"
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
 #include "tracker/mlflow/model_source.h"
@@ -34,13 +35,15 @@ json::object VersionAnswer(const ModelVersion& version) {
   return {{"model_version", ToMlflow(version, true)}};
 }
 
-/// A version's number comes as a string.
-std::int64_t VersionOf(Fields& fields) {
+/// The number of a version of `name`, which comes as a string. To the store, 0 would mean "none".
+std::int64_t VersionOf(Fields& fields, std::string_view name) {
   const std::string text = fields.Required("version");
   std::int64_t version = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (fields.status().ok() && (error != std::errc() || stop != text.data() + text.size())) {
-    fields.Fail(Invalid("Model version must be an integer, got '" + text + "'"));
+    fields.Fail(Invalid("Parameter 'version' must be an integer, got '" + text + "'."));
+  } else if (fields.status().ok() && version < 1) {
+    fields.Fail(registry::VersionNotFound(name, version));
   }
   return version;
 }
@@ -140,7 +143,7 @@ Result<json::object> CreateVersion(Call& call) {
 
 Result<json::object> GetVersion(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields);
+  const std::int64_t version = VersionOf(call.fields, name);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion found, call.services.models.GetVersion(name, version));
   return VersionAnswer(found);
@@ -148,7 +151,7 @@ Result<json::object> GetVersion(Call& call) {
 
 Result<json::object> UpdateVersion(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields);
+  const std::int64_t version = VersionOf(call.fields, name);
   const std::string description = call.fields.Text("description");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(
@@ -159,7 +162,7 @@ Result<json::object> UpdateVersion(Call& call) {
 
 Result<json::object> TransitionStage(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields);
+  const std::int64_t version = VersionOf(call.fields, name);
   const std::string stage = call.fields.Required("stage");
   const bool archive = call.fields.Bool("archive_existing_versions", false);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
@@ -171,7 +174,7 @@ Result<json::object> TransitionStage(Call& call) {
 
 Result<json::object> DeleteVersion(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields);
+  const std::int64_t version = VersionOf(call.fields, name);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_RETURN_IF_ERROR(call.services.models.DeleteVersion(name, version, ActorOf(call)));
   return json::object();
@@ -191,7 +194,7 @@ Result<json::object> SearchVersions(Call& call) {
 
 Result<json::object> DownloadUri(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields);
+  const std::int64_t version = VersionOf(call.fields, name);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const std::string uri, DownloadUriOf(call.services, name, version));
   return json::object{{"artifact_uri", uri}};
@@ -200,7 +203,7 @@ Result<json::object> DownloadUri(Call& call) {
 template <bool of_version, bool erase>
 Result<json::object> SetTag(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = of_version ? VersionOf(call.fields) : 0;
+  const std::int64_t version = of_version ? VersionOf(call.fields, name) : 0;
   const std::string key = call.fields.Required("key");
   std::optional<std::string> value;
   if (!erase) value = call.fields.Text("value");
@@ -214,7 +217,7 @@ template <bool erase>
 Result<json::object> SetAlias(Call& call) {
   const std::string name = call.fields.Required("name");
   const std::string alias = call.fields.Required("alias");
-  const std::int64_t version = erase ? 0 : VersionOf(call.fields);
+  const std::int64_t version = erase ? 0 : VersionOf(call.fields, name);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_RETURN_IF_ERROR(call.services.models.SetAlias(name, alias, version, ActorOf(call)));
   return json::object();

@@ -215,7 +215,17 @@ TEST_F(RoutesTest, Registry_BodiesAsMlflows) {
               "Registered Model with name=x not found");
   ExpectError("GET", "/model-versions/get?name=m&version=9", "", 404, "RESOURCE_DOES_NOT_EXIST",
               "Model Version (name=m, version=9) not found");
-  EXPECT_EQ(Send("GET", "/api/2.0/mlflow/model-versions/get?name=m&version=x").status, 400);
+  ExpectError("GET", "/model-versions/get?name=m&version=x", "", 400, "INVALID_PARAMETER_VALUE",
+              "Parameter 'version' must be an integer, got 'x'.");
+  for (const auto& [method, path] :
+       std::vector<std::pair<std::string, std::string>>{{"POST", "/registered-models/alias"},
+                                                        {"POST", "/model-versions/set-tag"},
+                                                        {"DELETE", "/model-versions/delete-tag"}}) {
+    ExpectError(method, path, R"({"name": "m", "alias": "a", "key": "a", "version": "0"})", 404,
+                "RESOURCE_DOES_NOT_EXIST", "Model Version (name=m, version=0) not found");
+  }
+  EXPECT_EQ(models_.GetByAlias("m", "a")->version, 1);
+  EXPECT_TRUE(models_.GetModel("m")->tags.empty());
   EXPECT_EQ(models_.Audit("m", 0, 1)->at(0).actor, "ada");
 }
 
