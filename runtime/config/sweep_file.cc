@@ -18,6 +18,9 @@ namespace json = boost::json;
 
 namespace {
 
+/// Of lists and maps within each other; an alias may even contain itself.
+constexpr int kMaxDepth = 64;
+
 /// A plain (unquoted) scalar by YAML 1.2's core schema; a quoted one is a string.
 json::value ScalarToJson(const YAML::Node& node) {
   const std::string& text = node.Scalar();
@@ -80,13 +83,23 @@ class SweepFileReader {
            std::to_string(mark.column + 1);
   }
 
-  Result<json::value> Convert(const YAML::Node& node, const std::string& path) {
+  /// Words of a command and values of variables are text as it stands: 3.10 is not the number 3.1.
+  static bool IsText(std::string_view path) {
+    return path.starts_with("trial.command[") || path.starts_with("trial.env.");
+  }
+
+  Result<json::value> Convert(const YAML::Node& node, const std::string& path, int depth = 0) {
+    if (depth > kMaxDepth) {
+      return Invalid(Where(node.Mark()) + ": more than " + std::to_string(kMaxDepth) +
+                     " lists and maps within each other");
+    }
+    if (!node.IsSequence() && !node.IsMap() && IsText(path)) return json::value(node.Scalar());
     if (node.IsSequence()) {
       json::array list;
       for (std::size_t i = 0; i < node.size(); ++i) {
         const std::string here = path + "[" + std::to_string(i) + "]";
         file_.places_[here] = Where(node[i].Mark());
-        MUSTER_ASSIGN_OR_RETURN(auto element, Convert(node[i], here));
+        MUSTER_ASSIGN_OR_RETURN(auto element, Convert(node[i], here, depth + 1));
         list.push_back(std::move(element));
       }
       return json::value(std::move(list));
@@ -101,7 +114,7 @@ class SweepFileReader {
                        file_.places_[here]);
       }
       file_.places_[here] = Where(entry.first.Mark());
-      MUSTER_ASSIGN_OR_RETURN(map[key], Convert(entry.second, here));
+      MUSTER_ASSIGN_OR_RETURN(map[key], Convert(entry.second, here, depth + 1));
     }
     return json::value(std::move(map));
   }
@@ -146,13 +159,6 @@ class SweepFileReader {
         if (gate.is_string() && gate.get_string() == "parity")
           gate = json::object{{"parity", true}};
       }
-    }
-    if (auto* command = Find(tree, {"trial"}, "command");
-        command != nullptr && command->is_array()) {
-      for (auto& word : command->get_array()) word = json::value(PlainText(word));
-    }
-    if (auto* env = Find(tree, {"trial"}, "env"); env != nullptr && env->is_object()) {
-      for (auto& entry : env->get_object()) entry.value() = json::value(PlainText(entry.value()));
     }
     SplitFixed(tree);
     return DataPaths(tree);
@@ -205,10 +211,14 @@ class SweepFileReader {
     if (data == nullptr || !data->is_object()) return Ok();
     for (auto& entry : data->get_object()) {
       if (!entry.value().is_string()) continue;
-      const auto path =
-          std::filesystem::weakly_canonical(folder_ / std::string(entry.value().get_string()));
-      std::error_code ignored;
-      if (!std::filesystem::exists(path, ignored)) {
+      const auto named = folder_ / std::string(entry.value().get_string());
+      std::error_code failed;
+      const auto path = std::filesystem::weakly_canonical(named, failed);
+      if (failed) {
+        return Invalid("at data." + std::string(entry.key()) + ": " + named.string() + ": " +
+                       failed.message());
+      }
+      if (!std::filesystem::exists(path, failed)) {
         return Invalid("at data." + std::string(entry.key()) + ": there is no file " +
                        path.string() + "; make it with muster data convert");
       }
@@ -233,7 +243,9 @@ Result<SweepFile> SweepFile::Parse(std::string_view text, std::string_view name,
   if (!sampler.ok()) return file.Explain(sampler.error().With("at sampler"));
   auto pruner = tuner::MakePruner(file.spec_.stop);
   if (!pruner.ok()) return file.Explain(Under("stop", pruner.error()));
-  if (file.spec_.trial.working_dir.empty()) file.spec_.trial.working_dir = folder.string();
+  // An absolute one stays as it is.
+  auto& working_dir = file.spec_.trial.working_dir;
+  working_dir = working_dir.empty() ? folder.string() : (folder / working_dir).string();
   return file;
 }
 

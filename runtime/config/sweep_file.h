@@ -13,7 +13,8 @@
 ///
 /// On top of the spec's own keys the file may say durations ("30m", "2h") and sizes ("1GiB", "512MiB"),
 /// `parallel: auto`, a gate as the bare word `parity`, a fixed parameter as a scalar in `space`, and
-/// dataset paths relative to the file.
+/// dataset paths and a working directory relative to the file. Scalars in `trial.command` and `trial.env`
+/// are text as it stands.
 
 namespace muster::config {
 
@@ -23,7 +24,7 @@ class SweepFile {
   /// "digits.yaml:12:3: unknown key 'trails' in budget; did you mean 'trials'?".
   static Result<SweepFile> Read(const std::filesystem::path& file,
                                 const std::vector<std::string>& overrides);
-  /// As Read, from text; `name` stands in messages and dataset paths are relative to `folder`.
+  /// As Read, from text; `name` stands in messages and paths are relative to `folder`.
   static Result<SweepFile> Parse(std::string_view text, std::string_view name,
                                  const std::filesystem::path& folder,
                                  const std::vector<std::string>& overrides);

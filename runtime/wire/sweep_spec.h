@@ -10,8 +10,8 @@
 
 #include "runtime/base/result.h"
 
-/// A sweep as it is submitted: the sweep file (README of runtime/wire) as structs. The CLI reads it from
-/// YAML; the server gets it as JSON with the same keys. Durations and sizes are numbers here
+/// A sweep as it is submitted: the sweep file as structs. The CLI reads it from YAML (runtime/config); the
+/// server gets it as JSON with the same keys. Durations and sizes are numbers here
 /// ("30m" in YAML is 1800 s, "1GiB" is 1073741824 bytes).
 
 namespace muster::wire {
@@ -28,7 +28,9 @@ struct TrialSpec {
   int ranks = 1;
   ResourceSpec resources;
   std::map<std::string, std::string> env;
-  std::string working_dir;  ///< of a command; empty: where the sweep was submitted
+  /// Of a command. A sweep file's is relative to the file's folder, which stands for an absent one; in a
+  /// spec it is absolute, or empty for a folder of the attempt's own.
+  std::string working_dir;
 };
 
 struct ObjectiveSpec {

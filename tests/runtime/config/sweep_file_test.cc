@@ -95,6 +95,41 @@ TEST(SweepFile, Mistakes_HaveLineColumnAndTheRightWord) {
   EXPECT_EQ(ErrorOf("seed: 7", "seed: [").substr(0, 7), "s.yaml:");
 }
 
+TEST(SweepFile, CommandAndEnv_KeepTheTextOfTheirScalars) {
+  std::string text = kWhole;
+  text.replace(text.find("  program: digits\n"), 18,
+               "  command: [python, -v, 0.1, 08080, 1e3, true]\n"
+               "  env: {PYTHON: 3.10, EMPTY: , PORT: 08080}\n");
+  const auto file = Parse(text, {"trial.env.RATE=0.10"});
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(file->spec().trial.command,
+            (std::vector<std::string>{"python", "-v", "0.1", "08080", "1e3", "true"}));
+  EXPECT_EQ(file->spec().trial.env,
+            (std::map<std::string, std::string>{
+                {"EMPTY", ""}, {"PORT", "08080"}, {"PYTHON", "3.10"}, {"RATE", "0.10"}}));
+  EXPECT_EQ(Parse(kWhole, {"trial.command=[run, 3.10]"})->spec().trial.command.at(1), "3.10");
+}
+
+TEST(SweepFile, WorkingDir_IsOfTheFilesFolder) {
+  EXPECT_EQ(Parse(kWhole)->spec().trial.working_dir, "/data");
+  EXPECT_EQ(Parse(kWhole, {"trial.working_dir=src"})->spec().trial.working_dir, "/data/src");
+  EXPECT_EQ(Parse(kWhole, {"trial.working_dir=/src"})->spec().trial.working_dir, "/src");
+}
+
+TEST(SweepFile, AliasWithinItself_IsRefused) {
+  const auto file = Parse("name: x\na: &x [*x]\n");
+  ASSERT_FALSE(file.ok());
+  EXPECT_NE(file.error().message.find("more than 64 lists and maps within each other"),
+            std::string::npos)
+      << file.error().message;
+}
+
+TEST(SweepFile, DataPathThatCannotBeLookedUp_IsAnError) {
+  const auto file = Parse(kWhole, {"data.train=" + std::string(300, 'x') + "/y"});
+  ASSERT_FALSE(file.ok());
+  EXPECT_NE(file.error().message.find("data.train"), std::string::npos);
+}
+
 TEST(SweepFile, ServersErrors_AreLedBack) {
   const auto file = Parse(kWhole);
   ASSERT_TRUE(file.ok());
