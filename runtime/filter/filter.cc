@@ -258,6 +258,11 @@ Status TakeValue(Cursor& cursor, const Field& field, Clause& clause) {
       return Invalid("Expected a quoted string value for " + field.entity +
                      " (e.g. 'my-value'). Got value " + shown);
     }
+    const bool is_pattern = clause.op == Op::kLike || clause.op == Op::kIlike;
+    if (is_pattern && quoted->size() > kMaxPatternBytes) {
+      return Invalid("Invalid filter string: a pattern of more than " +
+                     std::to_string(kMaxPatternBytes) + " bytes for " + Quoted(clause.key));
+    }
     clause.text = *quoted;
     return Ok();
   }
@@ -324,6 +329,10 @@ Result<std::vector<Clause>> ParseFilter(std::string_view text, const Grammar& gr
   std::vector<Clause> clauses;
   Cursor cursor(text);
   while (!cursor.AtEnd()) {
+    if (clauses.size() == kMaxClauses) {
+      return Invalid("Invalid filter string: more than " + std::to_string(kMaxClauses) +
+                     " clauses");
+    }
     MUSTER_ASSIGN_OR_RETURN(Clause clause, TakeClause(cursor, grammar));
     clauses.push_back(std::move(clause));
     if (cursor.AtEnd()) break;
@@ -336,6 +345,10 @@ Result<std::vector<Clause>> ParseFilter(std::string_view text, const Grammar& gr
 
 Result<std::vector<Order>> ParseOrderBy(const std::vector<std::string>& items,
                                         const Grammar& grammar) {
+  if (items.size() > kMaxOrders) {
+    return Invalid("`order_by` has " + std::to_string(items.size()) + " fields, at most " +
+                   std::to_string(kMaxOrders) + " are allowed");
+  }
   std::vector<Order> orders;
   for (const std::string& item : items) {
     MUSTER_ASSIGN_OR_RETURN(Order order, ParseOrder(item, grammar));

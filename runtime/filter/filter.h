@@ -79,10 +79,16 @@ struct Order {
   bool ascending = true;
 };
 
+/// What one search may ask for: what SQLite takes, and quickly.
+inline constexpr std::size_t kMaxClauses = 200;
+inline constexpr std::size_t kMaxOrders = 50;
+inline constexpr std::size_t kMaxPatternBytes = 1'000;  ///< of LIKE and ILIKE
+
 /// kInvalid with MLflow's wording ("Invalid clause(s) in filter string: 'OR'", "Invalid comparator"
-/// ...") and the clause that is wrong. An empty text is no clauses.
+/// ...") and the clause that is wrong, or beyond the bounds above. An empty text is no clauses.
 Result<std::vector<Clause>> ParseFilter(std::string_view text, const Grammar& grammar);
-/// "ident [ASC|DESC]". kInvalid for a field that is unknown or cannot be sorted by, or named twice.
+/// "ident [ASC|DESC]". kInvalid for a field that is unknown or cannot be sorted by, or named twice,
+/// and for more than kMaxOrders.
 Result<std::vector<Order>> ParseOrderBy(const std::vector<std::string>& items,
                                         const Grammar& grammar);
 

@@ -156,6 +156,22 @@ TEST(ParseOrderBy, Refusals) {
   EXPECT_FALSE(ParseOrderBy({""}, Runs()).ok());
 }
 
+TEST(Bounds, BeyondThem_IsInvalid) {
+  std::string filter = "tags.a = 'b'";
+  for (std::size_t i = 1; i < kMaxClauses; ++i) filter += " AND tags.a = 'b'";
+  EXPECT_EQ(ParseFilter(filter, Runs())->size(), kMaxClauses);
+  EXPECT_THAT(Refusal(filter + " AND tags.a = 'b'"), HasSubstr("more than 200 clauses"));
+  const std::string pattern(kMaxPatternBytes, '%');
+  EXPECT_EQ(One("tags.a LIKE '" + pattern + "'").text, pattern);
+  EXPECT_THAT(Refusal("tags.a ILIKE '" + pattern + "%'"), HasSubstr("pattern of more than 1000"));
+  EXPECT_EQ(One("tags.a = '" + pattern + "%'").text.size(), kMaxPatternBytes + 1);
+  std::vector<std::string> order_by;
+  for (std::size_t i = 0; i < kMaxOrders; ++i) order_by.push_back("tags.t" + std::to_string(i));
+  EXPECT_TRUE(ParseOrderBy(order_by, Runs()).ok());
+  order_by.emplace_back("tags.more");
+  EXPECT_EQ(ParseOrderBy(order_by, Runs()).error().kind, ErrorKind::kInvalid);
+}
+
 TEST(Like, Wildcards) {
   EXPECT_TRUE(Like("a%c", "abbbc", false));
   EXPECT_TRUE(Like("%", "", false));
