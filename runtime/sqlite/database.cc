@@ -7,6 +7,8 @@
 namespace muster::sqlite {
 namespace {
 
+constexpr int kBusyTimeoutMs = 5'000;
+
 ErrorKind KindOf(int code) {
   switch (code & 0xff) {
     case SQLITE_FULL:
@@ -30,16 +32,30 @@ Error SqliteError(sqlite3* db, int code) {
   return {KindOf(code), name + ": " + sqlite3_errmsg(db)};
 }
 
+Result<sqlite3_stmt*> Compile(sqlite3* db, std::string_view sql, unsigned flags) {
+  sqlite3_stmt* prepared = nullptr;
+  const int code =
+      sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()), flags, &prepared, nullptr);
+  if (code != SQLITE_OK) return SqliteError(db, code);
+  if (prepared == nullptr) return Invalid("no statement in '" + std::string(sql) + "'");
+  return prepared;
+}
+
 }  // namespace
 
 // --- Statement --------------------------------------------------------------------------------------
 
-Statement::Statement(Statement&& other) noexcept : db_(other.db_), statement_(other.statement_) {
+Statement::Statement(Statement&& other) noexcept
+    : db_(other.db_), statement_(other.statement_), once_(other.once_) {
   other.statement_ = nullptr;
 }
 
 Statement::~Statement() {
   if (statement_ == nullptr) return;
+  if (once_) {
+    sqlite3_finalize(statement_);
+    return;
+  }
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }
@@ -60,14 +76,6 @@ Statement& Statement::Bind(int index, std::string_view value) {
   MUSTER_CHECK(sqlite3_bind_text64(statement_, index + 1, text, value.size(), SQLITE_TRANSIENT,
                                    SQLITE_UTF8) == SQLITE_OK,
                "no such parameter, or a text beyond 1 GB");
-  return *this;
-}
-
-Statement& Statement::BindBlob(int index, std::string_view bytes) {
-  const char* data = bytes.data() == nullptr ? "" : bytes.data();
-  MUSTER_CHECK(
-      sqlite3_bind_blob64(statement_, index + 1, data, bytes.size(), SQLITE_TRANSIENT) == SQLITE_OK,
-      "no such parameter, or a blob beyond 1 GB");
   return *this;
 }
 
@@ -138,7 +146,7 @@ Result<Database> Database::Open(const std::filesystem::path& file, OpenOptions o
                                    (impl->db == nullptr ? "no memory" : sqlite3_errmsg(impl->db))};
   }
   sqlite3_extended_result_codes(impl->db, 1);
-  sqlite3_busy_timeout(impl->db, options.busy_timeout_ms);
+  sqlite3_busy_timeout(impl->db, kBusyTimeoutMs);
   Database database(std::move(impl));
   if (!options.read_only) MUSTER_RETURN_IF_ERROR(database.Execute("PRAGMA journal_mode=WAL"));
   MUSTER_RETURN_IF_ERROR(database.Execute(options.full_sync ? "PRAGMA synchronous=FULL"
@@ -147,24 +155,20 @@ Result<Database> Database::Open(const std::filesystem::path& file, OpenOptions o
   return database;
 }
 
-Result<Statement> Database::Try(std::string_view sql) {
+Statement Database::Prepare(std::string_view sql) {
   auto found = impl_->statements.find(sql);
   if (found == impl_->statements.end()) {
-    sqlite3_stmt* prepared = nullptr;
-    const int code = sqlite3_prepare_v3(impl_->db, sql.data(), static_cast<int>(sql.size()),
-                                        SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
-    if (code != SQLITE_OK) return SqliteError(impl_->db, code);
-    if (prepared == nullptr) return Invalid("no statement in '" + std::string(sql) + "'");
-    found = impl_->statements.emplace(std::string(sql), prepared).first;
+    const auto prepared = Compile(impl_->db, sql, SQLITE_PREPARE_PERSISTENT);
+    MUSTER_CHECK(prepared.ok(), prepared.error().message.c_str());
+    found = impl_->statements.emplace(std::string(sql), *prepared).first;
   }
   MUSTER_CHECK(sqlite3_stmt_busy(found->second) == 0, "the same statement is already in use");
-  return Statement(impl_->db, found->second);
+  return Statement(impl_->db, found->second, false);
 }
 
-Statement Database::Prepare(std::string_view sql) {
-  auto statement = Try(sql);
-  MUSTER_CHECK(statement.ok(), statement.error().message.c_str());
-  return std::move(statement).value();
+Result<Statement> Database::PrepareOnce(std::string_view sql) {
+  MUSTER_ASSIGN_OR_RETURN(sqlite3_stmt * prepared, Compile(impl_->db, sql, 0));
+  return Statement(impl_->db, prepared, true);
 }
 
 Status Database::Execute(std::string_view sql) {
@@ -178,8 +182,9 @@ Status Database::Begin() { return Prepare("BEGIN IMMEDIATE").Run(); }
 Status Database::Commit() { return Prepare("COMMIT").Run(); }
 void Database::Rollback() {
   // SQLite rolls back by itself after some errors; a second one is then refused, which is fine.
-  if (sqlite3_get_autocommit(impl_->db) == 0) (void)Prepare("ROLLBACK").Run();
+  if (in_transaction()) (void)Prepare("ROLLBACK").Run();
 }
+bool Database::in_transaction() const { return sqlite3_get_autocommit(impl_->db) == 0; }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(impl_->db); }
 std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(impl_->db); }

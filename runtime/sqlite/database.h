@@ -18,7 +18,7 @@ struct sqlite3_stmt;
 
 namespace muster::sqlite {
 
-/// A prepared statement, reset when it goes out of scope. Columns and parameters count from 0.
+/// A prepared statement, reset (or, of PrepareOnce, let go) when it goes out of scope. Columns and parameters count from 0.
 class Statement {
  public:
   Statement(Statement&& other) noexcept;
@@ -30,7 +30,6 @@ class Statement {
   Statement& Bind(int index, double value);
   /// The text is copied.
   Statement& Bind(int index, std::string_view value);
-  Statement& BindBlob(int index, std::string_view bytes);
   Statement& BindNull(int index);
   /// Binds all, in order.
   template <typename... Values>
@@ -41,7 +40,7 @@ class Statement {
   }
 
   /// True when there is a row, false at the end. kResource for a full disk, kUnavailable when locked for
-  /// longer than the busy timeout, kAlreadyExists for a uniqueness conflict, kCorrupt, else kIo.
+  /// longer than 5 s, kAlreadyExists for a constraint (uniqueness, mostly), kCorrupt, else kIo.
   Result<bool> Step();
   /// For statements without rows: Step to the end and reset.
   Status Run();
@@ -54,14 +53,15 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(sqlite3* database, sqlite3_stmt* statement) : db_(database), statement_(statement) {}
+  Statement(sqlite3* database, sqlite3_stmt* statement, bool once)
+      : db_(database), statement_(statement), once_(once) {}
   sqlite3* db_;
   sqlite3_stmt* statement_;
+  bool once_;
 };
 
 struct OpenOptions {
   bool read_only = false;
-  int busy_timeout_ms = 5'000;
   /// synchronous=FULL: an acknowledged commit survives a power loss. Off only for readers and caches.
   bool full_sync = true;
 };
@@ -74,10 +74,11 @@ class Database {
   Database& operator=(Database&&) noexcept;
   ~Database();
 
-  /// Prepares, or takes from this connection's cache. `sql` is ours: a mistake in it aborts, except
-  /// where Try is used.
+  /// Prepares, or takes from this connection's cache, which keeps it. `sql` is ours and one of few: a
+  /// mistake in it aborts.
   Statement Prepare(std::string_view sql);
-  Result<Statement> Try(std::string_view sql);
+  /// For text that is put together at run time: not kept, and a mistake in it is an error.
+  Result<Statement> PrepareOnce(std::string_view sql);
   /// Runs one or more statements that take no parameters.
   Status Execute(std::string_view sql);
   /// BEGIN IMMEDIATE ... COMMIT around `body`; rolls back when it answers an error.
@@ -92,6 +93,8 @@ class Database {
   Status Begin();
   Status Commit();
   void Rollback();
+  /// False also when SQLite has rolled back by itself, as it may for a full disk.
+  [[nodiscard]] bool in_transaction() const;
   /// Rows changed by the last statement.
   [[nodiscard]] std::int64_t changes() const;
   [[nodiscard]] std::int64_t last_insert_id() const;

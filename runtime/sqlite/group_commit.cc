@@ -23,6 +23,8 @@ Status RunOne(Database& database, Item& item) {
   MUSTER_RETURN_IF_ERROR(database.Prepare("SAVEPOINT item").Run());
   item.status = item.work(database);
   if (!item.status.ok()) {
+    // SQLite undid the whole group by itself, for lack of room or a disk's error: that is why it failed.
+    if (!database.in_transaction()) return item.status;
     MUSTER_RETURN_IF_ERROR(database.Prepare("ROLLBACK TO item").Run());
   }
   return database.Prepare("RELEASE item").Run();

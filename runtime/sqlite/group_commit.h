@@ -24,7 +24,7 @@ class GroupCommit {
 
   /// Runs `work` on the writer's thread in a savepoint of its own: when it fails its changes are undone,
   /// and its neighbours' are not. `done` is called on that thread, once: after the commit is durable, with
-  /// the work's own error, or with the commit's, which undid the whole group. Order is kept. From any
+  /// the work's own error, or with the one (a full disk, the commit's) that undid the whole group. Order is kept. From any
   /// thread, also from `done`.
   void Write(Work work, Done done);
   /// As Write, and waits. Not from the writer's thread.

@@ -168,7 +168,7 @@ Result<Page<std::int64_t>> SearchIds(Database& db, Sql sql, const SearchQuery& q
   for (const Order& order : orders) AddOrder(sql, order, locate(order.entity, order.key));
   // One more than asked for tells whether there is a next page.
   sql.Add(tie_break).Add(" LIMIT ?", query.max_results + 1).Add(" OFFSET ?", offset);
-  MUSTER_ASSIGN_OR_RETURN(Statement rows, db.Try(sql.text));
+  MUSTER_ASSIGN_OR_RETURN(Statement rows, db.PrepareOnce(sql.text));
   MUSTER_RETURN_IF_ERROR(Bind(rows, sql));
   Page<std::int64_t> page;
   for (;;) {

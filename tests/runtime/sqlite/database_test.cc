@@ -30,6 +30,16 @@ TEST(Database, Values_RoundTrip) {
   EXPECT_FALSE(*row.Step());
 }
 
+TEST(Database, PrepareOnce_AnswersMistakesAndLetsGo) {
+  Database db = *Database::Open(":memory:");
+  EXPECT_FALSE(db.PrepareOnce("SELECT nothing FROM nowhere").ok());
+  auto first = db.PrepareOnce("SELECT 1");
+  auto second = db.PrepareOnce("SELECT 1");  // its own, though the first is in use
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_TRUE(*first->Step());
+  EXPECT_TRUE(*second->Step());
+}
+
 TEST(Database, Transact_AnError_UndoesEverything) {
   Database db = Memory();
   ASSERT_TRUE(db.Execute("CREATE TABLE t(a UNIQUE)").ok());

@@ -74,6 +74,18 @@ TEST_F(GroupCommitTest, AFailedWrite_LeavesItsNeighbours) {
   EXPECT_EQ(Count(), 3);
 }
 
+TEST_F(GroupCommitTest, SqliteUndidTheGroup_TheReasonIsAnswered) {
+  GroupCommit commit(Open());
+  const Status full = commit.WriteAndWait([](Database& db) -> Status {
+    // What SQLite does by itself when the disk is full.
+    MUSTER_RETURN_IF_ERROR(db.Execute("ROLLBACK"));
+    return ResourceExhausted("the disk is full");
+  });
+  EXPECT_EQ(full.error(), ResourceExhausted("the disk is full"));
+  EXPECT_TRUE(commit.WriteAndWait(Insert(1)).ok());
+  EXPECT_EQ(Count(), 1);
+}
+
 TEST_F(GroupCommitTest, AWriteFromACallback_IsTaken) {
   GroupCommit commit(Open(), 1);
   std::promise<Status> second;
