@@ -1,32 +1,11 @@
 #include <algorithm>
 
+#include "runtime/wire/http.h"
 #include "tracker/artifact_store.h"
 
 namespace muster::tracker {
 
 namespace {
-
-int HexDigit(char c) {
-  const std::string_view digits = "0123456789abcdefABCDEF";
-  const std::size_t at = digits.find(c);
-  if (at == std::string_view::npos) return -1;
-  return static_cast<int>(at < 16 ? at : at - 6);
-}
-
-std::string DecodeOnce(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
-                        HexDigit(text[i + 2]) >= 0;
-    if (!escape) {
-      decoded += text[i];
-      continue;
-    }
-    decoded += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
-    i += 2;
-  }
-  return decoded;
-}
 
 bool IsDrive(std::string_view path) {
   return path.size() >= 2 && path[1] == ':' &&
@@ -55,7 +34,7 @@ Status CheckArtifactPath(std::string_view path) {
   std::string text(path);
   for (int round = 0; round < kMaxRounds; ++round) {
     if (!IsSafe(text)) break;
-    std::string decoded = DecodeOnce(text);
+    std::string decoded = http::PercentDecode(text);
     if (decoded == text) return Ok();
     text = std::move(decoded);
   }

@@ -27,16 +27,20 @@ bool IsPrompt(const NewVersion& version) {
   return false;
 }
 
-std::string Decoded(std::string text) {
-  for (;;) {
+/// Nothing when it is still escaped after kMaxRounds.
+std::optional<std::string> Decoded(std::string text) {
+  constexpr int kMaxRounds = 10;  // as CheckArtifactPath
+  for (int round = 0; round < kMaxRounds; ++round) {
     std::string decoded = http::PercentDecode(text);
     if (decoded == text) return text;
     text = std::move(decoded);
   }
+  return std::nullopt;
 }
 
 Status CheckNoTraversal(const std::string& source) {
-  const std::string path = "/" + Decoded(source) + "/";
+  const auto decoded = Decoded(source);
+  const std::string path = "/" + decoded.value_or("..") + "/";
   if (path.find("/../") == std::string::npos && path.find('\0') == std::string::npos &&
       path.find('\\') == std::string::npos) {
     return Ok();
@@ -52,11 +56,12 @@ bool IsLocal(std::string_view source) {
          source.find(':') == std::string_view::npos;
 }
 
-/// "mlflow-artifacts:/a/b" and "mlflow-artifacts:///a/b" are one place.
+/// "mlflow-artifacts:/a/b" and "mlflow-artifacts:///a/b" are one place. A source was let through by
+/// CheckNoTraversal before.
 std::string CanonicalUri(std::string_view uri) {
   std::string_view path = uri.substr(kArtifacts.size());
   while (path.starts_with('/')) path.remove_prefix(1);
-  return Decoded(std::string(path)) + "/";
+  return Decoded(std::string(path)).value_or(std::string(path)) + "/";
 }
 
 bool IsWithin(std::string_view source, std::string_view root) {
