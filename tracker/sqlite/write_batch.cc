@@ -61,14 +61,18 @@ Status SetLatest(Database& db, std::int64_t series, const Metric& point) {
 }
 
 /// The same point again only takes over the younger attempt: a resumed attempt that repeats it owns it.
-Status InsertPoint(Database& db, std::int64_t series, const Metric& point) {
-  return db
-      .Prepare(
-          "INSERT INTO points(series, ts, step, value, nan, attempt) VALUES(?, ?, ?, ?, ?, ?) "
-          "ON CONFLICT DO UPDATE SET attempt = max(attempt, excluded.attempt)")
-      .BindAll(series, point.timestamp_ms, point.step, StoredValue(point.value),
-               int{std::isnan(point.value)}, point.attempt)
-      .Run();
+/// Answers the attempt that owns the point now.
+Result<std::int64_t> InsertPoint(Database& db, std::int64_t series, const Metric& point) {
+  Statement insert = db.Prepare(
+      "INSERT INTO points(series, ts, step, value, nan, attempt) VALUES(?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET attempt = max(attempt, excluded.attempt) RETURNING attempt");
+  insert.BindAll(series, point.timestamp_ms, point.step, StoredValue(point.value),
+                 int{std::isnan(point.value)}, point.attempt);
+  MUSTER_ASSIGN_OR_RETURN(const bool row, insert.Step());
+  MUSTER_CHECK(row, "an upsert answers its row");
+  const std::int64_t attempt = insert.Int(0);
+  MUSTER_RETURN_IF_ERROR(insert.Run());
+  return attempt;
 }
 
 Status WriteModelPoint(Database& db, const RunId& run_id, const Metric& point) {
@@ -95,19 +99,22 @@ Status WriteMetrics(Database& db, std::int64_t run, const RunId& run_id,
   MUSTER_ASSIGN_OR_RETURN(const std::vector<Resume> resumes, ReadResumes(db, run));
   for (std::size_t begin = 0; begin < metrics.size();) {
     const std::string& key = metrics[begin].key;
-    MUSTER_ASSIGN_OR_RETURN(const Series series, FindSeries(db, run, key));
-    const Metric* latest = series.latest ? &*series.latest : nullptr;
+    MUSTER_ASSIGN_OR_RETURN(Series series, FindSeries(db, run, key));
+    bool changed = false;
     std::size_t at = begin;
     for (; at < metrics.size() && metrics[at].key == key; ++at) {
       const Metric& point = metrics[at];
-      MUSTER_RETURN_IF_ERROR(InsertPoint(db, series.row, point));
+      MUSTER_ASSIGN_OR_RETURN(const std::int64_t attempt, InsertPoint(db, series.row, point));
       if (!point.model_id.empty()) MUSTER_RETURN_IF_ERROR(WriteModelPoint(db, run_id, point));
-      if (IsHidden(point.attempt, point.step, resumes)) continue;
-      if (!latest || !IsLater(*latest, point)) latest = &point;
+      if (IsHidden(attempt, point.step, resumes)) continue;
+      if (series.latest && IsLater(*series.latest, point)) continue;
+      series.latest = Metric{.value = point.value,
+                             .timestamp_ms = point.timestamp_ms,
+                             .step = point.step,
+                             .attempt = attempt};
+      changed = true;
     }
-    if (latest && (!series.latest || latest != &*series.latest)) {
-      MUSTER_RETURN_IF_ERROR(SetLatest(db, series.row, *latest));
-    }
+    if (changed) MUSTER_RETURN_IF_ERROR(SetLatest(db, series.row, *series.latest));
     begin = at;
   }
   return Ok();
