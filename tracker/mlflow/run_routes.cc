@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <boost/json/array.hpp>
+#include <iterator>
 
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
@@ -160,11 +162,17 @@ Result<json::object> Search(Call& call) {
 Result<json::object> History(Call& call) {
   const RunId run_id(call.fields.RunId());
   const std::string key = call.fields.Required("metric_key");
-  const std::int64_t max_results = call.fields.Int("max_results", kMaxHistoryPage);
-  const std::string page_token = call.fields.Text("page_token");
+  const auto max_results = call.fields.OptionalInt("max_results");
+  Page<Metric> page{{}, call.fields.Text("page_token")};
   MUSTER_RETURN_IF_ERROR(call.fields.status());
-  MUSTER_ASSIGN_OR_RETURN(const auto page,
-                          call.services.runs.MetricHistory(run_id, key, max_results, page_token));
+  // Without max_results MLflow answers all.
+  do {
+    MUSTER_ASSIGN_OR_RETURN(
+        auto next, call.services.runs.MetricHistory(
+                       run_id, key, max_results.value_or(kMaxHistoryPage), page.next_page_token));
+    std::ranges::move(next.items, std::back_inserter(page.items));
+    page.next_page_token = std::move(next.next_page_token);
+  } while (!max_results && !page.next_page_token.empty());
   return PageToMlflow("metrics", page);
 }
 
