@@ -151,9 +151,7 @@ bool Contains(const std::vector<std::string>& list, const std::string& item) {
 }  // namespace
 
 Result<Page<Run>> MemoryRunStore::SearchRuns(const SearchQuery& query) {
-  for (const std::string& id : query.experiment_ids) {
-    MUSTER_RETURN_IF_ERROR(ParseExperimentId(id));
-  }
+  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
   std::vector<Run> runs;
   {
     const std::lock_guard lock(mutex_);
@@ -194,6 +192,7 @@ Result<Page<Experiment>> MemoryRunStore::SearchExperiments(const SearchQuery& qu
 }
 
 Result<Page<LoggedModel>> MemoryRunStore::SearchLoggedModels(const SearchQuery& query) {
+  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
   std::vector<LoggedModel> models;
   {
     const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -119,15 +120,17 @@ Status PrepareParams(Batch& batch) {
 
 Status PrepareTags(Batch& batch) {
   std::vector<Tag> kept;
+  kept.reserve(batch.tags.size());  // so that the keys stay where `places` looks at them
+  std::map<std::string_view, std::size_t> places;
   for (std::size_t i = 0; i < batch.tags.size(); ++i) {
     Tag& tag = batch.tags[i];
     MUSTER_RETURN_IF_ERROR(CheckKey(tag.key, PathOf(batch, "tags", i, "key")));
     Truncate(tag.value, kTagCharacters);
-    const auto same = std::ranges::find(kept, tag.key, &Tag::key);
-    if (same == kept.end()) {
-      kept.push_back(std::move(tag));
+    if (const auto same = places.find(tag.key); same != places.end()) {
+      kept[same->second].value = std::move(tag.value);
     } else {
-      same->value = std::move(tag.value);
+      kept.push_back(std::move(tag));
+      places.emplace(kept.back().key, kept.size() - 1);
     }
   }
   batch.tags = std::move(kept);
@@ -230,6 +233,13 @@ Result<std::int64_t> ParseExperimentId(std::string_view experiment_id) {
                  ". Experiment ID must be a valid integer.");
 }
 
+Status CheckExperimentIds(const SearchQuery& query) {
+  for (const std::string& id : query.experiment_ids) {
+    MUSTER_RETURN_IF_ERROR(ParseExperimentId(id));
+  }
+  return Ok();
+}
+
 Status CheckExperimentName(std::string_view name) {
   if (name.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Invalid("Invalid experiment name: " + Quoted(name));
@@ -324,6 +334,14 @@ Error ParamsChanged(const RunId& run_id, bool single, const std::vector<ParamCha
 }
 
 Status CompleteRun(NewRun& run) {
+  if (run.tags.size() > kMaxRunTags) {
+    return Invalid("A run can be created with at most " + std::to_string(kMaxRunTags) +
+                   " tags. Got " + std::to_string(run.tags.size()) + " tags.");
+  }
+  Batch batch{.metrics = {}, .params = {}, .tags = std::move(run.tags)};
+  MUSTER_RETURN_IF_ERROR(PrepareTags(batch));
+  run.tags = std::move(batch.tags);
+  Truncate(run.run_name, kTagCharacters);  // as its tag
   const auto tag = std::ranges::find(run.tags, kRunNameTag, &Tag::key);
   const std::string tagged = tag == run.tags.end() ? "" : tag->value;
   if (!run.run_name.empty() && !tagged.empty() && run.run_name != tagged) {
@@ -339,9 +357,6 @@ Status CompleteRun(NewRun& run) {
     tag->value = run.run_name;
   }
   if (run.run_id.empty()) run.run_id = RunId(RandomHex(16));
-  Batch batch{.metrics = {}, .params = {}, .tags = std::move(run.tags)};
-  MUSTER_RETURN_IF_ERROR(PrepareTags(batch));
-  run.tags = std::move(batch.tags);
   return Ok();
 }
 

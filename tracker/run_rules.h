@@ -17,6 +17,8 @@ namespace muster::tracker {
 
 inline constexpr std::string_view kRunNameTag = "mlflow.runName";
 inline constexpr std::string_view kDatasetContextTag = "mlflow.data.context";
+/// As many as MLflow takes of anything in one request; it does not bound these.
+inline constexpr std::size_t kMaxRunTags = 1'000;
 inline constexpr std::int64_t kMaxHistoryPage = 25'000;
 inline constexpr std::int64_t kMaxSearchPage = 50'000;
 
@@ -36,6 +38,7 @@ std::string ArtifactUri(std::string_view location, std::string_view folder);
 
 /// Experiment ids are decimal numbers. kInvalid.
 Result<std::int64_t> ParseExperimentId(std::string_view experiment_id);
+Status CheckExperimentIds(const SearchQuery& query);
 Status CheckExperimentName(std::string_view name);
 Status CheckExperimentTag(std::string_view key, const std::optional<std::string>& value);
 /// Slashes, dots, colons, spaces and Unicode letters are fine; "a/../b" and "" are not. `path` is the
@@ -58,8 +61,9 @@ struct ParamChange {
 /// The refusal to change params. `changes` is not empty.
 Error ParamsChanged(const RunId& run_id, bool single, const std::vector<ParamChange>& changes);
 
-/// The name and the tag mlflow.runName are one thing: sets each from the other, or both to a random name.
-/// kInvalid when both are given and differ. Makes a run id when there is none.
+/// Prepares the tags as PrepareBatch does, kInvalid for more than kMaxRunTags. The name and the tag
+/// mlflow.runName are one thing: sets each from the other, or both to a random name; kInvalid when both are
+/// given and differ. Makes a run id when there is none.
 Status CompleteRun(NewRun& run);
 /// "clever-otter-417".
 std::string RandomName();

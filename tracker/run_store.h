@@ -16,8 +16,9 @@
 /// tests, memory_run_store. One contract suite runs on both (tests/contract/run_store_contract.h).
 ///
 /// Threads: every method may be called from any thread. Writes are queued to one writer, which commits
-/// many in one transaction; `done` is called on the writer's thread after the commit is durable (or with
-/// the error, when nothing was written), exactly once. Reads see every write that was acknowledged.
+/// many in one transaction; `done` is called after the commit is durable (or with the error, when nothing
+/// was written), exactly once: on the writer's thread, or before the write returns (a batch that is refused
+/// as it stands; all of the store in memory). Reads see every write that was acknowledged.
 
 namespace muster::tracker {
 

@@ -239,6 +239,28 @@ TEST_P(RunStoreContract, Runs_NameAndTagMustAgree) {
   EXPECT_EQ(tagged.Get()->info.run_name, "b");
 }
 
+TEST_P(RunStoreContract, Runs_NameIsTheLastOfItsTagsAndCutAsOne) {
+  Await<Result<tracker::Run>> twice, cut;
+  store_->CreateRun({.tags = {{"mlflow.runName", "a"}, {"t", "1"}, {"mlflow.runName", "b"}}},
+                    twice.callback());
+  const tracker::Run run = twice.Get().value();
+  EXPECT_EQ(run.info.run_name, "b");
+  EXPECT_THAT(run.tags, ElementsAre(Tag{"mlflow.runName", "b"}, Tag{"t", "1"}));
+  store_->CreateRun({.run_name = std::string(9'000, 'n')}, cut.callback());
+  const tracker::Run long_one = cut.Get().value();
+  EXPECT_EQ(long_one.info.run_name, std::string(8'000, 'n'));
+  EXPECT_THAT(long_one.tags, ElementsAre(Tag{"mlflow.runName", long_one.info.run_name}));
+}
+
+TEST_P(RunStoreContract, Runs_TagsOfANewOneAreBounded) {
+  NewRun run;
+  for (int i = 0; i <= 1'000; ++i) run.tags.push_back({"t" + std::to_string(i), ""});
+  Await<Result<tracker::Run>> refused;
+  store_->CreateRun(std::move(run), refused.callback());
+  EXPECT_EQ(refused.Get().error(),
+            Invalid("A run can be created with at most 1000 tags. Got 1001 tags."));
+}
+
 TEST_P(RunStoreContract, Runs_UpdateChangesOnlyWhatIsGiven) {
   const RunId id = CreateRun("r").info.run_id;
   Await<Result<RunInfo>> named, ended;
@@ -413,6 +435,16 @@ TEST_P(RunStoreContract, Attempts_ResumeHidesLaterPointsOfEarlierAttempts) {
   EXPECT_THAT(History(id, "m"), ElementsAre(0, 1, 2, 3, 40));
   EXPECT_EQ(store_->GetRun(id)->metrics[1].attempt, 7);
   EXPECT_EQ(Resume(RunId("none"), 1, 1).error().kind, ErrorKind::kNotFound);
+}
+
+TEST_P(RunStoreContract, Attempts_AHiddenPointLoggedAgainByNobodyStaysHidden) {
+  const RunId id = CreateRun("r").info.run_id;
+  ASSERT_TRUE(LogPoint(id, "m", 1, 1, 10, 3).ok());
+  ASSERT_TRUE(LogPoint(id, "m", 5, 5, 50, 3).ok());
+  ASSERT_TRUE(Resume(id, 7, 2).ok());
+  ASSERT_TRUE(LogPoint(id, "m", 5, 5, 50, 0).ok());
+  EXPECT_THAT(History(id, "m"), ElementsAre(1));
+  EXPECT_EQ(store_->GetRun(id)->metrics.at(0).value, 1);
 }
 
 TEST_P(RunStoreContract, Observer_HearsCommittedMetricsBeforeDone) {
@@ -594,6 +626,8 @@ TEST_P(RunStoreContract, LoggedModels_KeepTheirLatestMetricsAndAreSearched) {
     return found;
   };
   EXPECT_THAT(names("", {}), ElementsAre("bad", "good"));
+  EXPECT_EQ(store_->SearchLoggedModels({.experiment_ids = {"abc"}}).error(),
+            Invalid("Invalid experiment ID 'abc'. Experiment ID must be a valid integer."));
   EXPECT_THAT(names("metrics.acc > 0.5", {}), ElementsAre("good"));
   EXPECT_THAT(names("", {"metrics.acc DESC"}), ElementsAre("good", "bad"));
   EXPECT_THAT(names("name IN ('bad', 'x') AND status = 'PENDING'", {}), ElementsAre("bad"));

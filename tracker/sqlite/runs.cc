@@ -46,7 +46,9 @@ Status LinkDataset(Database& db, const RunRow& run, const DatasetInput& input) {
 }  // namespace
 
 Result<Run> CreateRunRow(Database& db, NewRun run) {
-  if (const auto same = FindRun(db, run.run_id)) return ReadRun(db, same->row);
+  const auto same = FindRun(db, run.run_id);
+  if (same) return ReadRun(db, same->row);
+  if (same.error().kind != ErrorKind::kNotFound) return same.error();
   MUSTER_ASSIGN_OR_RETURN(const ExperimentRow experiment, ActiveExperiment(db, run.experiment_id));
   MUSTER_RETURN_IF_ERROR(CompleteRun(run));
   const std::string uri = ArtifactUri(experiment.artifact_location, run.run_id.value);

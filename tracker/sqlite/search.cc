@@ -259,9 +259,7 @@ std::string ViewCondition(std::string_view thing, ViewType view) {
 }  // namespace
 
 Result<Page<Run>> SearchRunRows(Database& db, const SearchQuery& query) {
-  for (const std::string& id : query.experiment_ids) {
-    MUSTER_RETURN_IF_ERROR(ParseExperimentId(id));
-  }
+  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
   Sql sql;
   sql.Add(
       "SELECT r.id FROM runs r WHERE r.experiment IN (SELECT CAST(value AS INTEGER) FROM "
@@ -289,6 +287,7 @@ Result<Page<Experiment>> SearchExperimentRows(Database& db, const SearchQuery& q
 }
 
 Result<Page<LoggedModel>> SearchLoggedModelRows(Database& db, const SearchQuery& query) {
+  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
   Sql sql;
   sql.Add(
       "SELECT m.id FROM logged_models m WHERE m.deleted = 0 AND m.experiment IN "

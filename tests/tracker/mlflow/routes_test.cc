@@ -10,6 +10,7 @@
 
 #include "registry/memory_model_store.h"
 #include "tracker/memory_run_store.h"
+#include "tracker/run_rules.h"
 #include "tracker/sqlite/artifact_store.h"
 
 /// What MLflow's client cannot show: exact bodies and statuses, wrong requests, who is let in. Expected bodies
@@ -135,6 +136,23 @@ TEST_F(RoutesTest, Runs_BodiesAsMlflows) {
   EXPECT_THAT(updated.body, HasSubstr(R"("status":"FINISHED","start_time":5,"end_time":9)"));
 }
 
+TEST_F(RoutesTest, History_WithoutMaxResults_IsWhole) {
+  MakeRun("abc");
+  Batch batch;
+  for (int step = 0; step <= kMaxHistoryPage; ++step) {
+    batch.metrics.push_back({.key = "m", .timestamp_ms = step, .step = step});
+  }
+  runs_.LogBatch(RunId("abc"), std::move(batch),
+                 [](const Status& status) { ASSERT_TRUE(status.ok()); });
+  const std::string target = "/api/2.0/mlflow/metrics/get-history?run_id=abc&metric_key=m";
+  const auto whole = boost::json::parse(Send("GET", target).body);
+  EXPECT_EQ(whole.at("metrics").as_array().size(), 25'001U);
+  EXPECT_FALSE(whole.as_object().contains("next_page_token"));
+  const auto page = boost::json::parse(Send("GET", target + "&max_results=2").body);
+  EXPECT_EQ(page.at("metrics").as_array().size(), 2U);
+  EXPECT_TRUE(page.as_object().contains("next_page_token"));
+}
+
 TEST_F(RoutesTest, Fence_StaleTokensAreRefusedAndAttemptsRecorded) {
   MakeRun("abc");
   const std::string metric = R"({"run_id": "abc", "key": "m", "value": 1, "timestamp": 1})";
@@ -248,6 +266,9 @@ TEST_F(RoutesTest, Sources_VersionsOfVersionsLeadToTheirOrigin) {
   EXPECT_EQ(create(logged.artifact_uri + "/sub", id).status, 200);
   EXPECT_EQ(create("mlflow-artifacts:/0/models/other/artifacts", id).status, 400);
   EXPECT_EQ(create(logged.artifact_uri + "/%2e%2e/%2e%2e/x", id).status, 400);
+  std::string deep = "x";
+  for (int round = 0; round < 12; ++round) deep = http::PercentEncode("%" + deep);
+  EXPECT_EQ(create(logged.artifact_uri + "/" + deep, id).status, 400);
   EXPECT_EQ(create("models:/m/99", "").status, 404);
   EXPECT_EQ(create("s3://bucket/model", "").status, 200);
 }
