@@ -87,6 +87,17 @@ Response RefusalOf(const error_code& failed) {
   return ErrorResponse(Internal("the upload could not be written: " + failed.message()));
 }
 
+/// A handler that throws has answered.
+void Call(Ticket& ticket, const std::function<void()>& handler) {
+  try {
+    handler();
+  } catch (const std::exception& error) {
+    ticket.Answer(ErrorResponse(Internal(std::string("the handler failed: ") + error.what())));
+  } catch (...) {
+    ticket.Answer(ErrorResponse(Internal("the handler failed")));
+  }
+}
+
 }  // namespace
 
 Connection::Connection(Site& site, Worker& worker, asio::ip::tcp::socket socket)
@@ -260,14 +271,13 @@ asio::awaitable<Response> Connection::Handle(Request request) {
   {
     // Held across the call, so that the reason of a throw comes before "no answer".
     const auto ticket = std::make_shared<Ticket>(exchange_);
-    try {
-      site_.router->Dispatch(std::move(request),
-                             [ticket](Response response) { ticket->Answer(std::move(response)); });
-    } catch (const std::exception& error) {
-      ticket->Answer(ErrorResponse(Internal(std::string("the handler failed: ") + error.what())));
-    } catch (...) {
-      ticket->Answer(ErrorResponse(Internal("the handler failed")));
-    }
+    const auto respond = [ticket](Response response) { ticket->Answer(std::move(response)); };
+    const auto defer = [&pool = site_.pool, ticket](std::function<void()> handler) {
+      if (!pool.Post([ticket, handler = std::move(handler)] { Call(*ticket, handler); })) {
+        ticket->Answer(ErrorResponse(Unavailable("too many requests wait; try again")));
+      }
+    };
+    Call(*ticket, [&] { site_.router->Dispatch(std::move(request), respond, defer); });
   }
   auto response = exchange_->Wait();
   while (!response && !aborted_) {

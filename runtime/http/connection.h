@@ -14,17 +14,20 @@
 #include "runtime/base/clock.h"
 #include "runtime/http/exchange.h"
 #include "runtime/http/guard.h"
+#include "runtime/http/pool.h"
 #include "runtime/http/server.h"
 
 namespace muster::http::internal {
 
 class Worker;
 
-/// What the connections of one server share; constant while it serves, except for the counters.
+/// What the connections of one server share; constant while it serves, except for the pool
+/// and the counters.
 struct Site {
   ServerOptions options;
   const Router* router = nullptr;
   Guard guard;
+  Pool pool;
   std::atomic<int> connections = 0;
   std::atomic<std::uint64_t> uploads = 0;
 };

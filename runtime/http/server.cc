@@ -40,8 +40,10 @@ std::string Address(const ServerOptions& options) {
 }
 
 Status Validate(const ServerOptions& options) {
-  if (options.threads < 1 || options.threads > kMaxThreads) {
-    return Invalid("the HTTP server wants 1 to 64 threads, got " + std::to_string(options.threads));
+  for (const int threads : {options.threads, options.blocking_threads}) {
+    if (threads < 1 || threads > kMaxThreads) {
+      return Invalid("the HTTP server wants 1 to 64 threads, got " + std::to_string(threads));
+    }
   }
   if (options.max_connections < 1) {
     return Invalid("the HTTP server wants at least 1 connection, got " +
@@ -107,7 +109,13 @@ struct Server::Impl {
   using Workers = std::vector<std::unique_ptr<internal::Worker>>;
 
   Impl(const ServerOptions& options, const Router& router, bool loopback)
-      : site{options, &router, MakeGuard(options, loopback), 0, 0}, workers(MakeWorkers(site)) {}
+      : site{options,
+             &router,
+             MakeGuard(options, loopback),
+             internal::Pool(options.blocking_threads),
+             0,
+             0},
+        workers(MakeWorkers(site)) {}
 
   static Workers MakeWorkers(internal::Site& site) {
     Workers workers;
@@ -162,6 +170,7 @@ struct Server::Impl {
     });
     for (auto& thread : threads) thread.join();
     threads.clear();
+    site.pool.Stop();
   }
 
   internal::Site site;

@@ -11,12 +11,13 @@
 #include "runtime/wire/http.h"
 
 /// The HTTP/1.1 server (RFC 9112) that carries a Router's routes: Boost.Beast parses, Asio moves the
-/// bytes. Each thread has its own connections; a handler runs on its connection's thread and may answer
-/// there or later from any other. Keep-alive, TCP_NODELAY, Expect: 100-continue, gzip of text beyond
+/// bytes. Each thread has its own connections; a handler runs on its connection's thread, that of a blocking
+/// route on one of a few others, and may answer there or later from any other. Keep-alive, TCP_NODELAY, Expect: 100-continue, gzip of text beyond
 /// 4 KiB when the client takes it, streamed files both ways.
 ///
 /// What it refuses by itself, as JSON: a malformed request (400), a foreign Host or Origin (403), a body
-/// beyond the limit (413), a head beyond 64 KiB (431); a handler that throws or drops its `respond`
+/// beyond the limit (413), a head, a chunk's line or a trailer beyond 64 KiB (431), a request of a blocking
+/// route while 1024 wait for a thread (503); a handler that throws or drops its `respond`
 /// answers 500. A client that is too slow is cut off.
 
 namespace muster::http {
@@ -24,7 +25,8 @@ namespace muster::http {
 struct ServerOptions {
   std::string host = "127.0.0.1";  ///< a name or an address to listen on
   std::uint16_t port = 0;          ///< 0: a free one
-  int threads = 1;                 ///< 1..64
+  int threads = 1;                 ///< 1..64, of the connections
+  int blocking_threads = 4;        ///< 1..64, of the blocking routes' handlers
   /// Bytes of a body that is kept in memory; a longer one is answered with 413.
   std::uint64_t max_body = 64ULL << 20;
   /// Upload routes: beyond this many bytes the body arrives as a file, of at most `max_upload` bytes.

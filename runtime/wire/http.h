@@ -60,8 +60,11 @@ struct Response {
 
 /// Called exactly once, from any thread. The request outlives the call to it.
 using Respond = std::function<void(Response)>;
-/// Must not block on sockets or long work; what waits for a commit keeps `respond` and returns.
+/// Must not block on sockets or long work, unless its route was added as a blocking one; what waits for a
+/// commit keeps `respond` and returns.
 using Handler = std::function<void(const Request&, Respond)>;
+/// Runs a call soon, on a thread that may wait.
+using Defer = std::function<void(std::function<void()>)>;
 
 /// Wraps a function that answers at once.
 Handler Sync(std::function<Response(const Request&)> function);
@@ -90,12 +93,14 @@ class Router {
   void Add(std::string_view method, std::string_view pattern, Handler handler);
   /// Called when no pattern matches; answers 404 JSON until set.
   void SetFallback(Handler handler);
-  /// Finds and calls the handler. HEAD falls back to GET's (the server drops the body); 405 with Allow
+  /// Finds and calls the handler, through `defer` if it is set and the route blocks. HEAD falls back to GET's (the server drops the body); 405 with Allow
   /// when only other methods match.
-  void Dispatch(Request request, Respond respond) const;
+  void Dispatch(Request request, Respond respond, const Defer& defer = nullptr) const;
   /// True when large bodies of this route are to be spooled to a file (set by AddUpload).
   [[nodiscard]] bool WantsFile(std::string_view method, std::string_view raw_path) const;
-  /// As Add, and bodies beyond 1 MiB arrive as `body_file`, of any length.
+  /// As Add, for handlers that wait for a disk or work for long.
+  void AddBlocking(std::string_view method, std::string_view pattern, Handler handler);
+  /// As AddBlocking, and bodies beyond 1 MiB arrive as `body_file`, of any length.
   void AddUpload(std::string_view method, std::string_view pattern, Handler handler);
 
  private:

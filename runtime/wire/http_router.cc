@@ -15,7 +15,8 @@ struct Route {
   std::string method;
   std::vector<std::string> capture_names;
   Handler handler;
-  bool upload = false;
+  bool blocking = false;
+  bool upload = false;  // blocking, too
 };
 
 /// One part of the paths. The table is a tree, so a search visits each node at most once however the
@@ -101,9 +102,10 @@ struct Router::Impl {
   Node root;
   Handler fallback;
 
-  void Add(std::string_view method, std::string_view pattern, Handler handler, bool upload) {
+  void Add(std::string_view method, std::string_view pattern, Handler handler,
+           bool blocking = false, bool upload = false) {
     MUSTER_CHECK(pattern.starts_with('/'), "a pattern begins with a slash");
-    Route route{std::string(method), {}, std::move(handler), upload};
+    Route route{std::string(method), {}, std::move(handler), blocking, upload};
     Node* node = &root;
     bool ends_in_rest = false;
     for (bool last = false; !last && !ends_in_rest;) {
@@ -153,23 +155,31 @@ Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
 
 void Router::Add(std::string_view method, std::string_view pattern, Handler handler) {
-  impl_->Add(method, pattern, std::move(handler), false);
+  impl_->Add(method, pattern, std::move(handler));
+}
+
+void Router::AddBlocking(std::string_view method, std::string_view pattern, Handler handler) {
+  impl_->Add(method, pattern, std::move(handler), true);
 }
 
 void Router::AddUpload(std::string_view method, std::string_view pattern, Handler handler) {
-  impl_->Add(method, pattern, std::move(handler), true);
+  impl_->Add(method, pattern, std::move(handler), true, true);
 }
 
 void Router::SetFallback(Handler handler) { impl_->fallback = std::move(handler); }
 
-void Router::Dispatch(Request request, Respond respond) const {
+void Router::Dispatch(Request request, Respond respond, const Defer& defer) const {
   const Search search = impl_->Find(request.method, request.raw_path);
   if (search.found != nullptr) {
     const auto& names = search.found->capture_names;
     for (std::size_t i = 0; i < names.size(); ++i) {
       request.captures.insert_or_assign(names[i], PercentDecode(search.captured[i]));
     }
-    search.found->handler(request, std::move(respond));
+    const Handler& handler = search.found->handler;
+    if (!search.found->blocking || !defer) return handler(request, std::move(respond));
+    defer([&handler, request = std::move(request), respond = std::move(respond)] {
+      handler(request, respond);
+    });
   } else if (!search.other_methods.empty()) {
     respond(MethodNotAllowed(request, search));
   } else if (impl_->fallback) {

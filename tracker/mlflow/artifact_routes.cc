@@ -113,9 +113,9 @@ void AddArtifactRoutes(http::Router& router, const ServicesPtr& services) {
   for (const std::string root : {"/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"}) {
     const std::string file = root + "/artifacts/{path...}";
     router.AddUpload("PUT", file, With(services, Put));
-    router.Add("GET", file, With(services, Get));
-    router.Add("DELETE", file, With(services, Delete));
-    router.Add("GET", root + "/artifacts", With(services, List));
+    router.AddBlocking("GET", file, With(services, Get));
+    router.AddBlocking("DELETE", file, With(services, Delete));
+    router.AddBlocking("GET", root + "/artifacts", With(services, List));
     router.Add("POST", root + "/mpu/{rest...}", With(services, NoMultipart));
     router.Add("GET", root + "/presigned/{rest...}", With(services, NoMultipart));
   }

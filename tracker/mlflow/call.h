@@ -55,7 +55,7 @@ struct Call {
 
 /// Answers later, through call.reply, or at once with the error that it returns.
 using Handle = Status (*)(Call&);
-/// Answers at once.
+/// Answers at once, and may wait for the disk before.
 using HandleNow = Result<boost::json::object> (*)(Call&);
 
 struct Route {

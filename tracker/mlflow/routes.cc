@@ -59,8 +59,9 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
     for (const auto* table :
          {&ExperimentRoutes(), &RunRoutes(), &LoggedModelRoutes(), &RegistryRoutes()}) {
       for (const Route& route : *table) {
-        router.Add(route.method, api + "2.0/mlflow" + std::string(route.path),
-                   HandlerOf(route, services));
+        const std::string pattern = api + "2.0/mlflow" + std::string(route.path);
+        const auto add = route.now ? &http::Router::AddBlocking : &http::Router::Add;
+        (router.*add)(route.method, pattern, HandlerOf(route, services));
       }
     }
     router.Add("GET", api + "3.0/mlflow/server-info", http::Sync(ServerInfo));

@@ -26,7 +26,9 @@ struct MlflowOptions {
 /// runs, metrics, artifacts, logged models and registered models, under /api/{2,3}.0/mlflow and
 /// /ajax-api/{2,3}.0/mlflow, the artifact proxy under /api/2.0/mlflow-artifacts, /version and /health. What it
 /// does not speak below those paths answers 404 ENDPOINT_NOT_FOUND. A write's answer is sent when it is
-/// durable; no thread waits for that. The stores outlive the router.
+/// durable. What waits for that, and what reads from the disk, is added as blocking: reads and searches,
+/// artifacts, the registry. Writes to runs and experiments are not, they wait for nothing. The stores outlive
+/// the router.
 void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifacts,
                      registry::ModelStore& models, MlflowOptions options = {});
 

@@ -6,11 +6,13 @@
 #include <atomic>
 #include <condition_variable>
 #include <fstream>
+#include <future>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
 
 #include "runtime/http/client.h"
+#include "runtime/http/pool.h"
 #include "tests/runtime/http/raw_client.h"
 
 namespace muster::http {
@@ -316,6 +318,41 @@ TEST_F(ServerTest, AnswerFromAnotherThread_Arrives) {
   }
   for (auto& client : clients) client.join();
   EXPECT_EQ(good, 8);
+}
+
+TEST_F(ServerTest, BlockingRoute_DoesNotHoldItsConnectionsThread) {
+  std::promise<void> hello;
+  router_.AddBlocking("GET", "/slow", Sync([&](const Request&) {
+                        const auto waited = hello.get_future().wait_for(10s);
+                        return Response::Text(waited == std::future_status::ready ? "yes" : "no");
+                      }));
+  router_.AddBlocking("GET", "/slow/throw", [](const Request&, const Respond&) {
+    throw std::runtime_error("it broke slowly");
+  });
+  Start();  // one thread
+  RawClient slow(server_->port());
+  slow.Write("GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(Fetch("/hello").status, 200);
+  hello.set_value();
+  EXPECT_THAT(slow.ReadAll(), testing::EndsWith("yes"));
+  EXPECT_THAT(Fetch("/slow/throw").body, HasSubstr("it broke slowly"));
+}
+
+TEST(Pool, QueueFullOrStopped_TakesNoMore) {
+  internal::Pool pool(1);
+  std::promise<void> running, go_on;
+  ASSERT_TRUE(pool.Post([&] {
+    running.set_value();
+    go_on.get_future().wait();
+  }));
+  running.get_future().wait();
+  for (std::size_t i = 0; i < internal::Pool::kMostQueued; ++i) {
+    ASSERT_TRUE(pool.Post([] {}));
+  }
+  EXPECT_FALSE(pool.Post([] {}));
+  go_on.set_value();
+  pool.Stop();
+  EXPECT_FALSE(pool.Post([] {}));
 }
 
 TEST_F(ServerTest, ClientGoneBeforeTheAnswer_NothingBreaks) {

@@ -93,6 +93,26 @@ TEST(Router, Dispatch_NoPattern_404JsonOrFallback) {
   EXPECT_EQ(Send(router, "GET", "/nowhere").body, "fallback");
 }
 
+TEST(Router, Dispatch_BlockingRoute_IsDeferredWithItsRequest) {
+  Router router = TestRouter();
+  router.AddBlocking("GET", "/slow/{id}", Echo("slow"));
+  std::vector<std::function<void()>> deferred;
+  std::vector<std::string> answers;
+  for (const auto& [method, target] : std::vector<std::pair<std::string, std::string>>{
+           {"GET", "/slow/7"}, {"PUT", "/artifacts/a"}, {"GET", "/sweeps/9"}}) {
+    Request request;
+    request.method = method;
+    SetTarget(request, target);
+    router.Dispatch(
+        std::move(request), [&](const Response& response) { answers.push_back(response.body); },
+        [&](std::function<void()> call) { deferred.push_back(std::move(call)); });
+  }
+  EXPECT_EQ(answers, std::vector<std::string>{"show id=9"});
+  for (const auto& call : deferred) call();
+  EXPECT_EQ(answers, (std::vector<std::string>{"show id=9", "slow id=7", "put path=a"}));
+  EXPECT_EQ(Send(router, "GET", "/slow/8").body, "slow id=8");
+}
+
 TEST(Router, WantsFile_OnlyUploads) {
   const Router router = TestRouter();
   EXPECT_TRUE(router.WantsFile("PUT", "/artifacts/a/b"));
