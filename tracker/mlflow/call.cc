@@ -77,7 +77,7 @@ std::vector<Tag> TagsOf(Fields& fields, std::string_view name) {
 }
 
 Result<ViewType> ViewTypeOf(Fields& fields, std::string_view name) {
-  const std::string text = fields.Text(name, "ACTIVE_ONLY");
+  const std::string text = fields.Enumerator(name, "ACTIVE_ONLY");
   if (text == "ACTIVE_ONLY" || text == "1") return ViewType::kActiveOnly;
   if (text == "DELETED_ONLY" || text == "2") return ViewType::kDeletedOnly;
   if (text == "ALL" || text == "3") return ViewType::kAll;

@@ -153,6 +153,12 @@ std::string Fields::Text(std::string_view name, std::string_view absent) {
   return OptionalText(name).value_or(std::string(absent));
 }
 
+std::string Fields::Enumerator(std::string_view name, std::string_view absent) {
+  const json::value* value = Find(name);
+  if (value && value->is_int64()) return std::to_string(value->get_int64());
+  return Text(name, absent);
+}
+
 std::string Fields::Required(std::string_view name) {
   std::string text = Text(name);
   if (text.empty()) Missing(name);

@@ -28,6 +28,8 @@ class Fields {
   /// Run ids may be called run_uuid.
   std::string RunId();
   std::string Text(std::string_view name, std::string_view absent = "");
+  /// An enumerator: its name, or its number as digits.
+  std::string Enumerator(std::string_view name, std::string_view absent);
   std::optional<std::string> OptionalText(std::string_view name);
   std::int64_t RequiredInt(std::string_view name);
   std::int64_t Int(std::string_view name, std::int64_t absent);

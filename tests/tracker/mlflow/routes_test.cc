@@ -119,6 +119,11 @@ TEST_F(RoutesTest, Runs_BodiesAsMlflows) {
   Expect("GET", "/metrics/get-history?run_id=abc&metric_key=m&max_results=25000", "", 200,
          R"({"metrics": [{"key": "m", "value": "NaN", "timestamp": 7, "step": 2}]})");
   Expect("GET", "/metrics/get-history?run_id=none&metric_key=m", "", 200, "{}");
+  for (const std::string view : {"1", "\"1\"", "\"ACTIVE_ONLY\""}) {
+    const auto found = Send("POST", "/api/2.0/mlflow/runs/search",
+                            R"({"experiment_ids": ["0"], "run_view_type": )" + view + "}");
+    EXPECT_THAT(found.body, HasSubstr(R"("run_id":"abc")")) << view;
+  }
   ExpectError("GET", "/runs/get?run_id=nope", "", 404, "RESOURCE_DOES_NOT_EXIST",
               "Run with id=nope not found");
   ExpectError("POST", "/runs/log-metric",
