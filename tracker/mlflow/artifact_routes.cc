@@ -76,14 +76,8 @@ Response Get(const Services& services, const Request& request) {
 Response List(const Services& services, const Request& request) {
   const auto list = services.artifacts.List(request.Parameter("path").value_or(""));
   if (!list) return MlflowError(list.error());
-  json::array files;
-  for (const ArtifactInfo& info : *list) {
-    json::object file{{"path", info.path}, {"is_dir", info.is_dir}};
-    if (!info.is_dir) file["file_size"] = info.size;
-    files.push_back(std::move(file));
-  }
   json::object object;
-  PutList(object, "files", std::move(files));
+  PutList(object, "files", ToMlflow(*list, ""));
   return Response::Json(std::move(object));
 }
 

@@ -55,6 +55,17 @@ json::object RunDataJson(const Run& run) {
 
 }  // namespace
 
+json::array ToMlflow(const std::vector<ArtifactInfo>& files, const std::string& path) {
+  json::array array;
+  for (const ArtifactInfo& info : files) {
+    json::object file{{"path", path.empty() ? info.path : path + "/" + info.path},
+                      {"is_dir", info.is_dir}};
+    if (!info.is_dir) file["file_size"] = info.size;
+    array.push_back(std::move(file));
+  }
+  return array;
+}
+
 void PutList(json::object& object, std::string_view key, json::array array) {
   if (!array.empty()) object[key] = std::move(array);
 }

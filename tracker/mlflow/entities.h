@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 
 #include "registry/model_store.h"
+#include "tracker/artifact_store.h"
 #include "tracker/run_store.h"
 
 /// MLflow's JSON of each entity: what its server prints for the protobuf message of that name. Empty lists and
@@ -19,6 +20,9 @@ boost::json::object ToMlflow(const LoggedModel& model);
 boost::json::object ToMlflow(const registry::RegisteredModel& model);
 /// Searches and latest_versions leave the aliases out.
 boost::json::object ToMlflow(const registry::ModelVersion& version, bool with_aliases);
+
+/// A folder's files; `path` stands before theirs.
+boost::json::array ToMlflow(const std::vector<ArtifactInfo>& files, const std::string& path);
 
 /// Puts `array` under `key` unless it is empty.
 void PutList(boost::json::object& object, std::string_view key, boost::json::array array);

@@ -185,16 +185,9 @@ Result<json::object> ListArtifacts(Call& call) {
   MUSTER_ASSIGN_OR_RETURN(const Run run, call.services.runs.GetRun(run_id));
   MUSTER_ASSIGN_OR_RETURN(const std::string folder, ArtifactStorePath(run.info.artifact_uri, path));
   MUSTER_ASSIGN_OR_RETURN(const auto list, call.services.artifacts.List(folder));
-  json::array files;
-  for (const ArtifactInfo& info : list) {
-    // Relative to the run's root, unlike the proxy's listing.
-    json::object file{{"path", path.empty() ? info.path : path + "/" + info.path},
-                      {"is_dir", info.is_dir}};
-    if (!info.is_dir) file["file_size"] = info.size;
-    files.push_back(std::move(file));
-  }
   json::object object{{"root_uri", run.info.artifact_uri}};
-  PutList(object, "files", std::move(files));
+  // Relative to the run's root, unlike the proxy's listing.
+  PutList(object, "files", ToMlflow(list, path));
   return object;
 }
 
