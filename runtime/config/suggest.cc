@@ -5,17 +5,12 @@
 #include <numeric>
 #include <vector>
 
+#include "runtime/wire/error_path.h"
+
 namespace muster::config {
 
-std::optional<std::pair<std::string, std::string>> SplitPath(std::string_view message) {
-  const auto colon = message.find(": ");
-  if (!message.starts_with("at ") || colon == std::string_view::npos) return std::nullopt;
-  return std::pair(std::string(message.substr(3, colon - 3)),
-                   std::string(message.substr(colon + 2)));
-}
-
 Error Under(std::string_view parent, const Error& error) {
-  const auto located = SplitPath(error.message);
+  const auto located = wire::SplitPath(error.message);
   if (!located) return error.With("at " + std::string(parent));
   return {error.kind, "at " + std::string(parent) + "." + located->first + ": " + located->second};
 }

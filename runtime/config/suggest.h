@@ -1,9 +1,7 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "runtime/base/result.h"
 
@@ -11,8 +9,6 @@
 
 namespace muster::config {
 
-/// "at PATH: SENTENCE" in its two halves; nullopt when the message has no path.
-std::optional<std::pair<std::string, std::string>> SplitPath(std::string_view message);
 /// The error with its path moved under `parent`: "at lr: x" -> "at space.lr: x".
 Error Under(std::string_view parent, const Error& error);
 /// Adds "; did you mean 'trials'?" when the sentence lists wanted words and one is near `word`, or near

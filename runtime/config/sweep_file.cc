@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "runtime/config/suggest.h"
+#include "runtime/wire/error_path.h"
 #include "tuner/search.h"
 
 namespace muster::config {
@@ -263,7 +264,7 @@ Result<SweepFile> SweepFile::Read(const std::filesystem::path& path,
 }
 
 Error SweepFile::Explain(const Error& error) const {
-  const auto located = SplitPath(error.message);
+  const auto located = wire::SplitPath(error.message);
   if (!located) return {error.kind, name_ + ": " + error.message};
   auto [path, sentence] = *located;
   const std::string key = path.substr(path.find_last_of('.') + 1);

@@ -2,9 +2,18 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "runtime/wire/error_path.h"
+
 namespace muster::wire {
 
 std::string SerializeJson(const Json& value) { return boost::json::serialize(value); }
+
+std::optional<std::pair<std::string, std::string>> SplitPath(std::string_view message) {
+  const auto colon = message.find(": ");
+  if (!message.starts_with("at ") || colon == std::string_view::npos) return std::nullopt;
+  return std::pair(std::string(message.substr(3, colon - 3)),
+                   std::string(message.substr(colon + 2)));
+}
 
 namespace internal {
 
@@ -67,14 +76,12 @@ Json EncodeDouble(double value) {
 }
 
 Error AtPath(Error error, std::string_view outer) {
-  // "at PATH: SENTENCE"; a path grows to the left as the error travels up.
+  // A path grows to the left as the error travels up.
   std::string path(outer);
   std::string sentence = error.message;
-  if (error.message.starts_with("at ") && error.message.find(": ") != std::string::npos) {
-    const auto colon = error.message.find(": ");
-    const std::string inner = error.message.substr(3, colon - 3);
-    path += inner.starts_with('[') ? inner : "." + inner;
-    sentence = error.message.substr(colon + 2);
+  if (auto located = SplitPath(error.message)) {
+    path += (located->first.starts_with('[') ? "" : ".") + located->first;
+    sentence = std::move(located->second);
   }
   error.message = "at " + path + ": " + sentence;
   return error;
