@@ -20,9 +20,9 @@ namespace muster::http {
 
 /// One request. `url` is "http://host[:port][/path][?query]", already encoded, and stands for the
 /// request's path and query. `request.method` empty is GET; `request.body_file` is sent instead of `body`
-/// when set. The time between two steps (connected, some bytes of a body sent or read, the answer's head)
-/// is at most `timeout`, so a long body takes as long as its bytes flow. Only the system's look-up of a
-/// name cannot be cut short.
+/// when set. The exchange ends `timeout` after its start, or after bytes of the request or of the answer's
+/// body last moved: a long body may take as long as it flows. Only the system's look-up of a name cannot be
+/// cut short.
 Result<Response> Fetch(std::string_view url, Request request, std::chrono::milliseconds timeout);
 
 /// One server and one kept connection. Not safe from two threads at once.
