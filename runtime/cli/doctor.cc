@@ -26,7 +26,8 @@ struct Finding {
 /// The first line that a command prints and whether it ended well; for version questions only.
 std::pair<bool, std::string> FirstLine(const std::string& command) {
   std::string line;
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  // The commands are ours, word by word.
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");  // NOLINT(bugprone-command-processor)
   if (pipe == nullptr) return {false, "cannot be started"};
   std::array<char, 256> buffer{};
   if (fgets(buffer.data(), buffer.size(), pipe) != nullptr) line = buffer.data();

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -47,7 +48,9 @@ Result<std::int64_t> NextIncarnation(const std::filesystem::path& home) {
   const auto file = home / "agent.starts";
   const auto text = ReadWholeFile(file);
   if (!text.ok() && text.error().kind != ErrorKind::kNotFound) return text.error();
-  const std::int64_t next = text.ok() ? std::atoll(text->c_str()) + 1 : 1;
+  std::int64_t before = 0;
+  if (text.ok()) std::from_chars(text->data(), text->data() + text->size(), before);
+  const std::int64_t next = before + 1;
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, std::to_string(next) + "\n"));
   return next;
 }
