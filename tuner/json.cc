@@ -17,8 +17,10 @@ Result<double> Number(const boost::json::value& json, const std::string& where) 
 }
 
 Result<std::int64_t> Integer(const boost::json::value& json, const std::string& where) {
-  if (json.is_int64()) return json.get_int64();
-  return Invalid("at " + where + ": wanted an integer, got " + Text(json));
+  if (!json.is_int64()) return Invalid("at " + where + ": wanted an integer, got " + Text(json));
+  const std::int64_t number = json.get_int64();
+  if (number >= -kIntegerMax && number <= kIntegerMax) return number;
+  return Invalid("at " + where + ": wanted an integer from -2^53 to 2^53, got " + Text(json));
 }
 
 Result<ParamValue> Scalar(const boost::json::value& json, const std::string& where) {

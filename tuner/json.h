@@ -15,10 +15,14 @@
 
 namespace muster::tuner {
 
+inline constexpr std::int64_t kIntegerMax = std::int64_t{1} << 53;
+
 /// The value as JSON text, for messages.
 std::string Text(const boost::json::value& json);
 /// A finite number.
 Result<double> Number(const boost::json::value& json, const std::string& where);
+/// One of magnitude up to kIntegerMax: exact as a double too, and sums and differences of two do not
+/// overflow.
 Result<std::int64_t> Integer(const boost::json::value& json, const std::string& where);
 Result<ParamValue> Scalar(const boost::json::value& json, const std::string& where);
 /// An optional true or false; false when missing.

@@ -7,9 +7,11 @@
 #include "tuner/space.h"
 
 /// The mixture of product kernels under the tree-structured Parzen estimator: Bergstra, Bardenet, Bengio,
-/// Kegl, "Algorithms for Hyper-Parameter Optimization" (NIPS 2011), with the per-kernel bandwidths of
-/// Watanabe, "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components" (arXiv 2304.11127)
-/// as today's Optuna chooses them.
+/// Kegl, "Algorithms for Hyper-Parameter Optimization" (NIPS 2011). Its parts are compared by Watanabe,
+/// "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components" (arXiv 2304.11127). A kernel's
+/// bandwidth is the wider of the gaps to its neighbours, at least range / min(100, kernels + 1): the choice
+/// of Hyperopt and of Optuna's univariate sampler, but without the prior among the neighbours. (Optuna's
+/// multivariate sampler gives all kernels of a parameter one bandwidth.)
 ///
 /// One kernel an observation, plus the prior. A kernel is a product over the candidate's active
 /// parameters: a truncated normal on the parameter's (log) scale, its mass over a cell for integers, a

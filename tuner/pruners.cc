@@ -28,6 +28,7 @@ std::optional<double> LossAt(const TrialHistory& trial, std::int64_t step, bool 
 AshaPruner::AshaPruner(Options options) : options_(options) {
   for (std::int64_t rung = options.min; rung < options.max; rung *= options.eta) {
     rungs_.push_back(rung);
+    if (rung > options.max / options.eta) break;  // the next is beyond max, and may overflow
   }
 }
 
@@ -72,7 +73,7 @@ Verdict MedianPruner::Decide(std::int64_t number, const History& history) {
   const std::size_t half = others.size() / 2;
   const double median =
       others.size() % 2 == 1 ? others[half] : (others[half - 1] + others[half]) / 2;
-  return best > median || std::isinf(best) ? Verdict::kStop : Verdict::kContinue;
+  return best > median || best == INFINITY ? Verdict::kStop : Verdict::kContinue;
 }
 
 }  // namespace muster::tuner

@@ -26,9 +26,10 @@ class AshaPruner final : public Pruner {
   std::vector<std::int64_t> rungs_;
 };
 
-/// The median rule: Golovin et al., "Google Vizier" (KDD 2017), 3.2.1. Stops a trial whose best value up
-/// to its last step is worse than the median of what the completed trials had at that step. Silent before
-/// `startup_trials` are complete and at steps up to `warmup_steps`.
+/// The median rule as Optuna has it (MedianPruner; Akiba et al., KDD 2019): stops a trial whose best value
+/// up to its last step is worse than the median of what the completed trials had at that step, or is the
+/// worst there is (NaN included). Google Vizier's rule (KDD 2017, 3.2.1) takes the median of running
+/// averages instead. Silent before `startup_trials` are complete and at steps up to `warmup_steps`.
 class MedianPruner final : public Pruner {
  public:
   struct Options {

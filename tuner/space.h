@@ -18,11 +18,12 @@
 namespace muster::tuner {
 
 struct FloatDomain {
-  double low = 0, high = 1;  ///< both inside; low < high; above 0 when log
+  double low = 0, high = 1;  ///< both inside, within +-1e300; low < high; above 0 when log
   bool log = false;
 };
 struct IntDomain {
-  std::int64_t low = 0, high = 1;  ///< both inside; low <= high; (high - low) is a multiple of step
+  std::int64_t low = 0,
+               high = 1;  ///< both inside, within +-2^53; low <= high; apart by whole steps
   std::int64_t step = 1;
   bool log = false;  ///< only with step 1 and low > 0
 };

@@ -12,6 +12,8 @@ namespace {
 using boost::json::object;
 using boost::json::value;
 
+constexpr double kFloatMax = 1e300;  ///< so that sums and differences of bounds are finite
+
 struct Draft {
   Parameter parameter;
   std::vector<std::pair<std::string, std::vector<ParamValue>>> when;
@@ -32,6 +34,10 @@ Result<Domain> ParseFloat(const object& json, const std::string& where) {
   MUSTER_ASSIGN_OR_RETURN(domain.log, Flag(json, "log", where));
   if (!(domain.low < domain.high)) {
     return Invalid("at " + where + ".float: low must be below high, got " + Text(json.at("float")));
+  }
+  if (domain.low < -kFloatMax || domain.high > kFloatMax) {
+    return Invalid("at " + where + ".float: wanted bounds within +-1e300, got " +
+                   Text(json.at("float")));
   }
   if (domain.log && domain.low <= 0) {
     return Invalid("at " + where + ".float[0]: a log scale needs low above 0, got " +
@@ -68,6 +74,11 @@ Result<Domain> ParseChoice(const object& json, const std::string& where) {
   if (!list.is_array() || list.get_array().empty()) {
     return Invalid("at " + where + ".choice: wanted a list of values, got " + Text(list));
   }
+  for (const char* key : {"log", "step"}) {
+    if (json.contains(key)) {
+      return Invalid("at " + where + "." + key + ": a choice has none; leave it out");
+    }
+  }
   ChoiceDomain domain;
   for (std::size_t i = 0; i < list.get_array().size(); ++i) {
     const std::string here = where + ".choice[" + std::to_string(i) + "]";
@@ -102,6 +113,9 @@ Result<Draft> ParseParameter(std::string name, const value& json) {
     const std::string where = name + ".when." + std::string(condition.key());
     std::vector<ParamValue> values;
     if (condition.value().is_array()) {
+      if (condition.value().get_array().empty()) {
+        return Invalid("at " + where + ": wanted at least one value");
+      }
       for (const auto& entry : condition.value().get_array()) {
         MUSTER_ASSIGN_OR_RETURN(auto scalar, Scalar(entry, where));
         values.push_back(std::move(scalar));

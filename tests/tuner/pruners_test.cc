@@ -4,6 +4,7 @@
 
 #include <boost/json/parse.hpp>
 #include <cmath>
+#include <limits>
 
 namespace muster::tuner {
 namespace {
@@ -21,6 +22,7 @@ Verdict Report(Pruner& pruner, History& history, std::int64_t number, std::int64
 TEST(Asha, Rungs_AreGeometricBelowMax) {
   EXPECT_EQ(AshaPruner({1, 9, 3}).rungs(), (std::vector<std::int64_t>{1, 3}));
   EXPECT_EQ(AshaPruner({2, 20, 2}).rungs(), (std::vector<std::int64_t>{2, 4, 8, 16}));
+  EXPECT_EQ(AshaPruner({1, std::numeric_limits<std::int64_t>::max(), 2}).rungs().size(), 63U);
 }
 
 TEST(Asha, OnlyTheBestThirdOfARungGoesOn) {
@@ -63,6 +65,16 @@ TEST(Median, StopsBelowTheMedianOfTheCompleted) {
   EXPECT_EQ(Report(median, history, 5, 1, 0.25), Verdict::kContinue);
 }
 
+TEST(Median, InfinityOfTheRightSign_IsTheBest) {
+  MedianPruner median({.startup_trials = 1});
+  History history;
+  EXPECT_EQ(Report(median, history, 0, 1, 0.5), Verdict::kContinue);
+  history.trials.back().state = TrialState::kComplete;
+  EXPECT_EQ(Report(median, history, 1, 1, INFINITY), Verdict::kContinue);
+  EXPECT_EQ(Report(median, history, 2, 1, -INFINITY), Verdict::kStop);
+  EXPECT_EQ(Report(median, history, 3, 1, std::nan("")), Verdict::kStop);
+}
+
 TEST(MakePruner, Mistakes_AreNamed) {
   const auto error = [](const char* text) {
     const auto pruner = MakePruner(boost::json::parse(text).as_object());
@@ -72,6 +84,8 @@ TEST(MakePruner, Mistakes_AreNamed) {
             "at asha.mni: unknown key; wanted one of step, min, max, eta");
   EXPECT_EQ(error(R"({"asha":{}})"), "at asha.max: missing; it is the last step of a whole trial");
   EXPECT_EQ(error(R"({"asha":{"max":1}})"), "at asha.max: wanted 2 or more, got 1");
+  EXPECT_EQ(error(R"({"asha":{"max":9223372036854775807}})"),
+            "at asha.max: wanted an integer from -2^53 to 2^53, got 9223372036854775807");
   EXPECT_EQ(error(R"({"hyperband":{}})"), "at hyperband: unknown rule; wanted one of asha, median");
   EXPECT_EQ(error("{}"), "no error");
 }

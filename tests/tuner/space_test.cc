@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <cmath>
 
 namespace muster::tuner {
 namespace {
@@ -34,6 +35,31 @@ TEST(ParseSpace, Mistakes_AreNamedWithTheirPath) {
             "at a.when: the conditions form a circle");
   EXPECT_EQ(ErrorOf(R"({"a":{"int":[0,1],"float":[0,1]}})"),
             "at a: wanted exactly one of float, int, choice");
+  EXPECT_EQ(ErrorOf(R"({"o":{"choice":["a"],"log":true}})"),
+            "at o.log: a choice has none; leave it out");
+  EXPECT_EQ(ErrorOf(R"({"o":{"choice":["a"],"step":2}})"),
+            "at o.step: a choice has none; leave it out");
+  EXPECT_EQ(ErrorOf(R"({"o":{"choice":["a"]},"m":{"float":[0,1],"when":{"o":[]}}})"),
+            "at m.when.o: wanted at least one value");
+}
+
+TEST(ParseSpace, BoundsTooFarApartToDrawBetween_Refused) {
+  EXPECT_EQ(ErrorOf(R"({"w":{"int":[-9223372036854775808,9223372036854775807]}})"),
+            "at w.int[0]: wanted an integer from -2^53 to 2^53, got -9223372036854775808");
+  EXPECT_EQ(ErrorOf(R"({"w":{"int":[0,9],"step":9223372036854775807}})"),
+            "at w.step: wanted an integer from -2^53 to 2^53, got 9223372036854775807");
+  EXPECT_EQ(ErrorOf(R"({"lr":{"float":[-1e308,1e308]}})"),
+            "at lr.float: wanted bounds within +-1e300, got [-1E308,1E308]");
+}
+
+TEST(Space, WidestBounds_AreDrawnFrom) {
+  const auto space = Parse(R"({"w":{"int":[-9007199254740992,9007199254740992]},
+      "s":{"int":[0,9007199254740992],"step":9007199254740992}, "f":{"float":[-1e300,1e300]}})");
+  ASSERT_TRUE(space.ok()) << space.error().message;
+  const Params params = (*space)->Draw(Random(1, 2));
+  EXPECT_TRUE(std::isfinite(std::get<double>(params.at("f"))));
+  const auto both = Parse(R"({"s":{"int":[0,9007199254740992],"step":9007199254740992}})");
+  EXPECT_EQ((*both)->Enumerate(100).size(), 2U);
 }
 
 TEST(Space, ChildBeforeParentInTheFile_IsOrderedAfterIt) {
