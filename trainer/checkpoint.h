@@ -54,9 +54,10 @@ class CheckpointStore {
   virtual ~CheckpointStore() = default;
   /// Publishes; answers the path. `best` marks it as the best so far. On an error every checkpoint that was
   /// there is still there and still the latest: kResource for a full disk, kFenced when a newer attempt
-  /// has saved, kIo.
+  /// has come, kIo; kUnavailable when another attempt blocks it for long.
   virtual Result<std::string> Save(const Checkpoint& checkpoint, bool best) = 0;
-  /// The newest that is whole; nothing when there is none. Damaged ones are passed over with a warning.
+  /// The newest that is whole; nothing when there is none. Damaged ones are passed over with a warning;
+  /// one that cannot be read now is kIo.
   virtual Result<std::optional<Checkpoint>> LoadLatest() = 0;
   /// Path of the best; empty when none was marked.
   [[nodiscard]] virtual std::string best_path() const = 0;

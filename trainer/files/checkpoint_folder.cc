@@ -1,7 +1,15 @@
 #include "trainer/files/checkpoint_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <limits>
+#include <thread>
+#include <utility>
 
 #include "registry/safetensors.h"
 #include "runtime/base/file.h"
@@ -33,6 +41,8 @@ namespace {
 
 constexpr std::size_t kFileMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view kManifest = "manifest.json";
+constexpr std::string_view kLock = "lock";
+constexpr std::chrono::minutes kLockWait{5};  ///< longer than a large checkpoint takes to write
 constexpr std::string_view kExtension = ".safetensors";
 
 Result<std::string> EncodeCheckpoint(const Checkpoint& checkpoint) {
@@ -65,6 +75,39 @@ Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
   return checkpoint;
 }
 
+/// flock on a file; released when it goes, or by the kernel when its process ends.
+class FileLock {
+ public:
+  static Result<FileLock> Take(const std::filesystem::path& path) {
+    FileLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (lock.fd_ < 0) return IoError("opening " + path.string(), errno);
+    const auto deadline = std::chrono::steady_clock::now() + kLockWait;
+    while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK) {
+        LogWarning("checkpoint",
+                   path.string() + ": the file system has no locks; going on without");
+        break;
+      }
+      if (errno != EWOULDBLOCK && errno != EINTR) return IoError("locking " + path.string(), errno);
+      if (std::chrono::steady_clock::now() > deadline) {
+        return Unavailable(path.string() + " has been held by another attempt for " +
+                           std::to_string(kLockWait.count()) + " minutes");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return lock;
+  }
+  FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileLock& operator=(FileLock&&) = delete;
+  ~FileLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
 class CheckpointFolder final : public CheckpointStore {
  public:
   explicit CheckpointFolder(FolderOptions options) : options_(std::move(options)) {}
@@ -76,13 +119,20 @@ class CheckpointFolder final : public CheckpointStore {
     return manifest.ok() && !manifest->best.empty() ? Path(manifest->best).string() : "";
   }
 
-  [[nodiscard]] Result<Manifest> ReadManifest() const;
+  /// From here on older attempts are fenced.
+  Status Claim();
 
  private:
   [[nodiscard]] std::filesystem::path Path(std::string_view file) const {
     return options_.folder / file;
   }
+  [[nodiscard]] Result<Manifest> ReadManifest() const;
+  /// The manifest, when no newer attempt has claimed the folder.
+  [[nodiscard]] Result<Manifest> OwnManifest() const;
   [[nodiscard]] Status Write(const std::string& file, std::string_view bytes) const;
+  [[nodiscard]] Status WriteManifest(const Manifest& manifest) const {
+    return Write(std::string(kManifest), wire::Encode(manifest) + "\n");
+  }
   [[nodiscard]] Result<Checkpoint> LoadEntry(const Entry& entry) const;
   void DropOldest(Manifest& manifest) const;
   void DeleteUnlisted(const Manifest& manifest) const;
@@ -103,14 +153,26 @@ Result<Manifest> CheckpointFolder::ReadManifest() const {
   return manifest;
 }
 
-Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool best) {
+Result<Manifest> CheckpointFolder::OwnManifest() const {
   MUSTER_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest());
-  if (manifest.attempt > options_.attempt) {
-    return Fenced("attempt " + std::to_string(options_.attempt) + " may not save in " +
-                  options_.folder.string() + ": attempt " + std::to_string(manifest.attempt) +
-                  " has");
-  }
+  if (manifest.attempt <= options_.attempt) return manifest;
+  return Fenced("attempt " + std::to_string(options_.attempt) + " may not save in " +
+                options_.folder.string() + ": attempt " + std::to_string(manifest.attempt) +
+                " has it");
+}
+
+Status CheckpointFolder::Claim() {
+  MUSTER_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(Path(kLock)));
+  MUSTER_ASSIGN_OR_RETURN(Manifest manifest, OwnManifest());
+  if (manifest.attempt == options_.attempt) return Ok();
+  manifest.attempt = options_.attempt;
+  return WriteManifest(manifest);
+}
+
+Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool best) {
   MUSTER_ASSIGN_OR_RETURN(const std::string bytes, EncodeCheckpoint(checkpoint));
+  MUSTER_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(Path(kLock)));
+  MUSTER_ASSIGN_OR_RETURN(Manifest manifest, OwnManifest());
   const Entry entry{.file = "step-" + std::to_string(checkpoint.progress.step) + ".a-" +
                             std::to_string(options_.attempt) + std::string(kExtension),
                     .step = checkpoint.progress.step,
@@ -118,22 +180,24 @@ Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool be
                     .bytes = static_cast<std::int64_t>(bytes.size()),
                     .sha256 = Sha256Hex(bytes)};
   // A step of one attempt is one state, so a second save of it (a command right after an epoch) has
-  // nothing to write; rewriting the latest file would leave a moment without a whole one.
-  const bool there = std::ranges::find(manifest.checkpoints, entry.file, &Entry::file) !=
-                     manifest.checkpoints.end();
-  if (!there) {
+  // nothing to write; rewriting the latest file would leave a moment without a whole one. Unless it was
+  // damaged since.
+  const auto listed = std::ranges::find(manifest.checkpoints, entry.file, &Entry::file);
+  if (listed == manifest.checkpoints.end() || !LoadEntry(*listed).ok()) {
     MUSTER_RETURN_IF_ERROR(Write(entry.file, bytes));
+    if (listed != manifest.checkpoints.end()) manifest.checkpoints.erase(listed);
     manifest.checkpoints.push_back(entry);
   }
   manifest.attempt = options_.attempt;
   manifest.latest = entry.file;
   if (best) manifest.best = entry.file;
   DropOldest(manifest);
-  const Status listed = Write(std::string(kManifest), wire::Encode(manifest) + "\n");
-  if (!listed.ok()) {
-    std::error_code ignored;
-    if (!there) std::filesystem::remove(Path(entry.file), ignored);
-    return listed.error();
+  const Status published = WriteManifest(manifest);
+  if (!published.ok()) {
+    // What failed may have come after the rename: the manifest that is there now says what may go.
+    const auto now = ReadManifest();
+    if (now.ok()) DeleteUnlisted(*now);
+    return published.error();
   }
   DeleteUnlisted(manifest);
   return Path(entry.file).string();
@@ -184,6 +248,9 @@ Result<std::optional<Checkpoint>> CheckpointFolder::LoadLatest() {
   for (auto entry = manifest.checkpoints.rbegin(); entry != manifest.checkpoints.rend(); ++entry) {
     auto checkpoint = LoadEntry(*entry);
     if (checkpoint.ok()) return std::optional<Checkpoint>(std::move(checkpoint).value());
+    // Any other failure (a server that is away) may be over at the next attempt, and would lose work.
+    const ErrorKind kind = checkpoint.error().kind;
+    if (kind != ErrorKind::kCorrupt && kind != ErrorKind::kNotFound) return checkpoint.error();
     LogWarning("checkpoint", checkpoint.error().message + "; trying an older one");
   }
   return std::optional<Checkpoint>();
@@ -199,7 +266,10 @@ Result<std::unique_ptr<CheckpointStore>> OpenCheckpointFolder(FolderOptions opti
   }
   options.folder = std::filesystem::absolute(options.folder);
   auto folder = std::make_unique<CheckpointFolder>(std::move(options));
-  MUSTER_RETURN_IF_ERROR(folder->ReadManifest());
+  const Status claimed = folder->Claim();
+  if (!claimed.ok() && claimed.error().kind != ErrorKind::kResource) return claimed.error();
+  // The first save that finds room claims it.
+  if (!claimed.ok()) LogWarning("checkpoint", claimed.error().message);
   return std::unique_ptr<CheckpointStore>(std::move(folder));
 }
 

@@ -6,15 +6,20 @@
 #include "trainer/checkpoint.h"
 
 /// Checkpoints in a folder, published so that `kill -9` or a full disk at any moment leaves a newest one
-/// that loads. Two kinds of files:
+/// that loads. Files:
 ///
 ///   step-<S>.a-<E>.safetensors   S optimizer steps, saved by attempt E. Tensors "model.*", "optimizer.*";
 ///                                metadata: "progress" (JSON of Progress), "params", "program"
 ///   manifest.json                {"version": 1, "attempt": E, "latest": file, "best": file,
 ///                                 "checkpoints": [{"file", "step", "epoch", "bytes", "sha256"}, ...]}
+///   lock                         empty; held (flock) by whoever opens the folder or saves, so that attempts
+///                                do not meet. Where the file system has no locks, there is a warning
 ///
-/// To save:
-/// 1. Read the manifest. An attempt newer than ours has saved: kFenced, nothing is touched.
+/// To open: write our attempt into the manifest, under the lock. Older attempts are fenced from then on,
+/// also those that still run; a newer one there is kFenced. (Full disk: a warning, the next save does it.)
+///
+/// To save, under the lock:
+/// 1. Read the manifest. A newer attempt has the folder: kFenced, nothing is touched.
 /// 2. Write step-S.a-E.safetensors by temporary file, fsync, rename, fsync of the folder.
 /// 3. Replace the manifest the same way; it lists the new file with its SHA-256, and drops the oldest
 ///    beyond `keep`, never the best.
@@ -23,7 +28,8 @@
 /// there are files too many, which the next save deletes.
 ///
 /// To load: the files of the manifest, newest first, until one has the length and SHA-256 that the
-/// manifest says. A damaged manifest is kCorrupt: guessing could resume from the wrong attempt.
+/// manifest says; damaged and missing ones are passed over, a file that cannot be read is kIo. A damaged
+/// manifest is kCorrupt: guessing could resume from the wrong attempt.
 
 namespace muster::trainer::files {
 
@@ -33,6 +39,7 @@ struct FolderOptions {
   int keep = 2;  ///< newest ones that stay, besides the best; at least 1
 };
 
+/// kFenced, kIo, kCorrupt; kUnavailable when another process holds the lock for minutes.
 Result<std::unique_ptr<CheckpointStore>> OpenCheckpointFolder(FolderOptions options);
 
 /// One checkpoint by its path, as a result record names it. kNotFound, kCorrupt.

@@ -81,7 +81,7 @@ TEST_F(CheckpointFolderTest, ManySaves_KeepTheLastAndTheBest) {
   const auto store = Open(1, 2);
   for (std::int64_t step = 1; step <= 6; ++step) ASSERT_TRUE(store->Save(At(step), step == 2).ok());
   EXPECT_THAT(Files(),
-              testing::UnorderedElementsAre("manifest.json", "step-2.a-1.safetensors",
+              testing::UnorderedElementsAre("lock", "manifest.json", "step-2.a-1.safetensors",
                                             "step-5.a-1.safetensors", "step-6.a-1.safetensors"));
   EXPECT_EQ(fs::path(store->best_path()).filename(), "step-2.a-1.safetensors");
 }
@@ -107,10 +107,44 @@ TEST_F(CheckpointFolderTest, NewestDamaged_OlderOneTaken) {
 
 TEST_F(CheckpointFolderTest, OlderAttempt_Fenced) {
   ASSERT_TRUE(Open(5)->Save(At(1), false).ok());
-  const auto late = Open(4)->Save(At(9), true);
+  const auto late = OpenCheckpointFolder({.folder = folder_, .attempt = 4});
   ASSERT_FALSE(late.ok());
   EXPECT_EQ(late.error().kind, ErrorKind::kFenced);
   EXPECT_EQ(LatestStep(*Open(6)), 1);
+}
+
+TEST_F(CheckpointFolderTest, OlderAttemptStillRunning_FencedAsSoonAsANewerOneOpens) {
+  const auto old = Open(1);
+  ASSERT_TRUE(old->Save(At(1), true).ok());
+  const auto young = Open(2);
+  std::ofstream(folder_ / "step-3.a-2.safetensors.tmp") << "being written";
+  const auto late = old->Save(At(2), true);
+  ASSERT_FALSE(late.ok());
+  EXPECT_EQ(late.error().kind, ErrorKind::kFenced);
+  EXPECT_THAT(Files(),
+              testing::UnorderedElementsAre("lock", "manifest.json", "step-1.a-1.safetensors",
+                                            "step-3.a-2.safetensors.tmp"));
+  EXPECT_EQ(LatestStep(*young), 1);
+}
+
+TEST_F(CheckpointFolderTest, NewestCannotBeRead_AnErrorNotAnOlderOne) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Save(At(1), false).ok());
+  ASSERT_TRUE(store->Save(At(2), false).ok());
+  fs::remove(folder_ / "step-2.a-1.safetensors");
+  fs::create_directory(folder_ / "step-2.a-1.safetensors");  // EISDIR, a kIo also for root
+  const auto latest = store->LoadLatest();
+  ASSERT_FALSE(latest.ok());
+  EXPECT_EQ(latest.error().kind, ErrorKind::kIo);
+}
+
+TEST_F(CheckpointFolderTest, SameStepAgain_WrittenOnlyWhereItWasDamaged) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Save(At(1), false).ok());
+  ASSERT_TRUE(store->Save(At(2), false).ok());
+  FlipByte("step-2.a-1.safetensors", 40);
+  ASSERT_TRUE(store->Save(At(2), true).ok());
+  EXPECT_EQ(LatestStep(*store), 2);
 }
 
 TEST_F(CheckpointFolderTest, ManifestDamaged_NamedNotGuessed) {
@@ -135,7 +169,8 @@ TEST_F(CheckpointFolderTest, WriteFails_OldOneStaysAndNothingIsLeftOver) {
   setrlimit(RLIMIT_FSIZE, &old_limit);
   EXPECT_FALSE(saved.ok());
   EXPECT_EQ(LatestStep(*store), 1);
-  EXPECT_THAT(Files(), testing::UnorderedElementsAre("manifest.json", "step-1.a-1.safetensors"));
+  EXPECT_THAT(Files(),
+              testing::UnorderedElementsAre("lock", "manifest.json", "step-1.a-1.safetensors"));
 }
 
 TEST_F(CheckpointFolderTest, KilledWhileSaving_NewestLoads) {
