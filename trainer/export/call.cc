@@ -1,5 +1,7 @@
 #include "trainer/export/call.h"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 
 namespace muster::exporting {
@@ -143,6 +145,22 @@ const TensorType& Call::Type(std::string_view name) {
   return kNoType;
 }
 
+at::Tensor Call::Like(std::string_view name) {
+  const Value& value = At(name);
+  if (value.is_tensor()) {
+    return at::empty(value.type.rank() == 0 ? Ints{} : Ints{0}, value.type.dtype);
+  }
+  const bool real = std::holds_alternative<double>(value.held);
+  const bool flag = std::holds_alternative<bool>(value.held);
+  at::Tensor number = at::zeros({}, real ? at::kDouble : flag ? at::kBool : at::kLong);
+  number.unsafeGetTensorImpl()->set_wrapped_number(true);
+  return number;
+}
+
+at::ScalarType Call::Promoted(std::string_view left, std::string_view right) {
+  return at::result_type(Like(left), Like(right));
+}
+
 Affine Call::NumberOf(const Value& value, std::string_view name) {
   if (const auto* number = std::get_if<Affine>(&value.held)) return *number;
   if (const auto* flag = std::get_if<bool>(&value.held)) return {0, *flag ? 1 : 0};
@@ -166,6 +184,18 @@ double Call::Real(std::string_view name) {
   const Value& value = At(name);
   if (const auto* real = std::get_if<double>(&value.held)) return *real;
   return static_cast<double>(Int(name));
+}
+
+std::vector<double> Call::Reals(std::string_view name) {
+  std::vector<double> reals;
+  if (const auto* items = std::get_if<List>(&At(name).held)) {
+    for (const std::size_t item : *items) {
+      const auto* real = std::get_if<double>(&program_.values[item].held);
+      FailUnless(real != nullptr, "argument '" + std::string(name) + "' is not all numbers");
+      reals.push_back(real == nullptr ? 1 : *real);
+    }
+  }
+  return reals;
 }
 
 double Call::RealOr(std::string_view name, double otherwise) {

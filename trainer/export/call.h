@@ -41,6 +41,8 @@ class Call {
   /// The tensor when it is known now; undefined otherwise.
   at::Tensor Constant(std::string_view name);
   const TensorType& Type(std::string_view name);  ///< of a tensor
+  /// The type in which LibTorch computes with two arguments, tensors or numbers.
+  at::ScalarType Promoted(std::string_view left, std::string_view right);
   std::vector<const TensorType*> ListTypes(std::string_view name);
   /// The items of a list of optional tensors: the ONNX value, or "" where there is None.
   std::vector<std::string> OptionalList(std::string_view name);
@@ -53,6 +55,7 @@ class Call {
   bool Flag(std::string_view name);
   std::string Text(std::string_view name);
   Shape Numbers(std::string_view name);
+  std::vector<double> Reals(std::string_view name);
   Ints IntList(std::string_view name);
   /// IntList, with a single number repeated `count` times.
   Ints IntList(std::string_view name, std::size_t count);
@@ -89,6 +92,7 @@ class Call {
   const Value& At(std::string_view name);
   std::string ValueName(std::size_t id);
   std::string Converted(std::size_t id, at::ScalarType type);
+  at::Tensor Like(std::string_view name);
   Affine NumberOf(const Value& value, std::string_view name);
 
   const Program& program_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "trainer/export/call.h"
 
@@ -175,6 +176,30 @@ void PadByMode(Call& call) {
   call.Fail("padding mode '" + mode + "' has no ONNX form");
 }
 
+/// The factors of an enlargement, one a dimension; none where only sizes are given.
+std::vector<double> Factors(Call& call) {
+  if (call.Has("scale_factors")) return call.Reals("scale_factors");
+  std::vector<double> factors;
+  for (const char* name : {"scales", "scales_d", "scales_h", "scales_w"}) {
+    if (call.Has(name)) factors.push_back(call.Real(name));
+  }
+  return factors;
+}
+
+/// LibTorch takes places by the factor; from sizes alone, as here, they follow from out / in.
+void CheckFactors(Call& call, const char* input) {
+  const std::vector<double> factors = Factors(call);
+  if (factors.empty()) return;
+  const Ints in = Spatial(call, call.Type(input), factors.size());
+  const Ints out = Spatial(call, call.Out(), factors.size());
+  for (std::size_t i = 0; i < factors.size() && call.status().ok(); ++i) {
+    const double exact = static_cast<double>(in[i]) * factors[i];
+    call.FailUnless(std::abs(exact - static_cast<double>(out[i])) < 1e-9 * exact,
+                    "a factor of " + std::to_string(factors[i]) + " takes " +
+                        std::to_string(in[i]) + " to no whole number; give sizes instead");
+  }
+}
+
 /// The sizes of the result are known; scale factors would round in their own way.
 void Upsample(Call& call, const std::string& mode) {
   // The argument is called "input" where LibTorch picks the overload by sizes or factors.
@@ -182,6 +207,7 @@ void Upsample(Call& call, const std::string& mode) {
   const char* coordinates = mode == "nearest"            ? "asymmetric"
                             : call.Flag("align_corners") ? "align_corners"
                                                          : "half_pixel";
+  if (!call.Flag("align_corners")) CheckFactors(call, input);
   Attributes attributes = {{"mode", mode},
                            {"coordinate_transformation_mode", std::string(coordinates)}};
   if (mode == "nearest") attributes.push_back({"nearest_mode", std::string("floor")});

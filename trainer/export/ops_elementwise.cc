@@ -10,14 +10,6 @@ Translation Unary(const char* op) {
   return [op](Call& call) { call.Return(call.Node(op, {call.In("self", call.Out().dtype)})); };
 }
 
-/// The type in which two operands meet where the result is a truth value.
-at::ScalarType Meeting(Call& call, const char* left, const char* right) {
-  if (!call.IsTensor(left)) return call.Type(right).dtype;
-  const at::ScalarType type = call.Type(left).dtype;
-  if (call.IsTensor(right)) return c10::promoteTypes(type, call.Type(right).dtype);
-  return type;
-}
-
 std::string Scaled(Call& call, const std::string& value, const char* factor) {
   if (!call.Has(factor) || call.Real(factor) == 1) return value;
   return call.Node("Mul", {value, call.In(factor, call.Out().dtype)});
@@ -82,7 +74,7 @@ void Power(Call& call) {
 
 Translation Compare(const char* op) {
   return [op](Call& call) {
-    const at::ScalarType type = Meeting(call, "self", "other");
+    const at::ScalarType type = call.Promoted("self", "other");
     const std::string op_name = op;
     std::string value = call.Node(op_name == "NotEqual" ? "Equal" : op_name,
                                   {call.In("self", type), call.In("other", type)});
@@ -143,6 +135,11 @@ void Gelu(Call& call) {
   call.Return(call.Node("Mul", {half, call.Node("Add", {inner, number(1)})}));
 }
 
+void Round(Call& call) {
+  call.FailUnless(call.IntOr("decimals", 0) == 0, "decimals have no ONNX form");
+  call.Return(call.Node("Round", {call.In("self", call.Out().dtype)}));
+}
+
 void Silu(Call& call) {
   const std::string x = call.In("self");
   call.Return(call.Node("Mul", {x, call.Node("Sigmoid", {x})}));
@@ -150,6 +147,8 @@ void Silu(Call& call) {
 
 void Softplus(Call& call) {
   call.FailUnless(call.RealOr("beta", 1) == 1, "beta is not 1");
+  // From 20 on a float's softplus is the float itself, which is what LibTorch's threshold is about.
+  call.FailUnless(call.RealOr("threshold", 20) >= 20, "threshold is below 20");
   call.Return(call.Node("Softplus", {call.In("self")}));
 }
 
@@ -281,6 +280,7 @@ Translations ElementwiseOps() {
       {"prelu", Prelu},
       {"relu6", [](Call& call) { Between(call, 0, 6); }},
       {"remainder", Remainder},
+      {"round", Round},
       {"rsqrt", Rsqrt},
       {"silu", Silu},
       {"softplus", Softplus},
@@ -303,7 +303,6 @@ Translations ElementwiseOps() {
                                                             {"neg", "Neg"},
                                                             {"reciprocal", "Reciprocal"},
                                                             {"relu", "Relu"},
-                                                            {"round", "Round"},
                                                             {"selu", "Selu"},
                                                             {"sigmoid", "Sigmoid"},
                                                             {"sign", "Sign"},

@@ -131,7 +131,12 @@ void Slice(Call& call) {
 
 void Narrow(Call& call) {
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  const Affine start = call.Number("start");
+  Affine start = call.Number("start");
+  if (start.slope < 0 || (start.fixed() && start.offset < 0)) {
+    // Counted from the end, where a slice would not reach beyond.
+    const Affine size = call.Type("self").shape[axis];
+    start = {start.slope + size.slope, start.offset + size.offset};
+  }
   const Affine length = call.Number("length");
   const Affine end{start.slope + length.slope, start.offset + length.offset};
   GraphBuilder& graph = call.graph();

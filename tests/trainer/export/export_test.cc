@@ -188,6 +188,21 @@ TEST(Export, ForwardThatChangesABuffer_IsRefused) {
   EXPECT_THAT(ErrorOf(model), HasSubstr("aten::add_ changes a parameter or buffer"));
 }
 
+TEST(Export, ArgumentWithoutOnnxForm_IsRefused) {
+  const auto upsampled = ExportFunction([](const Tensor& x) {
+    namespace F = nn::functional;
+    return F::interpolate(x.unsqueeze(1), F::InterpolateFuncOptions()
+                                              .scale_factor(std::vector<double>{1.3, 2})
+                                              .mode(torch::kBilinear)
+                                              .align_corners(false));
+  });
+  EXPECT_THAT(ErrorOf(upsampled), HasSubstr("a factor of 1.300000 takes 4 to no whole number"));
+  EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return at::round(x, 2); })),
+              HasSubstr("aten::round: decimals have no ONNX form"));
+  EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return at::softplus(x, 1, 3); })),
+              HasSubstr("aten::softplus: threshold is below 20"));
+}
+
 TEST(Export, RandomNumbers_AreRefused) {
   EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return x + at::rand({4, 6}); })),
               HasSubstr("aten::rand draws random numbers"));

@@ -60,6 +60,13 @@ std::vector<Case> ElementwiseCases() {
        [](auto& x, auto& y) {
          return ((x > y) | (x <= 0)) & ~(y == 0) & (x != 1) & (y < 2) & (x >= -3);
        }},
+      {"integers_against_fractions",
+       [](auto& x, auto& y) {
+         const Tensor a = Whole(x);
+         const Tensor mask = x > 0;
+         return (a < 0.5) & (a != 1.5) & (0.5 > a) & (mask < 2) & (mask == 1) & (mask > 0.5) &
+                (a < y);
+       }},
       {"logic", [](auto& x, auto& y) { return at::logical_xor(x > 0, at::logical_not(y > 0)); }},
       {"where", [](auto& x, auto& y) { return at::where(x > 0, x, y); }},
       {"where_scalar", [](auto& x, auto&) { return at::where(x > 0, x, -1.0); }},
@@ -150,6 +157,8 @@ std::vector<Case> ShapeCases() {
                 x.index({Slice(), Slice(0, -1), Slice(-3, None)}) +
                 x.select(1, -1).slice(1, 0, 3).unsqueeze(1);
        }},
+      {"narrow_from_the_end",
+       [](auto& x, auto&) { return x.narrow(1, -2, 2) + x.narrow(2, -6, 6).narrow(1, -4, 2); }},
       {"slice_by_batch",
        [](auto& x, auto& y) { return at::cat({x, y}).slice(0, x.size(0), 2 * x.size(0)); }},
       {"flip", [](auto& x, auto&) { return x.flip({1, 2}); }},
@@ -350,6 +359,15 @@ std::vector<Case> LayerCases() {
          auto corners = options;
          return F::interpolate(Image(x), corners.align_corners(true)) +
                 F::interpolate(Image(x), corners.align_corners(false));
+       }},
+      {"upsample_by_whole_factors",
+       [](auto& x, auto&) {
+         const auto by = [](std::vector<double> factors) {
+           return F::InterpolateFuncOptions().scale_factor(std::move(factors));
+         };
+         return F::interpolate(Image(x),
+                               by({1.5, 0.5}).mode(torch::kBilinear).align_corners(false)) +
+                F::interpolate(Image(x), by({1.5, 0.5}));
        }},
       {"pixel_shuffle", [](auto& x, auto&) { return at::pixel_shuffle(x.view({-1, 4, 2, 3}), 2); }},
       {"group_norm",
