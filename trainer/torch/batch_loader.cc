@@ -90,6 +90,17 @@ void BatchLoader::Work() {
 }
 
 Result<LoadedBatch> BatchLoader::Load(std::uint64_t number) const {
+  try {
+    return LoadOrThrow(number);
+  } catch (const c10::Error& error) {
+    return Internal(error.what_without_backtrace());
+  } catch (const std::exception& error) {  // std::bad_alloc above all
+    return Internal("reading batch " + std::to_string(number) + " of " + source_.name() + ": " +
+                    error.what());
+  }
+}
+
+Result<LoadedBatch> BatchLoader::LoadOrThrow(std::uint64_t number) const {
   const auto rows = BatchRows(options_.epoch, options_.batch_size, number);
   const auto share = ShareOf(rows, options_.rank);
   LoadedBatch loaded{.number = number, .global_rows = static_cast<std::int64_t>(rows.size())};

@@ -40,13 +40,15 @@ class BatchLoader {
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
-  /// The next batch in order; nothing after the last one.
+  /// The next batch in order; nothing after the last one. The source's errors; kInternal where reading
+  /// threw, as without memory.
   Result<std::optional<LoadedBatch>> Next();
 
  private:
   BatchLoader(const RowSource& source, LoaderOptions options, std::vector<std::size_t> fields);
   void Work();
   Result<LoadedBatch> Load(std::uint64_t number) const;
+  Result<LoadedBatch> LoadOrThrow(std::uint64_t number) const;
 
   const RowSource& source_;
   const LoaderOptions options_;

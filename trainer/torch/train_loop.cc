@@ -4,6 +4,8 @@
 #include <ATen/Context.h>
 #include <torch/nn/module.h>
 
+#include <algorithm>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
 
@@ -32,7 +34,7 @@ class TrainLoop {
  private:
   Status Prepare();
   Status Resume();
-  Status CheckSame(const Progress& saved) const;
+  Status CheckSame(const Checkpoint& saved) const;
   Status RestoreTensors(const Checkpoint& checkpoint) const;
   Result<Command> RunEpoch();
   void TrainStep(const LoadedBatch& loaded);
@@ -57,7 +59,8 @@ class TrainLoop {
   const std::uint64_t batch_size_;
   Schedule schedule_;
   Progress progress_;
-  std::string saved_path_;  ///< of the last save
+  std::string saved_path_;            ///< of the last save
+  std::optional<double> saved_best_;  ///< progress_.best as the last save has it
   std::shared_ptr<torch::nn::Module> module_;
   std::vector<at::Tensor> parameters_;
   std::unique_ptr<DataParallel> data_parallel_;
@@ -84,7 +87,10 @@ Status TrainLoop::Prepare() {
   at::manual_seed(static_cast<std::uint64_t>(parts_.seed));
   module_ = parts_.trial.Build(parts_.params);
   for (const at::Tensor& parameter : module_->parameters()) {
-    if (parameter.requires_grad()) parameters_.push_back(parameter);
+    // Tied weights come once under each of their names; they are one parameter all the same.
+    const bool known = std::ranges::any_of(
+        parameters_, [&](const at::Tensor& other) { return other.is_same(parameter); });
+    if (parameter.requires_grad() && !known) parameters_.push_back(parameter);
   }
   if (parameters_.empty()) return Invalid("the trial's module has no parameter to train");
   data_parallel_ = std::make_unique<DataParallel>(parameters_, parts_.gang);
@@ -110,20 +116,38 @@ NamedTensors TrainLoop::AllTensors() const {
   return tensors;
 }
 
-Status TrainLoop::CheckSame(const Progress& saved) const {
-  const auto same = [](const char* what, std::int64_t was, std::int64_t is) -> Status {
+Status TrainLoop::CheckSame(const Checkpoint& saved) const {
+  const auto same = [](std::string_view what, const std::string& was,
+                       const std::string& is) -> Status {
     if (was == is) return Ok();
-    return Conflict(std::string("the checkpoint was made with ") + what + " " +
-                    std::to_string(was) + ", this trial has " + std::to_string(is) +
-                    "; use another checkpoint folder");
+    return Conflict("the checkpoint was made with " + std::string(what) + " " + was +
+                    ", this trial has " + is + "; use another checkpoint folder");
   };
-  MUSTER_RETURN_IF_ERROR(same("seed", saved.seed, progress_.seed));
-  MUSTER_RETURN_IF_ERROR(same("batch_size", saved.batch_size, progress_.batch_size));
-  return same("training rows", saved.train_rows, progress_.train_rows);
+  const auto number = [](std::int64_t value) { return std::to_string(value); };
+  const Progress& was = saved.progress;
+  MUSTER_RETURN_IF_ERROR(same("seed", number(was.seed), number(progress_.seed)));
+  MUSTER_RETURN_IF_ERROR(same("batch_size", number(was.batch_size), number(progress_.batch_size)));
+  MUSTER_RETURN_IF_ERROR(
+      same("training rows", number(was.train_rows), number(progress_.train_rows)));
+  const auto text = saved.metadata.find("params");
+  if (text == saved.metadata.end()) return Ok();
+  boost::system::error_code error;
+  const auto params = boost::json::parse(text->second, error);
+  if (error || !params.is_object()) {
+    return Corrupt("the checkpoint's parameters are no JSON object: " + text->second);
+  }
+  // A parameter that the program had not then, or has no more, says nothing.
+  for (const auto& [name, value] : parts_.params.ToJson()) {
+    const auto* before = params.get_object().if_contains(name);
+    if (before == nullptr) continue;
+    MUSTER_RETURN_IF_ERROR(
+        same(name, boost::json::serialize(*before), boost::json::serialize(value)));
+  }
+  return Ok();
 }
 
 Status TrainLoop::RestoreTensors(const Checkpoint& checkpoint) const {
-  MUSTER_RETURN_IF_ERROR(CheckSame(checkpoint.progress));
+  MUSTER_RETURN_IF_ERROR(CheckSame(checkpoint));
   return LoadTensors(checkpoint.tensors, AllTensors());
 }
 
@@ -147,6 +171,7 @@ Status TrainLoop::Resume() {
   std::vector<at::Tensor> tensors;
   for (auto& [name, tensor] : AllTensors()) tensors.push_back(tensor);
   parts_.gang.Broadcast(tensors);
+  saved_best_ = progress_.best;
   if (parts_.gang.first()) saved_path_ = parts_.checkpoints->best_path();
   return Send({.type = RecordType::kResumed, .step = progress_.epoch});
 }
@@ -173,17 +198,23 @@ Status TrainLoop::Save(bool best) {
                             .metadata = {{"program", parts_.trial.name()}},
                             .tensors = std::move(tensors).value()};
       checkpoint.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
+      // Within an epoch there are none: those of the last one were said when it ended.
+      const auto metrics =
+          progress_.batch == 0 ? progress_.metrics : std::map<std::string, double>();
       // The next attempt goes on after this checkpoint and never says again what came before it.
       const Status said = parts_.control.Flush();
       auto path = said.ok() ? parts_.checkpoints->Save(checkpoint, best) : said.error();
       if (path.ok()) {
         saved_path_ = *path;
+        saved_best_ = progress_.best;
         status = Send({.type = RecordType::kCheckpoint,
                        .step = progress_.epoch,
-                       .metrics = progress_.metrics,
+                       .metrics = metrics,
                        .path = *path});
       } else if (path.error().kind == ErrorKind::kResource) {
-        // The older checkpoint is whole, and the next save may find room.
+        // The older checkpoint is whole, and the next save may find room. What was not saved is not the
+        // best: the next one that beats the saved best is.
+        progress_.best = saved_best_;
         LogWarning("trainer", path.error().message + "; training goes on without this checkpoint");
       } else {
         status = path.error();

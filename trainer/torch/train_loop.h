@@ -20,6 +20,7 @@
 /// 5. At the end: kResult, with the metrics of the last epoch and the path of the best checkpoint (the last
 ///    one without a validation set).
 ///
+/// A folder goes on with what began it: a checkpoint of another seed, number of rows or parameter is kConflict.
 /// The same seed, parameters, data and number of ranks give the same bits, interrupted or not.
 /// Another number of ranks gives the same batches and schedule; sums round differently.
 

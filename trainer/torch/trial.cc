@@ -16,13 +16,14 @@ const at::Tensor& Batch::operator[](std::string_view name) const {
 }
 
 at::Tensor ClassifierTrial::TrainLoss(const Batch& batch) {
-  return at::cross_entropy_loss(Forward(batch[inputs_column()]), batch[labels_column()], {},
-                                at::Reduction::Sum, /*ignore_index=*/-100, label_smoothing());
+  return at::cross_entropy_loss(Forward(batch[inputs_column()]),
+                                batch[labels_column()].to(at::kLong), {}, at::Reduction::Sum,
+                                /*ignore_index=*/-100, label_smoothing());
 }
 
 Sums ClassifierTrial::Evaluate(const Batch& batch) {
   const at::Tensor logits_NC = Forward(batch[inputs_column()]);
-  const at::Tensor& labels_N = batch[labels_column()];
+  const at::Tensor labels_N = batch[labels_column()].to(at::kLong);
   const at::Tensor loss = at::cross_entropy_loss(logits_NC, labels_N, {}, at::Reduction::Sum);
   const at::Tensor right = at::eq(at::argmax(logits_NC, 1), labels_N).sum();
   return {{"loss", loss.item<double>()}, {"accuracy", right.item<double>()}};

@@ -30,7 +30,7 @@ class TinyNet final : public torch::nn::Module {
   torch::nn::Linear first_, second_;
 };
 
-class TinyTrial final : public ClassifierTrial {
+class TinyTrial : public ClassifierTrial {
  public:
   [[nodiscard]] std::string name() const override { return "tiny"; }
   [[nodiscard]] std::string about() const override { return "Tells three clouds apart."; }
@@ -51,7 +51,10 @@ class TinyTrial final : public ClassifierTrial {
 /// Points around three centres.
 class Clouds final : public RowSource {
  public:
-  explicit Clouds(std::uint64_t rows) : x_(rows * 4), labels_(rows) {
+  explicit Clouds(std::uint64_t rows, ElementType labels = ElementType::kI64)
+      : fields_({{"x", ElementType::kF32, {4}}, {"labels", labels, {}}}),
+        x_(rows * 4),
+        labels_(rows) {
     Random random(99);
     for (std::uint64_t row = 0; row < rows; ++row) {
       labels_[row] = static_cast<std::int64_t>(row % 3);
@@ -68,6 +71,7 @@ class Clouds final : public RowSource {
               std::byte* out) const override {
     for (const std::uint64_t row : rows) {
       const std::size_t bytes = fields_[field].row_bytes();
+      // Of a label its first, lowest bytes, whatever its type.
       const void* from = field == 0 ? static_cast<const void*>(&x_[row * 4]) : &labels_[row];
       std::memcpy(out, from, bytes);
       out += bytes;
@@ -76,7 +80,7 @@ class Clouds final : public RowSource {
   }
 
  private:
-  std::vector<Field> fields_ = {{"x", ElementType::kF32, {4}}, {"labels", ElementType::kI64, {}}};
+  std::vector<Field> fields_;
   std::vector<float> x_;
   std::vector<std::int64_t> labels_;
 };

@@ -180,6 +180,132 @@ TEST_F(TrainLoopTest, CheckpointOfAnotherBatchSize_Refused) {
   EXPECT_NE(end.error().message.find("batch_size 16, this trial has 8"), std::string::npos);
 }
 
+TEST_F(TrainLoopTest, CheckpointOfAnotherLearningRate_Refused) {
+  ScriptedControl control;
+  ASSERT_TRUE(Run(kAdamW, control, Store(1).get()).ok());
+  const auto end =
+      Run(R"({"epochs": 6, "batch_size": 16, "lr": 0.5, "dropout": 0.3})", control, Store(2).get());
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().kind, ErrorKind::kConflict);
+  EXPECT_NE(end.error().message.find("lr 2E-2, this trial has 5E-1"), std::string::npos)
+      << end.error().message;
+}
+
+TEST_F(TrainLoopTest, CheckpointWithinAnEpoch_SaysNoMetrics) {
+  ScriptedControl control(5, Command::kCheckpoint);  // in the second epoch
+  ASSERT_TRUE(Run(kAdamW, control, Store(1).get()).ok());
+  ASSERT_EQ(control.records[2].type, RecordType::kCheckpoint);
+  EXPECT_EQ(control.records[2].step, 1);
+  EXPECT_TRUE(control.records[2].metrics.empty());
+}
+
+// Minimised accuracy: the first epoch is the best.
+TEST_F(TrainLoopTest, BestThatFoundNoRoom_IsNotTheBest) {
+  class Full final : public CheckpointStore {
+   public:
+    Result<std::string> Save(const Checkpoint&, bool best) override {
+      bests.push_back(best);
+      if (bests.size() == 1) return ResourceExhausted("the disk is full");
+      return std::string("saved");
+    }
+    Result<std::optional<Checkpoint>> LoadLatest() override { return std::optional<Checkpoint>(); }
+    [[nodiscard]] std::string best_path() const override { return ""; }
+    std::vector<bool> bests;
+  } store;
+  TinyTrial trial;
+  const Params params = Read(R"({"epochs": 2, "batch_size": 16, "lr": 0.02})");
+  ScriptedControl control;
+  const auto end = RunTrainLoop({.trial = trial,
+                                 .params = params,
+                                 .train = train_,
+                                 .validation = &validation_,
+                                 .gang = gang_,
+                                 .checkpoints = &store,
+                                 .control = control,
+                                 .clock = clock_,
+                                 .maximize = false});
+  ASSERT_TRUE(end.ok());
+  ASSERT_GT(control.records[1].metrics.at("validation/accuracy"),
+            control.records[0].metrics.at("validation/accuracy"));
+  EXPECT_EQ(store.bests, (std::vector<bool>{true, true}));
+}
+
+TEST_F(TrainLoopTest, TiedWeights_AreOneParameter) {
+  class Tied final : public torch::nn::Module {
+   public:
+    Tied() {
+      weight = register_parameter("in", at::full({3, 4}, 0.25));
+      register_parameter("out", weight);
+    }
+    at::Tensor weight;
+  };
+  class TiedTrial final : public TinyTrial {
+   public:
+    std::shared_ptr<torch::nn::Module> Build(const Params&) override {
+      return net_ = std::make_shared<Tied>();
+    }
+    at::Tensor Forward(const at::Tensor& x) override { return at::linear(x, net_->weight); }
+
+   private:
+    std::shared_ptr<Tied> net_;
+  } trial;
+  const Params params = Read(R"({"epochs": 1, "batch_size": 150, "lr": 0.1, "optimizer": "sgd"})");
+  ScriptedControl control;
+  const auto store = Store(1);
+  const auto end = RunTrainLoop({.trial = trial,
+                                 .params = params,
+                                 .train = train_,
+                                 .gang = gang_,
+                                 .checkpoints = store.get(),
+                                 .control = control,
+                                 .clock = clock_});
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  const auto latest = store->LoadLatest();
+  ASSERT_TRUE(latest.ok() && *latest);
+  const auto velocities = std::ranges::count_if(
+      (*latest)->tensors, [](const auto& t) { return t.name.starts_with("optimizer.velocity"); });
+  EXPECT_EQ(velocities, 1);
+}
+
+TEST_F(TrainLoopTest, LabelsOfASmallerType_AreClassesToo) {
+  ScriptedControl control;
+  const auto reference = Run(kAdamW, control);
+  for (const ElementType type : {ElementType::kI32, ElementType::kU8}) {
+    train_ = Clouds(150, type);
+    validation_ = Clouds(60, type);
+    const auto end = Run(kAdamW, control);
+    ASSERT_TRUE(end.ok()) << end.error().message;
+    EXPECT_EQ(end->progress.metrics, reference->progress.metrics);
+  }
+}
+
+TEST_F(TrainLoopTest, ReadingThrows_AnErrorNotTheEndOfTheProcess) {
+  class Throwing final : public RowSource {
+   public:
+    [[nodiscard]] std::uint64_t rows() const override { return 3; }
+    [[nodiscard]] const std::vector<Field>& fields() const override { return clouds_.fields(); }
+    [[nodiscard]] std::string name() const override { return "big.h5"; }
+    Status Read(std::size_t, std::span<const std::uint64_t>, std::byte*) const override {
+      throw std::bad_alloc();
+    }
+
+   private:
+    Clouds clouds_{3};
+  };
+  TinyTrial trial;
+  const Params params = Read(kAdamW);
+  const Throwing throwing;
+  ScriptedControl control;
+  const auto end = RunTrainLoop({.trial = trial,
+                                 .params = params,
+                                 .train = throwing,
+                                 .gang = gang_,
+                                 .control = control,
+                                 .clock = clock_});
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().message, "reading batch 0 of big.h5: std::bad_alloc");
+}
+
 TEST_F(TrainLoopTest, ColumnMissing_NamesIt) {
   class Other final : public RowSource {
    public:
