@@ -12,7 +12,8 @@ namespace c10d {
 class Backend;
 }
 
-/// LibTorch's own NCCL backend, for tensors in GPU memory. Built by the preset `cuda` only.
+/// LibTorch's own NCCL backend, for tensors in GPU memory. Built by the preset `cuda` only. The training loop
+/// keeps its tensors in host memory and does not use it yet.
 
 namespace muster::trainer::nccl {
 

@@ -28,13 +28,14 @@ void Say(const Trial& trial, const Error& error) {
 Result<Gang> Join(const RankInfo& rank) {
   if (rank.world_size <= 1) return Gang();  // without MPI: it takes longer to start than an epoch
   MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld());
-  const RankInfo joined{.rank = backend->getRank(), .world_size = backend->getSize()};
-  if (!(joined == rank)) {
-    return Conflict("the environment says rank " + std::to_string(rank.rank) + " of " +
-                    std::to_string(rank.world_size) + ", MPI says " + std::to_string(joined.rank) +
-                    " of " + std::to_string(joined.world_size));
-  }
   return Gang(std::move(backend));
+}
+
+Status CheckRank(const RankInfo& joined, const RankInfo& rank) {
+  if (joined == rank) return Ok();
+  return Conflict("the environment says rank " + std::to_string(rank.rank) + " of " +
+                  std::to_string(rank.world_size) + ", MPI says " + std::to_string(joined.rank) +
+                  " of " + std::to_string(joined.world_size));
 }
 
 Result<std::unique_ptr<Control>> Connect(const Options& options) {
@@ -49,15 +50,22 @@ Result<std::unique_ptr<Control>> Connect(const Options& options) {
   return MakeSignalControl(std::move(inner));
 }
 
+Status LoadModel(const std::string& path, const torch::nn::Module& module) {
+  MUSTER_ASSIGN_OR_RETURN(const Checkpoint checkpoint, files::ReadCheckpointFile(path));
+  return LoadTensors(checkpoint.tensors, ModelTensors(module));
+}
+
 /// The best checkpoint on the test rows; for a person, who has no registry to do it.
 Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, const Gang& gang) {
   const auto test = options.file.data.find("test");
   if (test == options.file.data.end() || !options.control_socket.empty()) return Ok();
   MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDatasetFile(test->second));
-  if (!end.best_path.empty() && gang.alone()) {
-    MUSTER_ASSIGN_OR_RETURN(const Checkpoint best, files::ReadCheckpointFile(end.best_path));
-    MUSTER_RETURN_IF_ERROR(LoadTensors(best.tensors, ModelTensors(*end.module)));
-  }
+  // Only rank 0 knows the path, and has the folder.
+  MUSTER_RETURN_IF_ERROR(
+      gang.Share(end.best_path.empty() ? Ok() : LoadModel(end.best_path, *end.module)));
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : ModelTensors(*end.module)) tensors.push_back(tensor);
+  gang.Broadcast(tensors);
   MUSTER_ASSIGN_OR_RETURN(const auto means, EvaluateSource(trial, *end.module, *source, gang));
   if (!gang.first()) return Ok();
   for (const auto& [name, mean] : means) std::printf("test/%s %.6g\n", name.c_str(), mean);
@@ -65,6 +73,9 @@ Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, cons
 }
 
 Result<int> TrainIn(const Gang& gang, Trial& trial, const Options& options) {
+  if (options.rank.world_size > 1) {
+    MUSTER_RETURN_IF_ERROR(CheckRank(gang.rank(), options.rank));
+  }
   const auto& data = options.file.data;
   MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
   std::unique_ptr<RowSource> validation;

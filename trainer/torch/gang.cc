@@ -2,25 +2,36 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 namespace muster::trainer {
 namespace {
 
-void AllReduce(c10d::ProcessGroup& group, at::Tensor& tensor, c10d::ReduceOp::RedOpType op) {
-  std::vector<at::Tensor> tensors{tensor};
-  c10d::AllreduceOptions options;
-  options.reduceOp = op;
-  group.allreduce(tensors, options)->wait();
-}
+constexpr std::int64_t kGroupBytes = std::int64_t{16} << 20;   ///< that small tensors travel in
+constexpr std::int64_t kMessageBytes = std::int64_t{1} << 30;  ///< MPI counts in int
 
-void BroadcastOne(c10d::ProcessGroup& group, const at::Tensor& tensor) {
-  const at::Tensor contiguous = tensor.detach().contiguous();
-  std::vector<at::Tensor> tensors{contiguous};
-  group.broadcast(tensors, {})->wait();
-  if (!contiguous.is_same(tensor) && contiguous.data_ptr() != tensor.data_ptr()) {
-    tensor.detach().copy_(contiguous);
+/// As bytes, which go whatever the element type is; MPI knows neither bool nor half.
+void BroadcastGroup(c10d::ProcessGroup& group, std::span<const at::Tensor> tensors) {
+  std::vector<at::Tensor> contiguous, bytes;
+  for (const at::Tensor& tensor : tensors) {
+    contiguous.push_back(tensor.detach().contiguous());
+    bytes.push_back(contiguous.back().view({-1}).view(at::kByte));
+  }
+  const at::Tensor all = bytes.size() == 1 ? bytes[0] : at::cat(bytes);
+  for (std::int64_t at = 0; at < all.numel(); at += kMessageBytes) {
+    std::vector<at::Tensor> part{all.narrow(0, at, std::min(kMessageBytes, all.numel() - at))};
+    group.broadcast(part, {})->wait();
+  }
+  std::int64_t at = 0;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (bytes.size() > 1) bytes[i].copy_(all.narrow(0, at, bytes[i].numel()));
+    at += bytes[i].numel();
+    if (contiguous[i].data_ptr() != tensors[i].data_ptr()) {
+      tensors[i].detach().copy_(contiguous[i]);
+    }
   }
 }
 
@@ -41,31 +52,42 @@ Gang::Gang(c10::intrusive_ptr<c10d::Backend> backend)
 
 void Gang::Sum(std::vector<double>& values) const {
   if (alone()) return;
-  at::Tensor tensor = at::tensor(values, at::kDouble);
-  AllReduce(*group_, tensor, c10d::ReduceOp::SUM);
-  std::memcpy(values.data(), tensor.data_ptr(), values.size() * sizeof(double));
-}
-
-std::int64_t Gang::Max(std::int64_t value) const {
-  if (alone()) return value;
-  at::Tensor tensor = at::full({1}, value, at::kLong);
-  AllReduce(*group_, tensor, c10d::ReduceOp::MAX);
-  return tensor.item<std::int64_t>();
+  std::vector<at::Tensor> tensors{at::tensor(values, at::kDouble)};
+  group_->allreduce(tensors, {})->wait();
+  std::memcpy(values.data(), tensors[0].data_ptr(), values.size() * sizeof(double));
 }
 
 void Gang::Broadcast(const std::vector<at::Tensor>& tensors) const {
   if (alone()) return;
-  for (const at::Tensor& tensor : tensors) BroadcastOne(*group_, tensor);
+  for (std::size_t from = 0; from < tensors.size();) {
+    std::size_t to = from;
+    for (std::size_t bytes = 0; to < tensors.size() && bytes < kGroupBytes; ++to) {
+      bytes += tensors[to].nbytes();
+    }
+    BroadcastGroup(*group_, std::span(tensors).subspan(from, to - from));
+    from = to;
+  }
 }
 
 std::string Gang::Broadcast(std::string text) const {
   if (alone()) return text;
   const at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
-  BroadcastOne(*group_, size);
+  Broadcast(std::vector<at::Tensor>{size});
   const at::Tensor bytes = at::zeros({size.item<std::int64_t>()}, at::kByte);
   if (first()) std::memcpy(bytes.data_ptr(), text.data(), text.size());
-  if (bytes.numel() > 0) BroadcastOne(*group_, bytes);
+  Broadcast(std::vector<at::Tensor>{bytes});
   return {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())};
+}
+
+Status Gang::Share(const Status& status) const {
+  if (alone()) return status;
+  const std::string message =
+      Broadcast(first() && !status.ok()
+                    ? std::string(ErrorKindName(status.error().kind)) + " " + status.error().message
+                    : "");
+  if (first() || message.empty()) return status;
+  const std::size_t space = message.find(' ');
+  return Error{ErrorKindFromName(message.substr(0, space)), "rank 0: " + message.substr(space + 1)};
 }
 
 void Gang::Barrier() const {

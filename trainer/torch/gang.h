@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/result.h"
 #include "trainer/row_order.h"
 
 namespace c10d {
@@ -35,10 +36,12 @@ class Gang {
 
   /// In place: the sums over all ranks, the same bits on each.
   void Sum(std::vector<double>& values) const;
-  [[nodiscard]] std::int64_t Max(std::int64_t value) const;
-  /// Rank 0's values everywhere.
+  /// Rank 0's values everywhere; of any element type, small tensors together.
   void Broadcast(const std::vector<at::Tensor>& tensors) const;
   [[nodiscard]] std::string Broadcast(std::string text) const;
+  /// An error of rank 0 alone must not leave the others waiting: rank 0's status, or the own one where rank
+  /// 0 is well.
+  [[nodiscard]] Status Share(const Status& status) const;
   void Barrier() const;
 
   /// Null when alone.

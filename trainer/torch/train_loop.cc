@@ -22,6 +22,8 @@ namespace {
 
 using wire::RecordType;
 
+constexpr double kAgreeSeconds = 1;
+
 class TrainLoop {
  public:
   explicit TrainLoop(const LoopParts& parts)
@@ -42,7 +44,8 @@ class TrainLoop {
   Status Save(bool best);
   Status SaveMidEpoch();
   [[nodiscard]] bool IsBest();
-  [[nodiscard]] Result<Command> Agree();
+  [[nodiscard]] Command Agree();
+  [[nodiscard]] std::int64_t NextInterval() const;
   Status Send(wire::TrialRecord record) const;
   [[nodiscard]] NamedTensors AllTensors() const;
   [[nodiscard]] Epoch CurrentEpoch() const {
@@ -61,23 +64,15 @@ class TrainLoop {
   Progress progress_;
   std::string saved_path_;            ///< of the last save
   std::optional<double> saved_best_;  ///< progress_.best as the last save has it
+  std::int64_t interval_ = 1;     ///< steps from one agreement to the next; the same on all ranks
+  std::int64_t steps_since_ = 0;  ///< the last agreement
+  double agreed_at_ = 0;
   std::shared_ptr<torch::nn::Module> module_;
   std::vector<at::Tensor> parameters_;
+  std::vector<at::Tensor> buffers_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Optimizer> optimizer_;
 };
-
-/// An error of rank 0 alone must not leave the others waiting: all learn of it.
-Status Share(const Gang& gang, const Status& status) {
-  if (gang.alone()) return status;
-  const std::string message = gang.Broadcast(gang.first() && !status.ok()
-                                                 ? std::string(ErrorKindName(status.error().kind)) +
-                                                       " " + status.error().message
-                                                 : "");
-  if (gang.first() || message.empty()) return status;
-  const std::size_t space = message.find(' ');
-  return Error{ErrorKindFromName(message.substr(0, space)), "rank 0: " + message.substr(space + 1)};
-}
 
 Status TrainLoop::Prepare() {
   if (parts_.train.rows() == 0) return Invalid(parts_.train.name() + " has no rows to train on");
@@ -92,6 +87,7 @@ Status TrainLoop::Prepare() {
         parameters_, [&](const at::Tensor& other) { return other.is_same(parameter); });
     if (parameter.requires_grad() && !known) parameters_.push_back(parameter);
   }
+  buffers_ = module_->buffers();
   if (parameters_.empty()) return Invalid("the trial's module has no parameter to train");
   data_parallel_ = std::make_unique<DataParallel>(parameters_, parts_.gang);
   optimizer_ = MakeOptimizer(parameters_, parts_.params);
@@ -163,7 +159,7 @@ Status TrainLoop::Resume() {
       encoded = EncodeProgress((*latest)->progress);
     }
   }
-  MUSTER_RETURN_IF_ERROR(Share(parts_.gang, status));
+  MUSTER_RETURN_IF_ERROR(parts_.gang.Share(status));
   encoded = parts_.gang.Broadcast(std::move(encoded));
   if (encoded.empty()) return Ok();
   MUSTER_ASSIGN_OR_RETURN(progress_, DecodeProgress(encoded));
@@ -173,7 +169,7 @@ Status TrainLoop::Resume() {
   parts_.gang.Broadcast(tensors);
   saved_best_ = progress_.best;
   if (parts_.gang.first()) saved_path_ = parts_.checkpoints->best_path();
-  return Send({.type = RecordType::kResumed, .step = progress_.epoch});
+  return parts_.gang.Share(Send({.type = RecordType::kResumed, .step = progress_.epoch}));
 }
 
 Status TrainLoop::Send(wire::TrialRecord record) const {
@@ -183,9 +179,26 @@ Status TrainLoop::Send(wire::TrialRecord record) const {
   return parts_.control.Send(record);
 }
 
-Result<Command> TrainLoop::Agree() {
-  const auto heard = static_cast<std::int64_t>(parts_.control.Poll());
-  return static_cast<Command>(parts_.gang.Max(heard));
+Command TrainLoop::Agree() {
+  const Command heard = parts_.control.Poll();
+  // One message: whether any rank has heard a command, and rank 0's interval.
+  std::vector<double> said{heard == Command::kStop ? 1.0 : 0.0,
+                           heard == Command::kCheckpoint ? 1.0 : 0.0,
+                           parts_.gang.first() ? static_cast<double>(NextInterval()) : 0.0};
+  parts_.gang.Sum(said);
+  interval_ = static_cast<std::int64_t>(said[2]);
+  steps_since_ = 0;
+  agreed_at_ = Seconds();
+  if (said[0] > 0) return Command::kStop;
+  return said[1] > 0 ? Command::kCheckpoint : Command::kNone;
+}
+
+std::int64_t TrainLoop::NextInterval() const {
+  if (steps_since_ == 0) return interval_;
+  const double step = (Seconds() - agreed_at_) / static_cast<double>(steps_since_);
+  const auto most = static_cast<double>(parts_.agree_every);
+  return step > 0 ? static_cast<std::int64_t>(std::clamp(kAgreeSeconds / step, 1.0, most))
+                  : parts_.agree_every;
 }
 
 Status TrainLoop::Save(bool best) {
@@ -223,7 +236,7 @@ Status TrainLoop::Save(bool best) {
       status = tensors.error();
     }
   }
-  return Share(parts_.gang, status);
+  return parts_.gang.Share(status);
 }
 
 void TrainLoop::TrainStep(const LoadedBatch& loaded) {
@@ -233,6 +246,8 @@ void TrainLoop::TrainStep(const LoadedBatch& loaded) {
   seeds.Seek(static_cast<std::uint64_t>(progress_.step));
   at::manual_seed(seeds.Next());
   ZeroGradients(parameters_);
+  // A forward that reads them must read the same on every rank, and after a resume.
+  parts_.gang.Broadcast(buffers_);
   data_parallel_->BeginStep();
   const at::Tensor loss_sum = parts_.trial.TrainLoss(loaded.batch);
   data_parallel_->BeginBackward();
@@ -248,6 +263,7 @@ void TrainLoop::TrainStep(const LoadedBatch& loaded) {
 
 Result<Command> TrainLoop::RunEpoch() {
   const double start = Seconds();
+  agreed_at_ = start;
   module_->train();
   MUSTER_ASSIGN_OR_RETURN(
       auto loader,
@@ -263,8 +279,8 @@ Result<Command> TrainLoop::RunEpoch() {
     if (!loaded) break;
     TrainStep(*loaded);
     // At the end of an epoch the agreement follows its checkpoint.
-    if (progress_.step % parts_.agree_every != 0 || progress_.batch == batches) continue;
-    MUSTER_ASSIGN_OR_RETURN(const Command command, Agree());
+    if (++steps_since_ < interval_ || progress_.batch == batches) continue;
+    const Command command = Agree();
     if (command == Command::kNone) continue;
     MUSTER_RETURN_IF_ERROR(SaveMidEpoch());
     if (command == Command::kStop) return Command::kStop;
@@ -273,6 +289,7 @@ Result<Command> TrainLoop::RunEpoch() {
   parts_.gang.Sum(loss);
   MUSTER_RETURN_IF_ERROR(
       FinishEpoch(loss[0] / static_cast<double>(parts_.train.rows()), Seconds() - start));
+  steps_since_ = 0;  // validation and saving are in the time
   return Agree();
 }
 
@@ -308,8 +325,8 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
   progress_.loss_sum = 0;
   progress_.batch = 0;
   ++progress_.epoch;
-  MUSTER_RETURN_IF_ERROR(
-      Send({.type = RecordType::kMetric, .step = progress_.epoch, .metrics = progress_.metrics}));
+  MUSTER_RETURN_IF_ERROR(parts_.gang.Share(
+      Send({.type = RecordType::kMetric, .step = progress_.epoch, .metrics = progress_.metrics})));
   const bool best = IsBest();
   return Save(best);
 }
@@ -327,13 +344,15 @@ Result<LoopEnd> TrainLoop::Run() {
     end.best_path = parts_.checkpoints->best_path();
     if (end.best_path.empty()) end.best_path = saved_path_;
   }
+  Status said;
   if (end.why == LoopEnd::Why::kFinished) {
-    MUSTER_RETURN_IF_ERROR(Send({.type = RecordType::kResult,
-                                 .step = progress_.epoch,
-                                 .metrics = progress_.metrics,
-                                 .path = end.best_path}));
+    said = Send({.type = RecordType::kResult,
+                 .step = progress_.epoch,
+                 .metrics = progress_.metrics,
+                 .path = end.best_path});
   }
-  MUSTER_RETURN_IF_ERROR(Share(parts_.gang, parts_.gang.first() ? parts_.control.Flush() : Ok()));
+  if (said.ok() && parts_.gang.first()) said = parts_.control.Flush();
+  MUSTER_RETURN_IF_ERROR(parts_.gang.Share(said));
   return end;
 }
 

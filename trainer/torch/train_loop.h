@@ -12,16 +12,19 @@
 /// 1. Seed; the trial builds its module. Rank 0's newest checkpoint, if any, goes to all ranks (kResumed).
 /// 2. For each epoch, for each global batch: every rank computes its share, gradients become those of the
 ///    mean loss of the global batch, the optimizer steps.
-/// 3. Every `agree_every` steps and after each epoch the ranks agree on what they were told: the strongest
-///    command that any of them has heard. Stop: rank 0 saves, the loop ends as kStopped.
+/// 3. About every second (as rank 0 measures its steps; at the latest after `agree_every`) and after each
+///    epoch the ranks agree on what they were told: the strongest command that any of them has heard. Stop:
+///    rank 0 saves, the loop ends as kStopped.
 /// 4. After each epoch: validation, each row on one rank, sums added over ranks; rank 0 sends a kMetric
 ///    record of the epoch ("train/loss", "validation/<metric>", "seconds" of the epoch), saves a checkpoint and
 ///    sends kCheckpoint.
 /// 5. At the end: kResult, with the metrics of the last epoch and the path of the best checkpoint (the last
 ///    one without a validation set).
 ///
-/// A folder goes on with what began it: a checkpoint of another seed, number of rows or parameter is kConflict.
-/// The same seed, parameters, data and number of ranks give the same bits, interrupted or not.
+/// A folder goes on with what began it: a checkpoint of another seed, number of rows or value of a parameter
+/// is kConflict.
+/// The same seed, parameters, data, number of ranks and LibTorch threads (which share out its sums) give the
+/// same bits, interrupted or not. Buffers are rank 0's before each step.
 /// Another number of ranks gives the same batches and schedule; sums round differently.
 
 namespace muster::trainer {
@@ -39,7 +42,7 @@ struct LoopParts {
   std::int64_t seed = 0;
   std::string best_metric = "validation/accuracy";
   bool maximize = true;
-  int agree_every = 16;
+  int agree_every = 16;  ///< steps; fewer where they are slow
   int loader_threads = 1;
 };
 

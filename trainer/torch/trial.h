@@ -69,7 +69,8 @@ class Trial {
   [[nodiscard]] virtual std::string labels_column() const = 0;
 };
 
-/// A trial that tells classes apart by cross entropy, labels being integers of any type; what is left to write are the module and Forward.
+/// A trial that tells classes apart by cross entropy, labels being integers of any type; what is left
+/// to write are the module and Forward.
 class ClassifierTrial : public Trial {
  public:
   [[nodiscard]] std::vector<std::string> columns() const override {

@@ -55,6 +55,27 @@ TEST(Collectives, Broadcast_RankZerosValuesAndText) {
   EXPECT_EQ(world->Broadcast(std::string()), "");
 }
 
+TEST(Collectives, Broadcast_EveryElementTypeAndShape) {
+  const auto mine = [](std::int64_t value) {
+    std::vector<at::Tensor> tensors;
+    for (const at::ScalarType type : {at::kBool, at::kHalf, at::kBFloat16, at::kLong, at::kByte,
+                                      at::kDouble, at::kComplexFloat}) {
+      tensors.push_back(at::full({3}, value, type));
+      tensors.push_back(at::full({}, value, type));
+    }
+    tensors.push_back(at::empty({0, 2}, at::kHalf));
+    tensors.push_back(at::full({2, 3}, value, at::kHalf).t());
+    return tensors;
+  };
+  const std::vector<at::Tensor> tensors = mine(world->first() ? 1 : 0);
+  world->Broadcast(tensors);
+  EXPECT_TRUE(SameBits(tensors, mine(1)));
+  for (const at::Tensor& tensor : mine(world->first() ? 1 : 0)) {
+    world->Broadcast(std::vector<at::Tensor>{tensor});
+    EXPECT_TRUE(at::equal(tensor, at::ones_like(tensor)));
+  }
+}
+
 TEST(Collectives, AllGather_EveryRanksPart) {
   at::Tensor mine = at::full({2}, world->rank().rank, at::kFloat);
   at::Tensor all = at::zeros({2 * world->rank().world_size});
@@ -76,8 +97,8 @@ TEST(JoinWorld, SecondTime_Refused) {
   EXPECT_EQ(again.error().kind, ErrorKind::kAlreadyExists);
 }
 
-LoopEnd Train(const Gang& gang, Control& control) {
-  TinyTrial trial;
+LoopEnd Train(const Gang& gang, Control& control, TinyTrial&& trial = TinyTrial(),
+              CheckpointStore* store = nullptr) {
   // 151 rows: the last global batch of 15 x 10 + 1 leaves ranks without rows.
   const Clouds train(151), validation(31);
   const auto params =
@@ -90,6 +111,7 @@ LoopEnd Train(const Gang& gang, Control& control) {
                            .train = train,
                            .validation = &validation,
                            .gang = gang,
+                           .checkpoints = store,
                            .control = control,
                            .clock = clock,
                            .seed = 5});
@@ -130,7 +152,71 @@ TEST(DataParallel, OneRankToldToStop_AllStop) {
   ScriptedControl control(told ? 1 : 0, Command::kStop);
   const LoopEnd end = Train(*world, control);
   EXPECT_EQ(end.why, LoopEnd::Why::kStopped);
-  EXPECT_EQ(end.progress.epoch, 1);
+  EXPECT_EQ(end.progress.step, 1);
+}
+
+/// Shifts its inputs by a running mean of them, which it goes on computing while it trains.
+class ShiftingTrial final : public TinyTrial {
+ public:
+  std::shared_ptr<torch::nn::Module> Build(const Params& params) override {
+    auto net = TinyTrial::Build(params);
+    mean_ = net->register_buffer("mean", at::zeros({4}));
+    net_ = net.get();
+    return net;
+  }
+  at::Tensor Forward(const at::Tensor& x) override {
+    if (net_->is_training() && x.size(0) > 0) mean_.mul_(0.9).add_(x.mean(0), 0.1);
+    return TinyTrial::Forward(x - mean_);
+  }
+
+ private:
+  torch::nn::Module* net_ = nullptr;
+  at::Tensor mean_;
+};
+
+class MemoryStore final : public CheckpointStore {
+ public:
+  Result<std::string> Save(const Checkpoint& checkpoint, bool) override {
+    latest_ = checkpoint;
+    return std::string("memory");
+  }
+  Result<std::optional<Checkpoint>> LoadLatest() override { return latest_; }
+  [[nodiscard]] std::string best_path() const override { return "memory"; }
+
+ private:
+  std::optional<Checkpoint> latest_;
+};
+
+TEST(DataParallel, ForwardThatReadsABuffer_ResumesWithTheSameBits) {
+  ScriptedControl quiet;
+  const auto whole = Weights(*Train(*world, quiet, ShiftingTrial()).module);
+  MemoryStore store;
+  CheckpointStore* const mine = world->first() ? &store : nullptr;
+  ScriptedControl stopping(1, Command::kStop);
+  EXPECT_EQ(Train(*world, stopping, ShiftingTrial(), mine).why, LoopEnd::Why::kStopped);
+  const auto resumed = Weights(*Train(*world, quiet, ShiftingTrial(), mine).module);
+  EXPECT_TRUE(SameBits(whole, resumed));
+}
+
+TEST(DataParallel, FirstRanksRecordsGoNowhere_AllHearOfIt) {
+  class Gone final : public Control {
+   public:
+    Status Send(const wire::TrialRecord&) override { return Unavailable("nobody listens"); }
+    Command Poll() override { return Command::kNone; }
+    Status Flush() override { return Ok(); }
+  } control;
+  TinyTrial trial;
+  const Clouds train(20);
+  const auto params = ReadParams(WithLoopParams(trial.params()), {});
+  FakeClock clock;
+  const auto end = RunTrainLoop({.trial = trial,
+                                 .params = *params,
+                                 .train = train,
+                                 .gang = *world,
+                                 .control = control,
+                                 .clock = clock});
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().message, world->first() ? "nobody listens" : "rank 0: nobody listens");
 }
 
 }  // namespace

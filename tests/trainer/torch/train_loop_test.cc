@@ -92,7 +92,8 @@ TEST_F(TrainLoopTest, SameSeed_SameBits) {
   EXPECT_TRUE(SameBits(Weights(*first->module), Weights(*second->module)));
 }
 
-// 10 batches an epoch, polls every 4 steps and after each epoch: a stop falls within and between epochs.
+// 10 batches an epoch, polls after the first step, every 4 and after each epoch: a stop falls within and
+// between epochs.
 TEST_F(TrainLoopTest, StoppedAnywhereAndResumed_SameBitsAsUninterrupted) {
   for (const char* json : {kAdamW, kSgd}) {
     ScriptedControl quiet;
@@ -113,6 +114,31 @@ TEST_F(TrainLoopTest, StoppedAnywhereAndResumed_SameBitsAsUninterrupted) {
       EXPECT_EQ(resumed->progress.metrics, whole->progress.metrics) << poll;
     }
   }
+}
+
+TEST_F(TrainLoopTest, StepsOfHalfASecond_CommandsAreHeardEverySecond) {
+  class SlowTrial final : public TinyTrial {
+   public:
+    explicit SlowTrial(FakeClock& clock) : clock_(clock) {}
+    at::Tensor TrainLoss(const Batch& batch) override {
+      clock_.Advance(std::chrono::milliseconds(500));
+      return TinyTrial::TrainLoss(batch);
+    }
+
+   private:
+    FakeClock& clock_;
+  } trial(clock_);
+  const Params params = Read(kAdamW);
+  // Heard after steps 1, 3, 5 and 7 of 10.
+  ScriptedControl control(4, Command::kStop);
+  const auto end = RunTrainLoop({.trial = trial,
+                                 .params = params,
+                                 .train = train_,
+                                 .gang = gang_,
+                                 .control = control,
+                                 .clock = clock_});
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->progress.step, 7);
 }
 
 TEST_F(TrainLoopTest, CheckpointCommand_SavesAndGoesOn) {

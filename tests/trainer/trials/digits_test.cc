@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <csignal>
 #include <filesystem>
+#include <sstream>
 
 #include "registry/evaluation.h"
 #include "registry/safetensors.h"
@@ -104,7 +105,8 @@ TEST_F(DigitsTest, TwoRanksThenExport_LeavesWhatTheGatesRead) {
   const fs::path saved = folder_ / "two";
   std::vector<std::string> command = {
       MUSTER_MPIRUN, "--oversubscribe", "--bind-to", "none", "-n", "2"};
-  for (std::string& word : Command({"--checkpoint-dir", saved, "--epochs", "9"})) {
+  for (std::string& word :
+       Command({"--checkpoint-dir", saved, "--epochs", "9", "--test", Data("test")})) {
     command.push_back(std::move(word));
   }
   const Ended trained = Run(command);
@@ -127,6 +129,10 @@ TEST_F(DigitsTest, TwoRanksThenExport_LeavesWhatTheGatesRead) {
   EXPECT_EQ(info->input.shape, (std::vector<std::int64_t>{-1, 1, 8, 8}));
   EXPECT_EQ(info->output.shape, (std::vector<std::int64_t>{-1, 10}));
   EXPECT_GE(info->metrics.at("test/accuracy"), 0.97);
+  // The ranks of the gang have tested the same checkpoint together.
+  std::ostringstream line;
+  line << "test/accuracy " << info->metrics.at("test/accuracy") << "\n";
+  EXPECT_NE(trained.output.find(line.str()), std::string::npos) << line.str() << trained.output;
   const auto bytes = ReadWholeFile(out / "evaluation.safetensors");
   ASSERT_TRUE(bytes.ok());
   const auto tensors = registry::ReadSafetensors(*bytes);
