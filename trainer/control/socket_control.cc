@@ -72,8 +72,8 @@ class SocketControl final : public Control {
 
  private:
   void Exchange();
-  void WriteSome();
-  void ReadSome();
+  [[nodiscard]] bool WriteSome();
+  [[nodiscard]] bool ReadSome();
   void HandleLine(std::string_view line);
   void Disconnect() {
     if (fd_ >= 0) ::close(fd_);
@@ -98,28 +98,33 @@ void SocketControl::Exchange() {
     acknowledged_here_ = 0;
     for (const std::string& line : unacknowledged_) outgoing_ += line;
   }
-  WriteSome();
-  if (fd_ >= 0) ReadSome();
+  const bool open = WriteSome();
+  // Also from a peer that is gone: what it said before it went counts.
+  if (!ReadSome() || !open) Disconnect();
 }
 
-void SocketControl::WriteSome() {
+/// False when the connection is over.
+bool SocketControl::WriteSome() {
   while (!outgoing_.empty()) {
     const ssize_t sent =
         ::send(fd_, outgoing_.data(), outgoing_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-    if (sent < 0) return Disconnect();
+    if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
     outgoing_.erase(0, static_cast<std::size_t>(sent));
   }
+  return true;
 }
 
-void SocketControl::ReadSome() {
+/// False when the connection is over.
+bool SocketControl::ReadSome() {
   char buffer[4096];
+  bool open = true;
   for (;;) {
     const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (got <= 0) return Disconnect();
+    open = got > 0;
+    if (!open) break;
     incoming_.append(buffer, static_cast<std::size_t>(got));
   }
   std::size_t begin = 0;
@@ -127,6 +132,7 @@ void SocketControl::ReadSome() {
     HandleLine(std::string_view(incoming_).substr(begin, end - begin));
   }
   incoming_.erase(0, begin);
+  return open;
 }
 
 void SocketControl::HandleLine(std::string_view line) {

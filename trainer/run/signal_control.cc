@@ -32,9 +32,11 @@ class SignalControl final : public Control {
   }
   Command Poll() override {
     Command command = inner_ ? inner_->Poll() : Command::kNone;
-    if (checkpoint_asked != 0) command = std::max(command, Command::kCheckpoint);
+    if (checkpoint_asked != 0) {
+      checkpoint_asked = 0;  // only here: one that comes after the question is for the next Poll
+      command = std::max(command, Command::kCheckpoint);
+    }
     if (stop_asked != 0) command = Command::kStop;
-    checkpoint_asked = 0;
     return command;
   }
   Status Flush() override { return inner_ ? inner_->Flush() : Ok(); }

@@ -94,6 +94,21 @@ TEST(SocketControl, Commands_StrongestWinsAndSplitLinesAreJoined) {
   EXPECT_EQ((*control)->Poll(), Command::kCheckpoint);
 }
 
+TEST(SocketControl, CommandThenHangup_IsHeard) {
+  for (const bool writing : {false, true}) {
+    Shim shim;
+    auto control = ConnectControl(shim.path());
+    ASSERT_TRUE(control.ok());
+    shim.Accept();
+    shim.Say("{\"command\": \"stop\"}\n");
+    shim.Hangup();
+    if (writing) {
+      ASSERT_TRUE((*control)->Send(At(1)).ok());
+    }
+    EXPECT_EQ((*control)->Poll(), Command::kStop) << writing;
+  }
+}
+
 TEST(SocketControl, ConnectionLost_UnacknowledgedSentAgain) {
   Shim shim;
   auto control = ConnectControl(shim.path());
