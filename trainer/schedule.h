@@ -29,7 +29,8 @@ struct Schedule {
 /// "constant", "cosine", "step"; kInvalid lists them.
 Result<ScheduleKind> ScheduleKindFromName(std::string_view name);
 
-/// The rate of optimizer step `step`, counted from 0. Steps beyond total_steps keep the last rate.
+/// The rate of optimizer step `step`, counted from 0. Beyond total_steps a cosine keeps its last rate; steps
+/// go on falling.
 double LearningRate(const Schedule& schedule, std::int64_t step);
 
 }  // namespace muster::trainer

@@ -103,6 +103,9 @@ Status CheckOptions(const CsvOptions& options) {
       return Invalid("split '" + split.role + "': wanted a fraction above 0 and up to 1, got " +
                      std::to_string(split.fraction));
     }
+    if (std::ranges::count(options.splits, split.role, &Split::role) > 1) {
+      return Invalid("split '" + split.role + "' is there twice");
+    }
     sum += split.fraction;
   }
   if (std::abs(sum - 1) > 1e-6) {
@@ -159,18 +162,20 @@ Result<std::vector<ConvertedFile>> ConvertCsv(const CsvOptions& options) {
                    " numbers a row; " + options.csv.string() + " has " +
                    std::to_string(table.inputs) + " columns before the label");
   }
+  const auto dealt = Deal(options, table);
+  for (std::size_t s = 0; s < dealt.size(); ++s) {
+    if (dealt[s].empty()) {
+      return Invalid("split '" + options.splits[s].role + "' gets none of the " +
+                     std::to_string(table.labels.size()) + " rows");
+    }
+  }
   std::error_code error;
   std::filesystem::create_directories(options.out_dir, error);
   if (error) return IoError("making folder " + options.out_dir.string(), error.value());
-  const auto dealt = Deal(options, table);
   std::vector<ConvertedFile> files;
   for (std::size_t s = 0; s < dealt.size(); ++s) {
     const std::string& role = options.splits[s].role;
     const auto path = options.out_dir / (options.name + "-" + role + ".h5");
-    if (dealt[s].empty()) {
-      return Invalid("split '" + role + "' gets none of the " +
-                     std::to_string(table.labels.size()) + " rows");
-    }
     MUSTER_RETURN_IF_ERROR(WriteDatasetFile(
         path, dealt[s].size(),
         {{inputs, Gather(table.values, table.inputs, dealt[s])},

@@ -41,7 +41,8 @@ struct ConvertedFile {
 /// Writes one file a split, each with the datasets `inputs_name` (N, row_shape...) f32 and `labels_name` (N)
 /// i64, by rename: a reader sees an old file or a whole new one. The same options give the same rows.
 /// kNotFound for a missing table; kInvalid names line and column of a wrong number, a row of another
-/// length, a fraction or shape that does not fit; kResource for a full disk.
+/// length, a fraction or shape that does not fit, a split that is there twice or gets no row, before anything
+/// is written; kResource for a full disk.
 Result<std::vector<ConvertedFile>> ConvertCsv(const CsvOptions& options);
 
 }  // namespace muster::trainer::hdf5

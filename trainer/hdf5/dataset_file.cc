@@ -20,6 +20,9 @@ std::mutex& LibraryMutex() {
 
 namespace {
 
+/// HDF5 1.10 walks all chunks to find one: looking up 4096 takes 0.6 s, 16384 take 6 s, 65536 160 s.
+constexpr hsize_t kChunksMax = 4096;
+
 /// Where the rows of a dataset lie in the file, when they lie plainly.
 struct PlainLayout {
   std::uint64_t chunk_rows = 0;          ///< rows of one piece; all rows when contiguous
@@ -80,6 +83,7 @@ std::optional<PlainLayout> FindPlainLayout(hid_t dataset, hid_t type, ElementTyp
     return std::nullopt;
   // A chunk that cuts rows, or is wider than they are, does not hold them side by side.
   if (!std::equal(chunk.begin() + 1, chunk.end(), shape.begin() + 1)) return std::nullopt;
+  if ((shape[0] - 1) / chunk[0] >= kChunksMax) return std::nullopt;
   PlainLayout plain{chunk[0], {}};
   std::vector<hsize_t> corner(shape.size(), 0);
   for (hsize_t row = 0; row < shape[0]; row += chunk[0]) {
@@ -248,7 +252,7 @@ Result<std::unique_ptr<RowSource>> OpenDatasetFile(const std::filesystem::path& 
   {
     const std::lock_guard lock(LibraryMutex());
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // it would print; our messages say what is wrong
-    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    const Handle access = UnlockedAccess();
     Handle handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
     if (!handle.ok()) {
       ::close(fd);

@@ -10,8 +10,8 @@
 /// HDF5 files as row sources. The library reads under one lock, so it is asked once where the bytes lie
 /// (H5Dget_chunk_info_by_coord), and rows are read by pread from any number of threads:
 ///
-///   contiguous, or chunked along rows only, without filters, little-endian -> pread
-///   anything else (compressed, chunks that cut rows, big-endian)           -> H5Dread under the lock
+///   contiguous, or at most 4096 chunks along rows, without filters, little-endian      -> pread
+///   anything else (compressed, chunks that cut rows, more of them, big-endian) -> H5Dread under the lock
 ///
 /// The file must not change while it is open.
 

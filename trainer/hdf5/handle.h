@@ -34,4 +34,11 @@ class Handle {
   Close close_ = nullptr;
 };
 
+/// To open files without locking them, which some file systems cannot; nothing here changes a file in place.
+inline Handle UnlockedAccess() {
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access.id(), /*use_file_locking=*/false, /*ignore_when_disabled=*/true);
+  return access;
+}
+
 }  // namespace muster::trainer::hdf5

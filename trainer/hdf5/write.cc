@@ -89,7 +89,8 @@ Status WriteDatasetFile(const std::filesystem::path& path, std::uint64_t rows,
   {
     const std::lock_guard lock(LibraryMutex());
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    const Handle file(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
+    const Handle access = UnlockedAccess();
+    const Handle file(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()),
                       H5Fclose);
     written = file.ok() && std::ranges::all_of(columns, [&](const Column& column) {
                 return WriteColumn(file.id(), rows, column, options);

@@ -114,6 +114,11 @@ TEST_F(ConvertTest, Wrong_NamesLineAndColumn) {
   options_.row_shape = {};
   options_.splits = {{"train", 0.5}, {"test", 0.4}};
   EXPECT_NE(Refusal().find("add up to 0.9"), std::string::npos);
+  options_.splits = {{"train", 0.5}, {"train", 0.5}};
+  EXPECT_EQ(Refusal(), "split 'train' is there twice");
+  options_.splits = {{"train", 0.98}, {"test", 0.02}};
+  EXPECT_EQ(Refusal(), "split 'test' gets none of the 2 rows");
+  EXPECT_FALSE(std::filesystem::exists(options_.out_dir));
 }
 
 }  // namespace

@@ -144,5 +144,19 @@ TEST_F(DatasetFileTest, RowsDiffer_Refused) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+// More than are looked up one by one when the file is opened.
+TEST_F(DatasetFileTest, ManyChunks_ReadAllTheSame) {
+  const auto bytes = RandomBytes(std::size_t{5000} * 4);
+  const fs::path path = folder_ / "chunks.h5";
+  ASSERT_TRUE(
+      WriteDatasetFile(path, 5000, {{{"x", ElementType::kF32, {}}, bytes}}, {.chunk_rows = 1})
+          .ok());
+  const auto source = OpenDatasetFile(path);
+  ASSERT_TRUE(source.ok()) << source.error().message;
+  std::vector<std::uint64_t> rows(5000);
+  std::iota(rows.begin(), rows.end(), 0);
+  EXPECT_EQ(ReadRows(**source, 0, rows), bytes);
+}
+
 }  // namespace
 }  // namespace muster::trainer::hdf5
