@@ -170,7 +170,11 @@ Result<json::object> History(Call& call) {
     MUSTER_ASSIGN_OR_RETURN(
         auto next, call.services.runs.MetricHistory(
                        run_id, key, max_results.value_or(kMaxHistoryPage), page.next_page_token));
-    std::ranges::move(next.items, std::back_inserter(page.items));
+    if (page.items.empty()) {
+      page.items = std::move(next.items);
+    } else {
+      std::ranges::move(next.items, std::back_inserter(page.items));
+    }
     page.next_page_token = std::move(next.next_page_token);
   } while (!max_results && !page.next_page_token.empty());
   return PageToMlflow("metrics", page);

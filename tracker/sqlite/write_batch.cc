@@ -63,15 +63,22 @@ Status SetLatest(Database& db, std::int64_t series, const Metric& point) {
 /// The same point again only takes over the younger attempt: a resumed attempt that repeats it owns it.
 /// Answers the attempt that owns the point now.
 Result<std::int64_t> InsertPoint(Database& db, std::int64_t series, const Metric& point) {
-  Statement insert = db.Prepare(
-      "INSERT INTO points(series, ts, step, value, nan, attempt) VALUES(?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT DO UPDATE SET attempt = max(attempt, excluded.attempt) RETURNING attempt");
-  insert.BindAll(series, point.timestamp_ms, point.step, StoredValue(point.value),
-                 int{std::isnan(point.value)}, point.attempt);
-  MUSTER_ASSIGN_OR_RETURN(const bool row, insert.Step());
-  MUSTER_CHECK(row, "an upsert answers its row");
-  const std::int64_t attempt = insert.Int(0);
-  MUSTER_RETURN_IF_ERROR(insert.Run());
+  const double value = StoredValue(point.value);
+  const int nan{std::isnan(point.value)};
+  MUSTER_RETURN_IF_ERROR(
+      db.Prepare("INSERT INTO points(series, ts, step, value, nan, attempt) "
+                 "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+          .BindAll(series, point.timestamp_ms, point.step, value, nan, point.attempt)
+          .Run());
+  if (db.changes() == 1) return point.attempt;
+  Statement update = db.Prepare(
+      "UPDATE points SET attempt = max(attempt, ?) "
+      "WHERE series = ? AND ts = ? AND step = ? AND value = ? AND nan = ? RETURNING attempt");
+  update.BindAll(point.attempt, series, point.timestamp_ms, point.step, value, nan);
+  MUSTER_ASSIGN_OR_RETURN(const bool row, update.Step());
+  MUSTER_CHECK(row, "what is in the way is that point");
+  const std::int64_t attempt = update.Int(0);
+  MUSTER_RETURN_IF_ERROR(update.Run());
   return attempt;
 }
 
