@@ -3,5 +3,5 @@ local pixels = {}
 for i = 1, 64 do pixels[i] = string.format("%.4f", (i % 17) / 16) end
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"inputs":[{"name":"images","shape":[1,1,8,8],"datatype":"FP32","data":['
+wrk.body = '{"inputs":[{"name":"' .. os.getenv("INPUT") .. '","shape":[1,1,8,8],"datatype":"FP32","data":['
   .. table.concat(pixels, ",") .. "]}]}"
