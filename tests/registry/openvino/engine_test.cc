@@ -13,7 +13,6 @@
 namespace muster::registry {
 namespace {
 
-using muster::testing::DigitsModel;
 using muster::testing::LinearModel;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

@@ -54,7 +54,8 @@ TEST(Random, Normal_HasMeanZeroAndVarianceOne) {
 
 // The inverse against the C library's erfc: Phi(x) = erfc(-x / sqrt 2) / 2.
 TEST(InverseNormalCdf, InvertsTheDistributionFunction) {
-  for (double x = -8; x <= 6; x += 0.37) {
+  for (int step = 0; step < 38; ++step) {
+    const double x = -8 + 0.37 * step;
     const double p = 0.5 * std::erfc(-x / std::sqrt(2.0));
     // An error of one ulp in p moves x by ulp(p) / density(x).
     const double density = std::exp(-x * x / 2) / std::sqrt(2 * M_PI);
