@@ -29,7 +29,8 @@ add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
 # The same numbers on every host: no contraction of a*b+c into one rounding.
 add_compile_options(-ffp-contract=off)
 if(MUSTER_SANITIZE)
-  add_compile_options(-fsanitize=${MUSTER_SANITIZE} -fno-omit-frame-pointer -g1)
+  # With sanitizers gcc warns of uninitialized reads in LibTorch's headers, wrongly.
+  add_compile_options(-fsanitize=${MUSTER_SANITIZE} -fno-omit-frame-pointer -g1 -Wno-maybe-uninitialized)
   add_link_options(-fsanitize=${MUSTER_SANITIZE})
   if(MUSTER_SANITIZE STREQUAL thread)
     # Asio's handlers hold fences, which gcc's thread sanitizer does not follow and warns of.

@@ -54,7 +54,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: tracker_server FOLDER PORT_FILE [THREADS]\n");
     return 2;
   }
-  const muster::Status status = muster::Serve(argv[1], argv[2], argc > 3 ? static_cast<int>(std::strtol(argv[3], nullptr, 10)) : 2);
+  const muster::Status status = muster::Serve(
+      argv[1], argv[2], argc > 3 ? static_cast<int>(std::strtol(argv[3], nullptr, 10)) : 2);
   if (status.ok()) return 0;
   std::fprintf(stderr, "tracker_server: %s\n", status.error().message.c_str());
   return 1;

@@ -22,7 +22,7 @@ Tensor MakeTensor(std::string name, ElementType type, std::vector<std::int64_t> 
                   const std::vector<T>& values) {
   Tensor tensor{std::move(name), type, std::move(shape), {}};
   tensor.bytes.resize(values.size() * sizeof(T));
-  std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
   return tensor;
 }
 template <typename T>
