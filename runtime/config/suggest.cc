@@ -5,15 +5,7 @@
 #include <numeric>
 #include <vector>
 
-#include "runtime/wire/error_path.h"
-
 namespace muster::config {
-
-Error Under(std::string_view parent, const Error& error) {
-  const auto located = wire::SplitPath(error.message);
-  if (!located) return error.With("at " + std::string(parent));
-  return {error.kind, "at " + std::string(parent) + "." + located->first + ": " + located->second};
-}
 
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);

@@ -3,14 +3,10 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/base/result.h"
-
 /// Turning the sentences of codec and tuner into ones that lead a user to the right word.
 
 namespace muster::config {
 
-/// The error with its path moved under `parent`: "at lr: x" -> "at space.lr: x".
-Error Under(std::string_view parent, const Error& error);
 /// Adds "; did you mean 'trials'?" when the sentence lists wanted words and one is near `word`, or near
 /// the value that the sentence quotes.
 std::string WithSuggestion(const std::string& sentence, std::string_view word);

@@ -239,11 +239,11 @@ Result<SweepFile> SweepFile::Parse(std::string_view text, std::string_view name,
   file.name_ = name;
   MUSTER_RETURN_IF_ERROR(SweepFileReader(file, folder).Read(text, overrides));
   auto space = tuner::ParseSpace(file.spec_.space);
-  if (!space.ok()) return file.Explain(Under("space", space.error()));
+  if (!space.ok()) return file.Explain(wire::Under("space", space.error()));
   auto sampler = tuner::MakeSampler(file.spec_.sampler, *space, file.spec_.seed);
   if (!sampler.ok()) return file.Explain(sampler.error().With("at sampler"));
   auto pruner = tuner::MakePruner(file.spec_.stop);
-  if (!pruner.ok()) return file.Explain(Under("stop", pruner.error()));
+  if (!pruner.ok()) return file.Explain(wire::Under("stop", pruner.error()));
   // An absolute one stays as it is.
   auto& working_dir = file.spec_.trial.working_dir;
   working_dir = working_dir.empty() ? folder.string() : (folder / working_dir).string();

@@ -8,6 +8,7 @@
 #include "registry/gates.h"
 #include "registry/model_rules.h"
 #include "runtime/coordinator/trial_command.h"
+#include "runtime/wire/error_path.h"
 
 namespace muster::coordinator {
 namespace {
@@ -16,14 +17,6 @@ constexpr std::int64_t kMostInAGang = 100'000;  // ranks, slots, GPUs
 
 Error At(std::string_view path, std::string_view what) {
   return Invalid("at " + std::string(path) + ": " + std::string(what));
-}
-
-/// "at lr.float[0]: ..." of the tuner becomes "at space.lr.float[0]: ...".
-Error Under(std::string_view path, const Error& error) {
-  if (error.message.starts_with("at ")) {
-    return {error.kind, "at " + std::string(path) + "." + error.message.substr(3)};
-  }
-  return At(path, error.message);
 }
 
 Status AtLeast(std::string_view path, std::int64_t value, std::int64_t low) {
@@ -76,7 +69,7 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
 
 Status ValidateSearch(const wire::SweepSpec& spec) {
   auto space = tuner::ParseSpace(spec.space);
-  if (!space.ok()) return Under("space", space.error());
+  if (!space.ok()) return wire::Under("space", space.error());
   for (const auto& [name, value] : spec.fixed) {
     if (spec.space.contains(name)) return At("fixed." + name, "is a parameter of the space, too");
     if (value.is_structured() || value.is_null()) {
@@ -86,7 +79,7 @@ Status ValidateSearch(const wire::SweepSpec& spec) {
   auto sampler = tuner::MakeSampler(spec.sampler, *space, spec.seed);
   if (!sampler.ok()) return At("sampler", sampler.error().message);
   auto pruner = tuner::MakePruner(spec.stop);
-  if (!pruner.ok()) return Under("stop", pruner.error());
+  if (!pruner.ok()) return wire::Under("stop", pruner.error());
   return Ok();
 }
 

@@ -88,4 +88,7 @@ Error AtPath(Error error, std::string_view outer) {
 }
 
 }  // namespace internal
+
+Error Under(std::string_view parent, const Error& error) { return internal::AtPath(error, parent); }
+
 }  // namespace muster::wire
