@@ -173,20 +173,22 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
 
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
                     const std::filesystem::path& bin_dir) {
-  router.Add("POST", std::string(kBase) + "sweeps",
-             [&late, &triggers, bin_dir](const Request& request, Respond respond) {
-               auto submit = ReadSubmit(request);
-               if (!submit.ok()) return respond(http::ErrorResponse(submit.error()));
-               const Status found = FindTrialProgram(submit->spec, bin_dir);
-               if (!found.ok()) return respond(http::ErrorResponse(found.error()));
-               const auto host = late.Get();
-               if (!host.ok()) return respond(http::ErrorResponse(host.error()));
-               if (!submit->spec.retrain || submit->spec.retrain->cron.empty()) {
-                 return SubmitAndAnswer(**host, std::move(submit).value(), std::move(respond));
-               }
-               const auto reply = SubmitWithTrigger(**host, triggers, std::move(submit).value());
-               respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
-             });
+  // Blocking, for one with `retrain` waits for its reply and for its trigger's commit.
+  router.AddBlocking(
+      "POST", std::string(kBase) + "sweeps",
+      [&late, &triggers, bin_dir](const Request& request, Respond respond) {
+        auto submit = ReadSubmit(request);
+        if (!submit.ok()) return respond(http::ErrorResponse(submit.error()));
+        const Status found = FindTrialProgram(submit->spec, bin_dir);
+        if (!found.ok()) return respond(http::ErrorResponse(found.error()));
+        const auto host = late.Get();
+        if (!host.ok()) return respond(http::ErrorResponse(host.error()));
+        if (!submit->spec.retrain || submit->spec.retrain->cron.empty()) {
+          return SubmitAndAnswer(**host, std::move(submit).value(), std::move(respond));
+        }
+        const auto reply = SubmitWithTrigger(**host, triggers, std::move(submit).value());
+        respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
+      });
   AddSweepVerbs(router, late);
   AddView(router, late, "sweeps", [](const Coordinator& state, const Request&, Moment moment) {
     return boost::json::value{{"sweeps", coordinator::SweepsView(state, moment)}};

@@ -34,8 +34,8 @@ class LateHost {
 ///   POST   sweeps/{id}/trials/{n}/stop|retry
 ///   GET    sweeps/{id}/trials/{n}/logs       ?rank=0&stream=out&offset=0[&epoch=]: raw bytes, 256 KiB at most
 ///   GET    nodes                             {"nodes": [NodeSummary]}
-/// A sweep with `retrain` becomes a trigger of its name as well, once it is accepted; one whose program is neither in `bin_dir` nor
-/// in PATH is refused. `late` and `triggers` must outlive the router.
+/// A sweep with `retrain` becomes a trigger of its name as well, once it is accepted; one whose program is
+/// neither in `bin_dir` nor in PATH is refused. `late` and `triggers` must outlive the router.
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
                     const std::filesystem::path& bin_dir);
 
