@@ -1,4 +1,5 @@
 #include "runtime/server/coordinator_host.h"
+#include "tests/runtime/server/small_spec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -101,14 +102,6 @@ class CoordinatorHostTest : public testing::Test {
     }
     return true;
   }
-  static wire::SweepSpec Spec() {
-    wire::SweepSpec spec;
-    spec.name = "small";
-    spec.trial.command = {"train"};
-    spec.space = {{"lr", {{"float", {0.001, 0.1}}}}};
-    spec.objective.metric = "accuracy";
-    return spec;
-  }
   Result<boost::json::value> TrialPhaseAndValue() {
     return host_->Ask([](const Coordinator& coordinator, MonotonicTime,
                          UnixMillis) -> Result<boost::json::value> {
@@ -133,7 +126,7 @@ TEST_F(CoordinatorHostTest, Sweep_RunsToItsEndOverARealJournal) {
   fail_commands_ = 1;  // the tracker comes back
   StartHost();
   Join();
-  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  ASSERT_TRUE(Submit(SubmitSweep{SmallSpec(), SweepId("s")}).ok());
   done_.get_future().wait();
   EXPECT_EQ(*TrialPhaseAndValue(),
             (boost::json::value{static_cast<int>(TrialPhase::kComplete), 0.75}));
@@ -148,7 +141,7 @@ TEST_F(CoordinatorHostTest, Restart_KeepsWhatWasAcknowledgedAndAsksTheTracker) {
   finish_ = false;
   StartHost();
   Join();
-  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  ASSERT_TRUE(Submit(SubmitSweep{SmallSpec(), SweepId("s")}).ok());
   while (true) {  // until the attempt runs; the test's time limit bounds it
     const auto live = host_->Ask([](const Coordinator& coordinator, MonotonicTime,
                                     UnixMillis) -> Result<boost::json::value> {
@@ -170,7 +163,7 @@ TEST_F(CoordinatorHostTest, Restart_KeepsWhatWasAcknowledgedAndAsksTheTracker) {
     const std::lock_guard lock(mutex_);
     EXPECT_TRUE(host_->AttemptOf(token_)->live);
   }
-  const auto again = Submit(SubmitSweep{Spec(), SweepId("s")});
+  const auto again = Submit(SubmitSweep{SmallSpec(), SweepId("s")});
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->at("created"), false);
 }
@@ -194,7 +187,7 @@ class FailingJournal final : public Journal {
 TEST_F(CoordinatorHostTest, PromotionThatFailsInternally_EndsTheSweepWithItsSentence) {
   StartHost();
   Join();
-  wire::SweepSpec spec = Spec();
+  wire::SweepSpec spec = SmallSpec();
   spec.trial.command.clear();
   spec.trial.program = "digits";
   spec.model.emplace().name = "digits";
@@ -216,7 +209,7 @@ TEST_F(CoordinatorHostTest, MetricsOfTheTracker_AreTakenHoweverMuchWaits) {
   finish_ = false;
   StartHost();
   Join();
-  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  ASSERT_TRUE(Submit(SubmitSweep{SmallSpec(), SweepId("s")}).ok());
   RunId run;
   std::size_t reports = 0;
   const auto look = [&] {
@@ -267,9 +260,9 @@ TEST_F(CoordinatorHostTest, FullDisk_StopsWithASentenceAndAcknowledgesNothing) {
                                      folder_ / "logs", std::move(ports));
   ASSERT_TRUE(host.ok());
   host_ = std::move(host).value();
-  ASSERT_TRUE(Submit(SubmitSweep{Spec(), SweepId("s")}).ok());
+  ASSERT_TRUE(Submit(SubmitSweep{SmallSpec(), SweepId("s")}).ok());
   full = true;
-  const auto refused = Submit(SubmitSweep{Spec(), SweepId("t")});
+  const auto refused = Submit(SubmitSweep{SmallSpec(), SweepId("t")});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind, ErrorKind::kResource);
   EXPECT_THAT(refused.error().message, testing::HasSubstr("disk is full"));

@@ -1,4 +1,5 @@
 #include "runtime/server/sweep_routes.h"
+#include "tests/runtime/server/small_spec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,14 +53,6 @@ class SweepRoutesTest : public testing::Test {
     return Ask("POST", "sweeps",
                wire::SerializeJson(boost::json::object{{"id", "s"}, {"spec", wire::ToJson(spec)}}));
   }
-  static wire::SweepSpec Spec() {
-    wire::SweepSpec spec;
-    spec.name = "small";
-    spec.trial.command = {"train"};
-    spec.space = {{"lr", {{"float", {0.001, 0.1}}}}};
-    spec.objective.metric = "accuracy";
-    return spec;
-  }
 
   std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / ("muster-routes-" + RandomHex(8));
@@ -71,8 +64,8 @@ class SweepRoutesTest : public testing::Test {
 };
 
 TEST_F(SweepRoutesTest, Retrain_OnlyAnAcceptedSweepBecomesATrigger) {
-  ASSERT_EQ(Submit(Spec()).status, 200);
-  wire::SweepSpec another = Spec();
+  ASSERT_EQ(Submit(SmallSpec()).status, 200);
+  wire::SweepSpec another = SmallSpec();
   another.retrain.emplace().cron = "0 3 * * *";
   EXPECT_EQ(Submit(another).status, 409) << "the id is another sweep's";
   EXPECT_TRUE(store_->List()->empty());
