@@ -1,21 +1,18 @@
 #include "cluster/local/contract.h"
 
 #include <algorithm>
+#include <set>
 
 namespace muster::cluster::local {
 namespace {
 
-/// The GPUs of the gang's slots: slot s owns the devices [s * g, (s + 1) * g). Every rank sees all of
-/// the gang's and takes its own by LOCAL_RANK, as under torchrun.
+/// The GPUs that the gang holds on this node. Every rank sees all of them and takes its own by LOCAL_RANK, as
+/// under torchrun.
 std::string VisibleDevices(const wire::Prepare& prepare) {
-  std::vector<int> slots = prepare.slots;
-  std::ranges::sort(slots);
+  std::set<int> held;
+  for (const wire::DeviceShare& share : prepare.devices) held.insert(share.device);
   std::string devices;
-  for (const int slot : slots) {
-    for (int i = 0; i < prepare.gpus_per_rank; ++i) {
-      devices += (devices.empty() ? "" : ",") + std::to_string(slot * prepare.gpus_per_rank + i);
-    }
-  }
+  for (const int device : held) devices += (devices.empty() ? "" : ",") + std::to_string(device);
   return devices;
 }
 
@@ -30,12 +27,13 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
   all["MUSTER_CHECKPOINT_DIR"] = prepare.checkpoint_dir;
   all["MUSTER_CONTROL"] = folder.control_socket(home_id).string();
   all["MLFLOW_RUN_ID"] = prepare.run.value;
-  all["NODE_RANK"] = "0";
-  all["GROUP_RANK"] = "0";
+  all["NODE_RANK"] = all["GROUP_RANK"] = std::to_string(prepare.node_rank);
+  all["WORLD_SIZE"] = std::to_string(std::max(prepare.world_size, prepare.ranks));
+  all["LOCAL_WORLD_SIZE"] = std::to_string(prepare.ranks);
   all["MASTER_ADDR"] = go.master_address;
   all["MASTER_PORT"] = std::to_string(go.master_port);
   all["OMP_NUM_THREADS"] = std::to_string(prepare.cpus_per_rank);
-  if (prepare.gpus_per_rank > 0) {
+  if (!prepare.devices.empty()) {
     all["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID";
     all["CUDA_VISIBLE_DEVICES"] = VisibleDevices(prepare);
   }
@@ -45,9 +43,14 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
   return all;
 }
 
-void AddRank(Environment& environment, const RankPlace& place) {
-  environment["RANK"] = environment["LOCAL_RANK"] = std::to_string(place.rank);
-  environment["WORLD_SIZE"] = environment["LOCAL_WORLD_SIZE"] = std::to_string(place.world_size);
+void AddRank(Environment& environment, const wire::Prepare& prepare, int rank) {
+  const int local = rank - prepare.first_rank;
+  environment["RANK"] = std::to_string(rank);
+  environment["LOCAL_RANK"] = std::to_string(local);
+  const auto index = static_cast<std::size_t>(local);
+  if (prepare.gpus_per_rank == 0 && index < prepare.devices.size()) {
+    environment["CUDA_VISIBLE_DEVICES"] = std::to_string(prepare.devices[index].device);
+  }
 }
 
 std::vector<std::string> MpirunCommand(const std::filesystem::path& self_executable,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -13,19 +14,18 @@
 
 namespace muster::cluster::local {
 
-/// One rank of a gang that lies on one node.
-struct RankPlace {
-  int rank = 0;
-  int world_size = 1;
-};
+/// The numbers, in the whole gang, of the ranks on this node.
+inline auto RanksOf(const wire::Prepare& prepare) {
+  return std::views::iota(prepare.first_rank, prepare.first_rank + prepare.ranks);
+}
 
 /// The whole environment that all ranks share: `base`, then the contract's variables, then Prepare's own
 /// `env`, which wins except over the marks.
 Environment GangEnvironment(Environment base, const AttemptFolder& folder,
                             const std::string& home_id, const wire::Prepare& prepare,
                             const wire::Go& go);
-/// RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE.
-void AddRank(Environment& environment, const RankPlace& place);
+/// What is one rank's own: RANK, LOCAL_RANK, and the GPU of a rank that has a share of one.
+void AddRank(Environment& environment, const wire::Prepare& prepare, int rank);
 
 /// mpirun's command line for a gang whose every rank is `self_executable rank FOLDER -- command`.
 std::vector<std::string> MpirunCommand(const std::filesystem::path& self_executable,

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "cluster/local/attempt_folder.h"
+#include "cluster/local/contract.h"
 #include "cluster/local/order.h"
 #include "cluster/local/record_server.h"
 #include "cluster/local/spawn.h"
@@ -112,6 +113,9 @@ struct Processes::Impl {
 
   [[nodiscard]] AttemptFolder FolderOf(AttemptEpoch epoch) const {
     return AttemptFolder(options.attempts_dir / std::to_string(epoch.value));
+  }
+  [[nodiscard]] std::string AddressOf(const ShimState& state) const {
+    return options.address.empty() ? state.address : options.address;
   }
   Attempt* FindAttempt(AttemptEpoch epoch) {
     const auto found = attempts.find(epoch);
@@ -281,7 +285,7 @@ void Processes::Impl::TellState(Attempt& attempt) {
   if (state.phase == ShimPhase::kFailed) return FailMake(attempt, state.message);
   if (!std::exchange(attempt.ready_told, true)) {
     inputs.emplace_back(
-        agent::ShimReady{.epoch = epoch, .address = state.address, .port = state.port});
+        agent::ShimReady{.epoch = epoch, .address = AddressOf(state), .port = state.port});
   }
   if (state.phase != ShimPhase::kRunning) return;
   attempt.start.reset();
@@ -347,7 +351,7 @@ void Processes::Impl::ReadSpools(Attempt& attempt) {
 void Processes::Impl::CheckActivity(Attempt& attempt) {
   if (attempt.prepare.silence_ms == 0) return;
   std::int64_t bytes = FileBytes(attempt.folder.records());
-  for (int rank = 0; rank < attempt.prepare.ranks; ++rank) {
+  for (const int rank : RanksOf(attempt.prepare)) {
     for (const char* stream : {"out", "err"})
       bytes += FileBytes(attempt.folder.output(rank, stream));
   }
@@ -414,7 +418,7 @@ void Processes::Impl::TellEmpty(AttemptEpoch epoch, MonotonicTime now) {
       return;
     }
     empty.records_end = *records_end;
-    for (int rank = 0; rank < attempt->prepare.ranks; ++rank) {
+    for (const int rank : RanksOf(attempt->prepare)) {
       for (const char* stream : {"out", "err"}) {
         const std::int64_t bytes = FileBytes(attempt->folder.output(rank, stream));
         if (bytes > 0) empty.logs_end[std::to_string(rank) + "." + stream] = bytes;
@@ -477,7 +481,7 @@ agent::FoundAtStart Processes::Find() {
                     : state.all_ended                    ? wire::AttemptPhase::kExited
                     : state.phase == ShimPhase::kRunning ? wire::AttemptPhase::kRunning
                                                          : wire::AttemptPhase::kPreparing;
-      known.address = state.address;
+      known.address = impl_->AddressOf(state);
       known.port = state.port;
       attempt.ready_told = known.phase != wire::AttemptPhase::kPreparing;
       attempt.started_told = state.phase == ShimPhase::kRunning;

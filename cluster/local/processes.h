@@ -25,6 +25,8 @@ struct ProcessesOptions {
   /// Becomes MUSTER_HOME_ID: tells this agent's processes from those of another one on the machine. Stable
   /// over restarts, unique a home (the node's id serves).
   std::string home_id;
+  /// Where gangs that spread over several nodes reach this one; empty: the loopback.
+  std::string address;
 };
 
 /// One thread at a time; never blocks for longer than a few milliseconds of file work. An object can be

@@ -76,8 +76,12 @@ int RankMain(const std::vector<std::string>& args) {
     return 2;
   }
   const AttemptFolder folder(args[0]);
-  const RankPlace place{.rank = ReadNumber("OMPI_COMM_WORLD_RANK", 0),
-                        .world_size = ReadNumber("OMPI_COMM_WORLD_SIZE", 1)};
+  const auto prepare = folder.ReadPrepare();
+  if (!prepare.ok()) {
+    LogError("rank", prepare.error().message);
+    return 126;
+  }
+  const int rank = prepare->first_rank + ReadNumber("OMPI_COMM_WORLD_RANK", 0);
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT})
@@ -86,24 +90,24 @@ int RankMain(const std::vector<std::string>& args) {
 
   SpawnRequest request{.command = {args.begin() + 2, args.end()},
                        .environment = OwnEnvironment(),
-                       .out = folder.output(place.rank, "out"),
-                       .err = folder.output(place.rank, "err"),
+                       .out = folder.output(rank, "out"),
+                       .err = folder.output(rank, "err"),
                        .die_with_parent = true};
-  AddRank(request.environment, place);
+  AddRank(request.environment, *prepare, rank);
   const auto pid = Spawn(request);
   if (!pid.ok()) {
     const Status written =
-        folder.WriteRankEnd({.rank = place.rank, .code = 127, .text = pid.error().message});
+        folder.WriteRankEnd({.rank = rank, .code = 127, .text = pid.error().message});
     LogError("rank", pid.error().message);
     return written.ok() ? 127 : 126;
   }
   const auto identified = IdentifyProcess(*pid);
   if (!identified.ok()) LogError("rank", identified.error().message);
   const ProcessId child = identified.ok() ? *identified : ProcessId();
-  Status noted = folder.WriteRankProcess({.rank = place.rank, .process = child});
+  Status noted = folder.WriteRankProcess({.rank = rank, .process = child});
   if (!noted.ok()) LogError("rank", noted.error().message);
   const int status = WaitAndForward({.pid = *pid, .start_ticks = child.start_ticks}, signals);
-  noted = folder.WriteRankEnd(DescribeEnd(place.rank, status));
+  noted = folder.WriteRankEnd(DescribeEnd(rank, status));
   if (!noted.ok()) LogError("rank", noted.error().message);
   return EndLike(status);
 }

@@ -229,14 +229,14 @@ void Shim::Start(const Order& order) {
 }
 
 Status Shim::StartLocal(const Environment& environment) {
-  for (int rank = 0; rank < prepare_.ranks; ++rank) {
+  for (const int rank : RanksOf(prepare_)) {
     SpawnRequest request{.command = prepare_.command,
                          .environment = environment,
                          .working_dir = prepare_.working_dir,
                          .out = folder_.output(rank, "out"),
                          .err = folder_.output(rank, "err"),
                          .own_group = true};
-    AddRank(request.environment, {.rank = rank, .world_size = prepare_.ranks});
+    AddRank(request.environment, prepare_, rank);
     auto pid = Spawn(request);
     if (!pid.ok()) return pid.error().With("rank " + std::to_string(rank));
     MUSTER_ASSIGN_OR_RETURN(ProcessId process, IdentifyProcess(*pid));
@@ -305,7 +305,7 @@ void Shim::MpirunEnded(int status) {
 /// Takes note of the files that `muster rank` wrote.
 void Shim::CollectMpi() {
   if (prepare_.launcher != wire::LauncherKind::kMpi || !started_) return;
-  for (int rank = 0; rank < prepare_.ranks; ++rank) {
+  for (const int rank : RanksOf(prepare_)) {
     const bool known = std::ranges::any_of(
         state_.ranks, [&](const RankProcess& process) { return process.rank == rank; });
     if (!known) {

@@ -193,6 +193,8 @@ struct Options {
   std::string host;
   int slots = 0;
   int gpus = 0;
+  std::vector<std::int64_t> gpu_memory;  ///< this and the next as in wire::Hello
+  std::map<std::string, std::int64_t> resources;
   std::map<std::string, std::string> labels;
   std::int64_t incarnation = 1;  ///< higher after each start of this node's agent
 

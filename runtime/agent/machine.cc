@@ -96,6 +96,8 @@ void Machine::SendHello() {
                     .host = options_.host,
                     .slots = options_.slots,
                     .gpus = options_.gpus,
+                    .gpu_memory = options_.gpu_memory,
+                    .resources = options_.resources,
                     .labels = options_.labels,
                     .incarnation = options_.incarnation,
                     .attempts = {}};

@@ -40,7 +40,8 @@ bool Silent(const Spool& spool, MonotonicTime now, const Options& options) {
 }  // namespace
 
 void Machine::OpenSpools(Attempt& attempt) {
-  for (int rank = 0; rank < attempt.prepare.ranks; ++rank) {
+  const int first = attempt.prepare.first_rank;
+  for (int rank = first; rank < first + attempt.prepare.ranks; ++rank) {
     for (const char* stream : {"out", "err"})
       attempt.logs[std::to_string(rank) + "." + stream] = {rank, stream, {}};
   }

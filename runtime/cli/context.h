@@ -92,6 +92,7 @@ int AskFor(const Context& context, const std::string& path, const std::string& w
 
 void AddServer(CLI::App& app, Context& context);
 void AddNode(CLI::App& app, Context& context);
+void AddQuota(CLI::App& app, Context& context);
 void AddSweep(CLI::App& app, Context& context);
 void AddTrial(CLI::App& app, Context& context);
 void AddRun(CLI::App& app, Context& context);

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   AddTrial(app, context);
   AddRun(app, context);
   AddNode(app, context);
+  AddQuota(app, context);
   AddModel(app, context);
   AddServe(app, context);
   AddPredict(app, context);

@@ -61,7 +61,8 @@ int Run(const Context& context, const RunFlags& flags) {
   const std::string id = flags.name + "-" + RandomHex(4);
   auto answer =
       client->Json("POST", "/api/muster/v1/sweeps",
-                   boost::json::object{{"id", id}, {"spec", wire::ToJson(SpecOf(flags))}});
+                   boost::json::object{
+                       {"id", id}, {"spec", wire::ToJson(SpecOf(flags))}, {"user", context.user}});
   if (!answer.ok()) return Fail(context, answer.error());
   const std::string trial = *TrialPath(id + "/0");
   LogTail out(trial, 0, "out"), err(trial, 0, "err");

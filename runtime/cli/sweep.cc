@@ -30,7 +30,7 @@ int Submit(const Context& context, const SubmitFlags& flags) {
   if (!file.ok()) return Fail(context, file.error());
   auto client = context.Connect();
   if (!client.ok()) return Fail(context, client.error());
-  boost::json::object body{{"spec", wire::ToJson(file->spec())}};
+  boost::json::object body{{"spec", wire::ToJson(file->spec())}, {"user", context.user}};
   if (!flags.id.empty()) body["id"] = flags.id;
   auto answer = client->Json("POST", kSweeps, body);
   if (!answer.ok()) {
@@ -51,10 +51,11 @@ int Submit(const Context& context, const SubmitFlags& flags) {
 
 int List(const Context& context) {
   return Ask(context, {"GET", kSweeps}, [](const boost::json::value& answer) -> Status {
-    Table table({"SWEEP", "STATE", "TRIALS", "RUNNING", "PRUNED", "FAILED", "BEST", "BUSY"});
+    Table table(
+        {"SWEEP", "USER", "STATE", "TRIALS", "RUNNING", "PRUNED", "FAILED", "BEST", "BUSY"});
     for (const auto& entry : answer.at("sweeps").as_array()) {
       MUSTER_ASSIGN_OR_RETURN(const auto sweep, wire::SweepSummaryFromJson(entry));
-      table.Add({sweep.id, sweep.state,
+      table.Add({sweep.id, sweep.user.empty() ? "-" : sweep.user, sweep.state,
                  std::to_string(sweep.trials) + "/" + std::to_string(sweep.budget),
                  std::to_string(sweep.running), std::to_string(sweep.pruned),
                  std::to_string(sweep.failed), sweep.best ? Short(*sweep.best) : "-",

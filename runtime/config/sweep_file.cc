@@ -152,6 +152,11 @@ class SweepFileReader {
     MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"budget"}, "time", "time_seconds", ParseDuration));
     MUSTER_RETURN_IF_ERROR(
         WithUnit(tree, {"trial", "resources"}, "memory", "memory_bytes", ParseSize));
+    MUSTER_RETURN_IF_ERROR(
+        WithUnit(tree, {"trial", "resources"}, "gpu_memory", "gpu_memory_bytes", ParseSize));
+    if (auto* nodes = Find(tree, {"trial"}, "nodes"); nodes != nullptr) {
+      if (nodes->is_string() && nodes->get_string() == "any") *nodes = 0;
+    }
     if (auto* parallel = Find(tree, {"budget"}, "parallel"); parallel != nullptr) {
       if (parallel->is_string() && parallel->get_string() == "auto") *parallel = 0;
     }

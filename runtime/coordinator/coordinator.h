@@ -21,13 +21,17 @@
 /// At start: `Apply` every event of the journal, then `Start`, then a turn's 2 and 3.
 ///
 /// One attempt, seen from here (the agent's half is at the head of runtime/agent/agent.h):
-///   a. The trial's run exists in the tracker (outbox), and one node has all the gang's slots free.
-///   b. AttemptStarted is committed with a new epoch, then Prepare is sent until Prepared comes.
-///   c. AttemptPrepared is committed, then Go is sent until Started (or a record) comes.
+///   a. The trial's run exists in the tracker (outbox), and all that the gang needs is free, on one node or
+///      on as many as it may spread over.
+///   b. AttemptStarted is committed with a new epoch, then Prepare is sent to each of its nodes until
+///      Prepared comes. What it holds, it holds from here on: gangs never wait for each other.
+///   c. When AttemptPrepared of all nodes is committed, Go is sent until Started (or a record) comes. If one
+///      node cannot, all are aborted.
 ///   d. Records in spool order: metrics to the tracker (StoreMetrics), then Reported is committed, then Ack.
 ///      A kResult record commits the trial's result if this attempt is the live one.
 ///   e. StopDecided is committed, then Abort (before Go) or Stop is sent until the attempt has exited.
-///   f. Exited: AttemptEnded is committed, which frees the slots, then Forget. Without it the slots are free
+///   f. Exited: MemberEnded, or of the last node AttemptEnded, is committed, which frees the node's slots,
+///      then Forget. A part that ends without success ends the others. Without Exited the slots are free
 ///      only when the node was silent for lease + margin, by when the agent has killed everything.
 /// What has no live attempt (anymore) is fenced: Records get Stop(kFenced) and no Ack, Exited gets Forget,
 /// Prepared gets Abort. An agent answers Go, Abort and Stop of an epoch it does not know with
@@ -105,7 +109,6 @@ class Coordinator {
   struct Turn;          // one Step: the times, and the effects gathered so far
   struct AttemptWatch;  // timers and batches under way of a live attempt
   struct Search;        // sampler and pruner of an open sweep
-  struct Room;          // what a usable node has free
 
   // coordinator.cc
   void Emit(Turn& turn, EventBody body);
@@ -116,6 +119,7 @@ class Coordinator {
   void On(Turn& turn, const ChangeSweep& input);
   void On(Turn& turn, const StopTrial& input);
   void On(Turn& turn, const RetryTrial& input);
+  void On(Turn& turn, const SetQuota& input);
   // coordinator_node.cc: nodes come, go and fall silent
   void On(Turn& turn, const FromNode& input);
   void On(Turn& turn, const NodeLost& input);
@@ -127,7 +131,8 @@ class Coordinator {
   void On(Turn& turn, const Tick& input);
   void SendNext(Turn& turn, const Attempt& attempt);
   void Decide(Turn& turn, const Attempt& attempt, StopDecided stop);
-  void MarkRunning(Turn& turn, const Attempt& attempt);
+  void MarkRunning(Turn& turn, const Attempt& attempt, const NodeId& node);
+  void SendPrepares(Turn& turn, const Attempt& attempt);
   void StopLateSweeps(Turn& turn);
   void StopAll(Turn& turn, const Sweep& sweep, wire::StopReason reason, const std::string& message);
   // coordinator_records.cc
@@ -136,23 +141,29 @@ class Coordinator {
   void On(Turn& turn, const StoreMetricsDone& input);
   void On(Turn& turn, const LogStored& input);
   void On(Turn& turn, const TrackedMetrics& input);
+  void TakeStored(Turn& turn, AttemptEpoch epoch, const NodeId& node);
   void Accept(Turn& turn, const Attempt& attempt, Reported reported, std::optional<double> result);
   void AskPruner(Turn& turn, const Attempt& attempt);
   // coordinator_exit.cc
   void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
+  void EndMember(Turn& turn, const Attempt& attempt, MemberEnded end);
   void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
-                  int exit_code = 0);
+                  int exit_code);
   void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                      std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
                 std::optional<double> value, std::string message);
   void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
-                   int exit_code = 0);
+                   int exit_code);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
   [[nodiscard]] std::vector<Room> UsableRooms(MonotonicTime now) const;
   void AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
   void Schedule(Turn& turn, std::vector<Room> rooms);
+  [[nodiscard]] const Trial* FirstReady(const Sweep& sweep) const;
+  void StartAttempt(Turn& turn, const Trial& trial, const std::vector<Part>& parts);
+  // coordinator_preempt.cc
+  void Preempt(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
   // coordinator_outbox.cc
   static Command CreateRunOf(const Sweep& sweep, const Trial& trial);
   static Command PromoteModelOf(const Sweep& sweep, const Trial& best);
@@ -167,7 +178,8 @@ class Coordinator {
   std::map<AttemptEpoch, AttemptWatch> attempts_;
   std::map<SweepId, Search> searches_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries
-  std::map<std::int64_t, AttemptEpoch> stores_;  // tokens of StoreMetrics under way
+  // tokens of StoreMetrics under way
+  std::map<std::int64_t, std::pair<AttemptEpoch, NodeId>> stores_;
   std::int64_t next_store_token_ = 1;
   std::map<RunId, std::deque<std::string>>
       run_commands_;  // of one run in order, the first under way

@@ -64,19 +64,35 @@ std::string_view RunStatus(TrialPhase phase) {
 
 void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited) {
   const Attempt* attempt = state_.FindAttempt(exited.epoch);
-  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+  const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(node);
+  if (member == nullptr) {
     turn.Send(node, wire::Forget{exited.epoch});
     return;
   }
   // An agent sends it after its spool was acknowledged to the end, unless it was told that nobody wants it.
-  if (exited.records_end > attempt->records_end && exited.cause != wire::ExitCause::kFenced) {
-    if (attempts_[exited.epoch].batches.empty()) {
-      turn.Send(node, wire::Ack{exited.epoch, attempt->records_end, {}});
+  if (exited.records_end > member->records_end && exited.cause != wire::ExitCause::kFenced) {
+    if (attempts_[exited.epoch].members[node].batches.empty()) {
+      turn.Send(node, wire::Ack{exited.epoch, member->records_end, {}});
     }
     return;
   }
   turn.Send(node, wire::Forget{exited.epoch});
-  EndAttempt(turn, *attempt, exited.cause, exited.message, ExitCode(exited));
+  EndMember(turn, *attempt, {exited.epoch, node, exited.cause, exited.message, ExitCode(exited)});
+}
+
+/// One node's part has ended. The last one to end ends the attempt; the first to fail says why, and takes
+/// the others along.
+void Coordinator::EndMember(Turn& turn, const Attempt& attempt, MemberEnded end) {
+  if (attempt.living_members() > 1) {
+    all_unsettled_ = true;  // slots become free
+    const bool alone = end.cause == wire::ExitCause::kSuccess || attempt.stop;
+    StopDecided stop{end.epoch, wire::StopReason::kGangLost, end.cause, end.message};
+    Emit(turn, std::move(end));
+    if (!alone) Decide(turn, attempt, std::move(stop));
+    return;
+  }
+  if (attempt.failure) end = *attempt.failure;
+  EndAttempt(turn, attempt, end.cause, std::move(end.message), end.exit_code);
 }
 
 void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause,

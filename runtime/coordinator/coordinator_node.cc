@@ -6,6 +6,24 @@
 /// Nodes come, go and fall silent.
 
 namespace muster::coordinator {
+namespace {
+
+bool SameDevices(const std::vector<Device>& devices, const wire::Hello& hello) {
+  if (static_cast<int>(devices.size()) != hello.gpus) return false;
+  for (std::size_t index = 0; index < devices.size(); ++index) {
+    const auto memory = index < hello.gpu_memory.size() ? hello.gpu_memory[index] : 0;
+    if (devices[index].memory_bytes != memory) return false;
+  }
+  return true;
+}
+
+std::set<AttemptEpoch> HeldOn(const Node& node) {
+  std::set<AttemptEpoch> epochs;
+  for (const auto& [slot, epoch] : node.holders) epochs.insert(epoch);
+  return epochs;
+}
+
+}  // namespace
 
 void Coordinator::On(Turn& turn, const FromNode& input) {
   if (const auto* hello = std::get_if<wire::Hello>(&input.message)) {
@@ -50,9 +68,10 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   all_unsettled_ = true;
   const auto known = state_.nodes.find(node);
   if (known == state_.nodes.end() || known->second.host != hello.host ||
-      known->second.slots != hello.slots || known->second.gpus != hello.gpus ||
-      known->second.labels != hello.labels) {
-    Emit(turn, NodeSeen{node, hello.host, hello.slots, hello.gpus, hello.labels});
+      known->second.slots != hello.slots || !SameDevices(known->second.devices, hello) ||
+      known->second.resources != hello.resources || known->second.labels != hello.labels) {
+    Emit(turn, NodeSeen{node, hello.host, hello.slots, hello.gpus, hello.gpu_memory,
+                        hello.resources, hello.labels});
     watch.node = &state_.nodes.at(node);
   }
 
@@ -63,26 +82,25 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   std::set<AttemptEpoch> reported;
   for (const wire::AttemptReport& report : hello.attempts) {
     const Attempt* attempt = state_.FindAttempt(report.epoch);
-    if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+    const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(node);
+    if (member == nullptr) {
       welcome.kill.push_back(report.epoch);
       continue;
     }
     reported.insert(report.epoch);
     welcome.keep.push_back(report.epoch);
-    welcome.records_end[std::to_string(report.epoch.value)] = attempt->records_end;
-    attempts_[report.epoch].incarnation = hello.incarnation;
-    if (report.phase == wire::AttemptPhase::kRunning) MarkRunning(turn, *attempt);
+    welcome.records_end[std::to_string(report.epoch.value)] = member->records_end;
+    attempts_[report.epoch].members[node].incarnation = hello.incarnation;
+    if (report.phase == wire::AttemptPhase::kRunning) MarkRunning(turn, *attempt, node);
   }
   turn.Send(node, welcome);
 
-  const std::set<AttemptEpoch> live = state_.live;
-  for (const AttemptEpoch epoch : live) {
+  for (const AttemptEpoch epoch : HeldOn(*watch.node)) {
     const Attempt& attempt = state_.attempts.at(epoch);
-    if (attempt.node != node) continue;
     // A Prepare may not have arrived yet; what was prepared and is on the disk of no newer agent is gone.
     const bool gone = !reported.contains(epoch) &&
-                      attempt.phase != wire::AttemptPhase::kPreparing &&
-                      attempts_[epoch].incarnation < hello.incarnation;
+                      attempt.LiveMember(node)->phase != wire::AttemptPhase::kPreparing &&
+                      attempts_[epoch].members[node].incarnation < hello.incarnation;
     if (gone && !attempt.stop) {
       Decide(turn, attempt,
              {epoch, wire::StopReason::kFenced, wire::ExitCause::kNode,
@@ -96,13 +114,14 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
 
 void Coordinator::LoseSilentNodes(Turn& turn) {
   const auto most = Ms(config_.lease_ms + config_.lease_margin_ms);
-  const std::set<AttemptEpoch> live = state_.live;
-  for (const AttemptEpoch epoch : live) {
-    const Attempt& attempt = state_.attempts.at(epoch);
-    if (turn.now - nodes_[attempt.node].heard <= most) continue;
-    EndAttempt(turn, attempt, wire::ExitCause::kNode,
-               "node " + attempt.node.value + " was silent for " +
-                   std::to_string((config_.lease_ms + config_.lease_margin_ms) / 1000) + " s");
+  for (const auto& [node, watch] : nodes_) {
+    if (watch.node == nullptr || turn.now - watch.heard <= most) continue;
+    for (const AttemptEpoch epoch : HeldOn(*watch.node)) {
+      EndMember(turn, state_.attempts.at(epoch),
+                {epoch, node, wire::ExitCause::kNode,
+                 "node " + node.value + " was silent for " +
+                     std::to_string((config_.lease_ms + config_.lease_margin_ms) / 1000) + " s"});
+    }
   }
 }
 

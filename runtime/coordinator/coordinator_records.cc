@@ -32,10 +32,11 @@ void SortMetrics(const wire::TrialRecord& record, const std::set<std::string>& o
   }
 }
 
-Sorted Sort(const wire::Records& records, const std::set<std::string>& on_curve,
+Sorted Sort(const wire::Records& records, const NodeId& node, const std::set<std::string>& on_curve,
             const std::string& objective, UnixMillis unix_now) {
   Sorted sorted;
   sorted.reported.epoch = records.epoch;
+  sorted.reported.node = node;
   sorted.reported.records_end = records.end;
   for (const wire::TrialRecord& record : records.records) {
     const UnixMillis timestamp = record.timestamp_ms > 0 ? record.timestamp_ms : unix_now;
@@ -78,45 +79,46 @@ void InferResumption(const Trial& trial, const Attempt& attempt, Reported& repor
 
 void Coordinator::OnRecords(Turn& turn, const NodeId& node, const wire::Records& records) {
   const Attempt* attempt = state_.FindAttempt(records.epoch);
-  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+  const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(node);
+  if (member == nullptr) {
     turn.Send(node, wire::Stop{records.epoch, wire::StopReason::kFenced, config_.grace_ms});
     return;
   }
-  MarkRunning(turn, *attempt);
-  AttemptWatch& watch = attempts_[records.epoch];
+  MarkRunning(turn, *attempt, node);
+  auto& batches = attempts_[records.epoch].members[node].batches;
   const std::int64_t tail =
-      watch.batches.empty() ? attempt->records_end : watch.batches.back().reported.records_end;
+      batches.empty() ? member->records_end : batches.back().reported.records_end;
   if (records.begin != tail || records.end <= records.begin) {
     // A repetition, or a gap where something was lost: the agent goes on from what we have.
-    if (watch.batches.empty()) turn.Send(node, wire::Ack{records.epoch, attempt->records_end, {}});
+    if (batches.empty()) turn.Send(node, wire::Ack{records.epoch, member->records_end, {}});
     return;
   }
   const Trial& trial = *state_.FindTrial(attempt->trial);
   const std::string& objective = state_.sweeps.at(trial.sweep).spec.objective.metric;
   std::set<std::string> on_curve;
   for (const auto& [key, value] : trial.metrics) on_curve.insert(key);
-  for (const auto& batch : watch.batches) {
+  for (const auto& batch : batches) {
     for (const auto& [key, value] : batch.reported.metrics) on_curve.insert(key);
   }
-  Sorted sorted = Sort(records, on_curve, objective, turn.unix_now);
-  if (sorted.metrics.empty() && watch.batches.empty()) {
+  Sorted sorted = Sort(records, node, on_curve, objective, turn.unix_now);
+  if (sorted.metrics.empty() && batches.empty()) {
     Accept(turn, *attempt, std::move(sorted.reported), sorted.result);
     return;
   }
   const std::int64_t token = next_store_token_++;
-  stores_[token] = records.epoch;
-  watch.batches.push_back({token, false, {}, std::move(sorted.reported), sorted.result});
+  stores_[token] = {records.epoch, node};
+  batches.push_back({token, false, {}, std::move(sorted.reported), sorted.result});
   turn.Do(StoreMetrics{token, trial.run, records.epoch, std::move(sorted.metrics)});
 }
 
 void Coordinator::On(Turn& turn, const StoreMetricsDone& input) {
   const auto store = stores_.find(input.token);
   if (store == stores_.end()) return;
-  const AttemptEpoch epoch = store->second;
+  const auto [epoch, node] = store->second;
   stores_.erase(store);
   const auto watch = attempts_.find(epoch);
   if (watch == attempts_.end()) return;  // the attempt has ended meanwhile
-  auto& batches = watch->second.batches;
+  auto& batches = watch->second.members[node].batches;
   const auto batch = std::ranges::find(batches, input.token, &AttemptWatch::Batch::token);
   if (batch == batches.end()) return;
   if (!input.status.ok() && input.status.error().kind != ErrorKind::kInvalid) {
@@ -125,7 +127,15 @@ void Coordinator::On(Turn& turn, const StoreMetricsDone& input) {
   }
   batch->stored = true;
   if (!input.status.ok()) batch->refused = input.status.error().message;
-  while (attempts_.contains(epoch) && !batches.empty() && batches.front().stored) {
+  TakeStored(turn, epoch, node);
+}
+
+/// In spool order, as far as the tracker has them.
+void Coordinator::TakeStored(Turn& turn, AttemptEpoch epoch, const NodeId& node) {
+  for (auto watch = attempts_.find(epoch); watch != attempts_.end();
+       watch = attempts_.find(epoch)) {
+    auto& batches = watch->second.members[node].batches;
+    if (batches.empty() || !batches.front().stored) return;
     AttemptWatch::Batch front = std::move(batches.front());
     batches.pop_front();
     const Attempt& attempt = state_.attempts.at(epoch);
@@ -145,11 +155,13 @@ void Coordinator::Accept(Turn& turn, const Attempt& attempt, Reported reported,
   if (reported.resumed_after && trial.attempts.size() > 1) {
     AddCommand(turn, ResumeRun{trial.run, attempt.epoch, *reported.resumed_after});
   }
-  const bool from_spool = reported.records_end > attempt.records_end;
+  const NodeId node = reported.node.empty() ? attempt.members.front().place.node : reported.node;
+  const Member* member = attempt.LiveMember(node);
+  const bool from_spool = member != nullptr && reported.records_end > member->records_end;
   const bool judge = !reported.reports.empty();
   const bool complete = reported.result_checkpoint.has_value();
   Emit(turn, std::move(reported));
-  if (from_spool) turn.Send(attempt.node, wire::Ack{attempt.epoch, attempt.records_end, {}});
+  if (from_spool) turn.Send(node, wire::Ack{attempt.epoch, member->records_end, {}});
   if (trial.phase != TrialPhase::kRunning) return;
   if (complete) {
     CompleteTrial(turn, trial, attempt.epoch, result);
@@ -179,7 +191,6 @@ void Coordinator::On(Turn& turn, const TrackedMetrics& input) {
   const std::string& objective = state_.sweeps.at(trial.sweep).spec.objective.metric;
   Reported reported;
   reported.epoch = attempt.epoch;
-  reported.records_end = attempt.records_end;
   bool by_a_rank =
       false;  // else a person or a program beside the trial, whose write proves no rank
   for (const TrackedMetric& metric : input.metrics) {
@@ -200,14 +211,21 @@ void Coordinator::On(Turn& turn, const TrackedMetrics& input) {
     reported.step = std::max(reported.step, metric.step);
   }
   if (reported.metrics.empty()) return;
-  if (by_a_rank) MarkRunning(turn, attempt);
+  // Of a gang on several nodes it is not known which one's rank it was; their Started comes.
+  if (by_a_rank && attempt.members.size() == 1) {
+    MarkRunning(turn, attempt, attempt.members.front().place.node);
+  }
   Accept(turn, attempt, std::move(reported), {});
 }
 
 void Coordinator::OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& chunk) {
   // Also of an attempt that was given up: what it said last helps people, and changes nothing.
   const Attempt* attempt = state_.FindAttempt(chunk.epoch);
-  if (attempt == nullptr || attempt->node != node || chunk.rank < 0 || chunk.begin < 0 ||
+  const bool here =
+      attempt != nullptr && std::ranges::any_of(attempt->members, [&](const Member& member) {
+        return member.place.node == node;
+      });
+  if (!here || chunk.rank < 0 || chunk.begin < 0 ||
       (chunk.stream != "out" && chunk.stream != "err")) {
     return;
   }
@@ -218,7 +236,9 @@ void Coordinator::OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& ch
 void Coordinator::On(Turn& turn, const LogStored& input) {
   const Attempt* attempt = state_.FindAttempt(input.epoch);
   if (attempt == nullptr) return;
-  turn.Send(input.node, wire::Ack{input.epoch, attempt->records_end, {{input.log, input.end}}});
+  const Member* member = attempt->LiveMember(input.node);
+  const std::int64_t records_end = member == nullptr ? 0 : member->records_end;  // 0 says nothing
+  turn.Send(input.node, wire::Ack{input.epoch, records_end, {{input.log, input.end}}});
 }
 
 }  // namespace muster::coordinator

@@ -1,68 +1,37 @@
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "runtime/coordinator/coordinator_turn.h"
-#include "runtime/coordinator/validate.h"
+#include "runtime/coordinator/quota.h"
 
 /// Which trials exist, and which of them get slots.
 ///
-/// Order: priority, then fair share (the sweep that holds fewest slots), then age. A gang gets all its
-/// slots on one node or none. A gang that finds no room reserves the node where room will come first (the
-/// one with most free slots that is large enough), so smaller gangs behind it cannot starve it.
+/// Order: priority, then fair share among users (who holds fewest slots), then among sweeps, then age. A gang
+/// gets all it needs or nothing. One that finds no place keeps the nodes where it will find one first
+/// (placement.h), and takes them from gangs of a lower priority (coordinator_preempt.cc).
 
 namespace muster::coordinator {
 namespace {
 
-/// (-priority, slots held, age of the oldest ready trial, sweep): the smallest goes first.
-using QueueKey = std::tuple<int, int, UnixMillis, SweepId>;
+/// (-priority, slots of the user, slots of the sweep, age of its oldest ready trial, sweep): the smallest
+/// goes first.
+using QueueKey = std::tuple<int, std::int64_t, int, UnixMillis, SweepId>;
 
-/// The fullest room that holds the gang; else null, and the best node for it is reserved.
-template <typename Room>
-Room* FindRoom(std::vector<Room>& rooms, int slots, int gpus) {
-  Room* best = nullptr;
-  Room* reserve = nullptr;
-  for (Room& room : rooms) {
-    if (room.reserved || room.node->slots < slots || room.node->gpus < gpus) continue;
-    if (room.free >= slots && room.gpus >= gpus) {
-      if (best == nullptr || room.free < best->free) best = &room;
-    } else if (reserve == nullptr || room.free > reserve->free) {
-      reserve = &room;
-    }
-  }
-  if (best == nullptr && reserve != nullptr) reserve->reserved = true;
-  return best;
-}
-
-/// How many gangs of one shape the rooms hold, all in all and beside what they hold now.
-template <typename Fit, typename Room>
-Fit FitOf(const std::vector<Room>& rooms, int slots, int gpus) {
-  Fit fit;
-  for (const Room& room : rooms) {
-    const auto hold = [&](int free, int free_gpus) {
-      return gpus > 0 ? std::min(free / slots, free_gpus / gpus) : free / slots;
-    };
-    fit.all += hold(room.node->slots, room.node->gpus);
-    fit.now += hold(room.free, room.gpus);
-  }
-  return fit;
-}
-
-std::vector<int> LowestFree(const Node& node, int count) {
-  std::vector<int> slots;
-  for (int slot = 0; slot < node.slots && static_cast<int>(slots.size()) < count; ++slot) {
-    if (!node.holders.contains(slot)) slots.push_back(slot);
-  }
-  return slots;
+std::int64_t SlotsOfUser(const State& state, const std::string& user) {
+  const auto held = state.users.find(user);
+  if (held == state.users.end()) return 0;
+  const auto slots = held->second.find("cpu");
+  return slots == held->second.end() ? 0 : slots->second;
 }
 
 }  // namespace
 
-std::vector<Coordinator::Room> Coordinator::UsableRooms(MonotonicTime now) const {
+std::vector<Room> Coordinator::UsableRooms(MonotonicTime now) const {
   std::vector<Room> rooms;
   for (const auto& [id, watch] : nodes_) {
     if (watch.node == nullptr || watch.node->slots == 0 || !IsUsable(watch, now)) continue;
-    rooms.push_back(
-        {watch.node, watch.node->free(), watch.node->gpus - watch.node->gpus_held, false});
+    rooms.push_back({watch.node});
   }
   return rooms;
 }
@@ -70,10 +39,8 @@ std::vector<Coordinator::Room> Coordinator::UsableRooms(MonotonicTime now) const
 /// A trial is made when it can soon run and not before, so that its sampler has seen all it can.
 void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms) {
   if (sweep.phase != SweepPhase::kRunning || sweep.full()) return;
-  const int slots = SlotsOf(sweep.spec);
-  const int gpus = GpusOf(sweep.spec);
-  const auto [known, is_new] = turn.fits.try_emplace({slots, gpus});
-  if (is_new) known->second = FitOf<Turn::Fit>(rooms, slots, gpus);
+  const auto [known, is_new] = turn.capacities.try_emplace(sweep.shape);
+  if (is_new) known->second = CapacityFor(rooms, sweep.shape);
   const int parallel = sweep.spec.budget.parallel;
   const int limit = parallel > 0 ? parallel : std::max(1, known->second.all);
   const auto unfinished = [&] { return static_cast<int>(sweep.trials.size()) - sweep.finished; };
@@ -93,41 +60,61 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Ro
   }
 }
 
-void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
-  if (std::ranges::none_of(rooms, [](const Room& room) { return room.free > 0; })) return;
+/// The oldest of its trials that may start now; null when there is none.
+const Trial* Coordinator::FirstReady(const Sweep& sweep) const {
+  if (sweep.phase != SweepPhase::kRunning) return nullptr;
+  for (const std::int64_t number : sweep.waiting) {
+    const Trial& trial = sweep.trials[static_cast<std::size_t>(number)];
+    if (trial.run_created && !not_before_.contains(trial.id)) return &trial;
+  }
+  return nullptr;
+}
 
-  const auto first_ready = [&](const Sweep& sweep) -> const Trial* {
-    if (sweep.phase != SweepPhase::kRunning) return nullptr;
-    for (const std::int64_t number : sweep.waiting) {
-      const Trial& trial = sweep.trials[static_cast<std::size_t>(number)];
-      if (trial.run_created && !not_before_.contains(trial.id)) return &trial;
-    }
-    return nullptr;
-  };
+void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
   std::set<QueueKey> queue;
   const auto enqueue = [&](const Sweep& sweep) {
-    const Trial* trial = first_ready(sweep);
-    if (trial == nullptr) return;
-    queue.insert({-sweep.spec.priority, sweep.slots_held, trial->created_ms, sweep.id});
+    const Trial* trial = FirstReady(sweep);
+    if (trial == nullptr || !QuotaHit(state_, sweep).empty()) return;
+    queue.insert({-sweep.spec.priority, SlotsOfUser(state_, sweep.user), sweep.slots_held,
+                  trial->created_ms, sweep.id});
   };
   for (const SweepId& id : state_.open) enqueue(state_.sweeps.at(id));
 
   while (!queue.empty()) {
-    const Sweep& sweep = state_.sweeps.at(std::get<SweepId>(*queue.begin()));
+    const QueueKey first = *queue.begin();
     queue.erase(queue.begin());
-    const Trial& trial = *first_ready(sweep);
-    const int gpus = GpusOf(sweep.spec);
-    Room* room = FindRoom(rooms, SlotsOf(sweep.spec), gpus);
-    if (room == nullptr) continue;
-    const AttemptEpoch epoch(state_.newest_epoch.value + 1);
-    Emit(turn, AttemptStarted{epoch, trial.id, room->node->id,
-                              LowestFree(*room->node, SlotsOf(sweep.spec)), gpus,
-                              config_.random_hex(16)});
-    room->free -= SlotsOf(sweep.spec);
-    room->gpus -= gpus;
-    SendNext(turn, state_.attempts.at(epoch));
+    const Sweep& sweep = state_.sweeps.at(std::get<SweepId>(first));
+    // Its user or its quota may have changed with a gang that was started since.
+    if (!QuotaHit(state_, sweep).empty()) continue;
+    if (SlotsOfUser(state_, sweep.user) != std::get<1>(first)) {
+      enqueue(sweep);
+      continue;
+    }
+    const std::vector<Part> parts = FindPlace(rooms, sweep.shape);
+    if (parts.empty()) {
+      Preempt(turn, sweep, rooms);
+      Reserve(rooms, sweep.shape);
+      continue;
+    }
+    StartAttempt(turn, *FirstReady(sweep), parts);
     enqueue(sweep);
   }
+}
+
+void Coordinator::StartAttempt(Turn& turn, const Trial& trial, const std::vector<Part>& parts) {
+  const GangShape& shape = state_.sweeps.at(trial.sweep).shape;
+  AttemptStarted started;
+  started.epoch = AttemptEpoch(state_.newest_epoch.value + 1);
+  started.trial = trial.id;
+  int first_rank = 0;
+  for (const Part& part : parts) {
+    started.places.push_back(PlaceOn(*part.room->node, shape, first_rank, part.ranks));
+    first_rank += part.ranks;
+  }
+  started.token = config_.random_hex(16);
+  const AttemptEpoch epoch = started.epoch;
+  Emit(turn, std::move(started));
+  SendNext(turn, state_.attempts.at(epoch));
 }
 
 }  // namespace muster::coordinator

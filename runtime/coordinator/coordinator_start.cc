@@ -8,6 +8,7 @@
 namespace muster::coordinator {
 namespace {
 
+/// What all nodes of the gang are told; AddPlace says what is each one's own.
 wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& trial,
                         const Attempt& attempt) {
   const wire::TrialSpec& spec = sweep.spec.trial;
@@ -25,37 +26,78 @@ wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& t
   if (!trial.experiment_id.empty()) prepare.env["MLFLOW_EXPERIMENT_ID"] = trial.experiment_id;
   prepare.params_json = ParamsJson(sweep, trial);
   prepare.checkpoint_dir = config.checkpoint_root + "/" + trial.id.value;
-  prepare.ranks = spec.ranks;
+  prepare.world_size = spec.ranks;
   prepare.cpus_per_rank = spec.resources.cpu;
-  prepare.gpus_per_rank = spec.resources.gpu;
-  prepare.slots = attempt.slots;
+  prepare.gpus_per_rank = sweep.shape.gpus;
+  prepare.memory_per_rank = spec.resources.memory_bytes;
   prepare.grace_ms = config.grace_ms;
   prepare.silence_ms = config.silence_ms;
   return prepare;
 }
 
+void AddPlace(wire::Prepare& prepare, const Placement& place, int node_rank) {
+  prepare.ranks = place.ranks;
+  prepare.first_rank = place.first_rank;
+  prepare.node_rank = node_rank;
+  prepare.slots = place.slots;
+  prepare.devices = place.devices;
+}
+
+/// The nodes whose part has not come so far.
+std::string NodesBefore(const Attempt& attempt, wire::AttemptPhase phase) {
+  std::string names;
+  for (const Member& member : attempt.members) {
+    if (member.phase < phase) names += (names.empty() ? "" : ", ") + member.place.node.value;
+  }
+  return names;
+}
+
+/// A gang that lost a part has nothing to wait for, unless the part asked to be resumed.
+std::int64_t GraceOf(const StopDecided& stop, std::int64_t grace_ms) {
+  const bool lost =
+      stop.reason == wire::StopReason::kGangLost && stop.cause != wire::ExitCause::kResume;
+  return lost ? 0 : grace_ms;
+}
+
 }  // namespace
+
+void Coordinator::SendPrepares(Turn& turn, const Attempt& attempt) {
+  const Trial& trial = *state_.FindTrial(attempt.trial);
+  wire::Prepare prepare = PrepareOf(config_, state_.sweeps.at(trial.sweep), trial, attempt);
+  int node_rank = 0;
+  for (const Member& member : attempt.members) {
+    AddPlace(prepare, member.place, node_rank++);
+    if (member.phase == wire::AttemptPhase::kPreparing) turn.Send(member.place.node, prepare);
+  }
+}
 
 /// Sends what the attempt's phase asks for and sets the time of its repetition.
 void Coordinator::SendNext(Turn& turn, const Attempt& attempt) {
   AttemptWatch& watch = attempts_[attempt.epoch];
   watch.next_send.reset();
   switch (attempt.phase) {
-    case wire::AttemptPhase::kPreparing: {
-      const Trial& trial = *state_.FindTrial(attempt.trial);
-      turn.Send(attempt.node, PrepareOf(config_, state_.sweeps.at(trial.sweep), trial, attempt));
+    case wire::AttemptPhase::kPreparing:
+      SendPrepares(turn, attempt);
       if (!watch.deadline) watch.deadline = turn.now + Ms(config_.prepare_timeout_ms);
       break;
-    }
-    case wire::AttemptPhase::kPrepared:
-      turn.Send(attempt.node, wire::Go{attempt.epoch, attempt.address, attempt.port});
+    case wire::AttemptPhase::kPrepared: {
+      const Member& first = attempt.members.front();  // rank 0 is there
+      for (const Member& member : attempt.members) {
+        if (member.phase != wire::AttemptPhase::kPrepared) continue;
+        turn.Send(member.place.node, wire::Go{attempt.epoch, first.address, first.port});
+      }
       if (!watch.deadline) watch.deadline = turn.now + Ms(config_.go_timeout_ms);
       break;
+    }
     case wire::AttemptPhase::kStopping:
-      if (attempt.go_sent) {
-        turn.Send(attempt.node, wire::Stop{attempt.epoch, attempt.stop->reason, config_.grace_ms});
-      } else {
-        turn.Send(attempt.node, wire::Abort{attempt.epoch});
+      for (const Member& member : attempt.members) {
+        if (!member.live()) continue;
+        if (attempt.go_sent) {
+          turn.Send(member.place.node, wire::Stop{attempt.epoch, attempt.stop->reason,
+                                                  GraceOf(*attempt.stop, config_.grace_ms)});
+        } else {
+          turn.Send(member.place.node, wire::Abort{attempt.epoch});
+        }
       }
       break;
     case wire::AttemptPhase::kRunning:
@@ -69,14 +111,17 @@ void Coordinator::SendNext(Turn& turn, const Attempt& attempt) {
 
 void Coordinator::OnPrepared(Turn& turn, const NodeId& node, const wire::Prepared& prepared) {
   const Attempt* attempt = state_.FindAttempt(prepared.epoch);
-  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+  const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(node);
+  if (member == nullptr) {
     turn.Send(node, wire::Abort{prepared.epoch});
     return;
   }
   AttemptWatch& watch = attempts_[prepared.epoch];
-  watch.incarnation = nodes_[node].incarnation;
-  if (attempt->phase == wire::AttemptPhase::kPreparing) {
-    Emit(turn, AttemptPrepared{prepared.epoch, prepared.address, prepared.port});
+  watch.members[node].incarnation = nodes_[node].incarnation;
+  if (attempt->phase == wire::AttemptPhase::kPreparing &&
+      member->phase == wire::AttemptPhase::kPreparing) {
+    Emit(turn, AttemptPrepared{prepared.epoch, node, prepared.address, prepared.port});
+    if (attempt->phase == wire::AttemptPhase::kPreparing) return;  // others are not ready yet
     watch.deadline.reset();
     watch.interval = {};
     SendNext(turn, *attempt);
@@ -85,19 +130,23 @@ void Coordinator::OnPrepared(Turn& turn, const NodeId& node, const wire::Prepare
 
 void Coordinator::OnStarted(Turn& turn, const NodeId& node, const wire::Started& started) {
   const Attempt* attempt = state_.FindAttempt(started.epoch);
-  if (attempt == nullptr || !attempt->live() || attempt->node != node) {
+  if (attempt == nullptr || attempt->LiveMember(node) == nullptr) {
     turn.Send(node, wire::Stop{started.epoch, wire::StopReason::kFenced, config_.grace_ms});
     return;
   }
-  MarkRunning(turn, *attempt);
+  MarkRunning(turn, *attempt, node);
 }
 
 /// Ranks run: said by Started, by a record (when Started was lost) or by Hello.
-void Coordinator::MarkRunning(Turn& turn, const Attempt& attempt) {
+void Coordinator::MarkRunning(Turn& turn, const Attempt& attempt, const NodeId& node) {
   AttemptWatch& watch = attempts_[attempt.epoch];
-  watch.incarnation = nodes_[attempt.node].incarnation;
-  if (attempt.phase != wire::AttemptPhase::kPrepared) return;
-  Emit(turn, AttemptRunning{attempt.epoch});
+  watch.members[node].incarnation = nodes_[node].incarnation;
+  if (attempt.phase != wire::AttemptPhase::kPrepared ||
+      attempt.LiveMember(node)->phase != wire::AttemptPhase::kPrepared) {
+    return;
+  }
+  Emit(turn, AttemptRunning{attempt.epoch, node});
+  if (attempt.phase != wire::AttemptPhase::kRunning) return;  // others are not known to run yet
   watch.deadline.reset();
   watch.next_send.reset();
 }
@@ -128,8 +177,10 @@ void Coordinator::On(Turn& turn, const Tick& /*input*/) {
       const bool preparing = attempt.phase == wire::AttemptPhase::kPreparing;
       Decide(turn, attempt,
              {epoch, wire::StopReason::kCancelled, wire::ExitCause::kInfra,
-              "node " + attempt.node.value + (preparing ? " did not prepare" : " did not start") +
-                  " the ranks within " +
+              "node " +
+                  NodesBefore(attempt, preparing ? wire::AttemptPhase::kPrepared
+                                                 : wire::AttemptPhase::kRunning) +
+                  (preparing ? " did not prepare" : " did not start") + " the ranks within " +
                   std::to_string((preparing ? config_.prepare_timeout_ms : config_.go_timeout_ms) /
                                  1000) +
                   " s"});

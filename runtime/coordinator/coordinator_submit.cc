@@ -32,12 +32,13 @@ void Coordinator::On(Turn& turn, const SubmitSweep& input) {
   Status valid = ValidateSpec(input.spec);
   if (valid.ok() && !input.id.empty()) valid = ValidateSweepId(input.id);
   if (valid.ok()) valid = ValidateGang(input.spec, state_.nodes);
+  if (valid.ok()) valid = ValidateQuota(input.spec, input.user, state_.quotas);
   if (!valid.ok()) {
     turn.effects.reply = valid.error();
     return;
   }
   const SweepId id = input.id.empty() ? UnusedId(state_, input.spec.name) : input.id;
-  Emit(turn, SweepSubmitted{id, wire::ToJson(input.spec).as_object()});
+  Emit(turn, SweepSubmitted{id, wire::ToJson(input.spec).as_object(), input.user});
   unsettled_.insert(id);
   turn.effects.reply = boost::json::object{{"id", id.value}, {"created", true}};
 }
@@ -124,6 +125,21 @@ void Coordinator::On(Turn& turn, const RetryTrial& input) {
     not_before_.erase(input.trial);
     unsettled_.insert(sweep.id);
   }
+}
+
+void Coordinator::On(Turn& turn, const SetQuota& input) {
+  if (input.user.empty()) {
+    turn.effects.reply = Invalid("at user: missing; whose quota it is");
+    return;
+  }
+  for (const auto& [name, amount] : input.most) {
+    if (amount >= 0) continue;
+    turn.effects.reply =
+        Invalid("at most." + name + ": wanted at least 0, got " + std::to_string(amount));
+    return;
+  }
+  Emit(turn, QuotaSet{input.user, input.most});
+  all_unsettled_ = true;
 }
 
 }  // namespace muster::coordinator

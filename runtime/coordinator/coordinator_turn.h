@@ -16,11 +16,8 @@ struct Coordinator::Turn {
   MonotonicTime now;
   UnixMillis unix_now = 0;
   Effects effects;
-  /// Of Settle: how many gangs of a shape (slots, GPUs) all nodes hold, and hold now.
-  struct Fit {
-    int all = 0, now = 0;
-  };
-  std::map<std::pair<int, int>, Fit> fits{};
+  /// Of Settle: how many gangs of a shape the usable nodes hold.
+  std::map<GangShape, Capacity> capacities{};
 
   void Send(const NodeId& node, wire::Message message) {
     effects.sends.push_back({node, std::move(message)});
@@ -32,7 +29,6 @@ struct Coordinator::AttemptWatch {
   std::optional<MonotonicTime> next_send;  ///< of Prepare, Go, Abort or Stop
   std::chrono::milliseconds interval{0};   ///< until the one after it
   std::optional<MonotonicTime> deadline;   ///< of the phase
-  std::int64_t incarnation = 0;            ///< of the agent that last spoke of the attempt
   /// Records whose metrics are on their way to the tracker, in spool order.
   struct Batch {
     std::int64_t token = 0;
@@ -41,19 +37,16 @@ struct Coordinator::AttemptWatch {
     Reported reported;
     std::optional<double> result;
   };
-  std::deque<Batch> batches;
+  struct MemberWatch {
+    std::int64_t incarnation = 0;  ///< of the agent that last spoke of the attempt
+    std::deque<Batch> batches;
+  };
+  std::map<NodeId, MemberWatch> members;
 };
 
 struct Coordinator::Search {
   std::unique_ptr<tuner::Sampler> sampler;
   std::unique_ptr<tuner::Pruner> pruner;
-};
-
-struct Coordinator::Room {
-  const Node* node = nullptr;
-  int free = 0;
-  int gpus = 0;
-  bool reserved = false;
 };
 
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }

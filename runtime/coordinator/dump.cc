@@ -4,10 +4,11 @@
 namespace muster::coordinator {
 
 BOOST_DESCRIBE_STRUCT(Report, (), (step, timestamp_ms, value, epoch))
+BOOST_DESCRIBE_STRUCT(Device, (), (memory_bytes, milli_held, memory_held))
+BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end))
 BOOST_DESCRIBE_STRUCT(Attempt, (),
-                      (epoch, trial, node, slots, gpus, token, phase, go_sent, address, port,
-                       records_end, has_result, resumed, stop, cause, message, exit_code,
-                       created_ms, started_ms, ended_ms))
+                      (epoch, trial, members, token, phase, go_sent, failure, has_result, resumed,
+                       stop, cause, message, exit_code, created_ms, started_ms, ended_ms))
 
 namespace {
 
@@ -43,6 +44,7 @@ boost::json::object DumpSweep(const Sweep& sweep) {
   for (const std::int64_t number : sweep.waiting) waiting.push_back(number);
   return {{"id", sweep.id.value},
           {"spec", wire::ToJson(sweep.spec)},
+          {"user", sweep.user},
           {"phase", wire::ToJson(sweep.phase)},
           {"cancelled", sweep.cancelled},
           {"time_up", sweep.time_up},
@@ -66,10 +68,15 @@ boost::json::object DumpSweep(const Sweep& sweep) {
 boost::json::object DumpNode(const Node& node) {
   boost::json::object holders;
   for (const auto& [slot, epoch] : node.holders) holders[std::to_string(slot)] = epoch.value;
-  return {{"id", node.id.value},          {"host", node.host},
-          {"slots", node.slots},          {"gpus", node.gpus},
-          {"gpus_held", node.gpus_held},  {"labels", wire::ToJson(node.labels)},
-          {"holders", std::move(holders)}};
+  return {{"id", node.id.value},
+          {"host", node.host},
+          {"slots", node.slots},
+          {"devices", wire::ToJson(node.devices)},
+          {"resources", wire::ToJson(node.resources)},
+          {"held", wire::ToJson(node.held)},
+          {"labels", wire::ToJson(node.labels)},
+          {"holders", std::move(holders)},
+          {"stopping_slots", node.stopping_slots}};
 }
 
 }  // namespace
@@ -92,6 +99,8 @@ boost::json::value Dump(const State& state) {
                              {"sweeps", std::move(sweeps)},
                              {"attempts", std::move(attempts)},
                              {"nodes", std::move(nodes)},
+                             {"users", wire::ToJson(state.users)},
+                             {"quotas", wire::ToJson(state.quotas)},
                              {"outbox", std::move(outbox)},
                              {"pending", std::move(pending)}};
 }

@@ -71,11 +71,20 @@ struct NodeSeen {
   std::string host;
   int slots = 0;
   int gpus = 0;
+  std::vector<std::int64_t> gpu_memory;
+  std::map<std::string, std::int64_t> resources;
   std::map<std::string, std::string> labels;
 };
 struct SweepSubmitted {
   SweepId sweep;
   boost::json::object spec;
+  std::string user;  ///< who asked for it; empty: nobody said
+};
+/// From now on the user's gangs hold at most these amounts together ("cpu", "gpu" in thousandths, "memory",
+/// ...); what is not named is not bounded. Empty: no bounds.
+struct QuotaSet {
+  std::string user;
+  std::map<std::string, std::int64_t> most;
 };
 enum class SweepChange {
   kPaused,
@@ -119,21 +128,42 @@ struct TrialEnded {
 struct TrialRetried {
   TrialId trial;
 };
+/// What a gang holds on one node: its ranks from `first_rank` on.
+struct Placement {
+  NodeId node;
+  int first_rank = 0;
+  int ranks = 1;
+  std::vector<int> slots;
+  std::vector<wire::DeviceShare> devices;
+};
 struct AttemptStarted {
   AttemptEpoch epoch;
   TrialId trial;
+  std::vector<Placement> places;  ///< by first_rank
+  std::string token;
+  // Before gangs could spread over nodes, `places` was these.
   NodeId node;
   std::vector<int> slots;
   int gpus = 0;
-  std::string token;
 };
+/// One node is ready; an empty name is the first node's, here and below. When all are, Go is sent.
 struct AttemptPrepared {
   AttemptEpoch epoch;
+  NodeId node;
   std::string address;
   int port = 0;
 };
 struct AttemptRunning {
   AttemptEpoch epoch;
+  NodeId node;
+};
+/// One node's part of the gang has ended while others are left; its slots are free.
+struct MemberEnded {
+  AttemptEpoch epoch;
+  NodeId node;
+  wire::ExitCause cause = wire::ExitCause::kInfra;
+  std::string message;
+  int exit_code = 0;
 };
 /// The attempt is to be stopped. `cause` is set when that is the verdict on it (it never got ready, ...).
 struct StopDecided {
@@ -162,6 +192,7 @@ struct Checkpoint {
 /// What metrics said, through the attempt's spool (`records_end` grows) or through the tracker (it stays).
 struct Reported {
   AttemptEpoch epoch;
+  NodeId node;
   std::int64_t records_end = 0;
   std::optional<std::int64_t> resumed_after;  ///< step
   std::vector<ObjectiveReport> reports;
@@ -181,10 +212,11 @@ struct OutboxFinished {
   boost::json::object result;
 };
 
-using EventBody = std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged,
-                               SweepPromoting, SweepEnded, TrialCreated, TrialEnded, TrialRetried,
-                               AttemptStarted, AttemptPrepared, AttemptRunning, StopDecided,
-                               AttemptEnded, Reported, OutboxAdded, OutboxFinished>;
+using EventBody =
+    std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged, SweepPromoting,
+                 SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
+                 AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
+                 OutboxFinished, MemberEnded, QuotaSet>;
 
 struct Event {
   UnixMillis unix_ms = 0;

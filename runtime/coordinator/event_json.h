@@ -10,7 +10,9 @@ namespace muster::wire {
 BOOST_DESCRIBE_ENUM(AttemptPhase, kPreparing, kPrepared, kRunning, kStopping, kExited)
 BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
                     kInfra, kFenced, kStopped)
-BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown)
+BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
+                    kGangLost)
+BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 
 }  // namespace muster::wire
 
@@ -27,23 +29,26 @@ BOOST_DESCRIBE_STRUCT(ResumeRun, (), (run, epoch, step))
 BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec))
 
 BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
-BOOST_DESCRIBE_STRUCT(NodeSeen, (), (node, host, slots, gpus, labels))
-BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec))
+BOOST_DESCRIBE_STRUCT(NodeSeen, (), (node, host, slots, gpus, gpu_memory, resources, labels))
+BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec, user))
+BOOST_DESCRIBE_STRUCT(QuotaSet, (), (user, most))
 BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change, message))
 BOOST_DESCRIBE_STRUCT(SweepPromoting, (), (sweep, trial))
 BOOST_DESCRIBE_STRUCT(SweepEnded, (), (sweep, phase, message))
 BOOST_DESCRIBE_STRUCT(TrialCreated, (), (trial, sweep, number, params, run, history_position))
 BOOST_DESCRIBE_STRUCT(TrialEnded, (), (trial, epoch, phase, value, message))
 BOOST_DESCRIBE_STRUCT(TrialRetried, (), (trial))
-BOOST_DESCRIBE_STRUCT(AttemptStarted, (), (epoch, trial, node, slots, gpus, token))
-BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, address, port))
-BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch))
+BOOST_DESCRIBE_STRUCT(Placement, (), (node, first_rank, ranks, slots, devices))
+BOOST_DESCRIBE_STRUCT(AttemptStarted, (), (epoch, trial, places, token, node, slots, gpus))
+BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, node, address, port))
+BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch, node))
+BOOST_DESCRIBE_STRUCT(MemberEnded, (), (epoch, node, cause, message, exit_code))
 BOOST_DESCRIBE_STRUCT(StopDecided, (), (epoch, reason, cause, message))
 BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (epoch, cause, message, charge, exit_code))
 BOOST_DESCRIBE_STRUCT(ObjectiveReport, (), (step, timestamp_ms, value))
 BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value))
 BOOST_DESCRIBE_STRUCT(Reported, (),
-                      (epoch, records_end, resumed_after, reports, metrics, step, total_steps,
+                      (epoch, node, records_end, resumed_after, reports, metrics, step, total_steps,
                        checkpoints, result_checkpoint))
 BOOST_DESCRIBE_STRUCT(OutboxFinished, (), (id, error, result))
 

@@ -19,7 +19,8 @@ namespace muster::coordinator {
 /// names another spec.
 struct SubmitSweep {
   wire::SweepSpec spec;
-  SweepId id;  ///< empty: "<name>-<n>"
+  SweepId id;        ///< empty: "<name>-<n>"
+  std::string user;  ///< whose share and quota it counts against
 };
 enum class SweepVerb { kPause, kResume, kCancel };
 /// Reply: {}. kNotFound; kConflict when the sweep has ended.
@@ -34,6 +35,11 @@ struct StopTrial {
 /// Reply: {}. kNotFound; kConflict unless the trial has failed or was cancelled and its sweep is open.
 struct RetryTrial {
   TrialId trial;
+};
+/// Reply: {}. kInvalid for a negative amount or an empty user. Gangs that run stay.
+struct SetQuota {
+  std::string user;
+  std::map<std::string, std::int64_t> most;  ///< as in QuotaSet
 };
 struct FromNode {
   NodeId node;
@@ -81,7 +87,7 @@ struct OutboxDone {
 };
 
 using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
-                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone>;
+                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota>;
 
 // --- effects ----------------------------------------------------------------------------------------
 

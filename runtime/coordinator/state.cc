@@ -43,7 +43,11 @@ class Applier {
     node.id = e.node;
     node.host = e.host;
     node.slots = e.slots;
-    node.gpus = e.gpus;
+    node.devices.resize(static_cast<std::size_t>(e.gpus));
+    for (std::size_t index = 0; index < node.devices.size(); ++index) {
+      node.devices[index].memory_bytes = index < e.gpu_memory.size() ? e.gpu_memory[index] : 0;
+    }
+    node.resources = e.resources;
     node.labels = e.labels;
   }
 
@@ -53,9 +57,19 @@ class Applier {
     Sweep& sweep = state_.sweeps[e.sweep];
     sweep.id = e.sweep;
     sweep.spec = std::move(spec).value();
+    sweep.shape = ShapeOf(sweep.spec);
+    sweep.user = e.user;
     sweep.history.maximize = sweep.spec.objective.maximize();
     sweep.created_ms = unix_ms_;
     state_.open.insert(e.sweep);
+  }
+
+  void operator()(const QuotaSet& e) {
+    if (e.most.empty()) {
+      state_.quotas.erase(e.user);
+    } else {
+      state_.quotas[e.user] = e.most;
+    }
   }
 
   void operator()(const SweepChanged& e) {
@@ -152,17 +166,16 @@ class Applier {
     Attempt attempt;
     attempt.epoch = e.epoch;
     attempt.trial = e.trial;
-    attempt.node = e.node;
-    attempt.slots = e.slots;
-    attempt.gpus = e.gpus;
     attempt.token = e.token;
     attempt.created_ms = unix_ms_;
-    Node& node = state_.nodes[e.node];
-    for (const int slot : e.slots) {
-      MUSTER_CHECK(node.holders.emplace(slot, e.epoch).second, "a slot has one holder");
+    for (Placement& place : PlacesOf(e, sweep)) {
+      Hold(state_.nodes[place.node], place, sweep.shape, e.epoch);
+      sweep.slots_held += static_cast<int>(place.slots.size());
+      AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, place.ranks), 1);
+      attempt.members.emplace_back().place = std::move(place);
     }
-    node.gpus_held += e.gpus;
     state_.live.insert(e.epoch);
+    state_.live_by_priority[sweep.spec.priority].insert(e.epoch);
     state_.tokens[e.token] = e.epoch;
     trial.phase = TrialPhase::kRunning;
     trial.live = e.epoch;
@@ -170,53 +183,62 @@ class Applier {
     if (trial.started_ms == 0) trial.started_ms = unix_ms_;
     sweep.waiting.erase(trial.number);
     sweep.live += 1;
-    sweep.slots_held += static_cast<int>(e.slots.size());
     if (sweep.started_ms == 0) sweep.started_ms = unix_ms_;
     state_.attempts.emplace(e.epoch, std::move(attempt));
   }
 
   void operator()(const AttemptPrepared& e) {
     Attempt& attempt = AttemptAt(e.epoch);
-    attempt.phase = wire::AttemptPhase::kPrepared;
-    attempt.go_sent = true;  // as soon as this is durable
-    attempt.address = e.address;
-    attempt.port = e.port;
+    Member& member = MemberAt(attempt, e.node);
+    member.phase = wire::AttemptPhase::kPrepared;
+    member.address = e.address;
+    member.port = e.port;
+    Advance(attempt);
   }
 
   void operator()(const AttemptRunning& e) {
     Attempt& attempt = AttemptAt(e.epoch);
-    attempt.phase = wire::AttemptPhase::kRunning;
-    attempt.started_ms = unix_ms_;
+    MemberAt(attempt, e.node).phase = wire::AttemptPhase::kRunning;
+    Advance(attempt);
   }
 
   void operator()(const StopDecided& e) {
     Attempt& attempt = AttemptAt(e.epoch);
+    if (!attempt.stop) AddStopping(attempt, 1);
     attempt.phase = wire::AttemptPhase::kStopping;
     attempt.stop = e;
+  }
+
+  void operator()(const MemberEnded& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    MUSTER_CHECK(attempt.living_members() > 1, "the last member's end is the attempt's");
+    if (e.cause != wire::ExitCause::kSuccess && !attempt.failure) attempt.failure = e;
+    EndMember(attempt, MemberAt(attempt, e.node));
+    Advance(attempt);
   }
 
   void operator()(const AttemptEnded& e) {
     Attempt& attempt = AttemptAt(e.epoch);
     Trial& trial = TrialAt(attempt.trial);
     Sweep& sweep = SweepAt(trial.sweep);
-    Node& node = state_.nodes[attempt.node];
     MUSTER_CHECK(attempt.live() && trial.live == e.epoch, "an attempt ends once");
+    for (Member& member : attempt.members) {
+      if (member.live()) EndMember(attempt, member);
+    }
     attempt.phase = wire::AttemptPhase::kExited;
     attempt.cause = e.cause;
     attempt.message = e.message;
     attempt.exit_code = e.exit_code;
     attempt.ended_ms = unix_ms_;
-    for (const int slot : attempt.slots) node.holders.erase(slot);
-    node.gpus_held -= attempt.gpus;
     state_.live.erase(e.epoch);
+    const auto peers = state_.live_by_priority.find(sweep.spec.priority);
+    peers->second.erase(e.epoch);
+    if (peers->second.empty()) state_.live_by_priority.erase(peers);
     trial.live = {};
     trial.infra_failures += e.charge == Charge::kInfra ? 1 : 0;
     trial.user_failures += e.charge == Charge::kUser ? 1 : 0;
     sweep.live -= 1;
-    sweep.slots_held -= static_cast<int>(attempt.slots.size());
     sweep.last_exit_ms = unix_ms_;
-    sweep.slot_ms += static_cast<std::int64_t>(attempt.slots.size()) *
-                     std::max<std::int64_t>(0, attempt.ended_ms - attempt.created_ms);
     if (IsFinal(trial.phase)) return;
     trial.phase = TrialPhase::kWaiting;
     trial.message = e.message;
@@ -227,7 +249,8 @@ class Applier {
     Attempt& attempt = AttemptAt(e.epoch);
     Trial& trial = TrialAt(attempt.trial);
     Sweep& sweep = SweepAt(trial.sweep);
-    attempt.records_end = std::max(attempt.records_end, e.records_end);
+    Member& member = MemberAt(attempt, e.node);
+    member.records_end = std::max(member.records_end, e.records_end);
     if (e.resumed_after) {
       attempt.resumed = true;
       const auto erased = std::erase_if(trial.reports, [&](const Report& report) {
@@ -281,6 +304,59 @@ class Applier {
   }
 
  private:
+  /// Where the gang goes; an event of before gangs could spread names one node and counts its GPUs.
+  [[nodiscard]] std::vector<Placement> PlacesOf(const AttemptStarted& e, const Sweep& sweep) {
+    if (!e.places.empty()) return e.places;
+    Placement place = PlaceOn(state_.nodes[e.node], sweep.shape, 0, sweep.shape.ranks);
+    place.node = e.node;
+    place.slots = e.slots;
+    return {place};
+  }
+
+  static void AddTo(Amounts& sum, const Amounts& amounts, int sign) {
+    for (const auto& [name, amount] : amounts) {
+      if ((sum[name] += sign * amount) == 0) sum.erase(name);
+    }
+  }
+
+  /// Where the gang stands as a whole.
+  void Advance(Attempt& attempt) const {
+    const auto all = [&](auto holds) { return std::ranges::all_of(attempt.members, holds); };
+    // A part that has ended will never be ready.
+    if (attempt.phase == wire::AttemptPhase::kPreparing &&
+        all([](const Member& member) { return member.phase == wire::AttemptPhase::kPrepared; })) {
+      attempt.phase = wire::AttemptPhase::kPrepared;
+      attempt.go_sent = true;  // as soon as this is durable
+    }
+    if (attempt.phase == wire::AttemptPhase::kPrepared &&
+        all([](const Member& member) { return member.phase >= wire::AttemptPhase::kRunning; })) {
+      attempt.phase = wire::AttemptPhase::kRunning;
+      attempt.started_ms = unix_ms_;
+    }
+  }
+
+  void AddStopping(const Attempt& attempt, int sign) {
+    for (const Member& member : attempt.members) {
+      if (!member.live()) continue;
+      state_.nodes[member.place.node].stopping_slots +=
+          sign * static_cast<int>(member.place.slots.size());
+    }
+  }
+
+  /// What it held on its node is free.
+  void EndMember(const Attempt& attempt, Member& member) {
+    const auto slots = static_cast<int>(member.place.slots.size());
+    Sweep& sweep = SweepAt(TrialAt(attempt.trial).sweep);
+    Node& node = state_.nodes[member.place.node];
+    if (attempt.stop) node.stopping_slots -= slots;
+    Release(node, member.place, sweep.shape);
+    AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, member.place.ranks), -1);
+    if (state_.users[sweep.user].empty()) state_.users.erase(sweep.user);
+    sweep.slots_held -= slots;
+    sweep.slot_ms += slots * std::max<std::int64_t>(0, unix_ms_ - attempt.created_ms);
+    member.phase = wire::AttemptPhase::kExited;
+  }
+
   /// What samplers and pruners see of the trial: its reports are those of the trial, point by point.
   static tuner::TrialHistory& SeenOf(Sweep& sweep, const Trial& trial) {
     return sweep.history.trials[static_cast<std::size_t>(trial.number)];
@@ -331,6 +407,13 @@ class Applier {
     MUSTER_CHECK(found != state_.attempts.end(), "an event names an attempt that is not there");
     return found->second;
   }
+  static Member& MemberAt(Attempt& attempt, const NodeId& node) {
+    for (Member& member : attempt.members) {
+      if (node.empty() || member.place.node == node) return member;
+    }
+    MUSTER_CHECK(false, "an event names a node that its gang is not on");
+    return attempt.members.front();
+  }
 
   State& state_;
   UnixMillis unix_ms_;
@@ -338,7 +421,23 @@ class Applier {
 
 }  // namespace
 
-int Node::free() const { return std::max(0, slots - static_cast<int>(holders.size())); }
+int Attempt::living_members() const {
+  return static_cast<int>(std::ranges::count_if(members, &Member::live));
+}
+
+const Member* Attempt::LiveMember(const NodeId& node) const {
+  const auto found = std::ranges::find_if(
+      members, [&](const Member& member) { return member.place.node == node; });
+  return found != members.end() && live() && found->live() ? &*found : nullptr;
+}
+
+std::string Attempt::NodeNames() const {
+  std::string names;
+  for (const Member& member : members) {
+    names += (names.empty() ? "" : ", ") + member.place.node.value;
+  }
+  return names;
+}
 
 const Sweep* State::FindSweep(const SweepId& id) const {
   const auto found = sweeps.find(id);

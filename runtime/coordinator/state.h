@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/coordinator/event.h"
+#include "runtime/coordinator/placement.h"
 #include "runtime/wire/sweep_spec.h"
 #include "tuner/search.h"
 
@@ -46,20 +47,29 @@ struct Trial {
   std::string message;
 };
 
-struct Attempt {
-  AttemptEpoch epoch;
-  TrialId trial;
-  NodeId node;
-  std::vector<int> slots;
-  int gpus = 0;
-  std::string token;
+/// The gang's part on one node.
+struct Member {
+  Placement place;
+  /// kPreparing, kPrepared, kRunning, kExited: then it holds nothing any more.
   wire::AttemptPhase phase = wire::AttemptPhase::kPreparing;
-  bool go_sent = false;  ///< ranks may exist
   std::string address;
   int port = 0;
   std::int64_t records_end = 0;
-  bool has_result = false;  ///< a kResult record was accepted
-  bool resumed = false;     ///< it is known which points of earlier attempts it hides
+
+  [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }
+};
+
+struct Attempt {
+  AttemptEpoch epoch;
+  TrialId trial;
+  std::vector<Member> members;  ///< one a node, by first rank
+  std::string token;
+  /// kPrepared: all members are. kRunning: all run or have ended.
+  wire::AttemptPhase phase = wire::AttemptPhase::kPreparing;
+  bool go_sent = false;                ///< ranks may exist
+  std::optional<MemberEnded> failure;  ///< the first member that ended without success
+  bool has_result = false;             ///< a kResult record was accepted
+  bool resumed = false;                ///< it is known which points of earlier attempts it hides
   std::optional<StopDecided> stop;
   std::optional<wire::ExitCause> cause;  ///< set by the end
   std::string message;
@@ -67,11 +77,18 @@ struct Attempt {
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
 
   [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }
+  [[nodiscard]] int living_members() const;
+  /// The part on that node while it lives; null otherwise.
+  [[nodiscard]] const Member* LiveMember(const NodeId& node) const;
+  /// "n1" or "n1, n2".
+  [[nodiscard]] std::string NodeNames() const;
 };
 
 struct Sweep {
   SweepId id;
   wire::SweepSpec spec;
+  GangShape shape;  ///< of its gangs
+  std::string user;
   SweepPhase phase = SweepPhase::kRunning;
   bool cancelled = false, time_up = false, exhausted = false;
   std::vector<Trial> trials;  ///< by number
@@ -95,18 +112,6 @@ struct Sweep {
   }
 };
 
-struct Node {
-  NodeId id;
-  std::string host;
-  int slots = 0;
-  int gpus = 0;
-  std::map<std::string, std::string> labels;
-  std::map<int, AttemptEpoch> holders;  ///< slot -> attempt
-  int gpus_held = 0;
-
-  [[nodiscard]] int free() const;
-};
-
 struct OutboxEntry {
   std::string id;
   std::int64_t sequence = 0;
@@ -123,7 +128,10 @@ struct State {
   std::set<SweepId> open;  ///< sweeps that have not ended
   std::map<AttemptEpoch, Attempt> attempts;
   std::set<AttemptEpoch> live;  ///< attempts that hold slots
+  std::map<int, std::set<AttemptEpoch>> live_by_priority;
   std::map<NodeId, Node> nodes;
+  std::map<std::string, Amounts> users;   ///< what the gangs of each hold
+  std::map<std::string, Amounts> quotas;  ///< the most they may
   std::map<std::string, OutboxEntry> outbox;
   std::map<std::int64_t, std::string> pending;  ///< ids of those not done, by sequence
   std::unordered_map<RunId, TrialId> runs;

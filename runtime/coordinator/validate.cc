@@ -1,13 +1,14 @@
 #include "runtime/coordinator/validate.h"
 
 #include <algorithm>
-#include <limits>
-#include <set>
+#include <cmath>
 #include <utility>
 
 #include "registry/gates.h"
 #include "registry/model_rules.h"
+#include "runtime/coordinator/quota.h"
 #include "runtime/coordinator/trial_command.h"
+#include "runtime/wire/codec.h"
 #include "runtime/wire/error_path.h"
 
 namespace muster::coordinator {
@@ -29,17 +30,49 @@ Status AtMost(std::string_view path, std::int64_t value, std::int64_t high) {
   return At(path, "wanted at most " + std::to_string(high) + ", got " + std::to_string(value));
 }
 
-int Times(int ranks, int each) {
-  constexpr std::int64_t kLargest = std::numeric_limits<int>::max();
-  return static_cast<int>(std::min(kLargest, std::int64_t{ranks} * each));
-}
-
 bool IsIdText(std::string_view text) {
   return !text.empty() && text.size() <= 128 && text.front() != '.' &&
          std::ranges::all_of(text, [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '-' || c == '_' || c == '.';
          });
+}
+
+/// 4, 0.5
+std::string NumberText(double number) {
+  return number == std::floor(number) ? std::to_string(static_cast<std::int64_t>(number))
+                                      : wire::SerializeJson(number);
+}
+
+Status ValidateResources(const wire::TrialSpec& trial) {
+  const wire::ResourceSpec& each = trial.resources;
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.cpu", each.cpu, 1));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.memory_bytes", each.memory_bytes, 0));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.gpu_memory_bytes", each.gpu_memory_bytes, 0));
+  for (const auto& [name, amount] : each.custom) {
+    if (name == "cpu" || name == "gpu" || name == "memory") {
+      return At("trial.resources.custom." + name, "is counted already; write resources." + name);
+    }
+    MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.custom." + name, amount, 0));
+  }
+  const bool whole = each.gpu == std::floor(each.gpu);
+  if (!(each.gpu >= 0) || (each.gpu > 1 && !whole) || (each.gpu > 0 && each.gpu < 0.001)) {
+    return At(
+        "trial.resources.gpu",
+        "wanted whole devices or a share between 0.001 and 1 of one, got " + NumberText(each.gpu));
+  }
+  if (each.gpu == 0 && each.gpu_memory_bytes > 0) {
+    return At("trial.resources.gpu_memory_bytes", "wants a GPU; write gpu: 1 or a share of one");
+  }
+  for (const auto& [key, amount] :
+       {std::pair("cpu", double(each.cpu)), std::pair("gpu", each.gpu)}) {
+    const double all = trial.ranks * amount;
+    if (all <= kMostInAGang) continue;
+    return At(std::string("trial.resources.") + key,
+              std::to_string(trial.ranks) + " ranks of " + NumberText(amount) + " are " +
+                  NumberText(all) + "; wanted at most " + std::to_string(kMostInAGang));
+  }
+  return Ok();
 }
 
 Status ValidateTrial(const wire::SweepSpec& spec) {
@@ -52,18 +85,14 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
     return At("trial.command[0]", "the program to run is empty");
   }
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.ranks", trial.ranks, 1));
-  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.cpu", trial.resources.cpu, 1));
-  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.gpu", trial.resources.gpu, 0));
-  MUSTER_RETURN_IF_ERROR(AtLeast("trial.resources.memory_bytes", trial.resources.memory_bytes, 0));
   MUSTER_RETURN_IF_ERROR(AtMost("trial.ranks", trial.ranks, kMostInAGang));
-  for (const auto& [key, each] :
-       {std::pair("cpu", trial.resources.cpu), std::pair("gpu", trial.resources.gpu)}) {
-    const std::int64_t all = std::int64_t{trial.ranks} * each;
-    if (all <= kMostInAGang) continue;
-    return At(std::string("trial.resources.") + key,
-              std::to_string(trial.ranks) + " ranks of " + std::to_string(each) + " are " +
-                  std::to_string(all) + "; wanted at most " + std::to_string(kMostInAGang));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.nodes", trial.nodes, 0));
+  if (!trial.program.empty() && trial.nodes != 1) {
+    return At("trial.nodes",
+              "mpirun starts the ranks of a trial with a program, on one node; got " +
+                  std::to_string(trial.nodes));
   }
+  MUSTER_RETURN_IF_ERROR(ValidateResources(trial));
   return ValidatePlaceholders(spec);
 }
 
@@ -104,14 +133,6 @@ Status ValidateModel(const wire::SweepSpec& spec) {
 
 }  // namespace
 
-int SlotsOf(const wire::SweepSpec& spec) {
-  return Times(spec.trial.ranks, spec.trial.resources.cpu);
-}
-
-int GpusOf(const wire::SweepSpec& spec) {
-  return Times(spec.trial.ranks, spec.trial.resources.gpu);
-}
-
 Status ValidateSweepId(const SweepId& id) {
   if (IsIdText(id.value)) return Ok();
   return At("id", "wanted letters, digits, '-', '_' and '.', at most 128 of them, got '" +
@@ -146,27 +167,103 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   return ValidateModel(spec);
 }
 
+namespace {
+
+std::string WhereText(const GangShape& shape) {
+  if (shape.most_nodes == 1) return " on one node";
+  return shape.most_nodes == 0 ? "" : " on at most " + std::to_string(shape.most_nodes) + " nodes";
+}
+
+/// The shape with nothing but slots.
+GangShape SlotsOnly(const GangShape& shape) {
+  GangShape slots;
+  slots.ranks = shape.ranks;
+  slots.cpus = shape.cpus;
+  slots.most_nodes = shape.most_nodes;
+  return slots;
+}
+
+Error NoSlots(const GangShape& shape, const std::vector<Room>& rooms) {
+  const auto largest =
+      std::ranges::max_element(rooms, {}, [](const Room& room) { return room.node->slots; });
+  return At("trial.ranks", std::to_string(shape.ranks) + " ranks of " + std::to_string(shape.cpus) +
+                               " cpu need " + std::to_string(shape.ranks * shape.cpus) + " slots" +
+                               WhereText(shape) + "; the largest, " + largest->node->id.value +
+                               ", has " + std::to_string(largest->node->slots));
+}
+
+Error NoDevices(const GangShape& shape, const std::vector<Room>& rooms) {
+  std::size_t most = 0;
+  for (const Room& room : rooms) most = std::max(most, room.node->devices.size());
+  return At("trial.resources.gpu", "no node can ever hold the gang, which needs " +
+                                       NeedsText(shape) + "; the most GPUs that a node has is " +
+                                       std::to_string(most));
+}
+
+Error NoAmount(const std::string& name, std::int64_t each, const std::vector<Room>& rooms) {
+  std::int64_t most = 0;
+  for (const Room& room : rooms) {
+    const auto has = room.node->resources.find(name);
+    if (has != room.node->resources.end()) most = std::max(most, has->second);
+  }
+  const std::string path = name == "memory" ? "memory_bytes" : "custom." + name;
+  return At("trial.resources." + path, "each rank needs " + std::to_string(each) +
+                                           ", which no node can give to the gang; the "
+                                           "most that a node has is " +
+                                           std::to_string(most));
+}
+
+}  // namespace
+
+std::string NeedsText(const GangShape& shape) {
+  std::vector<std::string> parts{std::to_string(shape.ranks * shape.cpus) + " slots"};
+  if (shape.gpus > 0) parts.push_back(std::to_string(shape.ranks * shape.gpus) + " GPUs");
+  if (shape.gpu_milli > 0) {
+    parts.push_back(std::to_string(shape.ranks) + " times " + std::to_string(shape.gpu_milli) +
+                    "/1000 of a GPU");
+  }
+  for (const auto& [name, each] : shape.amounts) {
+    parts.push_back(std::to_string(each * shape.ranks) + " of " + name);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == parts.size() ? " and " : ", ") + parts[i];
+  }
+  for (const auto& [name, value] : shape.labels) text += ", with " + name + "=" + value;
+  return text + WhereText(shape);
+}
+
 Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes) {
-  if (nodes.empty()) return Ok();
-  const Node* largest = nullptr;
-  int most_gpus = 0;
-  const int gpus = GpusOf(spec);
-  for (const auto& [id, node] : nodes) {
-    if (node.slots >= SlotsOf(spec) && node.gpus >= gpus) return Ok();
-    if (largest == nullptr || node.slots > largest->slots) largest = &node;
-    most_gpus = std::max(most_gpus, node.gpus);
+  std::vector<Room> rooms;
+  for (const auto& [id, node] : nodes) rooms.push_back({&node});
+  const GangShape shape = ShapeOf(spec);
+  if (rooms.empty() || CouldHold(rooms, shape)) return Ok();
+  // One need after the other, so that the one that cannot be met is the one that is named.
+  GangShape some = SlotsOnly(shape);
+  if (!CouldHold(rooms, some)) return NoSlots(shape, rooms);
+  some.labels = shape.labels;
+  if (!CouldHold(rooms, some)) {
+    return At("trial.labels", "no node can ever hold the gang, which needs " + NeedsText(some));
   }
-  if (largest->slots < SlotsOf(spec)) {
-    return At("trial.ranks", std::to_string(spec.trial.ranks) + " ranks of " +
-                                 std::to_string(spec.trial.resources.cpu) + " cpu need " +
-                                 std::to_string(SlotsOf(spec)) +
-                                 " slots on one node; the largest, " + largest->id.value +
-                                 ", has " + std::to_string(largest->slots));
+  some.gpus = shape.gpus;
+  some.gpu_milli = shape.gpu_milli;
+  some.gpu_memory = shape.gpu_memory;
+  if (!CouldHold(rooms, some)) return NoDevices(some, rooms);
+  for (const auto& [name, each] : shape.amounts) {
+    some.amounts = {{name, each}};
+    if (!CouldHold(rooms, some)) return NoAmount(name, each, rooms);
   }
-  return At("trial.resources.gpu",
-            "the gang needs " + std::to_string(gpus) +
-                " GPUs on one node with its slots; the most that a node has is " +
-                std::to_string(most_gpus));
+  return At("trial.resources", "no node has all of it: " + NeedsText(shape));
+}
+
+Status ValidateQuota(const wire::SweepSpec& spec, const std::string& user,
+                     const std::map<std::string, Amounts>& quotas) {
+  const auto most = quotas.find(user);
+  if (most == quotas.end()) return Ok();
+  const GangShape shape = ShapeOf(spec);
+  const std::string hit = QuotaHit(most->second, {}, AmountsOf(shape, shape.ranks));
+  if (hit.empty()) return Ok();
+  return At("trial.resources", "a gang's " + hit + " of user " + user);
 }
 
 }  // namespace muster::coordinator

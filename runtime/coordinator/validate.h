@@ -16,10 +16,11 @@ Status ValidateSweepId(const SweepId& id);
 /// kInvalid when no known node could ever hold the gang: "at trial.ranks: ...". Ok when none is known yet.
 Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes);
 
-/// Slots of a gang: ranks x cpu. What a spec of before these bounds overflows is the largest int, which no
-/// node has.
-[[nodiscard]] int SlotsOf(const wire::SweepSpec& spec);
-/// GPUs of a gang: ranks x gpu, in the same way.
-[[nodiscard]] int GpusOf(const wire::SweepSpec& spec);
+/// kInvalid when the gang alone is more than its user may ever hold.
+Status ValidateQuota(const wire::SweepSpec& spec, const std::string& user,
+                     const std::map<std::string, Amounts>& quotas);
+
+/// What one node has to have for the gang, or several together: "8 slots, 2 GPUs and 4 licence on one node".
+std::string NeedsText(const GangShape& shape);
 
 }  // namespace muster::coordinator

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/coordinator/event_json.h"
+#include "runtime/coordinator/quota.h"
 #include "runtime/coordinator/validate.h"
 #include "runtime/wire/api.h"
 
@@ -49,7 +50,7 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   summary.attempts = static_cast<int>(trial.attempts.size());
   if (const Attempt* newest = NewestAttempt(state, trial)) {
     summary.epoch = newest->epoch.value;
-    summary.node = newest->node.value;
+    summary.node = newest->NodeNames();
     summary.exit_code = newest->exit_code;
   }
   summary.run_id = trial.run.value;
@@ -67,8 +68,11 @@ std::int64_t SlotMs(const State& state, const Sweep& sweep, UnixMillis unix_now)
   for (const Trial& trial : sweep.trials) {
     if (trial.live.value == 0) continue;
     const Attempt& attempt = *state.FindAttempt(trial.live);
-    sum += static_cast<std::int64_t>(attempt.slots.size()) *
-           std::max<std::int64_t>(0, unix_now - attempt.created_ms);
+    for (const Member& member : attempt.members) {
+      if (!member.live()) continue;
+      sum += static_cast<std::int64_t>(member.place.slots.size()) *
+             std::max<std::int64_t>(0, unix_now - attempt.created_ms);
+    }
   }
   return sum;
 }
@@ -77,6 +81,7 @@ wire::SweepSummary SummaryOf(const State& state, const Sweep& sweep, UnixMillis 
   wire::SweepSummary summary;
   summary.id = sweep.id.value;
   summary.name = sweep.spec.name;
+  summary.user = sweep.user;
   summary.state = Text(sweep.phase);
   summary.metric = sweep.spec.objective.metric;
   summary.goal = sweep.spec.objective.goal;
@@ -150,22 +155,40 @@ std::string NodeState(const Coordinator& coordinator, const NodeId& id, Monotoni
   return coordinator.IsUsable(id, now) ? "up" : "torpid";
 }
 
+/// "3 of 4 slots, 0 of 1 GPUs and 2 of 8 licence", of what the gang asks for.
+std::string FreeText(const Node& node, const GangShape& shape) {
+  std::string text = std::to_string(node.free()) + " of " + std::to_string(node.slots) + " slots";
+  if (shape.gpus > 0 || shape.gpu_milli > 0) {
+    text += ", " + std::to_string(node.free_devices()) + " of " +
+            std::to_string(node.devices.size()) + " GPUs";
+  }
+  for (const auto& [name, each] : shape.amounts) {
+    const auto has = node.resources.find(name);
+    if (has == node.resources.end()) continue;
+    const auto held = node.held.find(name);
+    text += ", " + std::to_string(has->second - (held == node.held.end() ? 0 : held->second)) +
+            " of " + std::to_string(has->second) + " " + name;
+  }
+  return text;
+}
+
 /// Why a trial that has all it needs but slots has none.
 void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicTime now,
                   std::vector<std::string>& lines) {
-  const int gpus = GpusOf(sweep.spec);
   const State& state = coordinator.state();
-  lines.push_back("It waits for " + std::to_string(SlotsOf(sweep.spec)) + " free slots" +
-                  (gpus > 0 ? " and " + std::to_string(gpus) + " free GPUs" : "") +
-                  " on one node.");
+  if (const std::string hit = QuotaHit(state, sweep); !hit.empty()) {
+    lines.push_back("User " + sweep.user + " holds all it may: " + hit + ".");
+  }
+  lines.push_back("It waits until these are free: " + NeedsText(sweep.shape) + ".");
   if (state.nodes.empty()) lines.emplace_back("No node has joined yet.");
+  if (const Status fits = ValidateGang(sweep.spec, state.nodes); !fits.ok()) {
+    lines.push_back("No node that has joined can ever hold it: " + fits.error().message + ".");
+  }
   for (const auto& [id, node] : state.nodes) {
     lines.push_back("Node " + id.value + " is " + NodeState(coordinator, id, now) + " with " +
-                    std::to_string(node.free()) + " of " + std::to_string(node.slots) + " slots" +
-                    (gpus > 0 ? " and " + std::to_string(node.gpus - node.gpus_held) + " of " +
-                                    std::to_string(node.gpus) + " GPUs"
-                              : "") +
-                    " free.");
+                    FreeText(node, sweep.shape) + " free; it could take " +
+                    std::to_string(RanksThatFit(node, sweep.shape, Count::kFree)) + " of the " +
+                    std::to_string(sweep.shape.ranks) + " ranks now.");
   }
   for (const SweepId& id : state.open) {
     const Sweep& other = state.sweeps.at(id);
@@ -233,7 +256,7 @@ Result<boost::json::value> TrialView(const Coordinator& coordinator, const Trial
   detail.trial = SummaryOf(state, *trial);
   for (const AttemptEpoch epoch : trial->attempts) {
     const Attempt& attempt = *state.FindAttempt(epoch);
-    detail.attempts.push_back({epoch.value, Text(attempt.phase), attempt.node.value,
+    detail.attempts.push_back({epoch.value, Text(attempt.phase), attempt.NodeNames(),
                                attempt.cause ? Text(*attempt.cause) : std::string(),
                                attempt.message, attempt.created_ms, attempt.started_ms,
                                attempt.ended_ms});
@@ -243,14 +266,28 @@ Result<boost::json::value> TrialView(const Coordinator& coordinator, const Trial
   return wire::ToJson(detail);
 }
 
+boost::json::value QuotasView(const Coordinator& coordinator, Moment /*moment*/) {
+  const State& state = coordinator.state();
+  std::map<std::string, std::pair<Amounts, Amounts>> users;
+  for (const auto& [user, most] : state.quotas) users[user].first = most;
+  for (const auto& [user, held] : state.users) users[user].second = held;
+  boost::json::array rows;
+  for (const auto& [user, amounts] : users) {
+    rows.push_back(boost::json::object{{"user", user},
+                                       {"most", wire::ToJson(amounts.first)},
+                                       {"held", wire::ToJson(amounts.second)}});
+  }
+  return rows;
+}
+
 boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
   boost::json::array rows;
   for (const auto& [id, node] : coordinator.state().nodes) {
     const auto* watch = coordinator.WatchOf(id);
-    rows.push_back(
-        wire::ToJson(wire::NodeSummary{id.value, node.host, NodeState(coordinator, id, moment.now),
-                                       node.slots, static_cast<int>(node.holders.size()), node.gpus,
-                                       watch == nullptr ? 0 : watch->heard_unix}));
+    rows.push_back(wire::ToJson(wire::NodeSummary{
+        id.value, node.host, NodeState(coordinator, id, moment.now), node.slots,
+        static_cast<int>(node.holders.size()), static_cast<int>(node.devices.size()),
+        watch == nullptr ? 0 : watch->heard_unix}));
   }
   return rows;
 }
@@ -293,7 +330,7 @@ Result<boost::json::value> ExplainTrial(const Coordinator& coordinator, const Tr
   }
   for (const AttemptEpoch epoch : trial->attempts) {
     const Attempt& attempt = *state.FindAttempt(epoch);
-    std::string line = "Attempt " + std::to_string(epoch.value) + " on node " + attempt.node.value;
+    std::string line = "Attempt " + std::to_string(epoch.value) + " on node " + attempt.NodeNames();
     if (attempt.cause) {
       line += " ended (" + Text(*attempt.cause) + "): " + attempt.message + ".";
     } else {

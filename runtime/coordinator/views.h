@@ -27,6 +27,8 @@ Result<boost::json::value> TrialsView(const Coordinator& coordinator, const Swee
 Result<boost::json::value> TrialView(const Coordinator& coordinator, const TrialId& id,
                                      Moment moment);
 /// [NodeSummary].
+/// Users with a quota or with gangs that run: [{"user", "most": {...}, "held": {...}}], amounts as in QuotaSet.
+boost::json::value QuotasView(const Coordinator& coordinator, Moment moment);
 boost::json::value NodesView(const Coordinator& coordinator, Moment moment);
 /// {"explanation": "...", "lines": ["..."]}: why the sweep or trial stands where it stands. kNotFound.
 Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const SweepId& id,

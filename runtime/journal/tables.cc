@@ -14,12 +14,22 @@ std::string Text(Enum value) {
   return std::string(wire::ToJson(value).as_string());
 }
 
+std::string NodeNames(const AttemptStarted& e) {
+  std::string names = e.node.value;
+  for (const Placement& place : e.places) {
+    names += (names.empty() ? "" : ", ") + place.node.value;
+  }
+  return names;
+}
+
 class TableWriter {
  public:
   TableWriter(sqlite::Database& database, UnixMillis unix_ms) : db_(database), unix_ms_(unix_ms) {}
 
   Status operator()(const CoordinatorStarted& /*e*/) { return Ok(); }
   Status operator()(const NodeSeen& /*e*/) { return Ok(); }
+
+  Status operator()(const QuotaSet& /*e*/) { return Ok(); }
 
   Status operator()(const SweepSubmitted& e) {
     const auto* name = e.spec.if_contains("name");
@@ -81,7 +91,7 @@ class TableWriter {
   Status operator()(const AttemptStarted& e) {
     MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT INTO attempts(epoch, trial, node, state, created_ms)"
                                        " VALUES(?,?,?,'preparing',?)")
-                               .BindAll(e.epoch.value, e.trial.value, e.node.value, unix_ms_)
+                               .BindAll(e.epoch.value, e.trial.value, NodeNames(e), unix_ms_)
                                .Run());
     return db_.Prepare("UPDATE trials SET state='running', epoch=? WHERE id=?")
         .BindAll(e.epoch.value, e.trial.value)
@@ -93,6 +103,7 @@ class TableWriter {
         .BindAll(unix_ms_, e.epoch.value)
         .Run();
   }
+  Status operator()(const MemberEnded& /*e*/) { return Ok(); }
   Status operator()(const StopDecided& e) { return SetAttempt(e.epoch, "stopping"); }
   Status operator()(const AttemptEnded& e) {
     MUSTER_RETURN_IF_ERROR(

@@ -100,11 +100,14 @@ Status AgentHost::Impl::Open() {
       processes, cluster::local::Processes::Open({.attempts_dir = options.home / "attempts",
                                                   .self_executable = options.self_executable,
                                                   .bin_dir = options.bin_dir,
-                                                  .home_id = options.node.value}));
+                                                  .home_id = options.node.value,
+                                                  .address = options.address}));
   machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
                                                           .host = options.host,
                                                           .slots = options.slots,
                                                           .gpus = options.gpus,
+                                                          .gpu_memory = options.gpu_memory,
+                                                          .resources = options.resources,
                                                           .labels = options.labels,
                                                           .incarnation = incarnation});
   return Connect();

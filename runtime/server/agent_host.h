@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
@@ -25,9 +26,12 @@ class AgentHost {
     std::string host;                       ///< for people; empty: gethostname
     int slots = 1;
     int gpus = 0;
+    std::vector<std::int64_t> gpu_memory;  ///< this and the next as in wire::Hello
+    std::map<std::string, std::int64_t> resources;
     std::map<std::string, std::string> labels;
-    std::string endpoint;           ///< CoordinatorSocket::endpoint()
-    net::KeyPair keys;              ///< this node's
+    std::string address;   ///< where gangs on several nodes reach this one; empty: loopback
+    std::string endpoint;  ///< CoordinatorSocket::endpoint()
+    net::KeyPair keys;     ///< this node's
     std::string server_public_key;  ///< the coordinator's
   };
 

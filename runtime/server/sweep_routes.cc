@@ -67,14 +67,22 @@ void AddCommand(http::Router& router, LateHost& late, std::string_view path,
 struct SubmitBody {
   std::string id;
   boost::json::value spec;
+  std::string user;
 };
-BOOST_DESCRIBE_STRUCT(SubmitBody, (), (id, spec))
+BOOST_DESCRIBE_STRUCT(SubmitBody, (), (id, spec, user))
+
+struct QuotaBody {
+  std::string user;
+  std::map<std::string, std::int64_t> most;
+};
+BOOST_DESCRIBE_STRUCT(QuotaBody, (), (user, most))
 
 Result<coordinator::SubmitSweep> ReadSubmit(const Request& request) {
   MUSTER_ASSIGN_OR_RETURN(auto body,
                           wire::Decode<SubmitBody>(request.body, wire::Unknown::kRefuse));
   MUSTER_ASSIGN_OR_RETURN(auto spec, wire::SweepSpecFromJson(body.spec));
-  return coordinator::SubmitSweep{std::move(spec), SweepId(std::move(body.id))};
+  return coordinator::SubmitSweep{std::move(spec), SweepId(std::move(body.id)),
+                                  std::move(body.user)};
 }
 
 /// A trial that ships runs from the server's own folder, and is exported from there: what the server does
@@ -192,6 +200,14 @@ void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerServi
   AddSweepVerbs(router, late);
   AddView(router, late, "sweeps", [](const Coordinator& state, const Request&, Moment moment) {
     return boost::json::value{{"sweeps", coordinator::SweepsView(state, moment)}};
+  });
+  AddCommand(router, late, "quotas", [](const Request& request) -> Result<coordinator::Input> {
+    MUSTER_ASSIGN_OR_RETURN(auto body,
+                            wire::Decode<QuotaBody>(request.body, wire::Unknown::kRefuse));
+    return coordinator::Input(coordinator::SetQuota{std::move(body.user), std::move(body.most)});
+  });
+  AddView(router, late, "quotas", [](const Coordinator& state, const Request&, Moment moment) {
+    return boost::json::value{{"quotas", coordinator::QuotasView(state, moment)}};
   });
   AddView(router, late, "nodes", [](const Coordinator& state, const Request&, Moment moment) {
     return boost::json::value{{"nodes", coordinator::NodesView(state, moment)}};

@@ -47,14 +47,19 @@ void Checker::On(const coordinator::AttemptStarted& event) {
   if (const auto old = attempts_.find(trial.newest); old != attempts_.end() && !old->second.ended)
     world_.Violate("S2: " + Name(event.epoch) + " while " + Name(trial.newest) + " is live");
   trial.newest = event.epoch;
-  for (const int slot : event.slots) {
-    AttemptEpoch& holder = holders_[{event.node.value, slot}];
-    if (holder.value != 0)
-      world_.Violate("S8: slot " + std::to_string(slot) + " of " + event.node.value +
-                     " is given to " + Name(event.epoch) + " while " + Name(holder) + " holds it");
-    holder = event.epoch;
+  AttemptBook& attempt = attempts_[event.epoch];
+  attempt.trial = event.trial;
+  for (const coordinator::Placement& place : event.places) {
+    const std::string& node = place.node.value;
+    for (const int slot : place.slots) {
+      AttemptEpoch& holder = holders_[{node, slot}];
+      if (holder.value != 0)
+        world_.Violate("S8: slot " + std::to_string(slot) + " of " + node + " is given to " +
+                       Name(event.epoch) + " while " + Name(holder) + " holds it");
+      holder = event.epoch;
+    }
+    attempt.parts[node] = {.slots = place.slots};
   }
-  attempts_[event.epoch] = {.trial = event.trial, .node = event.node.value, .slots = event.slots};
 }
 
 void Checker::CheckLive(AttemptEpoch epoch, const char* what) {
@@ -65,22 +70,33 @@ void Checker::CheckLive(AttemptEpoch epoch, const char* what) {
 
 void Checker::On(const coordinator::AttemptPrepared& event) {
   CheckLive(event.epoch, "readiness");
-  attempts_[event.epoch].prepared = true;
+  attempts_[event.epoch].parts[event.node.value].prepared = true;
+}
+
+void Checker::On(const coordinator::MemberEnded& event) {
+  CheckLive(event.epoch, "the end of a part");
+  EndPart(event.node.value, attempts_[event.epoch].parts[event.node.value]);
+}
+
+void Checker::EndPart(const std::string& node, PartBook& part) {
+  if (std::exchange(part.ended, true)) return;
+  for (const int slot : part.slots) holders_[{node, slot}] = {};
 }
 
 void Checker::On(const coordinator::AttemptEnded& event) {
   CheckLive(event.epoch, "a second end");
   AttemptBook& attempt = attempts_[event.epoch];
   attempt.ended = true;
-  for (const int slot : attempt.slots) holders_[{attempt.node, slot}] = {};
+  for (auto& [node, part] : attempt.parts) EndPart(node, part);
 }
 
 void Checker::On(const coordinator::Reported& event) {
   CheckLive(event.epoch, "a report");
-  AttemptBook& attempt = attempts_[event.epoch];
-  if (event.records_end < attempt.records_end)
+  if (event.node.empty()) return;  // from the tracker, not from a spool
+  PartBook& part = attempts_[event.epoch].parts[event.node.value];
+  if (event.records_end < part.records_end)
     world_.Violate("S6: the records of " + Name(event.epoch) + " go back");
-  attempt.records_end = event.records_end;
+  part.records_end = event.records_end;
 }
 
 void Checker::On(const coordinator::TrialEnded& event) {
@@ -122,24 +138,31 @@ void Checker::Making(const std::string& node, const wire::Prepare& prepare) {
     world_.Violate("S4: " + Name(prepare.epoch) + " is made before its epoch is durable");
     return;
   }
-  AttemptBook& attempt = found->second;
+  const auto part = found->second.parts.find(node);
+  const bool here = part != found->second.parts.end();
   // A machine that lost its disk may make it again, as long as no rank has run.
-  if (attempt.started) world_.Violate("S2: " + Name(prepare.epoch) + " is made again after it ran");
-  if (attempt.node != node || attempt.slots != prepare.slots || attempt.trial != prepare.trial)
+  if (here && part->second.started)
+    world_.Violate("S2: " + Name(prepare.epoch) + " is made again after it ran");
+  if (!here || part->second.slots != prepare.slots || found->second.trial != prepare.trial)
     world_.Violate("S4: " + Name(prepare.epoch) + " is made on " + node +
                    " with another node, trial or slots than it was given");
 }
 
-void Checker::Starting(const wire::Prepare& prepare) {
+void Checker::Starting(const std::string& node, const wire::Prepare& prepare) {
   const auto found = attempts_.find(prepare.epoch);
-  if (found == attempts_.end() || !found->second.prepared)
+  const bool ready = found != attempts_.end() &&
+                     std::ranges::all_of(found->second.parts,
+                                         [](const auto& part) { return part.second.prepared; });
+  if (!ready)
     world_.Violate("S4: ranks of " + Name(prepare.epoch) +
-                   " start before its readiness is durable");
-  else if (std::exchange(found->second.started, true))
-    world_.Violate("S2: ranks of " + Name(prepare.epoch) + " start twice");
+                   " start before the readiness of all of its nodes is durable");
+  else if (std::exchange(found->second.parts[node].started, true))
+    world_.Violate("S2: ranks of " + Name(prepare.epoch) + " start twice on " + node);
 }
 
 void Checker::Forgetting(const Gang& gang) {
+  // The result ends the spool of the first node; another one may be lost before its own is sent.
+  if (gang.prepare.node_rank > 0) return;
   std::set<std::int64_t>& indices = spooled_[gang.prepare.epoch];
   for (const SpoolLine& line : gang.records) {
     if (const auto index = line.record.metrics.find("index"); index != line.record.metrics.end())
@@ -167,8 +190,9 @@ void Checker::CheckState(const coordinator::State& state) {
   for (const auto& [id, node] : state.nodes) {
     for (const auto& [slot, epoch] : node.holders) {
       const auto* attempt = state.FindAttempt(epoch);
-      if (attempt == nullptr || !attempt->live() || attempt->node != id ||
-          std::ranges::find(attempt->slots, slot) == attempt->slots.end() || slot < 0 ||
+      const auto* member = attempt == nullptr ? nullptr : attempt->LiveMember(id);
+      if (member == nullptr ||
+          std::ranges::find(member->place.slots, slot) == member->place.slots.end() || slot < 0 ||
           slot >= node.slots) {
         world_.Violate("S8: slot " + std::to_string(slot) + " of " + id.value + " is held by " +
                        Name(epoch) + ", which has no right to it");
@@ -178,10 +202,13 @@ void Checker::CheckState(const coordinator::State& state) {
   }
   for (const AttemptEpoch epoch : state.live) {
     const auto* attempt = state.FindAttempt(epoch);
-    if (attempt == nullptr || !attempt->live())
+    if (attempt == nullptr || !attempt->live()) {
       world_.Violate("S8: " + Name(epoch) + " counts as live and is not");
-    else
-      wanted += attempt->slots.size();
+      continue;
+    }
+    for (const auto& member : attempt->members) {
+      if (member.live()) wanted += member.place.slots.size();
+    }
   }
   if (held != wanted)
     world_.Violate("S8: " + std::to_string(held) + " slots are held, live attempts have " +

@@ -17,7 +17,8 @@
 ///   S1  an acknowledged sweep is never lost
 ///   S2  a trial has at most one committed result, of its newest attempt; an attempt's ranks start once
 ///   S3  a slot never holds processes of two attempts (Node checks it)
-///   S4  no rank runs before its attempt's epoch and readiness are durable; a gang has all its slots
+///   S4  no rank runs before its attempt's epoch and the readiness of all its nodes are durable; a gang has
+///       all its slots
 ///   S5  nothing an ended attempt says has an effect
 ///   S6  the tracker holds every metric of a completed trial's attempt, once, and no other as its
 ///   S7  final states are final
@@ -36,7 +37,7 @@ class Checker {
   void Acting(const coordinator::Action& action);
   void Logging(AttemptEpoch epoch) { CheckLive(epoch, "a logged metric"); }
   void Making(const std::string& node, const wire::Prepare& prepare);
-  void Starting(const wire::Prepare& prepare);
+  void Starting(const std::string& node, const wire::Prepare& prepare);
   void Forgetting(const Gang& gang);
 
   /// `live` is a coordinator's state with nothing uncommitted, `replayed` what its journal gives.
@@ -48,12 +49,15 @@ class Checker {
   [[nodiscard]] int attempts() const { return static_cast<int>(attempts_.size()); }
 
  private:
-  struct AttemptBook {
-    TrialId trial;
-    std::string node;
+  struct PartBook {  ///< of a gang, on one node
     std::vector<int> slots;
     bool prepared = false, started = false, ended = false;
     std::int64_t records_end = 0;
+  };
+  struct AttemptBook {
+    TrialId trial;
+    std::map<std::string, PartBook> parts;
+    bool ended = false;
   };
   struct TrialBook {
     AttemptEpoch newest;
@@ -68,11 +72,13 @@ class Checker {
   void On(const coordinator::TrialRetried& event);
   void On(const coordinator::AttemptStarted& event);
   void On(const coordinator::AttemptPrepared& event);
+  void On(const coordinator::MemberEnded& event);
   void On(const coordinator::AttemptEnded& event);
   void On(const coordinator::Reported& event);
   template <typename Other>
   void On(const Other&) {}
   void CheckLive(AttemptEpoch epoch, const char* what);
+  void EndPart(const std::string& node, PartBook& part);
 
   World& world_;
   const Stores& stores_;

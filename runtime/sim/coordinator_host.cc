@@ -17,9 +17,9 @@ constexpr Micros kCommit = 2 * kMillisecond;
 std::string DescribeInput(const coordinator::Input& input) {
   if (const auto* from = std::get_if<coordinator::FromNode>(&input))
     return from->node.value + " said " + agent::Describe(from->message);
-  constexpr const char* kNames[] = {"submit",     "change sweep",    "stop trial", "retry trial",
-                                    "from node",  "node lost",       "tick",       "metrics stored",
-                                    "log stored", "tracked metrics", "outbox done"};
+  constexpr const char* kNames[] = {
+      "submit", "change sweep",   "stop trial", "retry trial",     "from node",   "node lost",
+      "tick",   "metrics stored", "log stored", "tracked metrics", "outbox done", "set quota"};
   return kNames[input.index()];
 }
 
@@ -148,10 +148,11 @@ void CoordinatorHost::Unfence(coordinator::Input& input) const {
   if (trial == nullptr || trial->live.value == 0 || trial->live == epoch) return;
   epoch = trial->live;
   const auto* live = state.FindAttempt(epoch);
-  from->node = live->node;
+  const auto& member = live->members.front();
+  from->node = member.place.node;
   if (records != nullptr) {
-    records->end += live->records_end - records->begin;
-    records->begin = live->records_end;
+    records->end += member.records_end - records->begin;
+    records->begin = member.records_end;
   } else {
     exited->records_end = 0;
   }

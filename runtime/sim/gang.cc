@@ -38,13 +38,18 @@ Gang::Gang(World& world, wire::Prepare wanted, Events events)
       fate_(DrawFate(world, prepare.trial.value)),
       alive_(static_cast<std::size_t>(prepare.ranks), false) {}
 
+int Gang::WorldSize() const { return std::max(prepare.world_size, prepare.ranks); }
+
 int Gang::LivingRanks() const { return static_cast<int>(std::ranges::count(alive_, true)); }
+
+Gang::~Gang() { world_.running_ranks[prepare.epoch] -= LivingRanks(); }
 
 bool Gang::AllExitsSeen() const { return static_cast<int>(exits.size()) == prepare.ranks; }
 
 void Gang::Start(const std::weak_ptr<Gang>& self) {
   if (!shim_ || LivingRanks() > 0 || !exits.empty()) return;
   alive_.assign(alive_.size(), true);
+  world_.running_ranks[prepare.epoch] += prepare.ranks;
   escaped_ = fate_.escapes;
   step_ = world_.checkpoints[prepare.trial.value];
   if (step_ > 0 && !fate_.script) Append(RecordOf(wire::RecordType::kResumed));
@@ -59,6 +64,10 @@ void Gang::ScheduleStep(const std::weak_ptr<Gang>& self) {
 
 void Gang::Step(const std::weak_ptr<Gang>& self) {
   if (ending_ || LivingRanks() < prepare.ranks) return;  // a collective waits for ever
+  if (world_.running_ranks[prepare.epoch] < WorldSize()) {
+    ScheduleStep(self);  // ranks on another node are not there yet, or gone for good
+    return;
+  }
   if (fate_.kind != Fate::Kind::kFinish && step_ >= fate_.at_step) {
     if (fate_.kind == Fate::Kind::kHang && !world_.bad) {
       fate_.kind = Fate::Kind::kFinish;  // what it waited for has come back
@@ -83,7 +92,7 @@ void Gang::Step(const std::weak_ptr<Gang>& self) {
     return;
   }
   ending_ = true;
-  if (!fate_.script) {
+  if (!fate_.script && prepare.node_rank == 0) {
     wire::TrialRecord result = RecordOf(wire::RecordType::kResult);
     result.metrics = Score();
     Append(std::move(result));
@@ -94,6 +103,7 @@ void Gang::Step(const std::weak_ptr<Gang>& self) {
 
 /// False when it is to be tried again.
 bool Gang::LogStep() {
+  if (fate_.script && prepare.node_rank > 0) return true;
   if (fate_.script) {
     const World::Logged logged = world_.log_over_http(prepare, step_, Score());
     if (logged == World::Logged::kNoServer) return false;
@@ -105,7 +115,7 @@ bool Gang::LogStep() {
   wire::TrialRecord metric = RecordOf(wire::RecordType::kMetric);
   metric.metrics = Score();
   // The attempt and the place in its spool make each record one of a kind, for the checkers.
-  metric.metrics["index"] = static_cast<double>(records.size());
+  metric.metrics["index"] = static_cast<double>(records.size()) + 1e6 * prepare.node_rank;
   Append(std::move(metric));
   return true;
 }
@@ -158,15 +168,18 @@ void Gang::Append(wire::TrialRecord record) {
   if (!shim_) return;  // nobody listens on the control socket
   const auto size = static_cast<std::int64_t>(40 + world_.random.Below(100));
   records.push_back({records_end() + size, std::move(record)});
-  logs[std::to_string(world_.random.Below(alive_.size())) + ".out"] += 3;
+  const auto rank = prepare.first_rank + static_cast<int>(world_.random.Below(alive_.size()));
+  logs[std::to_string(rank) + ".out"] += 3;
   if (events_.spool_grew) events_.spool_grew();
 }
 
 void Gang::EndRank(int rank, int code, bool oom) {
   if (!alive_[static_cast<std::size_t>(rank)]) return;
   alive_[static_cast<std::size_t>(rank)] = false;
+  if (code != 0) --world_.running_ranks[prepare.epoch];  // one that is done is waited for by nobody
   if (!shim_) return;  // its parent is gone: nobody learns the code
-  const agent::RanksExited::Rank seen{{rank, code, "exit " + std::to_string(code)}, oom};
+  const int number = prepare.first_rank + rank;
+  const agent::RanksExited::Rank seen{{number, code, "exit " + std::to_string(code)}, oom};
   exits.push_back(seen);
   if (AllExitsSeen()) phase = wire::AttemptPhase::kExited;
   if (events_.rank_exited) events_.rank_exited(seen);
@@ -206,6 +219,7 @@ void Gang::LosePower() {
   ending_ = true;
   shim_ = false;
   escaped_ = false;
+  world_.running_ranks[prepare.epoch] -= LivingRanks();
   alive_.assign(alive_.size(), false);
   const std::size_t kept = static_cast<std::size_t>(
       world_.Between(static_cast<Micros>(records.size()) / 2, static_cast<Micros>(records.size())));

@@ -11,7 +11,7 @@
 #include "runtime/agent/agent.h"
 #include "runtime/sim/world.h"
 
-/// One attempt on a simulated machine: its folder on disk, its shim, its ranks and the children they left.
+/// One attempt's part on a simulated machine: its folder on disk, its shim, its ranks and the children they left.
 /// It lives on when the agent dies; when the machine dies, only the folder is left.
 
 namespace muster::sim {
@@ -41,6 +41,9 @@ class Gang {
   };
 
   Gang(World& world, wire::Prepare prepare, Events events);
+  ~Gang();
+  Gang(const Gang&) = delete;
+  Gang& operator=(const Gang&) = delete;
 
   // The folder.
   wire::Prepare prepare;
@@ -68,6 +71,7 @@ class Gang {
   }
 
  private:
+  [[nodiscard]] int WorldSize() const;
   void Step(const std::weak_ptr<Gang>& self);
   void Meet(const std::weak_ptr<Gang>& self);
   [[nodiscard]] wire::TrialRecord RecordOf(wire::RecordType type) const;

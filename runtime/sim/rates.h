@@ -15,6 +15,7 @@ struct Rates {
   int sweeps = 1;
   int max_trials = 4;  ///< of a sweep
   int max_ranks = 2;
+  int max_priority = 2;
   int max_steps = 10;
   Micros step = 400 * kMillisecond;
 

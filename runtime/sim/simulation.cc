@@ -27,11 +27,20 @@ wire::SweepSpec DrawSpec(World& world, int number) {
       1 + static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_ranks)));
   spec.space = {{"x", {{"float", {0.0, 1.0}}}}};
   spec.objective = {"score", random.Chance(0.5) ? "maximize" : "minimize"};
+  // A gang of several nodes, now and then larger than any one of them.
+  if (world.rates.nodes > 1 && random.Chance(0.3)) {
+    spec.trial.nodes = static_cast<int>(random.Below(3));  // 0: any number
+    // The first node stays and has the most slots, each of the others has one at least.
+    const int others = spec.trial.nodes == 0 ? world.rates.nodes : spec.trial.nodes;
+    const auto more = static_cast<int>(random.Below(static_cast<std::uint64_t>(others)));
+    if (world.rates.vanishes == 0) spec.trial.ranks += more;
+  }
   spec.budget.trials =
       1 + static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_trials)));
   spec.budget.parallel = static_cast<int>(random.Below(4));
   spec.sampler = "random";
-  spec.priority = static_cast<int>(random.Below(3));
+  spec.priority =
+      static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_priority) + 1));
   if (spec.trial.ranks * 2 <= world.rates.slots && random.Chance(0.3)) spec.trial.resources.cpu = 2;
   if (random.Chance(world.rates.time_limit)) spec.budget.time_seconds = world.Between(5, 200);
   if (random.Chance(0.3))
@@ -39,6 +48,8 @@ wire::SweepSpec DrawSpec(World& world, int number) {
   if (random.Chance(0.3)) {
     spec.trial.command.clear();
     spec.trial.program = "train";
+    spec.trial.nodes = 1;
+    spec.trial.ranks = std::min(spec.trial.ranks, world.rates.max_ranks);
     spec.model.emplace().name = spec.name;
   }
   spec.retry.infra = static_cast<int>(random.Below(6));
@@ -74,7 +85,8 @@ class Simulation {
           Node::Hooks{
               .making = [this,
                          name](const wire::Prepare& prepare) { checker_.Making(name, prepare); },
-              .starting = [this](const wire::Prepare& prepare) { checker_.Starting(prepare); },
+              .starting =
+                  [this, name](const wire::Prepare& prepare) { checker_.Starting(name, prepare); },
               .forgetting = [this](const Gang& gang) { checker_.Forgetting(gang); }}));
     }
     network_.Join(host_, nodes_);

@@ -19,7 +19,9 @@ namespace muster::sim {
 struct World {
   explicit World(std::uint64_t seed) : random(seed), rates(DrawRates(random)) {}
 
-  Scheduler scheduler;
+  /// Ranks of each attempt that run or are done, on whichever node: a collective waits for the others.
+  std::map<AttemptEpoch, int> running_ranks;
+  Scheduler scheduler;  // after what the events that it still holds look at when they go
   Random random;
   Rates rates;
   bool bad = true;  ///< faults happen

@@ -13,7 +13,7 @@ BOOST_DESCRIBE_STRUCT(TrialDetail, (), (trial, attempts, checkpoint, metrics))
 BOOST_DESCRIBE_STRUCT(GateSummary, (), (gate, passed, seen, wanted, detail))
 BOOST_DESCRIBE_STRUCT(PromotionSummary, (), (state, model, alias, reason, version, trial, gates))
 BOOST_DESCRIBE_STRUCT(SweepSummary, (),
-                      (id, name, state, metric, goal, trials, complete, pruned, failed, running,
+                      (id, name, user, state, metric, goal, trials, complete, pruned, failed, running,
                        waiting, budget, best, best_trial, created_ms, ended_ms, slot_seconds,
                        busy_share, message))
 BOOST_DESCRIBE_STRUCT(SweepDetail, (), (sweep, promotion, spec))

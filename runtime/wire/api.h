@@ -62,7 +62,7 @@ struct PromotionSummary {
 };
 
 struct SweepSummary {
-  std::string id, name;
+  std::string id, name, user;
   std::string state;  ///< running, paused, promoting, complete, failed, cancelled
   std::string metric, goal;
   int trials = 0, complete = 0, pruned = 0, failed = 0, running = 0, waiting = 0;

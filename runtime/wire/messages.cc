@@ -14,9 +14,13 @@ BOOST_DESCRIBE_ENUM(LauncherKind, kLocal, kMpi)
 BOOST_DESCRIBE_ENUM(AttemptPhase, kPreparing, kPrepared, kRunning, kStopping, kExited)
 BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
                     kInfra, kFenced, kStopped)
-BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown)
+BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
+                    kGangLost)
+BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 BOOST_DESCRIBE_STRUCT(AttemptReport, (), (epoch, trial, phase))
-BOOST_DESCRIBE_STRUCT(Hello, (), (node, host, slots, gpus, labels, incarnation, attempts))
+BOOST_DESCRIBE_STRUCT(Hello, (),
+                      (node, host, slots, gpus, gpu_memory, resources, labels, incarnation,
+                       attempts))
 BOOST_DESCRIBE_STRUCT(Heartbeat, (), (node, sequence))
 BOOST_DESCRIBE_STRUCT(Prepared, (), (epoch, address, port))
 BOOST_DESCRIBE_STRUCT(Started, (), (epoch))
@@ -28,8 +32,8 @@ BOOST_DESCRIBE_STRUCT(Welcome, (), (coordinator, lease_ms, heartbeat_ms, keep, k
 BOOST_DESCRIBE_STRUCT(HeartbeatAck, (), (sequence))
 BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,
-                       checkpoint_dir, ranks, cpus_per_rank, gpus_per_rank, slots, grace_ms,
-                       silence_ms))
+                       checkpoint_dir, ranks, first_rank, world_size, node_rank, cpus_per_rank,
+                       gpus_per_rank, slots, devices, memory_per_rank, grace_ms, silence_ms))
 BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port))
 BOOST_DESCRIBE_STRUCT(Abort, (), (epoch))
 BOOST_DESCRIBE_STRUCT(Stop, (), (epoch, reason, grace_ms))

@@ -57,7 +57,23 @@ enum class ExitCause {
   kStopped,   ///< muster asked it to stop (pruned, cancelled) and it did
 };
 
-enum class StopReason { kPruned, kCancelled, kPaused, kFenced, kShutdown };
+enum class StopReason {
+  kPruned,
+  kCancelled,
+  kPaused,
+  kFenced,
+  kShutdown,
+  kPreempted,  ///< work of a higher priority needs the place
+  kGangLost,   ///< another part of the gang has ended
+};
+
+/// A part of one GPU that a rank of the gang holds.
+struct DeviceShare {
+  int device = 0;                 ///< index on its node
+  int milli = 1'000;              ///< thousandths of it; 1000: nobody else has any of it
+  std::int64_t memory_bytes = 0;  ///< 0: not counted
+  friend bool operator==(const DeviceShare&, const DeviceShare&) = default;
+};
 
 struct AttemptReport {
   AttemptEpoch epoch;
@@ -72,6 +88,10 @@ struct Hello {
   std::string host;
   int slots = 0;
   int gpus = 0;
+  std::vector<std::int64_t> gpu_memory;  ///< bytes of each GPU; empty: not known, so not counted
+  /// What else the node has, by name: "memory" in bytes, and whatever its administrator counts. A node
+  /// that does not name its memory is taken to have enough.
+  std::map<std::string, std::int64_t> resources;
   std::map<std::string, std::string> labels;
   std::int64_t incarnation = 0;  ///< of the agent, higher after each start
   std::vector<AttemptReport> attempts;
@@ -82,7 +102,7 @@ struct Heartbeat {
 };
 struct Prepared {
   AttemptEpoch epoch;
-  std::string address;  ///< where rank 0 of this node can be reached
+  std::string address;  ///< where this node can be reached by the gang's others
   int port = 0;         ///< bound and held by the agent until the ranks take it
 };
 struct Started {
@@ -143,11 +163,17 @@ struct Prepare {
   std::map<std::string, std::string> env;  ///< beyond the contract's own
   std::string params_json;                 ///< becomes the MUSTER_PARAMS file
   std::string checkpoint_dir;
-  int ranks = 1;  ///< all on this node, so far
+  int ranks = 1;       ///< on this node: first_rank, first_rank + 1, ...
+  int first_rank = 0;  ///< logs and exits name ranks by their number in the whole gang
+  int world_size = 0;  ///< ranks of the whole gang; 0: all are on this node
+  int node_rank = 0;   ///< this node's place among the gang's
   int cpus_per_rank = 1;
   int gpus_per_rank = 0;
-  std::vector<int> slots;          ///< which of the node's slots the gang holds
-  std::int64_t grace_ms = 10'000;  ///< between SIGTERM and SIGKILL
+  std::vector<int> slots;  ///< which of the node's slots the gang holds
+  /// The GPUs that the ranks here hold, rank by rank: `gpus_per_rank` whole ones each, or one share each.
+  std::vector<DeviceShare> devices;
+  std::int64_t memory_per_rank = 0;  ///< bytes; 0: no limit
+  std::int64_t grace_ms = 10'000;    ///< between SIGTERM and SIGKILL
   /// kHang when there was no output, no record and not one tick of CPU for so long; 0: never. Ranks that wait
   /// by spinning (a collective whose peer is stuck) use CPU, so they are never silent.
   std::int64_t silence_ms = 0;

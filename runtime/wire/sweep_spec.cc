@@ -4,8 +4,9 @@
 
 namespace muster::wire {
 
-BOOST_DESCRIBE_STRUCT(ResourceSpec, (), (cpu, gpu, memory_bytes))
-BOOST_DESCRIBE_STRUCT(TrialSpec, (), (program, command, ranks, resources, env, working_dir))
+BOOST_DESCRIBE_STRUCT(ResourceSpec, (), (cpu, gpu, gpu_memory_bytes, memory_bytes, custom))
+BOOST_DESCRIBE_STRUCT(TrialSpec, (),
+                      (program, command, ranks, nodes, labels, resources, env, working_dir))
 BOOST_DESCRIBE_STRUCT(ObjectiveSpec, (), (metric, goal))
 BOOST_DESCRIBE_STRUCT(BudgetSpec, (), (trials, parallel, time_seconds))
 BOOST_DESCRIBE_STRUCT(RetrySpec, (), (infra, user))

@@ -18,14 +18,19 @@ namespace muster::wire {
 
 struct ResourceSpec {  ///< of each rank
   int cpu = 1;
-  int gpu = 0;
-  std::int64_t memory_bytes = 0;  ///< 0: no limit
+  double gpu = 0;                     ///< whole devices, or below 1 a share of one
+  std::int64_t gpu_memory_bytes = 0;  ///< on each of its devices; 0: whatever there is
+  std::int64_t memory_bytes = 0;      ///< 0: no limit
+  std::map<std::string, std::int64_t>
+      custom;  ///< amounts of what nodes name (--resource NAME=AMOUNT)
 };
 
 struct TrialSpec {
   std::string program;               ///< a trial that ships, started over MPI; or ...
   std::vector<std::string> command;  ///< ... any command; "{name}" stands for a parameter
   int ranks = 1;
+  int nodes = 1;  ///< the most that the gang may spread over; 0: as many as it takes
+  std::map<std::string, std::string> labels;  ///< that a node must have
   ResourceSpec resources;
   std::map<std::string, std::string> env;
   /// Of a command. A sweep file's is relative to the file's folder, which stands for an absent one; in a

@@ -81,9 +81,11 @@ class Rig {
   }
   void Join(const std::string& node, int slots, std::int64_t incarnation = 1,
             std::vector<wire::AttemptReport> attempts = {}) {
-    From(node,
-         wire::Hello{
-             NodeId(node), node + ".example", slots, 0, {}, incarnation, std::move(attempts)});
+    From(node, wire::Hello{.node = NodeId(node),
+                           .host = node + ".example",
+                           .slots = slots,
+                           .incarnation = incarnation,
+                           .attempts = std::move(attempts)});
   }
   /// Answers every command that waits for the tracker.
   void AnswerCommands() {

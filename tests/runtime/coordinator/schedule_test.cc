@@ -19,8 +19,9 @@ class ScheduleTest : public testing::Test {
   }
   /// Ends the attempt that its oldest Prepare started, successfully.
   void FinishOne(AttemptEpoch epoch) {
-    rig.Report(rig.state().attempts.at(epoch).node.value, epoch, 0, 1, 0.5);
-    rig.Exit(rig.state().attempts.at(epoch).node.value, epoch, wire::ExitCause::kSuccess, 10);
+    const std::string node = rig.state().attempts.at(epoch).NodeNames();
+    rig.Report(node, epoch, 0, 1, 0.5);
+    rig.Exit(node, epoch, wire::ExitCause::kSuccess, 10);
     rig.AnswerCommands();
   }
   [[nodiscard]] int Held(const std::string& id) const { return rig.sweep(id).slots_held; }
@@ -28,7 +29,7 @@ class ScheduleTest : public testing::Test {
   Rig rig;
 };
 
-TEST_F(ScheduleTest, Gang_NeverSpansNodes) {
+TEST_F(ScheduleTest, Gang_StaysOnOneNodeUnlessItMaySpread) {
   rig.Join("a", 1);
   rig.Join("b", 1);
   Submit("s", SmallSpec());
@@ -38,8 +39,8 @@ TEST_F(ScheduleTest, Gang_NeverSpansNodes) {
   EXPECT_EQ(prepares, 2);
   for (const auto& [epoch, attempt] : rig.state().attempts) {
     if (attempt.trial != TrialId("g/0")) continue;
-    EXPECT_EQ(attempt.node, NodeId("c"));
-    EXPECT_EQ(attempt.slots, (std::vector<int>{0, 1}));
+    EXPECT_EQ(attempt.NodeNames(), "c");
+    EXPECT_EQ(attempt.members.front().place.slots, (std::vector<int>{0, 1}));
   }
 }
 
@@ -103,7 +104,7 @@ TEST_F(ScheduleTest, ParallelBudget_Holds) {
 }
 
 TEST_F(ScheduleTest, Gpus_AreCountedToo) {
-  rig.From("a", wire::Hello{NodeId("a"), "a", 4, 1, {}, 1, {}});
+  rig.From("a", wire::Hello{.node = NodeId("a"), .slots = 4, .gpus = 1, .incarnation = 1});
   wire::SweepSpec spec = Gang(1);
   spec.trial.resources.gpu = 1;
   Submit("s", spec);
@@ -111,8 +112,8 @@ TEST_F(ScheduleTest, Gpus_AreCountedToo) {
   Submit("t", spec);
   const auto why = ExplainTrial(rig.coordinator(), TrialId("t/0"), {rig.now(), rig.unix_now()});
   const std::string text(why->at("explanation").as_string());
-  EXPECT_THAT(text, testing::HasSubstr("waits for 1 free slots and 1 free GPUs on one node"));
-  EXPECT_THAT(text, testing::HasSubstr("with 3 of 4 slots and 0 of 1 GPUs free"));
+  EXPECT_THAT(text, testing::HasSubstr("until these are free: 1 slots and 1 GPUs on one node"));
+  EXPECT_THAT(text, testing::HasSubstr("with 3 of 4 slots, 0 of 1 GPUs free"));
 }
 
 }  // namespace

@@ -344,7 +344,7 @@ TEST(Sweeps, Explain_SaysWhatAWaitingTrialWaitsFor) {
       ExplainTrial(rig.coordinator(), TrialId("second/0"), {rig.now(), rig.unix_now()});
   ASSERT_TRUE(why.ok());
   const std::string text(why->at("explanation").as_string());
-  EXPECT_THAT(text, HasSubstr("waits for 1 free slots on one node"));
+  EXPECT_THAT(text, HasSubstr("waits until these are free: 1 slots on one node"));
   EXPECT_THAT(text, HasSubstr("Node a is up with 0 of 1 slots free"));
 }
 

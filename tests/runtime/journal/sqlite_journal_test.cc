@@ -50,7 +50,10 @@ std::vector<Event> OneRunning() {
   return {{1, CoordinatorStarted{CoordinatorEpoch(1)}},
           {2, SweepSubmitted{SweepId("s"), Spec()}},
           {3, TrialCreated{TrialId("s/0"), SweepId("s"), 0, {{"lr", 0.1}}, RunId("r0"), 0}},
-          {4, AttemptStarted{AttemptEpoch(1), TrialId("s/0"), NodeId("a"), {0}, 0, "token"}}};
+          {4, AttemptStarted{.epoch = AttemptEpoch(1),
+                             .trial = TrialId("s/0"),
+                             .places = {{NodeId("a"), 0, 1, {0}, {}}},
+                             .token = "token"}}};
 }
 
 std::vector<Event> Completed() {
@@ -59,8 +62,8 @@ std::vector<Event> Completed() {
   reported.records_end = 10;
   reported.reports = {{1, 5, 0.9}};
   return {
-      {5, AttemptPrepared{AttemptEpoch(1), "127.0.0.1", 5000}},
-      {6, AttemptRunning{AttemptEpoch(1)}},
+      {5, AttemptPrepared{AttemptEpoch(1), NodeId("a"), "127.0.0.1", 5000}},
+      {6, AttemptRunning{AttemptEpoch(1), NodeId("a")}},
       {7, reported},
       {8, TrialEnded{TrialId("s/0"), AttemptEpoch(1), TrialPhase::kComplete, 0.9, ""}},
       {9,
@@ -112,7 +115,7 @@ TEST_F(SqliteJournalTest, ResultOfAnotherAttempt_IsFencedAndNothingOfTheBatchKep
   auto journal = OpenJournal();
   ASSERT_TRUE(journal->Append(OneRunning()).ok());
   const Status status = journal->Append(
-      {{5, AttemptPrepared{AttemptEpoch(1), "127.0.0.1", 5000}},
+      {{5, AttemptPrepared{AttemptEpoch(1), NodeId("a"), "127.0.0.1", 5000}},
        {6, TrialEnded{TrialId("s/0"), AttemptEpoch(7), TrialPhase::kComplete, 0.9, ""}}});
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().kind, ErrorKind::kFenced);

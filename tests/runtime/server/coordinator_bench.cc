@@ -86,7 +86,9 @@ void StateMachine(int nodes, int sweeps, int trials) {
   take(coordinator.Start(now, 0));
   for (int i = 0; i < nodes; ++i) {
     const NodeId node("node" + std::to_string(i));
-    take(coordinator.Step(FromNode{node, wire::Hello{node, "host", 4, 0, {}, 1, {}}}, now, 0));
+    take(coordinator.Step(
+        FromNode{node, wire::Hello{.node = node, .host = "host", .slots = 4, .incarnation = 1}},
+        now, 0));
   }
   wire::SweepSpec spec = Spec(trials);
   spec.trial.ranks = 2;

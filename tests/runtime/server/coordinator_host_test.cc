@@ -91,7 +91,8 @@ class CoordinatorHostTest : public testing::Test {
   }
   void Join() {
     const std::lock_guard lock(mutex_);
-    Say(NodeId("a"), wire::Hello{NodeId("a"), "a.example", 1, 0, {}, 1, {}});
+    Say(NodeId("a"),
+        wire::Hello{.node = NodeId("a"), .host = "a.example", .slots = 1, .incarnation = 1});
   }
   Result<boost::json::object> Submit(Input input) { return host_->SubmitAndWait(std::move(input)); }
   static bool Until(const std::function<bool()>& done) {

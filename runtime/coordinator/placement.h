@@ -1,0 +1,94 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/base/ids.h"
+#include "runtime/coordinator/event.h"
+#include "runtime/wire/sweep_spec.h"
+
+/// What a gang needs, what a node has, and whether the one goes into the other. Arithmetic only: who goes
+/// first is the queue's business (coordinator_schedule.cc).
+
+namespace muster::coordinator {
+
+/// By name: "memory" in bytes and what administrators count. In quotas also "cpu" (slots) and "gpu"
+/// (thousandths of a device).
+using Amounts = std::map<std::string, std::int64_t>;
+
+struct Device {
+  std::int64_t memory_bytes = 0;  ///< 0: not known, so not counted
+  int milli_held = 0;             ///< thousandths
+  std::int64_t memory_held = 0;
+};
+
+struct Node {
+  NodeId id;
+  std::string host;
+  int slots = 0;
+  std::vector<Device> devices;
+  Amounts resources;
+  std::map<std::string, std::string> labels;
+  std::map<int, AttemptEpoch> holders;  ///< slot -> attempt
+  Amounts held;                         ///< of `resources`
+  int stopping_slots = 0;               ///< held by attempts that were told to stop
+
+  [[nodiscard]] int free() const;
+  [[nodiscard]] int free_devices() const;  ///< those nobody has any part of
+};
+
+struct GangShape {
+  int ranks = 1;
+  int cpus = 1;                               ///< slots of a rank
+  int gpus = 0;                               ///< whole devices of a rank ...
+  int gpu_milli = 0;                          ///< ... or a share of one
+  std::int64_t gpu_memory = 0;                ///< bytes on each device of a rank
+  Amounts amounts;                            ///< of a rank
+  std::map<std::string, std::string> labels;  ///< a node has to have them
+  int most_nodes = 1;                         ///< 0: any number
+  friend auto operator<=>(const GangShape&, const GangShape&) = default;
+};
+GangShape ShapeOf(const wire::SweepSpec& spec);
+
+/// What `ranks` of its ranks hold, as quotas count.
+Amounts AmountsOf(const GangShape& shape, int ranks);
+
+enum class Count { kAll, kFree };
+/// How many ranks the node can hold: all in all, or beside what it holds now. 0 when it lacks a label.
+int RanksThatFit(const Node& node, const GangShape& shape, Count count);
+
+/// Slots and devices for `ranks` ranks, which must fit: the lowest free slots, whole devices by their
+/// number, shares where the least is left.
+Placement PlaceOn(const Node& node, const GangShape& shape, int first_rank, int ranks);
+void Hold(Node& node, const Placement& place, const GangShape& shape, AttemptEpoch epoch);
+void Release(Node& node, const Placement& place, const GangShape& shape);
+
+/// A node that may be given work now.
+struct Room {
+  const Node* node = nullptr;
+  bool reserved = false;  ///< kept for a gang that waits
+};
+struct Part {
+  Room* room = nullptr;
+  int ranks = 0;
+};
+/// Where the gang fits now: on the fullest node that holds all of it, else, if it may spread, on the nodes
+/// that hold most of it. Empty: nowhere.
+std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape);
+/// Keeps for a gang that found no place the nodes where it will find one first, so that smaller gangs behind
+/// it cannot starve it.
+void Reserve(std::vector<Room>& rooms, const GangShape& shape);
+
+/// Could these nodes hold the gang if they were empty?
+bool CouldHold(std::vector<Room>& rooms, const GangShape& shape);
+
+/// How many such gangs the rooms hold, all in all and beside what they hold now.
+struct Capacity {
+  int all = 0, now = 0;
+};
+Capacity CapacityFor(const std::vector<Room>& rooms, const GangShape& shape);
+
+}  // namespace muster::coordinator
