@@ -38,14 +38,19 @@ Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
   for (const AttemptEpoch epoch : state_.live) attempts_[epoch];
   for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
   all_unsettled_ = true;
-  Settle(turn);
+  SettleTurn(turn);
   return std::move(turn.effects);
 }
 
 Effects Coordinator::Step(const Input& input, MonotonicTime now, UnixMillis unix_now) {
   Turn turn{now, unix_now, {}, {}};
   std::visit([&](const auto& alternative) { On(turn, alternative); }, input);
-  Settle(turn);
+  return std::move(turn.effects);
+}
+
+Effects Coordinator::Settle(MonotonicTime now, UnixMillis unix_now) {
+  Turn turn{now, unix_now, {}, {}};
+  SettleTurn(turn);
   return std::move(turn.effects);
 }
 
@@ -54,7 +59,7 @@ void Coordinator::Emit(Turn& turn, EventBody body) {
   ApplyEvent(state_, turn.effects.events.back());
 }
 
-void Coordinator::Settle(Turn& turn) {
+void Coordinator::SettleTurn(Turn& turn) {
   // Ending a sweep or adding a trial unsettles nothing else, so one round is enough.
   if (!all_unsettled_ && unsettled_.empty()) return;
   const std::set<SweepId> sweeps = all_unsettled_ ? state_.open : std::move(unsettled_);

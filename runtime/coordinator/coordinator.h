@@ -14,7 +14,8 @@
 /// carries out what comes back.
 ///
 /// A turn of the host:
-///   1. `Step(input)` for each input that waits. The state has moved already; nobody has been told.
+///   1. `Step(input)` for each input that waits, then `Settle` once: sampling and scheduling look at what all of
+///      them changed. The state has moved already; nobody has been told.
 ///   2. One journal transaction with the events of all of them. If it fails, the host stops: this object
 ///      is ahead of the disk and must be thrown away.
 ///   3. Only then sends, actions and replies, in their order.
@@ -83,6 +84,8 @@ class Coordinator {
   Effects Start(MonotonicTime now, UnixMillis unix_now);
   /// Takes one input. `now` never decreases.
   Effects Step(const Input& input, MonotonicTime now, UnixMillis unix_now);
+  /// Makes trials, gives out slots and ends sweeps, as far as the inputs since the last time allow.
+  Effects Settle(MonotonicTime now, UnixMillis unix_now);
 
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const Config& config() const { return config_; }
@@ -112,7 +115,7 @@ class Coordinator {
 
   // coordinator.cc
   void Emit(Turn& turn, EventBody body);
-  void Settle(Turn& turn);
+  void SettleTurn(Turn& turn);
   Search& SearchOf(const Sweep& sweep);
   // coordinator_submit.cc: what people ask for
   void On(Turn& turn, const SubmitSweep& input);

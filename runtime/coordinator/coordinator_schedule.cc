@@ -80,6 +80,7 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
   };
   for (const SweepId& id : state_.open) enqueue(state_.sweeps.at(id));
 
+  std::set<GangShape> too_large;  // found no place; room only shrinks from here on
   while (!queue.empty()) {
     const QueueKey first = *queue.begin();
     queue.erase(queue.begin());
@@ -90,10 +91,12 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
       enqueue(sweep);
       continue;
     }
+    if (too_large.contains(sweep.shape)) continue;
     const std::vector<Part> parts = FindPlace(rooms, sweep.shape);
     if (parts.empty()) {
       Preempt(turn, sweep, rooms);
       Reserve(rooms, sweep.shape);
+      too_large.insert(sweep.shape);
       continue;
     }
     StartAttempt(turn, *FirstReady(sweep), parts);

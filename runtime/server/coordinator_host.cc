@@ -170,6 +170,7 @@ bool CoordinatorHost::Impl::TakeAndStep() {
     all.push_back(coordinator.Step(item.input, now, UnixNow()));
     replies.push_back(std::move(item.reply));
   }
+  all.push_back(coordinator.Settle(now, UnixNow()));
   const bool last = stopping;
   const bool going = Finish(std::move(all), std::move(replies));
   Answer(questions);
@@ -225,6 +226,7 @@ bool CoordinatorHost::Impl::CatchUp() {
     const TrackedMetrics tracked{trial.run, std::move(metrics).value()};
     all.push_back(coordinator.Step(tracked, Now(), UnixNow()));
   }
+  all.push_back(coordinator.Settle(Now(), UnixNow()));
   return Finish(std::move(all), {});
 }
 

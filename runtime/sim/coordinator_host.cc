@@ -167,6 +167,7 @@ void CoordinatorHost::Turn() {
       world_.Trace([&] { return "coordinator < " + DescribeInput(request.input); });
     answers.push_back({coordinator_->Step(request.input, LocalTime(), UnixTime()), request.reply});
   }
+  answers.push_back({coordinator_->Settle(LocalTime(), UnixTime()), {}});
   Commit(std::move(answers));
 }
 

@@ -63,6 +63,7 @@ class Rig {
     Effects effects = coordinator_->Step(input, now_, unix_);
     Result<boost::json::object> reply = effects.reply;
     Take(std::move(effects));
+    Take(coordinator_->Settle(now_, unix_));
     return reply;
   }
   void From(const std::string& node, wire::Message message) {

@@ -1,9 +1,13 @@
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <deque>
 #include <filesystem>
-#include <future>
+#include <fstream>
+#include <iterator>
 
 #include "runtime/base/random.h"
 #include "runtime/journal/sqlite_journal.h"
@@ -40,8 +44,74 @@ class FreeSampler final : public tuner::Sampler {
   }
 };
 
-/// Every trial from its suggestion to its exit, on `nodes` nodes of 4 slots, gangs of 2. No journal.
-void StateMachine(int nodes, int sweeps, int trials) {
+/// Nodes, tracker and log store that answer everything at once.
+class World {
+ public:
+  explicit World(Coordinator& coordinator) : coordinator_(coordinator) {}
+
+  void Join(int nodes, int slots) {
+    for (int i = 0; i < nodes; ++i) {
+      const NodeId node("node" + std::to_string(i));
+      inputs.push_back(FromNode{
+          node, wire::Hello{.node = node, .host = "host", .slots = slots, .incarnation = 1}});
+    }
+  }
+  /// Steps what waits, at most `most`; answers the events.
+  std::vector<Event> Turn(std::size_t most) {
+    std::vector<Event> events;
+    std::deque<Input> taken;
+    taken.swap(inputs);
+    for (; most > 0 && !taken.empty(); --most) {
+      Take(coordinator_.Step(taken.front(), MonotonicTime{}, 0), events);
+      taken.pop_front();
+      ++steps;
+    }
+    Take(coordinator_.Settle(MonotonicTime{}, 0), events);
+    inputs.insert(inputs.begin(), std::make_move_iterator(taken.begin()),
+                  std::make_move_iterator(taken.end()));
+    return events;
+  }
+
+  std::deque<Input> inputs;
+  std::int64_t steps = 0, ended = 0;
+
+ private:
+  void Take(Effects effects, std::vector<Event>& events) {
+    std::ranges::move(effects.events, std::back_inserter(events));
+    for (const Send& send : effects.sends) Answer(send);
+    for (const Action& action : effects.actions) Answer(action);
+  }
+  void Answer(const Send& send) {
+    if (const auto* prepare = std::get_if<wire::Prepare>(&send.message)) {
+      inputs.push_back(FromNode{send.node, wire::Prepared{prepare->epoch, "127.0.0.1", 5000}});
+    } else if (const auto* go = std::get_if<wire::Go>(&send.message)) {
+      inputs.push_back(FromNode{send.node, wire::Started{go->epoch}});
+      wire::TrialRecord record;
+      record.step = 1;
+      record.metrics["accuracy"] = 0.5;
+      inputs.push_back(FromNode{send.node, wire::Records{go->epoch, 0, 10, {record}}});
+    } else if (const auto* ack = std::get_if<wire::Ack>(&send.message)) {
+      wire::Exited exited;
+      exited.epoch = ack->epoch;
+      exited.cause = wire::ExitCause::kSuccess;
+      exited.records_end = 10;
+      inputs.push_back(FromNode{send.node, exited});
+    } else if (std::holds_alternative<wire::Forget>(send.message)) {
+      ++ended;
+    }
+  }
+  void Answer(const Action& action) {
+    if (const auto* command = std::get_if<RunCommand>(&action)) {
+      inputs.push_back(OutboxDone{command->id, {}, {}});
+    } else if (const auto* store = std::get_if<StoreMetrics>(&action)) {
+      inputs.push_back(StoreMetricsDone{store->token, {}});
+    }
+  }
+
+  Coordinator& coordinator_;
+};
+
+Config BenchConfig() {
   Config config = Config::Default();
   config.random_hex = [n = 0](std::size_t bytes) mutable {
     std::string digits = std::to_string(++n);
@@ -50,66 +120,59 @@ void StateMachine(int nodes, int sweeps, int trials) {
   config.make_sampler = [](const auto&) -> Result<std::unique_ptr<tuner::Sampler>> {
     return std::unique_ptr<tuner::Sampler>(std::make_unique<FreeSampler>());
   };
-  Coordinator coordinator(std::move(config));
-  std::int64_t steps = 0, events = 0, ended = 0;
-  std::deque<Input> inputs;
-  MonotonicTime now{};
-  const auto take = [&](Effects effects) {
-    events += static_cast<std::int64_t>(effects.events.size());
-    for (Send& send : effects.sends) {
-      if (auto* prepare = std::get_if<wire::Prepare>(&send.message)) {
-        inputs.push_back(FromNode{send.node, wire::Prepared{prepare->epoch, "127.0.0.1", 5000}});
-      } else if (auto* go = std::get_if<wire::Go>(&send.message)) {
-        inputs.push_back(FromNode{send.node, wire::Started{go->epoch}});
-        wire::TrialRecord record;
-        record.step = 1;
-        record.metrics["accuracy"] = 0.5;
-        inputs.push_back(FromNode{send.node, wire::Records{go->epoch, 0, 10, {record}}});
-      } else if (auto* ack = std::get_if<wire::Ack>(&send.message)) {
-        wire::Exited exited;
-        exited.epoch = ack->epoch;
-        exited.cause = wire::ExitCause::kSuccess;
-        exited.records_end = 10;
-        inputs.push_back(FromNode{send.node, exited});
-      } else if (std::holds_alternative<wire::Forget>(send.message)) {
-        ++ended;
-      }
-    }
-    for (const Action& action : effects.actions) {
-      if (const auto* command = std::get_if<RunCommand>(&action)) {
-        inputs.push_back(OutboxDone{command->id, {}, {}});
-      } else if (const auto* store = std::get_if<StoreMetrics>(&action)) {
-        inputs.push_back(StoreMetricsDone{store->token, {}});
-      }
-    }
-  };
-  take(coordinator.Start(now, 0));
-  for (int i = 0; i < nodes; ++i) {
-    const NodeId node("node" + std::to_string(i));
-    take(coordinator.Step(
-        FromNode{node, wire::Hello{.node = node, .host = "host", .slots = 4, .incarnation = 1}},
-        now, 0));
-  }
-  wire::SweepSpec spec = Spec(trials);
-  spec.trial.ranks = 2;
-  for (int i = 0; i < sweeps; ++i) inputs.push_back(SubmitSweep{spec, {}});
+  return config;
+}
+
+double ResidentMiB() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+struct Load {
+  int nodes = 1, slots = 8;
+  int sweeps = 1, trials = 1;  ///< of each sweep
+  int ranks = 1;
+};
+
+/// Every trial from its suggestion to its exit. With a file, each turn is committed there first, as the
+/// host does it.
+void Trials(const Load& load, const std::filesystem::path& file = {}) {
+  const double before = ResidentMiB();
+  Coordinator coordinator(BenchConfig());
+  std::unique_ptr<journal::SqliteJournal> journal;
+  if (!file.empty()) journal = std::move(journal::SqliteJournal::Open(file)).value();
+  World world(coordinator);
+  (void)coordinator.Start(MonotonicTime{}, 0);
+  world.Join(load.nodes, load.slots);
+  wire::SweepSpec spec = Spec(load.trials);
+  spec.trial.ranks = load.ranks;
+  for (int i = 0; i < load.sweeps; ++i) world.inputs.push_back(SubmitSweep{spec, {}});
   const auto start = std::chrono::steady_clock::now();
-  while (!inputs.empty()) {
-    const Input input = std::move(inputs.front());
-    inputs.pop_front();
-    take(coordinator.Step(input, now, 0));
-    ++steps;
+  while (!world.inputs.empty()) {
+    const std::vector<Event> events = world.Turn(4'096);
+    if (journal == nullptr) continue;
+    if (const Status status = journal->Append(events); !status.ok()) {
+      std::printf("journal: %s\n", status.error().message.c_str());
+      return;
+    }
   }
   const double seconds = SecondsSince(start);
   std::printf(
-      "state machine, %d nodes, %d sweeps: %.0f steps/s, %.0f events/s, %.0f gangs/s"
-      " (%lld trials in %.2f s)\n",
-      nodes, sweeps, static_cast<double>(steps) / seconds, static_cast<double>(events) / seconds,
-      static_cast<double>(ended) / seconds, static_cast<long long>(ended), seconds);
+      "%s, %d nodes, %d sweeps of %d trials, gangs of %d: %.0f gangs/s, %.3f ms each, %.0f steps/s,"
+      " %.0f MiB\n",
+      journal ? "durable" : "state machine", load.nodes, load.sweeps, load.trials, load.ranks,
+      static_cast<double>(world.ended) / seconds, 1000 * seconds / static_cast<double>(world.ended),
+      static_cast<double>(world.steps) / seconds, ResidentMiB() - before);
+}
+
+void Remove(const std::filesystem::path& file) {
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
 }
 
 /// Submits through the host and a real journal, `window` unanswered at most.
-void DurableSubmits(const std::filesystem::path& folder, int count, int window) {
+void DurableSubmits(const std::filesystem::path& folder, int count, int window, int trials = 1) {
   const auto file = folder / ("bench-" + RandomHex(4) + ".db");
   {
     server::CoordinatorHost::Ports ports;
@@ -123,7 +186,7 @@ void DurableSubmits(const std::filesystem::path& folder, int count, int window) 
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < count; ++i) {
       while (i - answered.load() >= window) answered.wait(answered.load());
-      (*host)->Submit(SubmitSweep{Spec(1), SweepId("s" + std::to_string(i))},
+      (*host)->Submit(SubmitSweep{Spec(trials), SweepId("s" + std::to_string(i))},
                       [&](const auto& reply) {
                         if (!reply.ok())
                           std::printf("refused: %s\n", reply.error().message.c_str());
@@ -133,10 +196,10 @@ void DurableSubmits(const std::filesystem::path& folder, int count, int window) 
     }
     for (int seen = answered; seen < count; seen = answered) answered.wait(seen);
     const double seconds = SecondsSince(start);
-    std::printf("durable submits, %d at a time: %.0f/s (%d in %.2f s)\n", window, count / seconds,
-                count, seconds);
+    std::printf("durable submits of %d trials, %d at a time: %.0f/s (%d in %.4f s)\n", trials,
+                window, count / seconds, count, seconds);
   }
-  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
+  Remove(file);
 }
 
 }  // namespace
@@ -144,9 +207,14 @@ void DurableSubmits(const std::filesystem::path& folder, int count, int window) 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::filesystem::path folder = argc > 1 ? argv[1] : ".";
-  StateMachine(1, 1, 20'000);
-  StateMachine(1'000, 1, 20'000);
-  StateMachine(1'000, 100, 200);
+  Trials({.nodes = 1, .trials = 20'000});
+  Trials({.nodes = 1'000, .trials = 20'000, .ranks = 8});
+  Trials({.nodes = 1'000, .sweeps = 100, .trials = 200, .ranks = 8});
+  Trials({.nodes = 1'000, .trials = 100'000});
+  const auto file = folder / ("bench-" + RandomHex(4) + ".db");
+  Trials({.nodes = 1, .trials = 20'000}, file);
+  Remove(file);
   DurableSubmits(folder, 1'000, 1);
   DurableSubmits(folder, 20'000, 1'000);
+  DurableSubmits(folder, 1, 1, 100'000);
 }
