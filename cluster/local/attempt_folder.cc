@@ -77,7 +77,7 @@ std::filesystem::path AttemptFolder::Scratch(const std::string& home_id) const {
 
 Status AttemptFolder::WritePrepare(const wire::Prepare& prepare) const {
   return WriteFileAtomically(path_ / "prepare.json",
-                             wire::EncodeEnvelope({.message = prepare}) + "\n", 0600);
+                             wire::EncodeEnvelope({.major = 1, .message = prepare}) + "\n", 0600);
 }
 Result<wire::Prepare> AttemptFolder::ReadPrepare() const {
   MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path_ / "prepare.json"));

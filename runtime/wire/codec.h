@@ -8,6 +8,7 @@
 #include <boost/mp11/algorithm.hpp>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -35,8 +36,10 @@ using Json = boost::json::value;
 
 enum class Unknown { kSkip, kRefuse };
 
-/// Parses text; the error carries the offset of the first wrong byte.
-Result<Json> ParseJson(std::string_view text);
+/// Parses text; the error carries the offset of the first wrong byte. kResource beyond `values_max` values
+/// (an object with two members has three), before they take memory.
+Result<Json> ParseJson(std::string_view text,
+                       std::size_t values_max = std::numeric_limits<std::size_t>::max());
 /// Compact text, keys in insertion order; doubles round-trip.
 std::string SerializeJson(const Json& value);
 

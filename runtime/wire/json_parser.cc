@@ -21,11 +21,13 @@ struct Builder {
 
   boost::json::value_stack stack;
   std::string number;  // the parts of a number that came so far
+  std::size_t values_left = 0;
+  bool overrun = false;
 
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
-  bool on_object_begin(error_code&) { return true; }
-  bool on_array_begin(error_code&) { return true; }
+  bool on_object_begin(error_code& error) { return Count(error); }
+  bool on_array_begin(error_code& error) { return Count(error); }
   bool on_object_end(std::size_t size, error_code&) {
     stack.push_object(size);
     return true;
@@ -40,40 +42,40 @@ struct Builder {
     return true;
   }
   bool on_string_part(string_view text, std::size_t, error_code&) { return Chars(text); }
-  bool on_string(string_view text, std::size_t, error_code&) {
+  bool on_string(string_view text, std::size_t, error_code& error) {
     stack.push_string(text);
-    return true;
+    return Count(error);
   }
   bool on_number_part(string_view text, error_code&) {
     number.append(text);
     return true;
   }
-  bool on_int64(std::int64_t value, string_view, error_code&) {
+  bool on_int64(std::int64_t value, string_view, error_code& error) {
     number.clear();
     stack.push_int64(value);
-    return true;
+    return Count(error);
   }
-  bool on_uint64(std::uint64_t value, string_view, error_code&) {
+  bool on_uint64(std::uint64_t value, string_view, error_code& error) {
     number.clear();
     stack.push_uint64(value);
-    return true;
+    return Count(error);
   }
-  bool on_double(double rounded, string_view text, error_code&) {
+  bool on_double(double rounded, string_view text, error_code& error) {
     number.append(text);
     double exact = 0;
     const char* end = number.data() + number.size();
-    const auto [stop, error] = std::from_chars(number.data(), end, exact);
-    stack.push_double(error == std::errc() && stop == end ? exact : rounded);
+    const auto [stop, wrong] = std::from_chars(number.data(), end, exact);
+    stack.push_double(wrong == std::errc() && stop == end ? exact : rounded);
     number.clear();
-    return true;
+    return Count(error);
   }
-  bool on_bool(bool value, error_code&) {
+  bool on_bool(bool value, error_code& error) {
     stack.push_bool(value);
-    return true;
+    return Count(error);
   }
-  bool on_null(error_code&) {
+  bool on_null(error_code& error) {
     stack.push_null();
-    return true;
+    return Count(error);
   }
   bool on_comment_part(string_view, error_code&) { return true; }
   bool on_comment(string_view, error_code&) { return true; }
@@ -83,15 +85,28 @@ struct Builder {
     stack.push_chars(text);
     return true;
   }
+  /// One value more. The error is a stand-in: ParseJson sees that none were left.
+  bool Count(error_code& error) {
+    if (values_left > 0) {
+      --values_left;
+      return true;
+    }
+    overrun = true;
+    error = boost::json::error::array_too_large;
+    return false;
+  }
 };
 
 }  // namespace
 
-Result<Json> ParseJson(std::string_view text) {
+Result<Json> ParseJson(std::string_view text, std::size_t values_max) {
   boost::json::basic_parser<Builder> parser{boost::json::parse_options()};
   parser.handler().stack.reset();
+  parser.handler().values_left = values_max;
   error_code failure;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), failure);
+  if (parser.handler().overrun)
+    return ResourceExhausted("more than " + std::to_string(values_max) + " JSON values");
   if (failure || read != text.size()) {
     return Invalid("malformed JSON at byte " + std::to_string(read) +
                    (failure ? ": " + failure.message() : ": text after the value"));

@@ -1,96 +1,75 @@
 #include "runtime/wire/messages.h"
 
-#include <array>
+#include <boost/mp11/algorithm.hpp>
 
-#include <boost/describe/class.hpp>
-#include <boost/describe/enum.hpp>
-
-#include "runtime/wire/codec.h"
-#include "runtime/wire/trial_record_json.h"
+#include "runtime/wire/body.h"
+#include "runtime/wire/frame.h"
+#include "runtime/wire/message_types.h"
+#include "runtime/wire/messages_json.h"
 
 namespace muster::wire {
-
-BOOST_DESCRIBE_ENUM(LauncherKind, kLocal, kMpi)
-BOOST_DESCRIBE_ENUM(AttemptPhase, kPreparing, kPrepared, kRunning, kStopping, kExited)
-BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
-                    kInfra, kFenced, kStopped)
-BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
-                    kGangLost)
-BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
-BOOST_DESCRIBE_STRUCT(AttemptReport, (), (epoch, trial, phase))
-BOOST_DESCRIBE_STRUCT(Hello, (),
-                      (node, host, slots, gpus, gpu_memory, resources, labels, incarnation,
-                       attempts))
-BOOST_DESCRIBE_STRUCT(Heartbeat, (), (node, sequence))
-BOOST_DESCRIBE_STRUCT(Prepared, (), (epoch, address, port))
-BOOST_DESCRIBE_STRUCT(Started, (), (epoch))
-BOOST_DESCRIBE_STRUCT(Records, (), (epoch, begin, end, records))
-BOOST_DESCRIBE_STRUCT(LogChunk, (), (epoch, rank, stream, begin, data))
-BOOST_DESCRIBE_STRUCT(RankExit, (), (rank, code, text))
-BOOST_DESCRIBE_STRUCT(Exited, (), (epoch, started, cause, message, ranks, records_end))
-BOOST_DESCRIBE_STRUCT(Welcome, (), (coordinator, lease_ms, heartbeat_ms, keep, kill, records_end))
-BOOST_DESCRIBE_STRUCT(HeartbeatAck, (), (sequence))
-BOOST_DESCRIBE_STRUCT(Prepare, (),
-                      (epoch, trial, run, launcher, command, working_dir, env, params_json,
-                       checkpoint_dir, ranks, first_rank, world_size, node_rank, cpus_per_rank,
-                       gpus_per_rank, slots, devices, memory_per_rank, grace_ms, silence_ms))
-BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port))
-BOOST_DESCRIBE_STRUCT(Abort, (), (epoch))
-BOOST_DESCRIBE_STRUCT(Stop, (), (epoch, reason, grace_ms))
-BOOST_DESCRIBE_STRUCT(AskCheckpoint, (), (epoch))
-BOOST_DESCRIBE_STRUCT(Ack, (), (epoch, records_end, logs_end))
-BOOST_DESCRIBE_STRUCT(Forget, (), (epoch))
-
 namespace {
 
-/// In the order of `Message`.
-constexpr std::array<std::string_view, std::variant_size_v<Message>> kNames{
-    "hello",  "heartbeat",      "prepared",      "started", "records", "log_chunk",
-    "exited", "welcome",        "heartbeat_ack", "prepare", "go",      "abort",
-    "stop",   "ask_checkpoint", "ack",           "forget"};
+constexpr int kMinorOfMajorOne = 0;
 
-template <std::size_t kIndex = 0>
-Result<Message> DecodeBody(std::string_view name, const Json& body) {
-  if constexpr (kIndex == std::variant_size_v<Message>) {
-    return Invalid("unknown message type '" + std::string(name) + "'");
-  } else {
-    if (kNames[kIndex] != name) return DecodeBody<kIndex + 1>(name, body);
-    auto message = FromJson<std::variant_alternative_t<kIndex, Message>>(body);
-    if (!message.ok()) return message.error().With(name);
-    return Message(std::move(message).value());
-  }
-}
-
-}  // namespace
-
-std::string_view MessageName(const Message& message) { return kNames[message.index()]; }
-
-std::string EncodeEnvelope(const Envelope& envelope) {
+std::string EncodeJsonEnvelope(const Envelope& envelope) {
   boost::json::object frame;
-  frame["v"] = boost::json::array{envelope.major, envelope.minor};
+  frame["v"] = boost::json::array{1, kMinorOfMajorOne};
   frame["c"] = envelope.coordinator.value;
   frame["type"] = boost::json::string_view(MessageName(envelope.message));
-  frame["body"] = std::visit([](const auto& message) { return ToJson(message); }, envelope.message);
+  frame["body"] = BodyToJson(envelope.message);
   return SerializeJson(frame);
 }
 
-Result<Envelope> DecodeEnvelope(std::string_view bytes) {
-  MUSTER_ASSIGN_OR_RETURN(const Json json, ParseJson(bytes));
+Result<Envelope> DecodeJsonEnvelope(std::string_view bytes, Majors spoken) {
+  MUSTER_ASSIGN_OR_RETURN(const Json json, ParseJson(bytes, kBodyValuesMax));
   MUSTER_ASSIGN_OR_RETURN(auto frame, FromJson<boost::json::object>(json));
   MUSTER_ASSIGN_OR_RETURN(auto version, FromJson<std::vector<int>>(frame["v"]));
   if (version.size() != 2) return Invalid("envelope version must be [major, minor]");
   Envelope envelope;
   envelope.major = version[0];
   envelope.minor = version[1];
-  if (envelope.major != kMajorVersion) {
-    return Unsupported("the peer speaks protocol " + std::to_string(version[0]) + "." +
-                       std::to_string(version[1]) + ", this muster speaks " +
-                       std::to_string(kMajorVersion) + "." + std::to_string(kMinorVersion));
-  }
+  // The binary form is the only one of the majors after the first.
+  if (envelope.major != 1 || spoken.oldest > 1)
+    return AnotherMajor(envelope.major, envelope.minor, spoken);
   MUSTER_ASSIGN_OR_RETURN(envelope.coordinator, FromJson<CoordinatorEpoch>(frame["c"]));
-  MUSTER_ASSIGN_OR_RETURN(auto type, FromJson<std::string>(frame["type"]));
-  MUSTER_ASSIGN_OR_RETURN(envelope.message, DecodeBody(type, frame["body"]));
+  MUSTER_ASSIGN_OR_RETURN(auto name, FromJson<std::string>(frame["type"]));
+  MUSTER_ASSIGN_OR_RETURN(const std::size_t type, TypeOfName(name));
+  if (bytes.size() > kMessageTypes[type].bytes_max)
+    return TooLong(name, bytes.size(), kMessageTypes[type].bytes_max);
+  MUSTER_ASSIGN_OR_RETURN(envelope.message, BodyFromJson(type, frame["body"]));
   return envelope;
+}
+
+}  // namespace
+
+std::string EncodeEnvelope(const Envelope& envelope) {
+  MUSTER_CHECK(envelope.major >= kOldestMajor && envelope.major <= kMajorVersion,
+               "a message is encoded in a major that is spoken");
+  return envelope.major == 1 ? EncodeJsonEnvelope(envelope) : EncodeFrame(envelope);
+}
+
+Result<Envelope> DecodeEnvelope(std::string_view bytes, Majors spoken) {
+  if (bytes.size() > kEnvelopeBytesMax)
+    return TooLong("a message", bytes.size(), kEnvelopeBytesMax);
+  return IsFrame(bytes) ? DecodeFrame(bytes, spoken) : DecodeJsonEnvelope(bytes, spoken);
+}
+
+std::string_view MessageName(const Message& message) { return kMessageTypes[message.index()].name; }
+
+bool SentByAgent(const Message& message) {
+  return kMessageTypes[message.index()].number < kFirstCoordinatorType;
+}
+
+AttemptEpoch AttemptOf(const Message& message) {
+  return std::visit(
+      [](const auto& one) {
+        if constexpr (requires { one.epoch; })
+          return one.epoch;
+        else
+          return AttemptEpoch();
+      },
+      message);
 }
 
 }  // namespace muster::wire

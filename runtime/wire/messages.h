@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -30,8 +31,12 @@
 
 namespace muster::wire {
 
-inline constexpr int kMajorVersion = 1;  ///< another major is refused with both versions named
+inline constexpr int kMajorVersion = 2;  ///< what is spoken where the peer does not ask for less
 inline constexpr int kMinorVersion = 0;  ///< a newer minor may add members and message types
+inline constexpr int kOldestMajor = 1;   ///< is understood and answered too
+/// Of a whole encoded message; a bigger one is refused unread. A message type may have a lower bound
+/// (runtime/wire/message_types.h).
+inline constexpr std::size_t kEnvelopeBytesMax = std::size_t{16} << 20;
 
 /// How the ranks of a gang are started.
 enum class LauncherKind {
@@ -207,20 +212,42 @@ using Message =
     std::variant<Hello, Heartbeat, Prepared, Started, Records, LogChunk, Exited, Welcome,
                  HeartbeatAck, Prepare, Go, Abort, Stop, AskCheckpoint, Ack, Forget>;
 
-/// The frame every message travels in.
+/// The frame every message travels in. Its two forms, JSON (major 1) and a binary header before the body
+/// (major 2), are laid out byte by byte in runtime/wire/README.md.
 struct Envelope {
-  int major = kMajorVersion;
-  int minor = kMinorVersion;
+  int major = kMajorVersion;     ///< in which it is encoded, or came
+  int minor = kMinorVersion;     ///< in which it came; encoding writes this muster's own
   CoordinatorEpoch coordinator;  ///< the sender's, or the newest the agent has seen; 0: none yet
+  /// Which start of the agent sends; 0: a coordinator does, or a peer of major 1, which has no place for it.
+  std::int64_t incarnation = 0;
+  /// Counts what its sender put on this connection from 1; 0: not counted, or major 1.
+  std::int64_t sequence = 0;
+  /// Of what came: equal for a repetition, see IdempotencyKey. Encoding derives it. Major 1: 0.
+  std::uint64_t key = 0;
   Message message;
 };
 
-/// {"v":[1,0],"c":7,"type":"prepare","body":{...}}
+/// The majors that one end speaks. Another is refused with both sides' versions named.
+struct Majors {
+  int oldest = kOldestMajor;
+  int newest = kMajorVersion;
+};
+
+/// `envelope.major` chooses the form and is one of those that this muster speaks.
 std::string EncodeEnvelope(const Envelope& envelope);
-/// kUnsupported for another major (both named), kInvalid for anything malformed or an unknown type.
-Result<Envelope> DecodeEnvelope(std::string_view bytes);
+/// Either form. kUnsupported for another major; kInvalid, kCorrupt (the checksum) or kResource (a bound) for
+/// anything malformed, an unknown type, or a value that no peer may send. The sentence says what was seen and
+/// what was wanted. Memory is bounded by a small multiple of `bytes`, whatever is in them.
+Result<Envelope> DecodeEnvelope(std::string_view bytes, Majors spoken = {});
 
 /// "hello", "prepare", ...
 std::string_view MessageName(const Message& message);
+/// Whether an agent says it; else a coordinator does.
+bool SentByAgent(const Message& message);
+/// The attempt it is about; 0: about none, or several.
+AttemptEpoch AttemptOf(const Message& message);
+/// The same for the same type and body, so a repetition carries the key of the first. Not a secret, not proof
+/// against a peer that wants two messages to collide.
+std::uint64_t IdempotencyKey(const Message& message);
 
 }  // namespace muster::wire
