@@ -1,35 +1,50 @@
 #include "runtime/net/agent_socket.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/net/zmq_handles.h"
+#include "runtime/wire/dialect.h"
+#include "runtime/wire/refusal.h"
 
 namespace muster::net {
-
 struct AgentSocket::Impl {
   Impl(Options given, Callbacks calls)
-      : options(std::move(given)), callbacks(std::move(calls)), outbox(options.queue_max) {}
+      : options(std::move(given)),
+        callbacks(std::move(calls)),
+        outbox(options.queue_max),
+        dialect(options.majors) {}
 
   Status Open();
   void Run();
   void TakeEvents();
   void HandleEvent(int event);
   void ReceiveAll();
+  void OnRefused(const wire::Refusal& refusal);
+  void HangUp();
+  void CallAgain();
   void SendAll();
 
   Options options;
   Callbacks callbacks;
-  Mailbox<std::string> outbox;
+  Mailbox<wire::Envelope> outbox;
   std::atomic<bool> stopping = false;
   ContextHandle context;
   SocketHandle dealer;
   SocketHandle monitor;
-  bool connected = false;       // of the socket's thread, as the two below
+  // Of the socket's thread:
+  bool connected = false;
   bool refusal_logged = false;  // once a stretch of refusals, not at each of many retries
+  wire::Dialect dialect;
+  std::int64_t sequence = 0;                // of this connection
+  std::optional<MonotonicTime> call_again;  // set while the agent has hung up
   std::int64_t dropped = 0;
   std::thread thread;
 };
@@ -68,7 +83,9 @@ void AgentSocket::Impl::Run() {
     std::array<zmq_pollitem_t, 3> items{{{monitor.get(), 0, ZMQ_POLLIN, 0},
                                          {dealer.get(), 0, ZMQ_POLLIN, 0},
                                          {nullptr, outbox.fd(), ZMQ_POLLIN, 0}}};
-    if (zmq_poll(items.data(), items.size(), 1000) < 0 && zmq_errno() != EINTR) {
+    const auto most = call_again ? options.pause_after_refusal : std::chrono::milliseconds(1000);
+    if (zmq_poll(items.data(), items.size(), std::min<long>(most.count(), 1000)) < 0 &&
+        zmq_errno() != EINTR) {
       LogError("net", ZmqError("zmq_poll").message);
       return;
     }
@@ -76,6 +93,7 @@ void AgentSocket::Impl::Run() {
     if (items[0].revents != 0) TakeEvents();
     if (items[1].revents != 0) ReceiveAll();
     if (items[2].revents != 0) SendAll();
+    if (call_again && SystemClock().Now() >= *call_again) CallAgain();
   }
 }
 
@@ -96,6 +114,8 @@ void AgentSocket::Impl::HandleEvent(int event) {
   if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
     connected = true;
     refusal_logged = false;
+    dialect.OnConnected();
+    sequence = 0;
     callbacks.on_connected();
   } else if (event == ZMQ_EVENT_DISCONNECTED) {
     if (std::exchange(connected, false)) callbacks.on_disconnected();
@@ -109,18 +129,63 @@ void AgentSocket::Impl::ReceiveAll() {
   for (int i = 0; i < kReceiveBurst; ++i) {
     Frame payload;
     if (!payload.Receive(dealer.get())) return;
-    auto envelope = wire::DecodeEnvelope(payload.text());
-    if (envelope.ok()) {
-      callbacks.on_message(std::move(envelope).value());
-    } else {
+    if (!connected) continue;  // of a connection that was hung up
+    if (const auto refusal = wire::DecodeRefusal(payload.text())) {
+      OnRefused(*refusal);
+      continue;
+    }
+    auto envelope = wire::DecodeEnvelope(payload.text(), options.majors);
+    if (!envelope.ok()) {
       LogWarning("net", "message of the coordinator dropped: " + envelope.error().message);
+    } else if (wire::SentByAgent(envelope->message)) {
+      LogWarning("net", "the coordinator said " +
+                            std::string(wire::MessageName(envelope->message)) +
+                            ", which only an agent says; dropped");
+    } else {
+      dialect.OnReceived(envelope->major);
+      callbacks.on_message(std::move(envelope).value());
     }
   }
 }
 
+void AgentSocket::Impl::OnRefused(const wire::Refusal& refusal) {
+  const bool version = refusal.code == wire::RefusalCode::kVersion;
+  if (version && dialect.OnRefused(refusal.majors)) {
+    LogInfo("net", "the server at " + options.endpoint + " is older; speaking protocol " +
+                       std::to_string(dialect.major()) + " to it");
+    return;
+  }
+  if (!std::exchange(refusal_logged, true)) {
+    LogError("net", "the server at " + options.endpoint + " refused: " +
+                        (version ? "it speaks other protocols than this muster's " +
+                                       std::to_string(options.majors.newest) +
+                                       "; update the older of the two"
+                                 : refusal.sentence));
+  }
+  HangUp();
+}
+
+void AgentSocket::Impl::HangUp() {
+  zmq_disconnect(dealer.get(), options.endpoint.c_str());
+  call_again = SystemClock().Now() + options.pause_after_refusal;
+  if (std::exchange(connected, false)) callbacks.on_disconnected();
+}
+
+void AgentSocket::Impl::CallAgain() {
+  call_again.reset();
+  if (zmq_connect(dealer.get(), options.endpoint.c_str()) == 0) return;
+  LogError("net", ZmqError("cannot connect to " + options.endpoint).message);
+  call_again = SystemClock().Now() + options.pause_after_refusal;
+}
+
 void AgentSocket::Impl::SendAll() {
-  for (const auto& bytes : outbox.TakeAll()) {
+  for (wire::Envelope& envelope : outbox.TakeAll()) {
     if (!connected) continue;
+    dialect.OnSend(envelope.message);
+    envelope.major = dialect.major();
+    envelope.incarnation = options.incarnation;
+    envelope.sequence = ++sequence;
+    const std::string bytes = wire::EncodeEnvelope(envelope);
     if (zmq_send(dealer.get(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) < 0 &&
         dropped++ % 1000 == 0) {
       LogWarning("net", "queue to the coordinator is full; messages dropped so far: " +
@@ -145,8 +210,8 @@ AgentSocket::~AgentSocket() {
   impl_->thread.join();
 }
 
-void AgentSocket::Send(const wire::Envelope& envelope) {
-  if (!impl_->outbox.Put(wire::EncodeEnvelope(envelope))) {
+void AgentSocket::Send(wire::Envelope envelope) {
+  if (!impl_->outbox.Put(std::move(envelope))) {
     LogWarning("net", "outgoing queue to the coordinator is full; a message was dropped");
   }
 }

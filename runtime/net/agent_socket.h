@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -8,7 +10,10 @@
 #include "runtime/net/keys.h"
 #include "runtime/wire/messages.h"
 
-/// An agent's end of the wire: a ZeroMQ DEALER with CURVE that reconnects for ever (50 ms to 1 s apart).
+/// An agent's end of the wire: a ZeroMQ DEALER with CURVE that reconnects for ever (50 ms to 1 s apart). It speaks
+/// the newest major that the coordinator understands (wire/dialect.h). Refused for another reason than the
+/// major (wire/refusal.h: its key was revoked, say), it hangs up, which is a disconnection, and calls again
+/// some seconds later.
 
 namespace muster::net {
 
@@ -18,7 +23,10 @@ class AgentSocket {
     std::string endpoint;           ///< of the coordinator, "tcp://host:port"
     KeyPair keys;                   ///< this node's
     std::string server_public_key;  ///< a server with another key is not talked to
-    int queue_max = 4096;           ///< messages waiting to be sent; more are dropped and counted
+    std::int64_t incarnation = 0;   ///< of the agent; travels with each message
+    wire::Majors majors;            ///< that may be spoken
+    std::chrono::milliseconds pause_after_refusal = std::chrono::seconds(5);
+    int queue_max = 4096;  ///< messages waiting to be sent; more are dropped and counted
   };
   /// All from the socket's thread, one at a time; must not block. May call Send.
   struct Callbacks {
@@ -34,8 +42,8 @@ class AgentSocket {
   AgentSocket(const AgentSocket&) = delete;
   AgentSocket& operator=(const AgentSocket&) = delete;
 
-  /// Queues a message; lost without a connection, as on any network. Any thread.
-  void Send(const wire::Envelope& envelope);
+  /// Queues a message, whose major, incarnation and sequence are filled in; lost without a connection, as on any network. Any thread.
+  void Send(wire::Envelope envelope);
 
  private:
   struct Impl;

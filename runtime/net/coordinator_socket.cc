@@ -1,20 +1,46 @@
 #include "runtime/net/coordinator_socket.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "runtime/base/log.h"
 #include "runtime/net/zmq_handles.h"
+#include "runtime/wire/refusal.h"
 
 namespace muster::net {
 namespace {
 
 struct Outgoing {
   NodeId node;
-  std::string bytes;
+  wire::Envelope envelope;
+};
+
+/// Where and how a node is spoken to: as its newest message came.
+struct Route {
+  std::string id;
+  std::string key;
+  int major = wire::kMajorVersion;
+  std::int64_t incarnation = 0;  ///< the highest heard
+  std::int64_t sequence = 0;     ///< of the last message to it
+};
+
+/// Says the first of many, and then each thousandth.
+class Seldom {
+ public:
+  void Warn(const std::string& what, const std::string& text) {
+    const std::int64_t times = ++counts_[what];
+    if (times % 1000 == 1)
+      LogWarning("net", text + (times > 1 ? " (" + std::to_string(times) + " times)" : ""));
+  }
+
+ private:
+  std::map<std::string, std::int64_t> counts_;
 };
 
 /// The node that a message claims to be from; empty when it makes no claim.
@@ -35,21 +61,27 @@ struct CoordinatorSocket::Impl {
   void AnswerZap();
   void ReceiveAll();
   void HandleMessage(const std::string& routing_id, Frame& payload);
+  void Deliver(const std::string& routing_id, const std::string& key, const NodeId& node,
+               wire::Envelope envelope);
+  void Refuse(const std::string& routing_id, wire::RefusalCode code, const std::string& sentence);
+  void CutRevoked();
   void SendAll();
-  NodeId Lookup(const std::string& public_key);
+  std::optional<AllowedKey> Lookup(const std::string& public_key);
 
   Options options;
   Callbacks callbacks;
   Mailbox<Outgoing> outbox;
   std::mutex mutex;  ///< guards options.allowed
   std::atomic<bool> stopping = false;
+  std::atomic<bool> allowed_changed = false;
   std::string endpoint;
   ContextHandle context;
   SocketHandle zap;
   SocketHandle router;
-  /// Of the socket's thread: where the newest message of a node came from.
-  std::map<NodeId, std::string> routes;
-  std::int64_t dropped = 0;
+  // Of the socket's thread:
+  std::map<NodeId, Route> routes;
+  std::set<std::string> seen;  ///< keys that on_key_seen was called with
+  Seldom seldom;
   std::thread thread;
 };
 
@@ -85,16 +117,18 @@ void CoordinatorSocket::Impl::Run() {
       LogError("net", ZmqError("zmq_poll").message);
       return;
     }
+    if (allowed_changed.exchange(false)) CutRevoked();
     if (items[0].revents != 0) AnswerZap();
     if (items[1].revents != 0) ReceiveAll();
     if (items[2].revents != 0) SendAll();
   }
 }
 
-NodeId CoordinatorSocket::Impl::Lookup(const std::string& public_key) {
+std::optional<AllowedKey> CoordinatorSocket::Impl::Lookup(const std::string& public_key) {
   const std::lock_guard lock(mutex);
   const auto found = options.allowed.find(public_key);
-  return found == options.allowed.end() ? NodeId() : found->second;
+  if (found == options.allowed.end()) return std::nullopt;
+  return found->second;
 }
 
 void CoordinatorSocket::Impl::AnswerZap() {
@@ -106,23 +140,23 @@ void CoordinatorSocket::Impl::AnswerZap() {
     request.emplace_back(frame.text());
     more = frame.more();
   }
-  NodeId node;
+  bool known = false;
   std::string key = "none";
   if (request.size() == 7 && request[5] == "CURVE" && request[6].size() == 32) {
     std::array<char, 41> text{};
     zmq_z85_encode(text.data(), reinterpret_cast<const std::uint8_t*>(request[6].data()), 32);
     key = text.data();
-    node = Lookup(key);
+    known = Lookup(key).has_value();
   }
-  const bool known = !node.empty();
-  if (!known) LogWarning("net", "refused a connection with the unknown key " + key);
+  // Anybody may call, with a key of his own each time: one line for all of them.
+  if (!known) seldom.Warn("unknown key", "refused a connection with the unknown key " + key);
   // 300, not 400: at a permanent refusal libzmq's client never tries again, so that a node whose key is
   // allowed later would have to be restarted.
   const std::array<std::string, 6> answer{"1.0",
                                           request.size() > 1 ? request[1] : "",
                                           known ? "200" : "300",
                                           known ? "OK" : "unknown key",
-                                          node.value,
+                                          known ? key : "",  // becomes each message's User-Id
                                           ""};
   for (std::size_t i = 0; i < answer.size(); ++i) {
     zmq_send(zap.get(), answer[i].data(), answer[i].size(),
@@ -148,35 +182,97 @@ void CoordinatorSocket::Impl::ReceiveAll() {
 }
 
 void CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame& payload) {
-  const NodeId node(payload.property("User-Id"));
-  auto envelope = wire::DecodeEnvelope(payload.text());
+  const std::string key = payload.property("User-Id");
+  const auto allowed = Lookup(key);
+  if (!allowed) {
+    seldom.Warn("revoked " + key, "dropped a message with the key " + key + ", which was revoked");
+    return Refuse(routing_id, wire::RefusalCode::kKey, "this node's key was revoked");
+  }
+  const std::string who = "node " + allowed->node.value;
+  auto envelope = wire::DecodeEnvelope(payload.text(), options.majors);
   if (!envelope.ok()) {
-    LogWarning("net", "message of node " + node.value + " dropped: " + envelope.error().message);
+    seldom.Warn("decode " + key, "message of " + who + " dropped: " + envelope.error().message);
+    if (envelope.error().kind == ErrorKind::kUnsupported)
+      Refuse(routing_id, wire::RefusalCode::kVersion, envelope.error().message);
     return;
+  }
+  const std::string name(wire::MessageName(envelope->message));
+  if (allowed->role != Role::kAgent || !wire::SentByAgent(envelope->message)) {
+    seldom.Warn("role " + key, "dropped " + name + " of " + who + ": its key may not say that");
+    return Refuse(routing_id, wire::RefusalCode::kRole, "this key may not say " + name);
   }
   const NodeId claimed = ClaimedNode(envelope->message);
-  if (!claimed.empty() && claimed != node) {
-    LogWarning("net", "dropped a message that claims to be from node " + claimed.value +
-                          " with the key of node " + node.value);
+  if (!claimed.empty() && claimed != allowed->node) {
+    seldom.Warn("claim " + key, "dropped a message that claims to be from node " + claimed.value +
+                                    " with the key of " + who);
     return;
   }
-  routes[node] = routing_id;
-  callbacks.on_message(node, std::move(envelope).value());
+  Deliver(routing_id, key, allowed->node, std::move(envelope).value());
+}
+
+void CoordinatorSocket::Impl::Deliver(const std::string& routing_id, const std::string& key,
+                                      const NodeId& node, wire::Envelope envelope) {
+  Route& route = routes[node];
+  if (envelope.incarnation != 0 && envelope.incarnation < route.incarnation) {
+    seldom.Warn("replaced " + key, "dropped a message of start " +
+                                       std::to_string(envelope.incarnation) + " of node " +
+                                       node.value + "'s agent; start " +
+                                       std::to_string(route.incarnation) + " was heard already");
+    return Refuse(routing_id, wire::RefusalCode::kReplaced,
+                  "an agent of this node that was started later is here; is the key file in use "
+                  "on two machines?");
+  }
+  if (route.id != routing_id) {
+    route.id = routing_id;
+    route.sequence = 0;
+  }
+  route.key = key;
+  route.major = envelope.major;
+  route.incarnation = std::max(route.incarnation, envelope.incarnation);
+  if (seen.insert(key).second && callbacks.on_key_seen) callbacks.on_key_seen(key);
+  callbacks.on_message(node, std::move(envelope));
+}
+
+void CoordinatorSocket::Impl::Refuse(const std::string& routing_id, wire::RefusalCode code,
+                                     const std::string& sentence) {
+  const std::string line =
+      wire::EncodeRefusal({.code = code, .majors = options.majors, .sentence = sentence});
+  if (zmq_send(router.get(), routing_id.data(), routing_id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+    zmq_send(router.get(), line.data(), line.size(), ZMQ_DONTWAIT);
+}
+
+void CoordinatorSocket::Impl::CutRevoked() {
+  for (auto it = routes.begin(); it != routes.end();) {
+    const auto& [node, route] = *it;
+    const auto allowed = Lookup(route.key);
+    if (allowed && allowed->node == node && allowed->role == Role::kAgent) {
+      ++it;
+      continue;
+    }
+    LogInfo("net", "the key of node " + node.value + " was revoked; its connection is cut");
+    Refuse(route.id, wire::RefusalCode::kKey, "this node's key was revoked");
+    if (callbacks.on_lost) callbacks.on_lost(node);
+    seen.erase(route.key);
+    it = routes.erase(it);
+  }
 }
 
 void CoordinatorSocket::Impl::SendAll() {
-  for (const auto& item : outbox.TakeAll()) {
-    const auto route = routes.find(item.node);
-    if (route == routes.end()) continue;
-    const std::string& id = route->second;
-    if (zmq_send(router.get(), id.data(), id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
-      zmq_send(router.get(), item.bytes.data(), item.bytes.size(), ZMQ_DONTWAIT);
+  for (Outgoing& item : outbox.TakeAll()) {
+    const auto found = routes.find(item.node);
+    if (found == routes.end()) continue;
+    Route& route = found->second;
+    item.envelope.major = route.major;
+    item.envelope.sequence = ++route.sequence;
+    const std::string bytes = wire::EncodeEnvelope(item.envelope);
+    if (zmq_send(router.get(), route.id.data(), route.id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
+      zmq_send(router.get(), bytes.data(), bytes.size(), ZMQ_DONTWAIT);
     } else if (zmq_errno() == EHOSTUNREACH) {
-      routes.erase(route);
+      routes.erase(found);
       if (callbacks.on_lost) callbacks.on_lost(item.node);
-    } else if (dropped++ % 1000 == 0) {
-      LogWarning("net", "queue to node " + item.node.value +
-                            " is full; messages dropped so far: " + std::to_string(dropped));
+    } else {
+      seldom.Warn("full " + item.node.value,
+                  "queue to node " + item.node.value + " is full; messages were dropped");
     }
   }
 }
@@ -198,15 +294,19 @@ CoordinatorSocket::~CoordinatorSocket() {
   impl_->thread.join();
 }
 
-void CoordinatorSocket::Send(const NodeId& node, const wire::Envelope& envelope) {
-  if (!impl_->outbox.Put({node, wire::EncodeEnvelope(envelope)})) {
+void CoordinatorSocket::Send(const NodeId& node, wire::Envelope envelope) {
+  if (!impl_->outbox.Put({node, std::move(envelope)})) {
     LogWarning("net", "outgoing queue is full; a message to node " + node.value + " was dropped");
   }
 }
 
 void CoordinatorSocket::SetAllowed(AllowList allowed) {
-  const std::lock_guard lock(impl_->mutex);
-  impl_->options.allowed = std::move(allowed);
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->options.allowed = std::move(allowed);
+  }
+  impl_->allowed_changed = true;
+  impl_->outbox.Wake();
 }
 
 const std::string& CoordinatorSocket::endpoint() const { return impl_->endpoint; }

@@ -12,12 +12,12 @@
 #include <utility>
 
 #include "runtime/base/result.h"
+#include "runtime/wire/messages.h"
 
 /// libzmq's handles with owners, and what both ends of the wire share. For the .cc files of this folder.
 
 namespace muster::net {
 
-inline constexpr std::int64_t kMessageBytesMax = std::int64_t{16} << 20;
 inline constexpr int kReceiveBurst =
     256;  ///< messages taken before the other sockets get their turn
 
@@ -56,7 +56,8 @@ inline Status SetCommonOptions(void* socket) {
   MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_HEARTBEAT_TIMEOUT, 6000));
   // Also how long a refused node waits before it tries again.
   MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_HANDSHAKE_IVL, 2000));
-  if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &kMessageBytesMax, sizeof kMessageBytesMax) != 0) {
+  constexpr auto kBytesMax = static_cast<std::int64_t>(wire::kEnvelopeBytesMax);
+  if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &kBytesMax, sizeof kBytesMax) != 0) {
     return ZmqError("zmq option ZMQ_MAXMSGSIZE");
   }
   return Ok();

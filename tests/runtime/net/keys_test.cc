@@ -54,5 +54,46 @@ TEST_F(KeysTest, AllowList_SavedAndLoaded_IsTheSame) {
   EXPECT_EQ(*LoadAllowList(folder_ / "allowed"), list);
 }
 
+TEST_F(KeysTest, AllowListOfAnEarlierVersion_IsRead) {
+  const std::string key = MakeKeyPair()->public_key;
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "old", R"({")" + key + R"(":"a"})", 0600).ok());
+  EXPECT_EQ(*LoadAllowList(folder_ / "old"), (AllowList{{key, NodeId("a")}}));
+}
+
+TEST_F(KeysTest, AllowListWithAnUnknownRole_IsCorruptAndNamesTheKnown) {
+  const std::string key = MakeKeyPair()->public_key;
+  ASSERT_TRUE(
+      WriteFileAtomically(folder_ / "new", R"({")" + key + R"(":{"node":"a","role":"king"}})")
+          .ok());
+  const auto list = LoadAllowList(folder_ / "new");
+  ASSERT_FALSE(list.ok());
+  EXPECT_NE(list.error().message.find("agent, admin, observer"), std::string::npos);
+}
+
+TEST_F(KeysTest, NodeKey_SavedAndLoaded_IsTheSameAndPrivate) {
+  const NodeKey key{NodeId("a"), "tcp://127.0.0.1:7071", MakeKeyPair()->public_key, *MakeKeyPair()};
+  ASSERT_TRUE(SaveNodeKey(folder_ / "a.key", key).ok());
+  struct stat status{};
+  ASSERT_EQ(stat((folder_ / "a.key").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+  const auto back = LoadNodeKey(folder_ / "a.key");
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(back->node, key.node);
+  EXPECT_EQ(back->endpoint, key.endpoint);
+  EXPECT_EQ(back->server_public_key, key.server_public_key);
+  EXPECT_EQ(back->keys.secret_key, key.keys.secret_key);
+  EXPECT_EQ(SaveNodeKey(folder_ / "a.key", key).error().kind, ErrorKind::kAlreadyExists);
+  ASSERT_EQ(chmod((folder_ / "a.key").c_str(), 0640), 0);
+  EXPECT_EQ(LoadNodeKey(folder_ / "a.key").error().kind, ErrorKind::kUnauthorized);
+}
+
+TEST_F(KeysTest, KeyPairInPlaceOfANodeKey_SaysWhatIsWanted) {
+  ASSERT_TRUE(SaveKeyPair(folder_ / "k", *MakeKeyPair()).ok());
+  const auto key = LoadNodeKey(folder_ / "k");
+  ASSERT_FALSE(key.ok());
+  EXPECT_EQ(key.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(key.error().message.find("muster node invite"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace muster::net
