@@ -6,12 +6,14 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <thread>
 
 #include "runtime/wire/codec.h"
 
@@ -158,6 +160,15 @@ int PrintExplanation(const Context& context, const std::string& path) {
     }
     return Ok();
   });
+}
+
+Result<int> SlotsOf(const std::string& text, int least) {
+  if (text == "auto") return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  int slots = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), slots);
+  if (read.ec == std::errc() && read.ptr == text.data() + text.size() && slots >= least)
+    return slots;
+  return Invalid("--slots " + text + ": wanted auto, or a number from " + std::to_string(least));
 }
 
 int AskFor(const Context& context, const std::string& path, const std::string& what,

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   app.fallthrough();
 
   AddServer(app, context);
+  AddAgent(app, context);
   AddSweep(app, context);
   AddTrial(app, context);
   AddRun(app, context);

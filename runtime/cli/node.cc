@@ -9,6 +9,7 @@ namespace muster::cli {
 
 void AddNode(CLI::App& app, Context& context) {
   auto* node = app.add_subcommand("node", "The machines that run trials")->require_subcommand(1);
+  AddNodeKeys(*node, context);
   node->add_subcommand("ls", "All nodes with their slots")->callback([&context] {
     context.run = [&context] {
       return Ask(context, {"GET", "/api/muster/v1/nodes"},

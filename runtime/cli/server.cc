@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <memory>
 
 #include "runtime/base/file.h"
@@ -17,19 +16,12 @@ namespace {
 
 struct ServerFlags {
   std::string host = "127.0.0.1", port_file, slots = "auto";
-  std::uint16_t port = 7070;
+  std::string agents_host = "127.0.0.1", advertise;
+  std::uint16_t port = 7070, agents_port = 0;
 };
 
-Result<int> ParseSlots(const std::string& text) {
-  if (text == "auto") return -1;
-  int slots = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), slots);
-  if (read.ec == std::errc() && read.ptr == text.data() + text.size() && slots >= 0) return slots;
-  return Invalid("--slots " + text + ": wanted auto, or a number from 0");
-}
-
 int Serve(const Context& context, const ServerFlags& flags) {
-  const auto slots = ParseSlots(flags.slots);
+  const auto slots = SlotsOf(flags.slots, 0);
   if (!slots.ok()) return Fail(context, slots.error());
   StopSignals signals;
   std::atomic<bool> fatal = false;
@@ -38,6 +30,9 @@ int Serve(const Context& context, const ServerFlags& flags) {
   options.host = flags.host;
   options.port = flags.port;
   options.slots = *slots;
+  options.agents_host = flags.agents_host;
+  options.agents_port = flags.agents_port;
+  options.advertise = flags.advertise;
   options.program = context.program;
   options.bin_dir = context.program.parent_path();
   auto started = server::Server::Start(options, [&](const Error& error) {
@@ -70,6 +65,24 @@ void AddServer(CLI::App& app, Context& context) {
   command->add_option("--port-file", flags->port_file, "Write the port there once all is ready");
   command->add_option("--slots", flags->slots, "CPUs for trials: auto, a number, or 0 for none")
       ->capture_default_str();
+  command
+      ->add_option("--agents-host", flags->agents_host,
+                   "Address at which agents of other machines connect; 0.0.0.0 for any")
+      ->capture_default_str();
+  command
+      ->add_option("--agents-port", flags->agents_port,
+                   "Port for agents; 0: the one of the last time when it is free, else any")
+      ->capture_default_str();
+  command->add_option("--advertise", flags->advertise,
+                      "Name of this machine for other nodes, where an address above is 0.0.0.0 "
+                      "(default: its host name)");
+  command->footer(
+      "Nodes on other machines: give --agents-host and --agents-port, then muster node invite "
+      "NAME\n"
+      "and, there, muster agent join. Agents are known by their keys (CURVE). The HTTP port has "
+      "no\n"
+      "login: open it (--host) to trusted networks only; trials that log through MLflow's client "
+      "need it.");
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
 }

@@ -18,7 +18,8 @@ void AddVersion(CLI::App& app, Context& context) {
               std::to_string(wire::kMajorVersion) + "." + std::to_string(wire::kMinorVersion);
           const boost::json::object json{{"version", MUSTER_VERSION}, {"protocol", protocol}};
           if (!PrintJson(context, json)) {
-            std::cout << VersionText() << " (agent protocol " << protocol << ", MLflow API 3.18)\n";
+            std::cout << VersionText() << " (agent protocol " << protocol << ", and major "
+                      << wire::kOldestMajor << "; MLflow API 3.18)\n";
           }
           return int{kDone};
         };

@@ -55,6 +55,11 @@ Result<AllowedKey> AllowedKeyFromJson(const wire::Json& json) {
 
 }  // namespace
 
+std::string_view RoleName(Role role) {
+  constexpr std::array<std::string_view, 3> kNames{"agent", "admin", "observer"};
+  return kNames[static_cast<std::size_t>(role)];
+}
+
 Status CheckPublicKey(const std::string& key) {
   const Status good = CheckKey(key, "the public key");
   return good.ok() ? good : Status(Invalid(good.error().message));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "runtime/base/ids.h"
@@ -34,6 +35,8 @@ enum class Role {
   kAdmin,     ///< nothing yet: what it says is refused
   kObserver,  ///< nothing yet: what it says is refused
 };
+/// "agent", "admin", "observer".
+std::string_view RoleName(Role role);
 struct AllowedKey {
   NodeId node;
   Role role = Role::kAgent;

@@ -24,6 +24,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/net/agent_socket.h"
+#include "runtime/server/endpoint.h"
 
 namespace muster::server {
 namespace {
@@ -37,20 +38,14 @@ constexpr auto kHurriedTick = 10ms;
 constexpr auto kBetweenPolls = 5ms;
 constexpr std::size_t kInboxMax = 16384;
 
-Result<std::string> HostName() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0) return IoError("gethostname", errno);
-  return std::string(name.data());
-}
-
 /// Takes the number of this start from <home>/agent.starts, one higher each time; durable before it is used.
-Result<std::int64_t> NextIncarnation(const std::filesystem::path& home) {
+Result<std::int64_t> NextIncarnation(const std::filesystem::path& home, std::int64_t least) {
   const auto file = home / "agent.starts";
   const auto text = ReadWholeFile(file);
   if (!text.ok() && text.error().kind != ErrorKind::kNotFound) return text.error();
   std::int64_t before = 0;
   if (text.ok()) std::from_chars(text->data(), text->data() + text->size(), before);
-  const std::int64_t next = before + 1;
+  const std::int64_t next = std::max(before + 1, least);
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, std::to_string(next) + "\n"));
   return next;
 }
@@ -68,6 +63,7 @@ struct AgentHost::Impl {
 
   Status Open();
   Status Lock();
+  Status ClaimHome() const;
   Status Connect();
   void Put(agent::Input input);
   std::vector<agent::Input> TakeInbox();
@@ -81,6 +77,8 @@ struct AgentHost::Impl {
   std::mutex mutex;  ///< guards inbox
   std::vector<agent::Input> inbox;
   std::atomic<bool> stopping = false;
+  std::int64_t incarnation = 0;
+  bool joined = false;  ///< of the socket's thread: welcomed since it connected
   int wake_fd = -1;
   int lock_fd = -1;
   std::thread thread;
@@ -89,13 +87,14 @@ struct AgentHost::Impl {
 
 Status AgentHost::Impl::Open() {
   MUSTER_RETURN_IF_ERROR(Lock());
+  MUSTER_RETURN_IF_ERROR(ClaimHome());
   wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0) return IoError("eventfd", errno);
   if (options.bin_dir.empty()) options.bin_dir = options.self_executable.parent_path();
   if (options.host.empty()) {
     MUSTER_ASSIGN_OR_RETURN(options.host, HostName());
   }
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t incarnation, NextIncarnation(options.home));
+  MUSTER_ASSIGN_OR_RETURN(incarnation, NextIncarnation(options.home, options.incarnation_least));
   MUSTER_ASSIGN_OR_RETURN(
       processes, cluster::local::Processes::Open({.attempts_dir = options.home / "attempts",
                                                   .self_executable = options.self_executable,
@@ -124,16 +123,46 @@ Status AgentHost::Impl::Lock() {
                   "; stop it, or use another --home");
 }
 
+/// The attempts on a home carry its node's name; another node would not find them, and they would run on.
+Status AgentHost::Impl::ClaimHome() const {
+  const auto file = options.home / "node";
+  const auto text = ReadWholeFile(file);
+  if (!text.ok() && text.error().kind == ErrorKind::kNotFound)
+    return WriteFileAtomically(file, options.node.value + "\n");
+  if (!text.ok()) return text.error();
+  const std::string owner = text->substr(0, text->find('\n'));
+  if (owner == options.node.value) return Ok();
+  return Conflict(options.home.string() + " is the home of node " + owner +
+                  ", and the key is of node " + options.node.value + "; use another --home");
+}
+
 Status AgentHost::Impl::Connect() {
-  MUSTER_ASSIGN_OR_RETURN(
-      socket,
-      net::AgentSocket::Start(
-          {.endpoint = options.endpoint,
-           .keys = options.keys,
-           .server_public_key = options.server_public_key},
-          {.on_connected = [this] { Put(agent::Connected{}); },
-           .on_disconnected = [this] { Put(agent::Disconnected{}); },
-           .on_message = [this](wire::Envelope e) { Put(agent::Received{std::move(e)}); }}));
+  const std::string where = options.node.value + ": the server at " + options.endpoint;
+  const auto on_connected = [this, where] {
+    LogInfo("agent", where + " answers; joining");
+    Put(agent::Connected{});
+  };
+  const auto on_disconnected = [this, where] {
+    joined = false;
+    LogWarning("agent", where + " is gone; calling again for as long as it takes");
+    Put(agent::Disconnected{});
+  };
+  const auto on_message = [this, where](wire::Envelope envelope) {
+    if (const auto* welcome = std::get_if<wire::Welcome>(&envelope.message);
+        welcome != nullptr && !std::exchange(joined, true)) {
+      LogInfo("agent", where + " took the node in (epoch " +
+                           std::to_string(welcome->coordinator.value) + ")");
+    }
+    Put(agent::Received{std::move(envelope)});
+  };
+  MUSTER_ASSIGN_OR_RETURN(socket,
+                          net::AgentSocket::Start({.endpoint = options.endpoint,
+                                                   .keys = options.keys,
+                                                   .server_public_key = options.server_public_key,
+                                                   .incarnation = incarnation},
+                                                  {.on_connected = on_connected,
+                                                   .on_disconnected = on_disconnected,
+                                                   .on_message = on_message}));
   return Ok();
 }
 

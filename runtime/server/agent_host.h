@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -29,13 +30,17 @@ class AgentHost {
     std::vector<std::int64_t> gpu_memory;  ///< this and the next as in wire::Hello
     std::map<std::string, std::int64_t> resources;
     std::map<std::string, std::string> labels;
-    std::string address;   ///< where gangs on several nodes reach this one; empty: loopback
+    std::string address;  ///< where gangs on several nodes reach this one; empty: loopback
+    /// The start's number is at least this, and one above the home's last. The Unix time in seconds makes a node
+    /// whose home is new count as newer than what it was before; 0: the home's count alone.
+    std::int64_t incarnation_least = 0;
     std::string endpoint;  ///< CoordinatorSocket::endpoint()
     net::KeyPair keys;     ///< this node's
     std::string server_public_key;  ///< the coordinator's
   };
 
-  /// Adopts what runs on this home and starts the thread. kConflict when another agent holds the home.
+  /// Adopts what runs on this home and starts the thread. kConflict when another agent holds the home, or it is
+  /// another node's.
   static Result<std::unique_ptr<AgentHost>> Start(Options options);
   /// Stops the thread. Ranks go on: the next agent on the home adopts them.
   ~AgentHost();

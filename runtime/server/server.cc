@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -19,9 +18,12 @@
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/net/coordinator_socket.h"
+#include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"
 #include "runtime/server/coordinator_host.h"
+#include "runtime/server/endpoint.h"
 #include "runtime/server/home.h"
+#include "runtime/server/node_routes.h"
 #include "runtime/server/program_exporter.h"
 #include "runtime/server/promotion_worker.h"
 #include "runtime/server/run_artifacts.h"
@@ -38,15 +40,6 @@ namespace {
 
 constexpr int kHttpThreads = 2;
 constexpr auto kTriggerPeriod = std::chrono::seconds(1);
-
-std::uint16_t PortOf(const std::string& url) {
-  const auto colon = url.find_last_of(':');
-  std::uint16_t port = 0;
-  if (colon != std::string::npos) {
-    std::from_chars(url.data() + colon + 1, url.data() + url.size(), port);
-  }
-  return port;
-}
 
 /// Databases, connections and uploads may want more than the soft limit that a shell gives.
 void RaiseDescriptorLimit() {
@@ -70,6 +63,10 @@ struct Server::Impl {
   std::unique_ptr<tracker::ArtifactStore> artifacts;
   std::unique_ptr<registry::SqliteModelStore> models;
   std::unique_ptr<registry::SqliteTriggerStore> trigger_store;
+  net::KeyPair server_keys, local_keys;
+  NodeId local_node;
+  std::string host_name;
+  std::unique_ptr<net::NodeKeys> keys;
 
   LateHost late;
   std::unique_ptr<registry::TriggerService> triggers;
@@ -114,14 +111,19 @@ struct Server::Impl {
     host.reset();
   }
 
-  std::mutex socket_mutex;  // guards live_socket
+  std::mutex socket_mutex;  // guards live_socket and allowed
   net::CoordinatorSocket* live_socket = nullptr;
+  net::AllowList allowed;
 
   Status OpenStores();
+  Status OpenKeys();
   void MakeRegistry();
   Status Listen(const Result<ServerNote>& last);
   Status StartCoordinator(const Result<ServerNote>& last);
+  Status ListenForAgents(const Result<ServerNote>& last);
   Status StartAgent();
+  [[nodiscard]] std::string Advertised(const std::string& url) const;
+  Result<WireAddress> AddressOfAgents();
   void AddRoutes();
   CoordinatorHost::Ports MakePorts();
   void RunCommand(coordinator::RunCommand command,
@@ -138,6 +140,37 @@ Status Server::Impl::OpenStores() {
   MUSTER_ASSIGN_OR_RETURN(models, registry::SqliteModelStore::Open(registry_file, clock));
   MUSTER_ASSIGN_OR_RETURN(trigger_store, registry::SqliteTriggerStore::Open(registry_file));
   return Ok();
+}
+
+Status Server::Impl::OpenKeys() {
+  MUSTER_ASSIGN_OR_RETURN(host_name, HostName());
+  MUSTER_ASSIGN_OR_RETURN(server_keys, net::LoadOrMakeKeyPair(options.home / "server.key"));
+  MUSTER_ASSIGN_OR_RETURN(local_keys, net::LoadOrMakeKeyPair(options.home / "agent.key"));
+  MUSTER_ASSIGN_OR_RETURN(local_node, AgentHost::LoadOrMakeNodeId(options.home));
+  MUSTER_ASSIGN_OR_RETURN(
+      keys, net::NodeKeys::Open(options.home / "agents.json", {{local_keys.public_key, local_node}},
+                                [this](const net::AllowList& list) {
+                                  const std::lock_guard guard(socket_mutex);
+                                  allowed = list;
+                                  if (live_socket != nullptr) live_socket->SetAllowed(list);
+                                }));
+  return Ok();
+}
+
+/// `url` as nodes elsewhere can use it.
+std::string Server::Impl::Advertised(const std::string& url) const {
+  if (!IsAnyHost(HostOf(url))) return url;
+  return WithHost(url, options.advertise.empty() ? host_name : options.advertise);
+}
+
+Result<WireAddress> Server::Impl::AddressOfAgents() {
+  const std::lock_guard guard(socket_mutex);
+  if (live_socket == nullptr)
+    return Unavailable("the server is starting or stopping; try again in a second");
+  const std::string& endpoint = live_socket->endpoint();
+  return WireAddress{.endpoint = Advertised(endpoint),
+                     .server_public_key = server_keys.public_key,
+                     .any_host = IsAnyHost(HostOf(endpoint)) && options.advertise.empty()};
 }
 
 void Server::Impl::MakeRegistry() {
@@ -196,6 +229,7 @@ void Server::Impl::AddRoutes() {
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
+  AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
 }
 
@@ -265,7 +299,7 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
   MUSTER_ASSIGN_OR_RETURN(auto event_journal,
                           journal::SqliteJournal::Open(options.home / "coordinator.db"));
   auto config = coordinator::Config::Default();
-  config.tracking_uri = http->url();
+  config.tracking_uri = Advertised(http->url());
   config.checkpoint_root = (options.home / "checkpoints").string();
   MUSTER_ASSIGN_OR_RETURN(host, CoordinatorHost::Start(std::move(config), std::move(event_journal),
                                                        options.home / "logs", MakePorts()));
@@ -276,29 +310,35 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
     host->OnMetrics(std::move(tracked));
   });
   late.Set(host.get());
+  return ListenForAgents(last);
+}
 
+Status Server::Impl::ListenForAgents(const Result<ServerNote>& last) {
   net::CoordinatorSocket::Options listening;
-  MUSTER_ASSIGN_OR_RETURN(listening.keys, net::LoadOrMakeKeyPair(options.home / "server.key"));
-  MUSTER_ASSIGN_OR_RETURN(listening.allowed, net::LoadAllowList(options.home / "agents.json"));
-  MUSTER_ASSIGN_OR_RETURN(const auto local_keys,
-                          net::LoadOrMakeKeyPair(options.home / "agent.key"));
-  MUSTER_ASSIGN_OR_RETURN(const auto node, AgentHost::LoadOrMakeNodeId(options.home));
-  listening.allowed[local_keys.public_key] = node;
+  listening.keys = server_keys;
   net::CoordinatorSocket::Callbacks callbacks;
   callbacks.on_message = [this](const NodeId& from, wire::Envelope envelope) {
     host->OnMessage(from, std::move(envelope));
   };
   callbacks.on_lost = [this](const NodeId& from) { host->Submit(coordinator::NodeLost{from}); };
-  if (last.ok() && !last->agents.empty()) listening.endpoint = last->agents;
-  auto started = net::CoordinatorSocket::Start(listening, callbacks);
-  if (!started.ok() && last.ok()) {
-    listening.endpoint = net::CoordinatorSocket::Options().endpoint;
-    started = net::CoordinatorSocket::Start(listening, callbacks);
+  callbacks.on_key_seen = [this](const std::string& key) { keys->OnSeen(key); };
+  {
+    const std::lock_guard guard(socket_mutex);
+    listening.allowed = allowed;
   }
+  const auto listen = [&](std::uint16_t port) {
+    listening.endpoint = "tcp://" + options.agents_host + ":" + std::to_string(port);
+    return net::CoordinatorSocket::Start(listening, callbacks);
+  };
+  // Agents that run on from an earlier server know its port.
+  const std::uint16_t before = last.ok() ? PortOf(last->agents) : 0;
+  auto started = listen(options.agents_port != 0 ? options.agents_port : before);
+  if (!started.ok() && options.agents_port == 0 && before != 0) started = listen(0);
   if (!started.ok()) return started.error();
   socket = std::move(started).value();
   const std::lock_guard guard(socket_mutex);
   live_socket = socket.get();
+  live_socket->SetAllowed(allowed);  // it may have changed since
   return Ok();
 }
 
@@ -308,12 +348,13 @@ Status Server::Impl::StartAgent() {
   local.home = options.home;
   local.self_executable = options.program;
   local.bin_dir = options.bin_dir;
-  MUSTER_ASSIGN_OR_RETURN(local.node, AgentHost::LoadOrMakeNodeId(options.home));
+  local.node = local_node;
+  local.incarnation_least = clock.UnixNow() / 1000;
   local.slots =
       options.slots > 0 ? options.slots : static_cast<int>(std::thread::hardware_concurrency());
   local.endpoint = socket->endpoint();
-  MUSTER_ASSIGN_OR_RETURN(local.keys, net::LoadKeyPair(options.home / "agent.key"));
-  MUSTER_ASSIGN_OR_RETURN(const auto server_keys, net::LoadKeyPair(options.home / "server.key"));
+  if (IsAnyHost(HostOf(local.endpoint))) local.endpoint = WithHost(local.endpoint, "127.0.0.1");
+  local.keys = local_keys;
   local.server_public_key = server_keys.public_key;
   MUSTER_ASSIGN_OR_RETURN(agent, AgentHost::Start(std::move(local)));
   return Ok();
@@ -334,6 +375,8 @@ void Server::Impl::TriggerLoop() {
     guard.unlock();
     const auto due = triggers->Tick(clock.UnixNow() / 1000);
     if (!due.ok()) LogWarning("registry", "triggers: " + due.error().message);
+    const Status settled = keys->Settle();
+    if (!settled.ok()) LogWarning("server", "agents.json: " + settled.error().message);
     guard.lock();
     wake.wait_for(guard, kTriggerPeriod, [&] { return stopping; });
   }
@@ -352,6 +395,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   MUSTER_ASSIGN_OR_RETURN(impl->lock, HomeLock::Take(home));
   const auto last = ReadServerNote(home);
   MUSTER_RETURN_IF_ERROR(impl->OpenStores());
+  MUSTER_RETURN_IF_ERROR(impl->OpenKeys());
   impl->MakeRegistry();
   MUSTER_RETURN_IF_ERROR(impl->Listen(last));
   MUSTER_RETURN_IF_ERROR(impl->StartCoordinator(last));

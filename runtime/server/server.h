@@ -18,7 +18,7 @@
 ///   uploads/          bodies of requests under way      candidates/ exports that are being judged
 ///   attempts/, node, agent.starts, agent.lock           the local agent's
 ///   server.key, agent.key                               CURVE keys, mode 0600
-///   agents.json       public keys of agents elsewhere
+///   agents.json       public keys of agents elsewhere (runtime/net/node_keys.h)
 ///   server.json       {"url", "pid", "agents"} of the server that runs or ran last
 ///   server.lock       held while a server runs
 
@@ -27,8 +27,14 @@ namespace muster::server {
 struct ServerOptions {
   std::filesystem::path home;  ///< made when missing
   std::string host = "127.0.0.1";
-  std::uint16_t port = 7070;      ///< 0: the one of the last time when it is free, else any
-  int slots = -1;                 ///< of the local agent; -1: the machine's cores; 0: no agent
+  std::uint16_t port = 7070;  ///< 0: the one of the last time when it is free, else any
+  int slots = -1;             ///< of the local agent; -1: the machine's cores; 0: no agent
+  std::string agents_host =
+      "127.0.0.1";                ///< address at which agents elsewhere connect; "0.0.0.0": any
+  std::uint16_t agents_port = 0;  ///< 0: the one of the last time when it is free, else any
+  /// What nodes elsewhere are told: the host of agents, and of trials' MLFLOW_TRACKING_URI, where the server
+  /// listens on every interface. Empty: gethostname.
+  std::string advertise;
   std::filesystem::path program;  ///< this executable: the agent's shims are started from it
   std::filesystem::path bin_dir;  ///< trials that ship
 };

@@ -89,6 +89,7 @@ class Cluster:
         self.work.mkdir()
         self.slots = slots
         self.server = None
+        self.agent_homes = []
         self._children = []
 
     def __enter__(self):
@@ -111,8 +112,9 @@ class Cluster:
             for process in self.processes():
                 process.kill()
             time.sleep(0.02)
-        for scratch in glob.glob(f"/dev/shm/muster-{self.home_id()}-*") if self.home_id() else ():
-            shutil.rmtree(scratch, ignore_errors=True)
+        for mark in self.marks():
+            for scratch in glob.glob(f"/dev/shm/muster-{mark}-*"):
+                shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     # --- daemons ------------------------------------------------------------------------------------------
@@ -124,6 +126,21 @@ class Cluster:
         process = self._daemon("serve", "serve", "--model", model, "--port", "0", *flags)
         process.url = f"http://127.0.0.1:{process.port}"
         return process
+
+    def start_agent(self, name, key, *flags, url=None):
+        """`muster agent join` on a home of its own; returns at once. Its output: log_tail("agent-" + name)."""
+        home = self._folder / f"agent-{name}"
+        if home not in self.agent_homes:
+            self.agent_homes.append(home)
+        with open(self._folder / f"agent-{name}.log", "ab") as log:
+            child = subprocess.Popen(
+                [BIN / "muster", "--home", home, "agent", "join", *([url] if url else []), "--key", key, *flags],
+                env=self.environment(), cwd=self.work, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._children.append(child)
+        return child
+
+    def nodes(self):
+        return {node["id"]: node for node in self.ask("node", "ls")["nodes"]}
 
     def _daemon(self, name, *arguments):
         port_file = self._folder / f"{name}.port"
@@ -217,19 +234,18 @@ class Cluster:
         return request(self.url + path, body, {"Authorization": f"Bearer {token}"} if token else {})
 
     # --- processes ----------------------------------------------------------------------------------------
-    def home_id(self):
-        try:
-            return (self.home / "node").read_text().strip()
-        except FileNotFoundError:
-            return None
+    def marks(self):
+        """What processes of this cluster's homes carry in their environment."""
+        files = [home / "node" for home in (self.home, *self.agent_homes)]
+        return {file.read_text().strip() for file in files if file.exists()}
 
     def processes(self):
-        """Every live process that carries the home's mark or names the home (an export, say), but not our
+        """Every live process that carries a home's mark or names the home (an export, say), but not our
         commands and servers."""
-        mark, home = self.home_id(), str(self.home) + "/"
+        marks, home = self.marks(), str(self.home) + "/"
         ours = {child.pid for child in self._children}
         return [p for p in all_processes() if p.pid not in ours and p.state != "Z" and
-                (mark and p.environment.get("MUSTER_HOME_ID") == mark or home in " ".join(p.command))]
+                (p.environment.get("MUSTER_HOME_ID") in marks or home in " ".join(p.command))]
 
     def ranks(self, trial=None):
         return [p for p in self.processes() if p.rank is not None

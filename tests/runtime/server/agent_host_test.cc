@@ -195,6 +195,22 @@ TEST_F(AgentHostTest, SecondAgentOnTheHome_IsRefused) {
   EXPECT_THAT(second.error().message, testing::HasSubstr(home_.string()));
 }
 
+TEST(AgentHomeTest, OfAnotherNode_IsRefusedAndNamed) {
+  char name[] = "/tmp/muster_host_XXXXXX";
+  const std::filesystem::path home = mkdtemp(name);
+  ASSERT_TRUE(WriteFileAtomically(home / "node", "other\n").ok());
+  const auto host = AgentHost::Start({.home = home,
+                                      .self_executable = MUSTER_TEST_HELPER,
+                                      .node = NodeId("mine"),
+                                      .endpoint = "tcp://127.0.0.1:1",
+                                      .keys = *net::MakeKeyPair(),
+                                      .server_public_key = net::MakeKeyPair()->public_key});
+  ASSERT_FALSE(host.ok());
+  EXPECT_EQ(host.error().kind, ErrorKind::kConflict);
+  EXPECT_THAT(host.error().message, testing::HasSubstr("node other"));
+  std::filesystem::remove_all(home);
+}
+
 TEST(NodeIdTest, IsMadeOnceAndKept) {
   char name[] = "/tmp/muster_host_XXXXXX";
   const std::filesystem::path home = mkdtemp(name);

@@ -1,0 +1,136 @@
+// muster agent join
+#include <chrono>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/stop_signals.h"
+#include "runtime/cli/context.h"
+#include "runtime/net/keys.h"
+#include "runtime/server/agent_host.h"
+#include "runtime/server/endpoint.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::cli {
+namespace {
+
+struct JoinFlags {
+  std::string url, key_file, slots = "auto";
+  int gpus = 0;
+  std::vector<std::string> labels;
+};
+
+Result<std::map<std::string, std::string>> LabelsOf(const std::vector<std::string>& flags) {
+  std::map<std::string, std::string> labels;
+  for (const std::string& flag : flags) {
+    const auto equals = flag.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      return Invalid("--label " + flag + ": wanted key=value");
+    const bool fresh = labels.emplace(flag.substr(0, equals), flag.substr(equals + 1)).second;
+    if (!fresh) return Invalid("--label " + flag + ": the key was given before");
+  }
+  return labels;
+}
+
+/// What the server itself says; kUnauthorized when it is not the one of the key file.
+Result<std::string> AskForEndpoint(const std::string& url, const net::NodeKey& key) {
+  http::Client client(url, std::chrono::seconds(5));
+  MUSTER_ASSIGN_OR_RETURN(const auto answer, client.Json("GET", "/api/muster/v1/wire"));
+  MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(answer));
+  MUSTER_ASSIGN_OR_RETURN(const auto server_key,
+                          wire::FromJson<std::string>(fields["server_public_key"]));
+  MUSTER_ASSIGN_OR_RETURN(const auto endpoint, wire::FromJson<std::string>(fields["endpoint"]));
+  MUSTER_ASSIGN_OR_RETURN(const auto any_host, wire::FromJson<bool>(fields["any_host"]));
+  if (server_key != key.server_public_key) {
+    return Unauthorized("the server at " + url + " is not the one that invited node " +
+                        key.node.value + ": it has another key; invite the node there");
+  }
+  if (any_host) return server::WithHost(endpoint, server::HostOf(url));
+  if (server::IsLoopback(server::HostOf(endpoint)) && !server::IsLoopback(server::HostOf(url))) {
+    return Unavailable("the server at " + url + " listens for agents on " + endpoint +
+                       ", which other machines do not reach; start it with --agents-host");
+  }
+  return endpoint;
+}
+
+/// tcp://... as it is; of http://... what the server there says, or, while it is away, the key file.
+Result<std::string> EndpointOf(const std::string& url, const net::NodeKey& key) {
+  if (url.empty()) return key.endpoint;
+  if (url.starts_with("tcp://")) return url;
+  if (!url.starts_with("http://") && !url.starts_with("https://"))
+    return Invalid("URL " + url + ": wanted http://host:port of a server, or tcp://host:port");
+  auto endpoint = AskForEndpoint(url, key);
+  if (endpoint.ok() || endpoint.error().kind != ErrorKind::kUnavailable) return endpoint;
+  LogWarning("agent", endpoint.error().message + "; using " + key.endpoint + " of the key file");
+  return key.endpoint;
+}
+
+Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinFlags& flags) {
+  server::AgentHost::Options options;
+  MUSTER_ASSIGN_OR_RETURN(const net::NodeKey key, net::LoadNodeKey(flags.key_file));
+  MUSTER_ASSIGN_OR_RETURN(options.slots, SlotsOf(flags.slots, 1));
+  MUSTER_ASSIGN_OR_RETURN(options.labels, LabelsOf(flags.labels));
+  MUSTER_ASSIGN_OR_RETURN(options.endpoint, EndpointOf(flags.url, key));
+  options.home = context.Home();
+  options.self_executable = context.program;
+  options.bin_dir = context.program.parent_path();
+  options.node = key.node;
+  options.gpus = flags.gpus;
+  options.incarnation_least = SystemClock().UnixNow() / 1000;
+  options.keys = key.keys;
+  options.server_public_key = key.server_public_key;
+  return options;
+}
+
+int Join(const Context& context, const JoinFlags& flags) {
+  StopSignals signals;
+  auto options = OptionsOf(context, flags);
+  if (!options.ok()) return Fail(context, options.error());
+  const std::string who = "node " + options->node.value;
+  LogInfo("agent", who + " (" + std::to_string(options->slots) + " slots, home " +
+                       options->home.string() + ") joins the server at " + options->endpoint);
+  auto host = server::AgentHost::Start(std::move(options).value());
+  if (!host.ok()) return Fail(context, host.error());
+  const int signal = signals.Wait();
+  LogInfo("agent",
+          who + " stops (signal " + std::to_string(signal) +
+              "); its ranks go on and the next agent on this home adopts them. Without one "
+              "the server counts the node as lost and starts its trials elsewhere");
+  host->reset();
+  return kDone;
+}
+
+}  // namespace
+
+void AddAgent(CLI::App& app, Context& context) {
+  auto* agent = app.add_subcommand("agent", "This machine as a node of a server elsewhere")
+                    ->require_subcommand(1);
+  auto* join = agent->add_subcommand("join", "Run the node's agent until it is told to stop");
+  auto flags = std::make_shared<JoinFlags>();
+  join->add_option("URL", flags->url,
+                   "The server: http://host:port, or its tcp://host:port for agents (default: as "
+                   "the key file says)");
+  join->add_option("--key", flags->key_file, "The file that muster node invite wrote for this node")
+      ->required();
+  join->add_option("--slots", flags->slots, "CPUs for trials: auto, or a number")
+      ->capture_default_str();
+  join->add_option("--gpus", flags->gpus, "GPUs for trials")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  join->add_option("--label", flags->labels, "key=value, for the node's view; may be repeated")
+      ->type_name("KEY=VALUE");
+  join->footer(
+      "The agent calls the server for as long as it takes, and again whenever the connection "
+      "ends.\n"
+      "SIGTERM ends it; ranks go on, and the next agent on the same --home adopts them. One agent "
+      "a\n"
+      "home, one machine a key file. Data, checkpoints (the server's home) and the trials' "
+      "programs\n"
+      "have to lie at the same paths as on the server: on a shared file system.");
+  join->callback(
+      [&context, flags] { context.run = [&context, flags] { return Join(context, *flags); }; });
+}
+
+}  // namespace muster::cli
