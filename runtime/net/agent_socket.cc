@@ -15,6 +15,12 @@
 #include "runtime/wire/refusal.h"
 
 namespace muster::net {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAtLeast(1000);
+
+}  // namespace
+
 struct AgentSocket::Impl {
   Impl(Options given, Callbacks calls)
       : options(std::move(given)),
@@ -28,7 +34,8 @@ struct AgentSocket::Impl {
   void HandleEvent(int event);
   void ReceiveAll();
   void OnRefused(const wire::Refusal& refusal);
-  void HangUp();
+  void HangUp(std::chrono::milliseconds pause);
+  void HangUpIfDead();
   void CallAgain();
   void SendAll();
 
@@ -45,6 +52,7 @@ struct AgentSocket::Impl {
   wire::Dialect dialect;
   std::int64_t sequence = 0;                // of this connection
   std::optional<MonotonicTime> call_again;  // set while the agent has hung up
+  std::optional<MonotonicTime> unanswered;  // the oldest message since something came
   std::int64_t dropped = 0;
   std::thread thread;
 };
@@ -83,9 +91,8 @@ void AgentSocket::Impl::Run() {
     std::array<zmq_pollitem_t, 3> items{{{monitor.get(), 0, ZMQ_POLLIN, 0},
                                          {dealer.get(), 0, ZMQ_POLLIN, 0},
                                          {nullptr, outbox.fd(), ZMQ_POLLIN, 0}}};
-    const auto most = call_again ? options.pause_after_refusal : std::chrono::milliseconds(1000);
-    if (zmq_poll(items.data(), items.size(), std::min<long>(most.count(), 1000)) < 0 &&
-        zmq_errno() != EINTR) {
+    const auto most = std::min({options.pause_after_refusal, options.silence_max, kLookAtLeast});
+    if (zmq_poll(items.data(), items.size(), most.count()) < 0 && zmq_errno() != EINTR) {
       LogError("net", ZmqError("zmq_poll").message);
       return;
     }
@@ -93,6 +100,7 @@ void AgentSocket::Impl::Run() {
     if (items[0].revents != 0) TakeEvents();
     if (items[1].revents != 0) ReceiveAll();
     if (items[2].revents != 0) SendAll();
+    HangUpIfDead();
     if (call_again && SystemClock().Now() >= *call_again) CallAgain();
   }
 }
@@ -116,6 +124,7 @@ void AgentSocket::Impl::HandleEvent(int event) {
     refusal_logged = false;
     dialect.OnConnected();
     sequence = 0;
+    unanswered.reset();
     callbacks.on_connected();
   } else if (event == ZMQ_EVENT_DISCONNECTED) {
     if (std::exchange(connected, false)) callbacks.on_disconnected();
@@ -130,6 +139,7 @@ void AgentSocket::Impl::ReceiveAll() {
     Frame payload;
     if (!payload.Receive(dealer.get())) return;
     if (!connected) continue;  // of a connection that was hung up
+    unanswered.reset();
     if (const auto refusal = wire::DecodeRefusal(payload.text())) {
       OnRefused(*refusal);
       continue;
@@ -162,12 +172,20 @@ void AgentSocket::Impl::OnRefused(const wire::Refusal& refusal) {
                                        "; update the older of the two"
                                  : refusal.sentence));
   }
-  HangUp();
+  HangUp(options.pause_after_refusal);
 }
 
-void AgentSocket::Impl::HangUp() {
+/// A peer that lost its power, or a cut cable, ends no TCP connection.
+void AgentSocket::Impl::HangUpIfDead() {
+  if (!connected || !unanswered || SystemClock().Now() - *unanswered < options.silence_max) return;
+  LogWarning("net", "the server at " + options.endpoint + " has not answered for " +
+                        std::to_string(options.silence_max.count()) + " ms; connecting anew");
+  HangUp({});
+}
+
+void AgentSocket::Impl::HangUp(std::chrono::milliseconds pause) {
   zmq_disconnect(dealer.get(), options.endpoint.c_str());
-  call_again = SystemClock().Now() + options.pause_after_refusal;
+  call_again = SystemClock().Now() + pause;
   if (std::exchange(connected, false)) callbacks.on_disconnected();
 }
 
@@ -185,6 +203,7 @@ void AgentSocket::Impl::SendAll() {
     envelope.major = dialect.major();
     envelope.incarnation = options.incarnation;
     envelope.sequence = ++sequence;
+    if (!unanswered) unanswered = SystemClock().Now();
     const std::string bytes = wire::EncodeEnvelope(envelope);
     if (zmq_send(dealer.get(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) < 0 &&
         dropped++ % 1000 == 0) {

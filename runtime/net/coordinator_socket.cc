@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -15,6 +16,10 @@
 
 namespace muster::net {
 namespace {
+
+/// Before the next look after one that found heartbeats alone: those of a thousand nodes are taken together. What
+/// runs a trial never waits behind more than one such pause.
+constexpr std::chrono::milliseconds kAfterHeartbeats(5);
 
 struct Outgoing {
   NodeId node;
@@ -59,8 +64,8 @@ struct CoordinatorSocket::Impl {
   Status Open();
   void Run();
   void AnswerZap();
-  void ReceiveAll();
-  void HandleMessage(const std::string& routing_id, Frame& payload);
+  bool ReceiveAll();
+  bool HandleMessage(const std::string& routing_id, Frame& payload);
   void Deliver(const std::string& routing_id, const std::string& key, const NodeId& node,
                wire::Envelope envelope);
   void Refuse(const std::string& routing_id, wire::RefusalCode code, const std::string& sentence);
@@ -119,8 +124,9 @@ void CoordinatorSocket::Impl::Run() {
     }
     if (allowed_changed.exchange(false)) CutRevoked();
     if (items[0].revents != 0) AnswerZap();
-    if (items[1].revents != 0) ReceiveAll();
+    const bool idle = items[1].revents != 0 && !ReceiveAll();
     if (items[2].revents != 0) SendAll();
+    if (idle) std::this_thread::sleep_for(kAfterHeartbeats);
   }
 }
 
@@ -164,14 +170,16 @@ void CoordinatorSocket::Impl::AnswerZap() {
   }
 }
 
-void CoordinatorSocket::Impl::ReceiveAll() {
+/// False: nothing but heartbeats came.
+bool CoordinatorSocket::Impl::ReceiveAll() {
+  bool work = false;
   for (int i = 0; i < kReceiveBurst; ++i) {
     Frame routing_id;
-    if (!routing_id.Receive(router.get())) return;
+    if (!routing_id.Receive(router.get())) return work;
     Frame payload;
     if (!routing_id.more() || !payload.Receive(router.get())) continue;
     if (!payload.more()) {
-      HandleMessage(std::string(routing_id.text()), payload);
+      work = HandleMessage(std::string(routing_id.text()), payload) || work;
       continue;
     }
     for (bool more = true; more;) {  // not ours: a message is one frame
@@ -179,14 +187,17 @@ void CoordinatorSocket::Impl::ReceiveAll() {
       more = rest.Receive(router.get()) && rest.more();
     }
   }
+  return true;  // there is more
 }
 
-void CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame& payload) {
+/// False: it was a heartbeat, or nothing to be heard.
+bool CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame& payload) {
   const std::string key = payload.property("User-Id");
   const auto allowed = Lookup(key);
   if (!allowed) {
     seldom.Warn("revoked " + key, "dropped a message with the key " + key + ", which was revoked");
-    return Refuse(routing_id, wire::RefusalCode::kKey, "this node's key was revoked");
+    Refuse(routing_id, wire::RefusalCode::kKey, "this node's key was revoked");
+    return false;
   }
   const std::string who = "node " + allowed->node.value;
   auto envelope = wire::DecodeEnvelope(payload.text(), options.majors);
@@ -194,20 +205,23 @@ void CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame
     seldom.Warn("decode " + key, "message of " + who + " dropped: " + envelope.error().message);
     if (envelope.error().kind == ErrorKind::kUnsupported)
       Refuse(routing_id, wire::RefusalCode::kVersion, envelope.error().message);
-    return;
+    return false;
   }
   const std::string name(wire::MessageName(envelope->message));
   if (allowed->role != Role::kAgent || !wire::SentByAgent(envelope->message)) {
     seldom.Warn("role " + key, "dropped " + name + " of " + who + ": its key may not say that");
-    return Refuse(routing_id, wire::RefusalCode::kRole, "this key may not say " + name);
+    Refuse(routing_id, wire::RefusalCode::kRole, "this key may not say " + name);
+    return false;
   }
   const NodeId claimed = ClaimedNode(envelope->message);
   if (!claimed.empty() && claimed != allowed->node) {
     seldom.Warn("claim " + key, "dropped a message that claims to be from node " + claimed.value +
                                     " with the key of " + who);
-    return;
+    return false;
   }
+  const bool work = !std::holds_alternative<wire::Heartbeat>(envelope->message);
   Deliver(routing_id, key, allowed->node, std::move(envelope).value());
+  return work;
 }
 
 void CoordinatorSocket::Impl::Deliver(const std::string& routing_id, const std::string& key,

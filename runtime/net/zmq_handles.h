@@ -47,13 +47,16 @@ inline Status SetOption(void* socket, int option, const std::string& value) {
   return ZmqError("zmq option " + std::to_string(option));
 }
 
-/// What both ends set: bounds, no lingering, and pings that find a silently dead peer in 6 s.
+/// What both ends set: bounds, and no lingering. libzmq's own pings would double what an idle node costs: an
+/// agent sees from its unanswered messages that a connection is dead, a coordinator from TCP's keep-alive.
 inline Status SetCommonOptions(void* socket) {
   MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_LINGER, 0));
   MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_SNDHWM, 1000));
   MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_RCVHWM, 1000));
-  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_HEARTBEAT_IVL, 2000));
-  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_HEARTBEAT_TIMEOUT, 6000));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_TCP_KEEPALIVE, 1));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_TCP_KEEPALIVE_IDLE, 30));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_TCP_KEEPALIVE_INTVL, 10));
+  MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_TCP_KEEPALIVE_CNT, 3));
   // Also how long a refused node waits before it tries again.
   MUSTER_RETURN_IF_ERROR(SetOption(socket, ZMQ_HANDSHAKE_IVL, 2000));
   constexpr auto kBytesMax = static_cast<std::int64_t>(wire::kEnvelopeBytesMax);
@@ -99,12 +102,14 @@ class Mailbox {
 
   /// False when the queue is full and the item was dropped.
   bool Put(T item) {
+    bool first = false;
     {
       const std::lock_guard lock(mutex_);
       if (items_.size() >= items_max_) return false;
+      first = items_.empty();
       items_.push_back(std::move(item));
     }
-    Wake();
+    if (first) Wake();  // else somebody has
     return true;
   }
   void Wake() {

@@ -316,6 +316,26 @@ TEST_F(SocketsTest, AgentOfMajorOne_IsAnsweredInMajorOne) {
   EXPECT_EQ(b_.Count("hears 2"), 1U);
 }
 
+// A server that is there for TCP and says nothing: stopped, or behind a cut cable.
+TEST_F(SocketsTest, NothingAnswered_TheConnectionIsMadeAnew) {
+  auto coordinator = Coordinator("tcp://127.0.0.1:0", {{a_keys_.public_key, NodeId("a")}});
+  auto socket = AgentSocket::Start({.endpoint = coordinator->endpoint(),
+                                    .keys = a_keys_,
+                                    .server_public_key = server_keys_.public_key,
+                                    .silence_max = 100ms},
+                                   {.on_connected = [this] { a_.Add("connected"); },
+                                    .on_disconnected = [this] { a_.Add("disconnected"); },
+                                    .on_message = [](const wire::Envelope&) {}});
+  ASSERT_TRUE(socket.ok());
+  ASSERT_TRUE(a_.WaitFor("connected"));
+  EXPECT_EQ(a_.Count("disconnected"), 0U);  // nothing was said, so no answer is missed
+  (*socket)->Send(HeartbeatOf("a", 1));
+  ASSERT_TRUE(a_.WaitFor("disconnected"));
+  ASSERT_TRUE(a_.WaitFor("connected", 2));
+  (*socket)->Send(HeartbeatOf("a", 2));
+  EXPECT_TRUE(server_.WaitFor("a heartbeat 2"));
+}
+
 TEST_F(SocketsTest, NoMajorInCommon_TheAgentHangsUpAndTriesAgain) {
   auto coordinator = Coordinator("tcp://127.0.0.1:0", {{a_keys_.public_key, NodeId("a")}}, {1, 1});
   auto a = Agent(coordinator->endpoint(), a_keys_, a_, 1, {2, 2});
