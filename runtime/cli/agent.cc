@@ -11,6 +11,7 @@
 #include "runtime/net/keys.h"
 #include "runtime/server/agent_host.h"
 #include "runtime/server/endpoint.h"
+#include "runtime/wire/bounds.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {
@@ -47,7 +48,9 @@ Result<std::string> AskForEndpoint(const std::string& url, const net::NodeKey& k
     return Unauthorized("the server at " + url + " is not the one that invited node " +
                         key.node.value + ": it has another key; invite the node there");
   }
-  if (any_host) return server::WithHost(endpoint, server::HostOf(url));
+  // A loopback URL may be the end of a tunnel from the server's machine.
+  if (any_host && !server::IsLoopback(server::HostOf(url)))
+    return server::WithHost(endpoint, server::HostOf(url));
   if (server::IsLoopback(server::HostOf(endpoint)) && !server::IsLoopback(server::HostOf(url))) {
     return Unavailable("the server at " + url + " listens for agents on " + endpoint +
                        ", which other machines do not reach; start it with --agents-host");
@@ -73,6 +76,8 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
   MUSTER_ASSIGN_OR_RETURN(options.slots, SlotsOf(flags.slots, 1));
   MUSTER_ASSIGN_OR_RETURN(options.labels, LabelsOf(flags.labels));
   MUSTER_ASSIGN_OR_RETURN(options.endpoint, EndpointOf(flags.url, key));
+  MUSTER_RETURN_IF_ERROR(wire::CheckMessage(wire::Hello{
+      .node = key.node, .slots = options.slots, .gpus = flags.gpus, .labels = options.labels}));
   options.home = context.Home();
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();

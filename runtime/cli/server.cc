@@ -10,6 +10,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
+#include "runtime/server/endpoint.h"
 
 namespace muster::cli {
 namespace {
@@ -47,6 +48,10 @@ int Serve(const Context& context, const ServerFlags& flags) {
     if (!written.ok()) return Fail(context, written.error());
   }
   LogInfo("server", "ready on " + (*started)->url() + ", home " + options.home.string());
+  if (server::IsLoopback(flags.host) && !server::IsLoopback(flags.agents_host)) {
+    LogWarning("server", "trials on other machines reach " + (*started)->url() +
+                             ", where MLflow's client logs, only through a tunnel (ssh -R)");
+  }
   const int signal = signals.Wait();
   LogInfo("server", std::string("stopping (signal ") + std::to_string(signal) +
                         "); trials that run go on and are adopted by the next server");
@@ -81,8 +86,9 @@ void AddServer(CLI::App& app, Context& context) {
       "NAME\n"
       "and, there, muster agent join. Agents are known by their keys (CURVE). The HTTP port has "
       "no\n"
-      "login: open it (--host) to trusted networks only; trials that log through MLflow's client "
-      "need it.");
+      "login and stays on loopback: trials there that log through MLflow's client need a tunnel "
+      "to\n"
+      "it (ssh -R); those that report over MUSTER_CONTROL need nothing.");
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
 }

@@ -3,6 +3,7 @@
 #include <boost/mp11/algorithm.hpp>
 #include <type_traits>
 
+#include "runtime/wire/bounds.h"
 #include "runtime/wire/message_types.h"
 #include "runtime/wire/messages_json.h"
 

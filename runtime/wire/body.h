@@ -25,10 +25,6 @@ Result<std::size_t> TypeOfName(std::string_view name);
 /// `minor`: of the frame, for the sentence.
 Result<std::size_t> TypeOfNumber(int number, int minor);
 
-/// Values that no peer sends: a stream that would be a path elsewhere, a negative offset, texts and lists
-/// beyond their bounds. kInvalid with the member's path.
-Status CheckMessage(const Message& message);
-
 Error AnotherMajor(int major, int minor, Majors spoken);
 Error TooLong(std::string_view what, std::size_t bytes, std::size_t bytes_max);
 

@@ -76,8 +76,10 @@ Json EncodeDouble(double value) {
 }
 
 Error AtPath(Error error, std::string_view outer) {
-  // A path grows to the left as the error travels up.
-  std::string path(outer);
+  // A path grows to the left as the error travels up. A part of it may be a key that the peer made up.
+  static constexpr std::size_t kMost = 100;
+  std::string path(outer.substr(0, kMost));
+  if (outer.size() > kMost) path += "...";
   std::string sentence = error.message;
   if (auto located = SplitPath(error.message)) {
     path += (located->first.starts_with('[') ? "" : ".") + located->first;

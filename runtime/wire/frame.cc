@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "runtime/wire/body.h"
+#include "runtime/wire/bounds.h"
 #include "runtime/wire/message_types.h"
 #include "runtime/wire/messages_json.h"
 

@@ -143,6 +143,7 @@ class JoinTest(unittest.TestCase):
                 (("agent", "join", "--key", "none.key"), 3, "none.key"),
                 (("agent", "join", "ftp://x", "--key", key), 2, "wanted http://host:port"),
                 (("agent", "join", "--key", key, "--slots", "0"), 2, "wanted auto, or a number from 1"),
+                (("agent", "join", "--key", key, "--slots", "70000"), 2, "at slots: 70000"),
                 (("agent", "join", "--key", key, "--label", "x"), 2, "wanted key=value")):
             with self.subTest(arguments):
                 outcome = self.cluster.muster(*arguments)

@@ -46,6 +46,12 @@ TEST(Codec, WrongType_NamesThePath) {
   EXPECT_EQ(outer.error().message, R"(at ranks[1].port: wanted an integer, got "x")");
 }
 
+TEST(Codec, LongKeyInAPath_IsShortened) {
+  const auto outer = Decode<Outer>(R"({"metrics":{")" + std::string(5000, 'k') + R"(":"x"}})");
+  ASSERT_FALSE(outer.ok());
+  EXPECT_LT(outer.error().message.size(), 200U);
+}
+
 TEST(Codec, UnknownMember_IsSkippedUnlessRefused) {
   EXPECT_TRUE(Decode<Outer>(R"({"ranks":[{"new":1}]})").ok());
   const auto refused = Decode<Outer>(R"({"ranks":[{"prot":1}]})", Unknown::kRefuse);
