@@ -184,8 +184,8 @@ void IdleAgents(int agents, int seconds, int major) {
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  const int agents = argc > 1 ? std::atoi(argv[1]) : 1000;
-  const int seconds = argc > 2 ? std::atoi(argv[2]) : 10;
+  const int agents = argc > 1 ? static_cast<int>(std::strtol(argv[1], nullptr, 10)) : 1000;
+  const int seconds = argc > 2 ? static_cast<int>(std::strtol(argv[2], nullptr, 10)) : 10;
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
