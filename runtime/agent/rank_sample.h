@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace muster::agent {
+
+/// A rank's processes (its own and all that descend from it), seen from outside. Counts are since each
+/// process began, so a sum falls when a child ends.
+struct RankSample {
+  int rank = 0;
+  std::int64_t cpu_ms = 0;
+  std::int64_t io_bytes = 0;   ///< read and written, files and pipes
+  std::int64_t switches = 0;   ///< how often the main threads gave up or lost the CPU
+  std::int64_t faults = 0;     ///< pages that were touched for the first time
+  std::int64_t rss_bytes = 0;  ///< memory in use; shared pages counted once where that can be told
+  bool stopped = false;        ///< by SIGSTOP or a tracer
+};
+
+}  // namespace muster::agent
