@@ -52,8 +52,12 @@ std::string WithSuggestion(const std::string& sentence, std::string_view word) {
 }
 
 std::string FileWords(std::string sentence) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kWords{
-      {{"time_seconds", "time"}, {"memory_bytes", "memory"}}};
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kWords{
+      {{"time_seconds", "time"},
+       {"memory_bytes", "memory"},
+       {"after_seconds", "after"},
+       {"first_seconds", "first"},
+       {"first, action", "first, do"}}};
   for (const auto& [spec, file] : kWords) {
     for (auto at = sentence.find(spec); at != std::string::npos; at = sentence.find(spec)) {
       sentence.replace(at, spec.size(), file);

@@ -157,6 +157,14 @@ class SweepFileReader {
     if (auto* nodes = Find(tree, {"trial"}, "nodes"); nodes != nullptr) {
       if (nodes->is_string() && nodes->get_string() == "any") *nodes = 0;
     }
+    MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"hang"}, "after", "after_seconds", ParseDuration));
+    MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"hang"}, "first", "first_seconds", ParseDuration));
+    if (auto* action = Find(tree, {"hang"}, "do"); action != nullptr) {
+      auto& hang = tree.at("hang").get_object();
+      file_.places_["hang.action"] = file_.places_["hang.do"];
+      hang["action"] = *action;
+      hang.erase("do");
+    }
     if (auto* parallel = Find(tree, {"budget"}, "parallel"); parallel != nullptr) {
       if (parallel->is_string() && parallel->get_string() == "auto") *parallel = 0;
     }
@@ -287,7 +295,7 @@ Error SweepFile::Explain(const Error& error) const {
     const auto cut = at.find_last_of(".[");
     at.resize(cut == std::string::npos ? 0 : cut);
   }
-  return {error.kind, place + ": " + path + ": " + FileWords(WithSuggestion(sentence, key))};
+  return {error.kind, place + ": " + path + ": " + WithSuggestion(FileWords(sentence), key)};
 }
 
 }  // namespace muster::config

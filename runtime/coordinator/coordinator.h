@@ -52,7 +52,6 @@ struct Config {
   std::int64_t prepare_timeout_ms = 60'000;
   std::int64_t go_timeout_ms = 60'000;
   std::int64_t grace_ms = 10'000;       ///< between SIGTERM and SIGKILL of a stopped attempt
-  std::int64_t silence_ms = 300'000;    ///< wire::Prepare::silence_ms, which says what is not seen
   std::int64_t retry_delay_ms = 1'000;  ///< after an infra failure, doubled each time ...
   std::int64_t retry_delay_most_ms = 30'000;
   /// n bytes as 2n hexadecimal digits: run ids, tokens, outbox ids.
@@ -142,6 +141,7 @@ class Coordinator {
   void OnRecords(Turn& turn, const NodeId& node, const wire::Records& records);
   void OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& chunk);
   void On(Turn& turn, const StoreMetricsDone& input);
+  void OnNotice(Turn& turn, const NodeId& node, const wire::Notice& notice);
   void On(Turn& turn, const LogStored& input);
   void On(Turn& turn, const TrackedMetrics& input);
   void TakeStored(Turn& turn, AttemptEpoch epoch, const NodeId& node);

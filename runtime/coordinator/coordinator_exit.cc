@@ -136,6 +136,8 @@ void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCaus
   const int budget = user ? sweep.spec.retry.user : sweep.spec.retry.infra;
   if (sweep.cancelled || sweep.time_up) {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kCancelled, {}, message);
+  } else if (cause == wire::ExitCause::kHang && sweep.spec.hang.action == "kill") {
+    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message);
   } else if (failures > budget) {
     const std::string used = budget == 0 ? "" : " (after " + std::to_string(budget) + " retries)";
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message + used);

@@ -51,6 +51,8 @@ void Coordinator::On(Turn& turn, const FromNode& input) {
           OnLog(turn, input.node, message);
         } else if constexpr (std::is_same_v<T, wire::Exited>) {
           OnExited(turn, input.node, message);
+        } else if constexpr (std::is_same_v<T, wire::Notice>) {
+          OnNotice(turn, input.node, message);
         }  // what only a coordinator says is not for us
       },
       input.message);

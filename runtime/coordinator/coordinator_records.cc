@@ -8,6 +8,9 @@
 namespace muster::coordinator {
 namespace {
 
+/// Of an attempt: what a confused node says beyond them is not written down.
+constexpr std::size_t kNoticesMost = 64;
+
 /// A Records message, taken apart: what the tracker keeps and what the event says.
 struct Sorted {
   std::vector<TrackedMetric> metrics;
@@ -231,6 +234,23 @@ void Coordinator::OnLog(Turn& turn, const NodeId& node, const wire::LogChunk& ch
   }
   turn.Do(StoreLog{node, attempt->trial, chunk.epoch,
                    std::to_string(chunk.rank) + "." + chunk.stream, chunk.begin, chunk.data});
+}
+
+void Coordinator::OnNotice(Turn& turn, const NodeId& node, const wire::Notice& notice) {
+  const Attempt* attempt = state_.FindAttempt(notice.epoch);
+  const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(node);
+  if (member == nullptr) return;
+  // Each node counts its own.
+  const bool news = std::ranges::none_of(attempt->notices, [&](const Noticed& known) {
+    return known.node == node && known.number >= notice.number;
+  });
+  if (news && attempt->notices.size() < kNoticesMost) {
+    Emit(turn, Noticed{notice.epoch, node, notice.kind, notice.number,
+                       notice.text.substr(0, wire::kNoticeBytesMax)});
+  }
+  turn.Send(node, wire::Ack{.epoch = notice.epoch,
+                            .records_end = member->records_end,
+                            .notices_end = notice.number});
 }
 
 void Coordinator::On(Turn& turn, const LogStored& input) {

@@ -29,9 +29,16 @@ wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& t
   prepare.world_size = spec.ranks;
   prepare.cpus_per_rank = spec.resources.cpu;
   prepare.gpus_per_rank = sweep.shape.gpus;
-  prepare.memory_per_rank = spec.resources.memory_bytes;
   prepare.grace_ms = config.grace_ms;
-  prepare.silence_ms = config.silence_ms;
+  prepare.memory_bytes = spec.resources.memory_bytes;
+  const wire::HangSpec& hang = sweep.spec.hang;
+  if (hang.after_seconds > 0) {
+    prepare.hang_ms = hang.after_seconds * 1000;
+    prepare.silence_ms = std::max(hang.after_seconds, hang.first_seconds) * 1000;
+    prepare.hang_action = hang.action == "report" ? wire::HangAction::kReport
+                          : hang.action == "kill" ? wire::HangAction::kKill
+                                                  : wire::HangAction::kRestart;
+  }
   return prepare;
 }
 

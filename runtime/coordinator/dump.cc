@@ -8,7 +8,8 @@ BOOST_DESCRIBE_STRUCT(Device, (), (memory_bytes, milli_held, memory_held))
 BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end))
 BOOST_DESCRIBE_STRUCT(Attempt, (),
                       (epoch, trial, members, token, phase, go_sent, failure, has_result, resumed,
-                       stop, cause, message, exit_code, created_ms, started_ms, ended_ms))
+                       stop, cause, message, exit_code, created_ms, started_ms, ended_ms,
+                       notices))
 
 namespace {
 

@@ -202,6 +202,14 @@ struct Reported {
   std::vector<Checkpoint> checkpoints;
   std::optional<std::string> result_checkpoint;  ///< set by a kResult record
 };
+/// Something about a living attempt that people should know (wire::Notice). Adds, changes nothing.
+struct Noticed {
+  AttemptEpoch epoch;
+  NodeId node;
+  wire::NoticeKind kind = wire::NoticeKind::kHang;
+  std::int64_t number = 0;
+  std::string text;
+};
 struct OutboxAdded {
   std::string id;  ///< 32 hexadecimal digits; the receiver applies each once
   Command command;
@@ -216,7 +224,7 @@ using EventBody =
     std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged, SweepPromoting,
                  SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
                  AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
-                 OutboxFinished, MemberEnded, QuotaSet>;
+                 OutboxFinished, MemberEnded, QuotaSet, Noticed>;
 
 struct Event {
   UnixMillis unix_ms = 0;

@@ -10,6 +10,7 @@ namespace muster::wire {
 BOOST_DESCRIBE_ENUM(AttemptPhase, kPreparing, kPrepared, kRunning, kStopping, kExited)
 BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
                     kInfra, kFenced, kStopped)
+BOOST_DESCRIBE_ENUM(NoticeKind, kHang, kStraggler)
 BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
                     kGangLost)
 BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
@@ -50,6 +51,7 @@ BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value))
 BOOST_DESCRIBE_STRUCT(Reported, (),
                       (epoch, node, records_end, resumed_after, reports, metrics, step, total_steps,
                        checkpoints, result_checkpoint))
+BOOST_DESCRIBE_STRUCT(Noticed, (), (epoch, node, kind, number, text))
 BOOST_DESCRIBE_STRUCT(OutboxFinished, (), (id, error, result))
 
 }  // namespace muster::coordinator

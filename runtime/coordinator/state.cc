@@ -280,6 +280,8 @@ class Applier {
     Remember(sweep, trial);
   }
 
+  void operator()(const Noticed& e) { AttemptAt(e.epoch).notices.push_back(e); }
+
   void operator()(const OutboxAdded& e) {
     const auto sequence = static_cast<std::int64_t>(state_.outbox.size());
     state_.outbox[e.id] = {e.id, sequence, e.command, false, {}, {}};

@@ -75,6 +75,7 @@ struct Attempt {
   std::string message;
   int exit_code = 0;  ///< of the first rank that failed
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
+  std::vector<Noticed> notices;  ///< by number
 
   [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }
   [[nodiscard]] int living_members() const;

@@ -164,6 +164,14 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   MUSTER_RETURN_IF_ERROR(AtMost("budget.trials", spec.budget.trials, 1'000'000));
   MUSTER_RETURN_IF_ERROR(AtLeast("retry.infra", spec.retry.infra, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("retry.user", spec.retry.user, 0));
+  MUSTER_RETURN_IF_ERROR(AtLeast("hang.after_seconds", spec.hang.after_seconds, 0));
+  MUSTER_RETURN_IF_ERROR(AtLeast("hang.first_seconds", spec.hang.first_seconds, 0));
+  constexpr std::int64_t kYear = 366 * 86'400;
+  MUSTER_RETURN_IF_ERROR(AtMost("hang.after_seconds", spec.hang.after_seconds, kYear));
+  MUSTER_RETURN_IF_ERROR(AtMost("hang.first_seconds", spec.hang.first_seconds, kYear));
+  if (spec.hang.action != "report" && spec.hang.action != "restart" && spec.hang.action != "kill") {
+    return At("hang.action", "wanted one of report, restart, kill, got '" + spec.hang.action + "'");
+  }
   return ValidateModel(spec);
 }
 

@@ -256,10 +256,18 @@ Result<boost::json::value> TrialView(const Coordinator& coordinator, const Trial
   detail.trial = SummaryOf(state, *trial);
   for (const AttemptEpoch epoch : trial->attempts) {
     const Attempt& attempt = *state.FindAttempt(epoch);
-    detail.attempts.push_back({epoch.value, Text(attempt.phase), attempt.NodeNames(),
+    detail.attempts.push_back({epoch.value,
+                               Text(attempt.phase),
+                               attempt.NodeNames(),
                                attempt.cause ? Text(*attempt.cause) : std::string(),
-                               attempt.message, attempt.created_ms, attempt.started_ms,
-                               attempt.ended_ms});
+                               attempt.message,
+                               attempt.created_ms,
+                               attempt.started_ms,
+                               attempt.ended_ms,
+                               {}});
+    for (const Noticed& notice : attempt.notices) {
+      detail.attempts.back().notices.push_back(Text(notice.kind) + ": " + notice.text);
+    }
   }
   if (trial->checkpoint) detail.checkpoint = trial->checkpoint->path;
   detail.metrics = trial->metrics;
@@ -338,6 +346,9 @@ Result<boost::json::value> ExplainTrial(const Coordinator& coordinator, const Tr
       line += attempt.stop ? ": " + attempt.stop->message + "." : ".";
     }
     lines.push_back(std::move(line));
+    for (const Noticed& notice : attempt.notices) {
+      lines.push_back("It was told of a " + Text(notice.kind) + ": " + notice.text + ".");
+    }
   }
   if (trial->infra_failures + trial->user_failures > 0) {
     lines.push_back("Of its retries, " + std::to_string(trial->infra_failures) + " of " +

@@ -126,6 +126,8 @@ class TableWriter {
         .Run();
   }
 
+  Status operator()(const Noticed& /*e*/) { return Ok(); }
+
   Status operator()(const OutboxAdded& e) {
     return db_.Prepare("INSERT INTO outbox(id, command) VALUES(?,?)")
         .BindAll(e.id, wire::SerializeJson(CommandToJson(e.command)))

@@ -8,7 +8,8 @@ BOOST_DESCRIBE_STRUCT(TrialSummary, (),
                       (id, number, state, params, objective, step, total_steps, attempts, epoch,
                        node, run_id, created_ms, started_ms, ended_ms, message, exit_code))
 BOOST_DESCRIBE_STRUCT(AttemptSummary, (),
-                      (epoch, state, node, cause, message, created_ms, started_ms, ended_ms))
+                      (epoch, state, node, cause, message, created_ms, started_ms, ended_ms,
+                       notices))
 BOOST_DESCRIBE_STRUCT(TrialDetail, (), (trial, attempts, checkpoint, metrics))
 BOOST_DESCRIBE_STRUCT(GateSummary, (), (gate, passed, seen, wanted, detail))
 BOOST_DESCRIBE_STRUCT(PromotionSummary, (), (state, model, alias, reason, version, trial, gates))

@@ -36,6 +36,7 @@ struct AttemptSummary {
   std::int64_t epoch = 0;
   std::string state, node, cause, message;
   std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
+  std::vector<std::string> notices;  ///< hangs and slow ranks that were seen while it ran
 };
 
 struct TrialDetail {

@@ -43,6 +43,7 @@ inline constexpr std::array<MessageType, std::variant_size_v<Message>> kMessageT
     {70, "ask_checkpoint", kShortBytes},
     {71, "ack", kLongBytes},
     {72, "forget", kShortBytes},
+    {8, "notice", kLongBytes},
 }};
 
 constexpr bool EachTypeHasItsOwn() {

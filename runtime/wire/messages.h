@@ -56,7 +56,7 @@ enum class ExitCause {
   kNode,      ///< the node or its agent is gone
   kPreempt,   ///< taken for other work
   kWalltime,  ///< out of time
-  kHang,      ///< silent for too long: see Prepare::silence_ms
+  kHang,      ///< a rank hangs: see Prepare::hang_ms
   kInfra,     ///< it could not be started, or muster itself failed
   kFenced,    ///< a newer attempt exists
   kStopped,   ///< muster asked it to stop (pruned, cancelled) and it did
@@ -79,6 +79,15 @@ struct DeviceShare {
   std::int64_t memory_bytes = 0;  ///< 0: not counted
   friend bool operator==(const DeviceShare&, const DeviceShare&) = default;
 };
+
+/// What follows once a hang was seen and looked into.
+enum class HangAction {
+  kReport,   ///< say so and go on
+  kRestart,  ///< end the attempt with kHang: the retries decide
+  kKill,     ///< the same for the agent; the coordinator fails the trial
+};
+
+enum class NoticeKind { kHang, kStraggler };
 
 struct AttemptReport {
   AttemptEpoch epoch;
@@ -128,6 +137,14 @@ struct LogChunk {
   std::int64_t begin = 0;
   std::string data;
 };
+/// Something about a living attempt that people should know. Sent again until an Ack covers its number.
+struct Notice {
+  AttemptEpoch epoch;
+  NoticeKind kind = NoticeKind::kHang;
+  std::int64_t number = 0;  ///< grows within an attempt, over agents that start anew as well
+  std::string text;         ///< a sentence or some, kNoticeBytesMax at most
+};
+inline constexpr std::size_t kNoticeBytesMax = 4096;
 struct RankExit {
   int rank = 0;
   int code = 0;      ///< exit code, or 128 + signal
@@ -177,11 +194,15 @@ struct Prepare {
   std::vector<int> slots;  ///< which of the node's slots the gang holds
   /// The GPUs that the ranks here hold, rank by rank: `gpus_per_rank` whole ones each, or one share each.
   std::vector<DeviceShare> devices;
-  std::int64_t memory_per_rank = 0;  ///< bytes; 0: no limit
   std::int64_t grace_ms = 10'000;    ///< between SIGTERM and SIGKILL
-  /// kHang when there was no output, no record and not one tick of CPU for so long; 0: never. Ranks that wait
-  /// by spinning (a collective whose peer is stuck) use CPU, so they are never silent.
+  /// kHang when there was no output, no record and not one tick of CPU for so long; 0: never. Before the
+  /// first step it is also how long a hang must last that `hang_ms` judges.
   std::int64_t silence_ms = 0;
+  /// A rank that is stuck for so long is named and `hang_action` follows; 0: never. The rules stand in
+  /// runtime/agent/hang.h.
+  std::int64_t hang_ms = 0;
+  HangAction hang_action = HangAction::kRestart;
+  std::int64_t memory_bytes = 0;  ///< of each rank, kOom beyond it; 0: no limit
 };
 struct Go {
   AttemptEpoch epoch;
@@ -203,6 +224,7 @@ struct Ack {
   AttemptEpoch epoch;
   std::int64_t records_end = 0;                  ///< records below are durable
   std::map<std::string, std::int64_t> logs_end;  ///< "0.out" -> bytes below are durable
+  std::int64_t notices_end = 0;                  ///< notices up to this number are durable
 };
 struct Forget {
   AttemptEpoch epoch;
@@ -210,7 +232,7 @@ struct Forget {
 
 using Message =
     std::variant<Hello, Heartbeat, Prepared, Started, Records, LogChunk, Exited, Welcome,
-                 HeartbeatAck, Prepare, Go, Abort, Stop, AskCheckpoint, Ack, Forget>;
+                 HeartbeatAck, Prepare, Go, Abort, Stop, AskCheckpoint, Ack, Forget, Notice>;
 
 /// The frame every message travels in. Its two forms, JSON (major 1) and a binary header before the body
 /// (major 2), are laid out byte by byte in runtime/wire/README.md.

@@ -13,6 +13,8 @@ BOOST_DESCRIBE_ENUM(LauncherKind, kLocal, kMpi)
 BOOST_DESCRIBE_ENUM(AttemptPhase, kPreparing, kPrepared, kRunning, kStopping, kExited)
 BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
                     kInfra, kFenced, kStopped)
+BOOST_DESCRIBE_ENUM(HangAction, kReport, kRestart, kKill)
+BOOST_DESCRIBE_ENUM(NoticeKind, kHang, kStraggler)
 BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
                     kGangLost)
 BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
@@ -32,12 +34,14 @@ BOOST_DESCRIBE_STRUCT(HeartbeatAck, (), (sequence))
 BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,
                        checkpoint_dir, ranks, first_rank, world_size, node_rank, cpus_per_rank,
-                       gpus_per_rank, slots, devices, memory_per_rank, grace_ms, silence_ms))
+                       gpus_per_rank, slots, devices, grace_ms, silence_ms, hang_ms, hang_action,
+                       memory_bytes))
 BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port))
 BOOST_DESCRIBE_STRUCT(Abort, (), (epoch))
 BOOST_DESCRIBE_STRUCT(Stop, (), (epoch, reason, grace_ms))
 BOOST_DESCRIBE_STRUCT(AskCheckpoint, (), (epoch))
-BOOST_DESCRIBE_STRUCT(Ack, (), (epoch, records_end, logs_end))
+BOOST_DESCRIBE_STRUCT(Ack, (), (epoch, records_end, logs_end, notices_end))
 BOOST_DESCRIBE_STRUCT(Forget, (), (epoch))
+BOOST_DESCRIBE_STRUCT(Notice, (), (epoch, kind, number, text))
 
 }  // namespace muster::wire

@@ -10,12 +10,13 @@ BOOST_DESCRIBE_STRUCT(TrialSpec, (),
 BOOST_DESCRIBE_STRUCT(ObjectiveSpec, (), (metric, goal))
 BOOST_DESCRIBE_STRUCT(BudgetSpec, (), (trials, parallel, time_seconds))
 BOOST_DESCRIBE_STRUCT(RetrySpec, (), (infra, user))
+BOOST_DESCRIBE_STRUCT(HangSpec, (), (after_seconds, first_seconds, action))
 BOOST_DESCRIBE_STRUCT(GateSpec, (), (metric, at_least, at_most, better_than, parity, tolerance))
 BOOST_DESCRIBE_STRUCT(ModelSpec, (), (name, gates, approvals, promote))
 BOOST_DESCRIBE_STRUCT(RetrainSpec, (), (cron))
 BOOST_DESCRIBE_STRUCT(SweepSpec, (),
                       (name, priority, seed, trial, data, space, objective, budget, sampler, stop,
-                       retry, model, retrain, fixed))
+                       retry, hang, model, retrain, fixed))
 
 boost::json::value ToJson(const SweepSpec& spec) { return ToJson<SweepSpec>(spec); }
 Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json) {

@@ -55,6 +55,14 @@ struct RetrySpec {
   int user = 0;   ///< attempts that the trial's own program failed
 };
 
+/// Of ranks that hang (runtime/agent/hang.h has the rules).
+struct HangSpec {
+  std::int64_t after_seconds = 45;  ///< stuck for so long; 0: nobody looks
+  std::int64_t first_seconds =
+      300;  ///< the same before the first step, and for programs without steps
+  std::string action = "restart";  ///< "report", "restart" or "kill"; `do` in a sweep file
+};
+
 struct GateSpec {
   std::string metric;  ///< of a threshold or of better_than
   std::optional<double> at_least;
@@ -87,6 +95,7 @@ struct SweepSpec {
   std::string sampler = "auto";
   boost::json::object stop;  ///< {} or {"asha": {...}} or {"median": {...}}
   RetrySpec retry;
+  HangSpec hang;
   std::optional<ModelSpec> model;
   std::optional<RetrainSpec> retrain;
   std::map<std::string, boost::json::value> fixed;  ///< parameters that do not vary

@@ -16,7 +16,8 @@
 ///                  {"command": "checkpoint"}  save a checkpoint, go on
 ///                  {"command": "stop"}        save a checkpoint, end with exit code 0 or 75
 ///
-/// Only rank 0 needs to speak. The spool is trusted no further than its epoch: the coordinator refuses
+/// Only rank 0 needs to speak; ranks that all say their own `step` and `rank` let the agent tell which one is
+/// behind when the gang hangs. The spool is trusted no further than its epoch: the coordinator refuses
 /// records of an older attempt with FENCED.
 
 namespace muster::wire {
@@ -36,6 +37,7 @@ struct TrialRecord {
   std::int64_t timestamp_ms = 0;
   std::map<std::string, double> metrics;
   std::string path;
+  std::optional<int> rank;  ///< who says it; absent: the gang
   friend bool operator==(const TrialRecord&, const TrialRecord&) = default;
 };
 

@@ -8,6 +8,6 @@
 namespace muster::wire {
 
 BOOST_DESCRIBE_ENUM(RecordType, kMetric, kProgress, kCheckpoint, kResult, kResumed)
-BOOST_DESCRIBE_STRUCT(TrialRecord, (), (type, step, total_steps, timestamp_ms, metrics, path))
+BOOST_DESCRIBE_STRUCT(TrialRecord, (), (type, step, total_steps, timestamp_ms, metrics, path, rank))
 
 }  // namespace muster::wire

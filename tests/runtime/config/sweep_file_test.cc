@@ -62,6 +62,18 @@ TEST(SweepFile, TheDesignsExample_IsRead) {
   EXPECT_EQ(spec.retrain->cron, "0 3 * * *");
 }
 
+TEST(SweepFile, Hang_HasUnitsAndWords) {
+  const auto file = Parse(kWhole, {"hang={after: 2m, first: 1h, do: report}"});
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(file->spec().hang.after_seconds, 120);
+  EXPECT_EQ(file->spec().hang.first_seconds, 3600);
+  EXPECT_EQ(file->spec().hang.action, "report");
+  EXPECT_EQ(Parse(kWhole)->spec().hang.after_seconds, 45);
+  EXPECT_EQ(ErrorOf("retry:", "hang: {aftr: 45s}\nretry:"),
+            "s.yaml:17:8: hang.aftr: unknown key 'aftr'; wanted one of after, first, do; did you "
+            "mean 'after'?");
+}
+
 TEST(SweepFile, Overrides_ReplaceValues) {
   const auto file = Parse(kWhole, {"budget.trials=4", "space.lr={float: [0.1, 0.2]}", "seed=9"});
   ASSERT_TRUE(file.ok()) << file.error().message;

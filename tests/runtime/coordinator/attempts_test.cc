@@ -1,3 +1,4 @@
+#include "runtime/coordinator/views.h"
 #include "tests/runtime/coordinator/rig.h"
 
 namespace muster::coordinator {
@@ -36,6 +37,66 @@ TEST(Attempts, OneTrial_RunsAndCompletes) {
   rig.AnswerCommands();
   EXPECT_EQ(std::get<FinishRun>(rig.commands.back()).status, "FINISHED");
   EXPECT_TRUE(rig.sends.empty()) << "and nothing else";
+}
+
+TEST(Attempts, Notice_IsWrittenDownOnceAndExplainedWhileTheAttemptLives) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Join("b", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.From("a", wire::Notice{epoch, wire::NoticeKind::kHang, 1001, "rank 1 is stuck"});
+  rig.From("a", wire::Notice{epoch, wire::NoticeKind::kHang, 1001, "rank 1 is stuck"});
+  EXPECT_EQ(rig.Sent<wire::Ack>().notices_end, 1001);
+  EXPECT_EQ(rig.Sent<wire::Ack>().notices_end, 1001) << "the first answer may be lost";
+  rig.From("a", wire::Notice{epoch, wire::NoticeKind::kStraggler, 1002, "rank 0 is slow"});
+  rig.From("b", wire::Notice{epoch, wire::NoticeKind::kStraggler, 1003, "not from its node"});
+  ASSERT_EQ(rig.state().attempts.at(epoch).notices.size(), 2U);
+  const auto why =
+      ExplainTrial(rig.coordinator(), TrialId("small-1/0"), {rig.now(), rig.unix_now()});
+  const std::string text = wire::SerializeJson(*why);
+  EXPECT_THAT(text, HasSubstr("It was told of a hang: rank 1 is stuck."));
+  EXPECT_THAT(text, HasSubstr("It was told of a straggler: rank 0 is slow."));
+  const auto detail =
+      TrialView(rig.coordinator(), TrialId("small-1/0"), {rig.now(), rig.unix_now()});
+  EXPECT_THAT(wire::SerializeJson(*detail), HasSubstr("hang: rank 1 is stuck"));
+  rig.Restart();
+  EXPECT_EQ(rig.state().attempts.at(epoch).notices.size(), 2U);
+}
+
+TEST(Attempts, ManyNotices_AreWrittenDownUpToABound) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  for (int number = 1; number <= 200; ++number)
+    rig.From("a", wire::Notice{epoch, wire::NoticeKind::kHang, number, std::string(9'000, 'x')});
+  const auto& notices = rig.state().attempts.at(epoch).notices;
+  EXPECT_EQ(notices.size(), 64U);
+  EXPECT_EQ(notices.back().text.size(), wire::kNoticeBytesMax);
+}
+
+TEST(Attempts, Hang_AsksAndEndsAsTheSweepSays) {
+  for (const std::string action : {"report", "restart", "kill"}) {
+    Rig rig;
+    rig.Join("a", 1);
+    wire::SweepSpec spec = SmallSpec();
+    spec.hang = {.after_seconds = 20, .first_seconds = 90, .action = action};
+    spec.retry.user = 3;
+    rig.Do(SubmitSweep{spec, {}});
+    rig.AnswerCommands();
+    const auto prepare = rig.Sent<wire::Prepare>();
+    EXPECT_EQ(prepare.hang_ms, 20'000);
+    EXPECT_EQ(prepare.silence_ms, 90'000);
+    EXPECT_EQ(prepare.hang_action, action == "report"    ? wire::HangAction::kReport
+                                   : action == "restart" ? wire::HangAction::kRestart
+                                                         : wire::HangAction::kKill);
+    rig.From("a", wire::Prepared{prepare.epoch, "127.0.0.1", 5000});
+    rig.From("a", wire::Started{prepare.epoch});
+    rig.Exit("a", prepare.epoch, wire::ExitCause::kHang, 0, "rank 1 is stuck");
+    EXPECT_EQ(rig.trial("small-1/0").phase,
+              action == "kill" ? TrialPhase::kFailed : TrialPhase::kWaiting);
+  }
 }
 
 TEST(Attempts, PrepareLost_IsRepeatedWithBackoff) {

@@ -57,7 +57,8 @@ inline std::vector<Envelope> Examples() {
       Stop{epoch, StopReason::kPruned, 5'000},
       AskCheckpoint{epoch},
       Ack{epoch, 181, {{"0.out", 4096}}},
-      Forget{epoch}};
+      Forget{epoch},
+      Notice{epoch, NoticeKind::kHang, 2, "rank 1 on node n: no activity for 45 s"}};
   std::vector<Envelope> examples;
   for (Message& message : messages) {
     const bool agent = SentByAgent(message);

@@ -67,6 +67,20 @@ TEST(Envelope, Repetition_CarriesTheKeyOfTheFirst_AndNothingElseDoes) {
   EXPECT_NE(IdempotencyKey(Started{AttemptEpoch(1)}), IdempotencyKey(Started{AttemptEpoch(2)}));
 }
 
+TEST(Envelope, Notice_HasGoldenBytes) {
+  EXPECT_EQ(
+      EncodeEnvelope({.message = Notice{AttemptEpoch(3), NoticeKind::kHang, 1001, "rank 1"}}),
+      R"({"v":[1,0],"c":0,"type":"notice","body":{"epoch":3,"kind":"hang","number":1001,"text":"rank 1"}})");
+}
+
+TEST(Envelope, Prepare_OfAnOlderCoordinator_HasNobodyLookForHangs) {
+  const auto older = DecodeEnvelope(
+      R"({"v":[1,0],"c":1,"type":"prepare","body":{"epoch":3,"trial":"s/0","silence_ms":300000}})");
+  ASSERT_TRUE(older.ok()) << older.error().message;
+  EXPECT_EQ(std::get<Prepare>(older->message).hang_ms, 0);
+  EXPECT_EQ(std::get<Prepare>(older->message).hang_action, HangAction::kRestart);
+}
+
 TEST(Envelope, AnotherMajor_IsRefusedWithBothVersions) {
   const std::string wanted = "the peer speaks protocol 9.1, this muster speaks major 1 to 2";
   EXPECT_EQ(Refusal(R"({"v":[9,1],"c":0,"type":"go","body":{}})", ErrorKind::kUnsupported), wanted);
