@@ -67,6 +67,12 @@ class AttemptFolder {
   [[nodiscard]] std::filesystem::path params() const { return path_ / "params.json"; }
   [[nodiscard]] std::filesystem::path launcher_log() const { return path_ / "mpirun.log"; }
   [[nodiscard]] std::filesystem::path shim_log() const { return path_ / "shim.log"; }
+  /// What `muster inspect` found, in short.
+  [[nodiscard]] std::filesystem::path hang_text() const { return path_ / "hang.txt"; }
+  /// Of the node (lease.h): beside the folder that holds all attempts.
+  [[nodiscard]] std::filesystem::path lease() const {
+    return path_.parent_path().parent_path() / "agent.lease";
+  }
   /// Sockets of ranks and agent. In the folder, or in `Scratch` when that path would be too long for a
   /// unix address (108 bytes).
   [[nodiscard]] std::filesystem::path control_socket(const std::string& home_id) const;

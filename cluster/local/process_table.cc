@@ -18,15 +18,10 @@ extern "C" {  // glibc 2.36 forgot to say so
 namespace muster::cluster::local {
 namespace {
 
-struct Stat {
-  ProcessId id;
-  int parent = 0;
-  char state = 'X';
-  std::int64_t cpu_ticks = 0;
-};
+constexpr int kKernelThreads = 2;  // pid of their parent
 
-/// A file of a process. kNotFound: the process is gone; kUnauthorized: it is somebody else's; kIo: nobody
-/// knows (no descriptor is left, ...).
+}  // namespace
+
 Result<std::string> ReadProcFile(int pid, const char* name) {
   const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
   const auto failure = [&path](int error_number) {
@@ -50,29 +45,34 @@ Result<std::string> ReadProcFile(int pid, const char* name) {
   return text;
 }
 
+namespace {
+
 /// proc(5): pid (comm) state ppid ...; comm may hold anything, so fields count from the last ')'. Errors
 /// as ReadProcFile.
-Result<Stat> ReadStat(int pid) {
+Result<ProcessStat> ReadStat(int pid) {
   MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadProcFile(pid, "stat"));
   const std::size_t name_end = text.rfind(") ");
   if (name_end == std::string::npos)
     return Corrupt("/proc/" + std::to_string(pid) + "/stat: '" + text + "'");
   std::string_view rest = std::string_view(text).substr(name_end + 2);
-  Stat stat{.id = {.pid = pid}};
-  for (int field = 3; field <= 22 && !rest.empty(); ++field) {
+  ProcessStat stat{.id = {.pid = pid}};
+  for (int field = 3; field <= 24 && !rest.empty(); ++field) {
     const std::string_view word = rest.substr(0, rest.find(' '));
     std::int64_t number = 0;
     std::from_chars(word.data(), word.data() + word.size(), number);
     if (field == 3) stat.state = word.front();
     if (field == 4) stat.parent = static_cast<int>(number);
+    if (field == 10) stat.faults = number;
+    if (field == 12) stat.disk_faults = number;
     if (field == 14 || field == 15) stat.cpu_ticks += number;
     if (field == 22) stat.id.start_ticks = number;
+    if (field == 24) stat.rss_pages = number;
     rest.remove_prefix(std::min(rest.size(), word.size() + 1));
   }
   return stat;
 }
 
-bool IsDead(const Stat& stat) { return stat.state == 'Z' || stat.state == 'X'; }
+bool IsDead(const ProcessStat& stat) { return stat.state == 'Z' || stat.state == 'X'; }
 
 /// The epoch that the process is marked with, of this home; 0 when it is not. Errors as ReadProcFile.
 Result<AttemptEpoch> ReadMark(int pid, const std::string& home_id) {
@@ -124,7 +124,7 @@ bool SendSignal(const ProcessId& process, int signal) {
 }
 
 Result<std::map<AttemptEpoch, AttemptProcesses>> ScanAttempts(const std::string& home_id) {
-  std::map<int, Stat> living;
+  std::map<int, ProcessStat> living;
   std::map<int, AttemptEpoch> epochs;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(opendir("/proc"), closedir);
   if (!proc) return IoError("open /proc", errno);
@@ -139,7 +139,7 @@ Result<std::map<AttemptEpoch, AttemptProcesses>> ScanAttempts(const std::string&
     if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
     const auto stat = ReadStat(pid);
     if (!stat.ok() && !IsNone(stat.error())) return stat.error();
-    if (!stat.ok() || IsDead(*stat)) continue;
+    if (!stat.ok() || IsDead(*stat) || stat->parent == kKernelThreads) continue;
     const auto mark = ReadMark(pid, home_id);
     if (!mark.ok() && !IsNone(mark.error())) return mark.error();
     living[pid] = *stat;
@@ -160,6 +160,7 @@ Result<std::map<AttemptEpoch, AttemptProcesses>> ScanAttempts(const std::string&
     }
     if (epoch.value == 0 || pid == self) continue;
     found[epoch].processes.push_back(stat.id);
+    found[epoch].stats.push_back(stat);
     found[epoch].cpu_ticks += stat.cpu_ticks;
   }
   return found;

@@ -28,12 +28,28 @@ Result<bool> IsAlive(const ProcessId& process);
 /// Sends a signal to that very process; false when it is gone, or when that cannot be told.
 bool SendSignal(const ProcessId& process, int signal);
 
+/// One line of /proc/PID/stat.
+struct ProcessStat {
+  ProcessId id;
+  int parent = 0;
+  char state = 'X';              ///< R, S, D, T, t, Z, ...
+  std::int64_t cpu_ticks = 0;    ///< user and system time
+  std::int64_t faults = 0;       ///< pages found in memory
+  std::int64_t disk_faults = 0;  ///< pages that had to be read
+  std::int64_t rss_pages = 0;
+};
+
+/// A file of a process, whole. kNotFound: the process is gone; kUnauthorized: it is somebody else's; kIo:
+/// nobody knows (no descriptor is left, ...).
+Result<std::string> ReadProcFile(int pid, const char* name);
+
 /// What belongs to one attempt: processes with MUSTER_HOME_ID=<home> and MUSTER_ATTEMPT=<epoch> in the
 /// environment they were started with, and all their descendants (a shim adopts what its descendants
 /// orphan, so those with a wiped environment are found through it). Never the caller itself.
 struct AttemptProcesses {
   std::vector<ProcessId> processes;
-  std::int64_t cpu_ticks = 0;  ///< user and system time used by them
+  std::vector<ProcessStat> stats;  ///< of the same, in the same order
+  std::int64_t cpu_ticks = 0;      ///< user and system time used by them
 };
 
 /// One pass over /proc; about 20 us a process. Attempts without a process are absent.

@@ -16,6 +16,8 @@
 
 #include "cluster/local/attempt_folder.h"
 #include "cluster/local/contract.h"
+#include "cluster/local/lease.h"
+#include "cluster/local/observe.h"
 #include "cluster/local/order.h"
 #include "cluster/local/record_server.h"
 #include "cluster/local/spawn.h"
@@ -29,10 +31,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kScanEvery = 10ms;    // while something is being killed
+constexpr auto kScanEvery = 10ms;    // while something is being killed, doubled ...
+constexpr auto kScanMost = 200ms;    // ... up to this
 constexpr auto kStartEvery = 200ms;  // between orders to start that were not followed yet
 constexpr auto kActivityEvery = 1s;
 constexpr auto kComplainEvery = 5s;  // about processes that do not die
+constexpr auto kInspectMost = 14s;   // its own bounds are shorter
 
 struct Attempt {
   explicit Attempt(AttemptFolder at) : folder(std::move(at)) {}
@@ -53,6 +57,8 @@ struct Attempt {
   std::map<std::pair<int, std::string>, agent::ReadLog> logs_wanted;
   std::int64_t spool_bytes = 0;  ///< at the last look for activity
   std::int64_t cpu_ticks = 0;
+  int inspecting = 0;  ///< pid of `muster inspect`
+  MonotonicTime inspect_until;
 };
 
 struct Kill {
@@ -88,10 +94,16 @@ struct Processes::Impl {
   void On(const agent::StartRanks& effect);
   void On(const agent::SignalRanks& effect);
   void On(const agent::NoteEnd& effect);
-  void On(const agent::KillAttempt& effect) { kills.try_emplace(effect.epoch); }
+  void On(const agent::KillAttempt& effect) {
+    if (!kills.try_emplace(effect.epoch).second) return;
+    scan_at = {};
+    scan_every = kScanEvery;
+  }
   void On(const agent::ReadRecords& effect);
   void On(const agent::ReadLog& effect);
   void On(const agent::ForgetAttempt& effect);
+  void On(const agent::InspectHang& effect);
+  void On(const agent::RenewLease& effect);
 
   Status Make(Attempt& attempt);
   void Watch(const AttemptFolder& folder) const;
@@ -105,6 +117,8 @@ struct Processes::Impl {
   void SendStart(Attempt& attempt, MonotonicTime now);
   void ReadSpools(Attempt& attempt);
   void CheckActivity(Attempt& attempt);
+  void SampleAttempt(const Attempt& attempt);
+  void ReapInspection(Attempt& attempt, MonotonicTime now);
   void Observe(Attempt& attempt);
   bool Scan();
   // Kills, over all attempts.
@@ -128,6 +142,8 @@ struct Processes::Impl {
   std::map<AttemptEpoch, Kill> kills;
   std::vector<agent::Input> inputs;  ///< of the next Poll
   MonotonicTime scan_at;
+  std::chrono::milliseconds scan_every{kScanEvery};  ///< grows while it lasts
+  std::vector<int> children;                         ///< killed, and to be waited for
   MonotonicTime activity_at;
   std::map<AttemptEpoch, AttemptProcesses> table;  ///< of the last scan
   bool scan_failed = false;                        ///< that one, and it was said
@@ -240,8 +256,56 @@ void Processes::Impl::On(const agent::ForgetAttempt& effect) {
   std::filesystem::remove_all(folder.path(), error);
   if (error)
     LogWarning("agent", "cannot delete " + folder.path().string() + ": " + error.message());
+  if (const Attempt* attempt = FindAttempt(effect.epoch); attempt && attempt->inspecting != 0) {
+    kill(attempt->inspecting, SIGKILL);
+    children.push_back(attempt->inspecting);
+  }
   attempts.erase(effect.epoch);
   kills.erase(effect.epoch);
+}
+
+void Processes::Impl::On(const agent::RenewLease& effect) {
+  const Status written = WriteLease(FolderOf(AttemptEpoch()).lease(), effect.until);
+  if (!written.ok()) LogWarning("agent", "ranks may be ended early: " + written.error().message);
+}
+
+void Processes::Impl::On(const agent::InspectHang& effect) {
+  Attempt* attempt = FindAttempt(effect.epoch);
+  if (attempt == nullptr || attempt->inspecting != 0) return;
+  std::error_code ignored;
+  std::filesystem::remove(attempt->folder.hang_text(), ignored);
+  std::vector<std::string> command = {options.self_executable.string(), "inspect",
+                                      attempt->folder.path().string(), effect.why};
+  for (const int rank : effect.ranks) command.push_back(std::to_string(rank));
+  Environment environment = CleanEnvironment();
+  environment["MUSTER_HOME_ID"] = options.home_id;
+  auto pid = Spawn({.command = std::move(command),
+                    .environment = std::move(environment),
+                    .working_dir = "/",
+                    .out = attempt->folder.shim_log(),
+                    .err = attempt->folder.shim_log(),
+                    .die_with_parent = true});
+  if (!pid.ok()) {
+    inputs.emplace_back(
+        agent::HangInspected{.epoch = effect.epoch, .evidence = pid.error().message});
+    return;
+  }
+  attempt->inspecting = *pid;
+  attempt->inspect_until = {};
+}
+
+void Processes::Impl::ReapInspection(Attempt& attempt, MonotonicTime now) {
+  if (attempt.inspecting == 0) return;
+  if (attempt.inspect_until == MonotonicTime{}) attempt.inspect_until = now + kInspectMost;
+  if (now >= attempt.inspect_until) kill(attempt.inspecting, SIGKILL);
+  // ECHILD: somebody in this process ignores SIGCHLD; then the file alone tells.
+  const bool ended = waitpid(attempt.inspecting, nullptr, WNOHANG) != 0;
+  if (!ended) return;
+  attempt.inspecting = 0;
+  const auto text = ReadWholeFile(attempt.folder.hang_text());
+  inputs.emplace_back(
+      agent::HangInspected{.epoch = attempt.prepare.epoch,
+                           .evidence = text.ok() ? *text : "nothing more could be found out"});
 }
 
 // --- watching ---------------------------------------------------------------------------------------
@@ -362,6 +426,16 @@ void Processes::Impl::CheckActivity(Attempt& attempt) {
   }
 }
 
+void Processes::Impl::SampleAttempt(const Attempt& attempt) {
+  const wire::Prepare& prepare = attempt.prepare;
+  const auto all = table.find(prepare.epoch);
+  if (prepare.hang_ms == 0 && prepare.memory_bytes == 0) return;
+  if (!attempt.state || all == table.end() || kills.contains(prepare.epoch)) return;
+  inputs.emplace_back(
+      agent::Observed{.epoch = prepare.epoch,
+                      .ranks = SampleRanks(all->second, *attempt.state, prepare.memory_bytes)});
+}
+
 void Processes::Impl::Observe(Attempt& attempt) {
   ReapSpawning(attempt);
   LoadState(attempt);
@@ -382,7 +456,9 @@ bool Processes::Impl::Scan() {
 
 void Processes::Impl::KillSome(MonotonicTime now) {
   if (kills.empty() || now < scan_at) return;
-  scan_at = now + kScanEvery;
+  // At once and again soon; what still lives after that is not waited for with a busy CPU.
+  scan_at = now + scan_every;
+  scan_every = std::min<std::chrono::milliseconds>(scan_every * 2, kScanMost);
   if (!Scan()) return;
   std::vector<AttemptEpoch> empty;
   for (auto& [epoch, kill] : kills) {
@@ -506,8 +582,10 @@ std::vector<agent::Input> Processes::Poll(MonotonicTime now) {
   const bool look_for_activity = now >= impl_->activity_at;
   if (look_for_activity) {
     impl_->activity_at = now + kActivityEvery;
-    const bool wanted = std::ranges::any_of(
-        impl_->attempts, [](const auto& entry) { return entry.second.prepare.silence_ms > 0; });
+    const bool wanted = std::ranges::any_of(impl_->attempts, [](const auto& entry) {
+      const wire::Prepare& prepare = entry.second.prepare;
+      return prepare.silence_ms > 0 || prepare.hang_ms > 0 || prepare.memory_bytes > 0;
+    });
     if (wanted) impl_->Scan();
   }
   for (auto& [epoch, attempt] : impl_->attempts) {
@@ -515,9 +593,13 @@ std::vector<agent::Input> Processes::Poll(MonotonicTime now) {
     impl_->CheckShim(attempt);
     impl_->SendStart(attempt, now);
     impl_->ReadSpools(attempt);
-    if (look_for_activity) impl_->CheckActivity(attempt);
+    impl_->ReapInspection(attempt, now);
+    if (!look_for_activity || impl_->scan_failed) continue;
+    impl_->CheckActivity(attempt);
+    impl_->SampleAttempt(attempt);
   }
   impl_->KillSome(now);
+  std::erase_if(impl_->children, [](int pid) { return waitpid(pid, nullptr, WNOHANG) != 0; });
   return std::exchange(impl_->inputs, {});
 }
 

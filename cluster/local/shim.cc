@@ -21,6 +21,7 @@
 
 #include "cluster/local/attempt_folder.h"
 #include "cluster/local/contract.h"
+#include "cluster/local/lease.h"
 #include "cluster/local/order.h"
 #include "cluster/local/record_server.h"
 #include "cluster/local/spawn.h"
@@ -96,6 +97,7 @@ class Shim {
   [[nodiscard]] bool HasEnded(int rank) const;
   void SaveIfChanged();
   void KillAll() const;
+  void KillIfOrphaned();
 
   AttemptFolder folder_;
   std::string home_id_;
@@ -106,6 +108,8 @@ class Shim {
   bool started_ = false;  // an order to start was taken
   int mpirun_ = 0;        // its pid while it lives
   std::int64_t oom_kills_ = 0;
+  std::optional<MonotonicTime> lease_;  // of the last look
+  bool orphaned_ = false;
   int children_fd_ = -1;  // signalfd of SIGCHLD
   int folder_fd_ = -1;    // inotify: files of `muster rank` appear
   int agent_fd_ = -1;
@@ -162,6 +166,7 @@ void Shim::Loop() {
     if (!std::filesystem::exists(folder_.path(), error) && !error) return KillAll();
     // Records first: what a rank wrote before it ended is in the spool before its end is known.
     records_.Serve();
+    KillIfOrphaned();
     ServeAgent();
     Reap();
     CollectMpi();
@@ -175,7 +180,12 @@ void Shim::Poll() {
                             {.fd = agent_fd_, .events = POLLIN}};
   for (const auto& [fd, text] : agent_connections_) items.push_back({.fd = fd, .events = POLLIN});
   records_.AddTo(items);
-  poll(items.data(), items.size(), changed_ || records_.stalled() ? kRetryPollMs : kIdlePollMs);
+  int wait_ms = changed_ || records_.stalled() ? kRetryPollMs : kIdlePollMs;
+  if (started_ && lease_ && !orphaned_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*lease_ - SystemClock().Now());
+    wait_ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, wait_ms));
+  }
+  poll(items.data(), items.size(), wait_ms);
   std::array<char, 4096> ignored;
   while (read(children_fd_, ignored.data(), ignored.size()) > 0) {
   }
@@ -358,6 +368,23 @@ void Shim::KillAll() const {
     }
     poll(nullptr, 0, 10);
   }
+}
+
+/// The agent keeps the lease, and ends the ranks itself when the coordinator is gone. When the agent is gone
+/// as well, the coordinator gives the trial to another node: the ranks must not outlive that.
+void Shim::KillIfOrphaned() {
+  if (!started_ || orphaned_ || state_.all_ended) return;
+  lease_ = ReadLease(folder_.lease());
+  if (!lease_ || SystemClock().Now() < *lease_) return;
+  orphaned_ = true;
+  const std::string why = "no agent renewed the node's lease in time";
+  LogWarning("shim", why + "; the ranks are killed");
+  // First, so that an agent that comes back does not take their ends for the program's.
+  if (!folder_.ReadEndNote().ok()) {
+    const Status noted = folder_.WriteEndNote({.cause = wire::ExitCause::kNode, .message = why});
+    if (!noted.ok()) LogError("shim", noted.error().message);
+  }
+  KillAll();
 }
 
 /// The child goes on as the shim; the parent ends, with 0 once the child is prepared. Answers what the

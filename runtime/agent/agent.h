@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/agent/rank_sample.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/ids.h"
 #include "runtime/wire/messages.h"
@@ -24,6 +25,9 @@
 ///      coordinator does not acknowledge is read again, so the agent keeps no copy.
 ///   4. The end, whoever wants it: [NoteEnd] -> [SignalRanks SIGTERM, a grace] -> KillAttempt. The process
 ///      side kills whatever carries the attempt's mark until nothing does, and only then says SlotEmpty.
+///   While ranks run, Observed says about once a second what each of them did. When runtime/agent/hang.h
+///   names one that hangs, InspectHang lets the process side look closer (stacks, last words);
+///   HangInspected, or a timeout, is followed by a Notice or by the end, as `Prepare::hang_action` says.
 ///   5. Spools read to their end and acknowledged -> Exited is sent until Forget -> ForgetAttempt.
 ///
 /// Rules: after Connected only Hello goes out and only Welcome is heard until Welcome has come. A message
@@ -83,6 +87,16 @@ struct ShimStarted {
 struct Activity {
   AttemptEpoch epoch;
 };
+/// What the living ranks of an attempt did so far, about once a second.
+struct Observed {
+  AttemptEpoch epoch;
+  std::vector<RankSample> ranks;
+};
+/// Answers InspectHang; the whole report is in the output of each rank.
+struct HangInspected {
+  AttemptEpoch epoch;
+  std::string evidence;  ///< for people, some lines at most; may be empty
+};
 /// Answers ReadRecords: whole lines [begin, end) of the record spool, end > begin. Lines that do not decode
 /// are left out of `records` but covered by `end`.
 struct RecordsRead {
@@ -123,9 +137,9 @@ struct SlotEmpty {
   std::map<std::string, std::int64_t> logs_end;  ///< "0.out" -> bytes; absent: empty
 };
 
-using Input =
-    std::variant<FoundAtStart, Connected, Disconnected, Received, Tick, ShimReady, MakeFailed,
-                 ShimStarted, Activity, RecordsRead, LogRead, RanksExited, ShimLost, SlotEmpty>;
+using Input = std::variant<FoundAtStart, Connected, Disconnected, Received, Tick, ShimReady,
+                           MakeFailed, ShimStarted, Activity, RecordsRead, LogRead, RanksExited,
+                           ShimLost, SlotEmpty, Observed, HangInspected>;
 
 // --- effects ----------------------------------------------------------------------------------------
 // Each may be carried out twice or come after the fact (StartRanks of a killed attempt); the process side
@@ -182,8 +196,21 @@ struct ForgetAttempt {
   AttemptEpoch epoch;
 };
 
+/// Find out what these ranks (and, for comparison, some of the others) do: stacks in kernel and program, last
+/// lines of output. Write it to the ranks' output as marked lines. Answered by HangInspected.
+struct InspectHang {
+  AttemptEpoch epoch;
+  std::vector<int> ranks;
+  std::string why;
+};
+/// Shims are to kill their ranks at `until` unless this comes again with a later time: that is how the lease is
+/// kept when the agent is not there to do it. Of the whole node; before the first MakeAttempt.
+struct RenewLease {
+  MonotonicTime until;
+};
+
 using Effect = std::variant<Send, MakeAttempt, StartRanks, SignalRanks, NoteEnd, KillAttempt,
-                            ReadRecords, ReadLog, ForgetAttempt>;
+                            ReadRecords, ReadLog, ForgetAttempt, InspectHang, RenewLease>;
 using Effects = std::vector<Effect>;
 
 // --- the machine ------------------------------------------------------------------------------------
@@ -202,7 +229,11 @@ struct Options {
   std::int64_t lease_ms = 10'000;     ///< until a Welcome says otherwise
   /// Between SIGTERM and SIGKILL of the agent's own accord (lease passed, rank died).
   std::int64_t fence_grace_ms = 3'000;
-  std::int64_t resend_ms = 1'000;  ///< Exited, and spools from the acknowledged offset
+  /// The lease's end, and fence_grace_ms, and this: then shims kill by themselves. With the coordinator's
+  /// lease_margin_ms in mind, after which it gives the slots to others.
+  std::int64_t orphan_margin_ms = 500;
+  std::int64_t inspect_ms = 15'000;  ///< for InspectHang to be answered
+  std::int64_t resend_ms = 1'000;    ///< Exited, and spools from the acknowledged offset
   /// After SlotEmpty, Exited waits this long for logs to be acknowledged any further (records: for ever).
   std::int64_t log_drain_ms = 5'000;
   std::int64_t chunk_bytes = 256 * 1024;    ///< of a Records or LogChunk

@@ -1,6 +1,7 @@
 #include "runtime/agent/describe.h"
 
 #include <array>
+#include <chrono>
 #include <csignal>
 
 namespace muster::agent {
@@ -71,6 +72,10 @@ std::string Describe(const wire::Message& message) {
                           " kill" + List(m.kill);
                  },
                  [](const wire::Prepare& m) { return Text(m.epoch) + " of " + m.trial.value; },
+                 [](const wire::Notice& m) {
+                   std::string all = Text(m.epoch) + Text(m.number);
+                   return all + ": " + m.text;
+                 },
                  [](const wire::Ack& m) {
                    std::string all = Text(m.epoch) + " records" + Text(m.records_end);
                    for (const auto& [name, end] : m.logs_end) all += " " + name + Text(end);
@@ -97,6 +102,8 @@ std::string Describe(const Input& input) {
           [](const ShimReady& i) { return "shim ready" + Text(i.epoch); },
           [](const MakeFailed& i) { return "make failed" + Text(i.epoch) + ": " + i.message; },
           [](const ShimStarted& i) { return "shim started" + Text(i.epoch); },
+          [](const Observed& i) { return "observed" + Text(i.epoch); },
+          [](const HangInspected& i) { return "hang inspected" + Text(i.epoch); },
           [](const Activity& i) { return "activity" + Text(i.epoch); },
           [](const RecordsRead& i) {
             return "records read" + Text(i.epoch) + Range(i.begin, i.end);
@@ -128,6 +135,16 @@ std::string Describe(const Effect& effect) {
           },
           [](const NoteEnd& e) {
             return "note" + Text(e.epoch) + " " + std::string(CauseName(e.cause));
+          },
+          [](const InspectHang& e) {
+            std::string all = "inspect" + Text(e.epoch) + " ranks";
+            for (const int rank : e.ranks) all += Text(rank);
+            return all + ": " + e.why;
+          },
+          [](const RenewLease& e) {
+            const auto until = e.until.time_since_epoch();
+            return "lease until" +
+                   Text(std::chrono::floor<std::chrono::milliseconds>(until).count());
           },
           [](const KillAttempt& e) { return "kill" + Text(e.epoch); },
           [](const ReadRecords& e) { return "read" + Text(e.epoch) + " from" + Text(e.begin); },

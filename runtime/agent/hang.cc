@@ -17,7 +17,7 @@ constexpr double kSpinFaultsPerSecond = 20;  // real work touches new memory
 constexpr std::size_t kStepTimesMost = 32;
 constexpr std::size_t kRhythm = 5;  // steps until their time counts as regular
 constexpr int kPatience = 10;       // median steps without one
-constexpr int kPointsAWindow = 16;
+constexpr int kPointsAWindow = 32;
 
 double SecondsOf(milliseconds time) { return static_cast<double>(time.count()) / 1000; }
 
@@ -49,6 +49,7 @@ void HangWatch::Step(std::optional<int> rank, std::int64_t step, MonotonicTime n
 
 void HangWatch::Observe(const std::vector<RankSample>& samples, MonotonicTime now) {
   if (!observed_ && !step_) step_at_ = now;
+  const MonotonicTime before = observed_ ? now_ : now;
   observed_ = true;
   now_ = now;
   std::map<int, Rank> living;
@@ -57,14 +58,17 @@ void HangWatch::Observe(const std::vector<RankSample>& samples, MonotonicTime no
     Rank& rank = living[sample.rank];
     if (known != ranks_.end()) {
       rank = std::move(known->second);
-      const auto grown = [](std::int64_t now_used, std::int64_t before) {
-        return std::max<std::int64_t>(0, now_used - before);
+      const auto grown = [](std::int64_t later, std::int64_t earlier) {
+        return std::max<std::int64_t>(0, later - earlier);
       };
       rank.used.cpu_ms += grown(sample.cpu_ms, rank.last.cpu_ms);
+      rank.used.ready_ms += grown(sample.ready_ms, rank.last.ready_ms);
       rank.used.io_bytes += grown(sample.io_bytes, rank.last.io_bytes);
       rank.used.switches += grown(sample.switches, rank.last.switches);
       rank.used.faults += grown(sample.faults, rank.last.faults);
     }
+    if (!sample.stopped) rank.stopped_at.reset();
+    if (sample.stopped && !rank.stopped_at) rank.stopped_at = before;
     rank.last = sample;
     if (rank.points.empty() || now - rank.points.back().first >= limits_.after / kPointsAWindow)
       rank.points.emplace_back(now, rank.used);
@@ -80,6 +84,7 @@ std::optional<HangWatch::Used> HangWatch::UsedIn(const Rank& rank, milliseconds 
   if (later == rank.points.begin()) return std::nullopt;
   const Used& before = std::prev(later)->second;
   return Used{.cpu_ms = rank.used.cpu_ms - before.cpu_ms,
+              .ready_ms = rank.used.ready_ms - before.ready_ms,
               .io_bytes = rank.used.io_bytes - before.io_bytes,
               .switches = rank.used.switches - before.switches,
               .faults = rank.used.faults - before.faults};
@@ -96,7 +101,8 @@ bool HangWatch::IsQuiet(const Rank& rank, milliseconds window) const {
 bool HangWatch::IsSpinning(const Rank& rank, milliseconds window) const {
   const auto used = UsedIn(rank, window);
   const double seconds = SecondsOf(window);
-  return used && static_cast<double>(used->cpu_ms) >= kSpinCpuShare * 1000 * seconds &&
+  return used &&
+         static_cast<double>(used->cpu_ms + used->ready_ms) >= kSpinCpuShare * 1000 * seconds &&
          static_cast<double>(used->io_bytes) <= kQuietIoBytesPerSecond * seconds &&
          static_cast<double>(used->faults) <= kSpinFaultsPerSecond * seconds;
 }
@@ -132,8 +138,10 @@ std::string HangWatch::AtStep() const { return step_ ? " at step " + std::to_str
 
 std::optional<Hang> HangWatch::Judge() const {
   if (ranks_.empty()) return std::nullopt;
-  const Ranks stopped = Select(
-      [&](int, const Rank& rank) { return rank.last.stopped && IsQuiet(rank, limits_.after); });
+  const Ranks stopped = Select([&](int, const Rank& rank) {
+    return rank.stopped_at && now_ - *rank.stopped_at >= limits_.after &&
+           IsQuiet(rank, limits_.after);
+  });
   if (!stopped.empty()) {
     const std::size_t others = ranks_.size() - stopped.size();
     return Hang{stopped, "stopped (state T) for " + Text(limits_.after) + AtStep() +

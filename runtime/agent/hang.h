@@ -16,7 +16,8 @@
 ///
 /// Over a window of `after` a rank is
 ///   quiet     it used next to no CPU, no I/O, and hardly woke up. It waits, or it is stuck.
-///   spinning  it used much CPU, but no I/O and no new memory: it waits in a loop, or computes in place.
+///   spinning  it used the CPU (or queued for it), but no I/O and no new memory: it waits in a loop, or
+///             computes in place.
 ///   working   anything else. A gang with a working rank and no steps known is left alone.
 /// Rules, the first that holds:
 ///   1. Stopped (SIGSTOP, a debugger) and quiet for `after`: those ranks.
@@ -60,13 +61,13 @@ class HangWatch {
  private:
   /// What a rank used since it was first seen; never falls, though its children end.
   struct Used {
-    std::int64_t cpu_ms = 0, io_bytes = 0, switches = 0, faults = 0;
+    std::int64_t cpu_ms = 0, ready_ms = 0, io_bytes = 0, switches = 0, faults = 0;
   };
   struct Rank {
     RankSample last;
     Used used;
+    std::optional<MonotonicTime> stopped_at;  ///< the last look before it was, while it is
     std::deque<std::pair<MonotonicTime, Used>> points;  ///< of the past, oldest first
-    std::optional<std::int64_t> step;
   };
   using Ranks = std::vector<int>;
 

@@ -69,6 +69,7 @@ void Machine::On(const FoundAtStart& input) {
   // The lease of what was found starts anew: whoever held it before is not known here.
   lease_from_ = now_;
   for (const FoundAttempt& found : input.attempts) Adopt(found);
+  if (!attempts_.empty()) RenewLease();
   if (connected_) On(Connected{});
 }
 
@@ -108,6 +109,13 @@ void Machine::SendHello() {
 
 bool Machine::LeaseHolds() const {
   return found_ && now_ - lease_from_ < milliseconds(options_.lease_ms);
+}
+
+/// So that shims outlive a silent agent no longer than the coordinator waits for it.
+void Machine::RenewLease() {
+  effects_.emplace_back(
+      agent::RenewLease{lease_from_ + milliseconds(options_.lease_ms + options_.fence_grace_ms +
+                                                   options_.orphan_margin_ms)});
 }
 
 void Machine::FenceIfLeasePassed() {
@@ -164,6 +172,7 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
   options_.heartbeat_ms = welcome.heartbeat_ms;
   // Which Hello it answers is not known; the first one since the last Welcome is the safe guess.
   lease_from_ = std::max(lease_from_, hello_sent_);
+  if (!attempts_.empty()) RenewLease();
 
   for (const AttemptEpoch epoch : welcome.kill) {
     Attempt* attempt = Find(epoch);
@@ -184,6 +193,7 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
   for (auto& [epoch, attempt] : attempts_) {
     attempt.log_progress = now_;
     SendAgain(attempt);
+    SendNotices(attempt);
     if (attempt.phase == Phase::kExited)
       SendExited(attempt);
     else
@@ -196,6 +206,7 @@ void Machine::OnMessage(const wire::HeartbeatAck& ack) {
     if (beats_.front().first == ack.sequence) {
       heard_ = now_;
       lease_from_ = std::max(lease_from_, beats_.front().second);
+      if (!attempts_.empty()) RenewLease();
     }
     beats_.pop_front();
   }

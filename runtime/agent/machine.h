@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "runtime/agent/agent.h"
+#include "runtime/agent/hang.h"
+#include "runtime/agent/straggler.h"
 
 /// The inside of Agent; nobody else includes it.
 
@@ -59,6 +61,15 @@ struct Attempt {
   std::map<std::string, LogSpool> logs;  ///< "0.out"
   MonotonicTime log_progress;
   MonotonicTime exited_sent;
+
+  std::optional<HangWatch> hang_watch;
+  StragglerWatch straggler_watch;
+  std::optional<Hang> hang;                     ///< seen, and not over
+  std::optional<MonotonicTime> inspected_from;  ///< while InspectHang is not answered
+  bool silence_told = false;                    ///< and nothing moved since
+  std::deque<wire::Notice> notices;             ///< not acknowledged
+  int notices_made = 0;
+  MonotonicTime notice_sent;
 };
 
 /// Do they want a slot in common?
@@ -93,6 +104,7 @@ class Machine {
   void SendHello();
   void FenceIfLeasePassed();
   [[nodiscard]] bool LeaseHolds() const;
+  void RenewLease();
 
   // machine_attempt.cc: the life of one attempt, what the process side says.
   void On(const ShimReady& input);
@@ -114,6 +126,18 @@ class Machine {
   void RefuseUnknown(AttemptEpoch epoch, std::string why);
   void Retire(AttemptEpoch epoch);
   void TickAttempt(Attempt& attempt);
+
+  // machine_hang.cc: ranks that hang, lag or use too much memory.
+  void On(const Observed& input);
+  void On(const HangInspected& input);
+  void SeeSteps(Attempt& attempt, const std::vector<wire::TrialRecord>& records);
+  bool EndIfTooLarge(Attempt& attempt, const std::vector<RankSample>& ranks);
+  void EndIfSilent(Attempt& attempt);
+  void Suspect(Attempt& attempt, Hang hang);
+  void Conclude(Attempt& attempt, const std::string& evidence);
+  void TickHang(Attempt& attempt);
+  void MakeNotice(Attempt& attempt, wire::NoticeKind kind, std::string text);
+  void SendNotices(Attempt& attempt);
 
   // machine_spool.cc: reading, sending, acknowledgement.
   void On(const RecordsRead& input);

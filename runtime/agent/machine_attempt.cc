@@ -91,6 +91,7 @@ void Machine::MakeWaiting() {
     });
     if (blocked) continue;
     attempt.phase = Phase::kMaking;
+    RenewLease();
     effects_.emplace_back(MakeAttempt{attempt.prepare});
   }
 }
@@ -129,7 +130,10 @@ void Machine::On(const ShimStarted& input) {
 }
 
 void Machine::On(const Activity& input) {
-  if (Attempt* attempt = Find(input.epoch)) attempt->activity = now_;
+  Attempt* attempt = Find(input.epoch);
+  if (attempt == nullptr) return;
+  attempt->activity = now_;
+  attempt->silence_told = false;
 }
 
 void Machine::On(const MakeFailed& input) {
@@ -279,14 +283,7 @@ void Machine::Retire(AttemptEpoch epoch) {
 }
 
 void Machine::TickAttempt(Attempt& attempt) {
-  const wire::Prepare& prepare = attempt.prepare;
-  if (attempt.phase == Phase::kRunning && prepare.silence_ms > 0 &&
-      now_ - attempt.activity >= milliseconds(prepare.silence_ms)) {
-    End(attempt, wire::ExitCause::kHang,
-        "no output, record or CPU use of attempt " + std::to_string(prepare.epoch.value) + " for " +
-            std::to_string(prepare.silence_ms) + " ms",
-        0);
-  }
+  TickHang(attempt);
   if (attempt.phase == Phase::kStopping && now_ >= attempt.kill_at) Kill(attempt);
   if (!welcomed_) return;
   SendAgainIfSilent(attempt);

@@ -64,6 +64,7 @@ void Machine::On(const RecordsRead& input) {
   Attempt* attempt = Find(input.epoch);
   if (attempt == nullptr) return;
   attempt->activity = now_;
+  SeeSteps(*attempt, input.records);
   if (TakeAnswer(attempt->records, input.begin, input.end, now_))
     Send(wire::Records{input.epoch, input.begin, input.end, input.records});
   ReadOn(*attempt);
@@ -95,6 +96,8 @@ void Machine::OnMessage(const wire::Ack& ack) {
     const auto log = attempt->logs.find(name);
     if (log != attempt->logs.end() && advance(log->second.spool, end)) attempt->log_progress = now_;
   }
+  std::erase_if(attempt->notices,
+                [&](const wire::Notice& notice) { return notice.number <= ack.notices_end; });
   ReadOn(*attempt);
   FinishIfDrained(*attempt);
 }

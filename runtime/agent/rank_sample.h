@@ -10,6 +10,7 @@ namespace muster::agent {
 struct RankSample {
   int rank = 0;
   std::int64_t cpu_ms = 0;
+  std::int64_t ready_ms = 0;   ///< the main threads could have run, but others had the CPU
   std::int64_t io_bytes = 0;   ///< read and written, files and pipes
   std::int64_t switches = 0;   ///< how often the main threads gave up or lost the CPU
   std::int64_t faults = 0;     ///< pages that were touched for the first time

@@ -318,6 +318,28 @@ void Node::Do(const agent::ForgetAttempt& effect) {
   gangs_.erase(found);
 }
 
+/// What each shim does by itself when no agent has renewed the lease.
+void Node::Do(const agent::RenewLease& effect) {
+  lease_until_ = effect.until;
+  const auto left =
+      std::chrono::duration_cast<std::chrono::microseconds>(effect.until - LocalTime());
+  const auto delay = static_cast<Micros>(static_cast<double>(left.count()) / clock_rate_);
+  world_.scheduler.After(std::max<Micros>(0, delay), [this, until = effect.until] {
+    if (lease_until_ != until) return;
+    for (const auto& [epoch, gang] : gangs_) {
+      if (!gang->ShimLives()) continue;
+      world_.Trace(
+          [&] { return name_ + " shim " + std::to_string(epoch.value) + " kills its ranks"; });
+      if (!gang->end_cause) {
+        gang->end_cause = wire::ExitCause::kNode;
+        gang->end_message = "no agent renewed the lease";
+      }
+      gang->KillNow();
+      gang->KillEscaped();
+    }
+  });
+}
+
 int Node::LivingGangs() const {
   return static_cast<int>(
       std::ranges::count_if(gangs_, [](const auto& entry) { return entry.second->AnyProcess(); }));

@@ -66,6 +66,9 @@ class Node {
   void Do(const agent::ReadRecords& effect);
   void Do(const agent::ReadLog& effect);
   void Do(const agent::ForgetAttempt& effect);
+  void Do(const agent::InspectHang& /*effect*/) {
+  }  // never answered: the agent does not wait for ever
+  void Do(const agent::RenewLease& effect);
   void Sweep(AttemptEpoch epoch);
   void ServeReads(AttemptEpoch epoch);
   void CheckSlots(const wire::Prepare& prepare);
@@ -79,6 +82,7 @@ class Node {
   Micros clock_offset_ = 0;
 
   std::map<AttemptEpoch, std::shared_ptr<Gang>> gangs_;
+  MonotonicTime lease_until_;  ///< shims kill their ranks then
 
   // What dies with the agent.
   std::unique_ptr<agent::Agent> agent_;

@@ -1,8 +1,9 @@
 // The program that the tests of cluster/local start: the hidden subcommands of `muster`, and ranks that
 // behave as a test wants.
-//   shim DIR | rank DIR -- CMD...   as in `muster`
+//   shim DIR | rank DIR -- CMD... | inspect DIR WHY RANK...   as in `muster`
 //   say N [END]     sends N metric records, each after the ack of the one before, then ends with code END
 //   obey            says "resumed", then prints commands and signals until it is told to stop; ends with 75
+//   hold N          holds N MiB, which a child shares, and sleeps
 //   escape          leaves a child with its own session and no environment behind, and sleeps
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/local/inspect.h"
 #include "cluster/local/shim.h"
 #include "runtime/wire/trial_record.h"
 
@@ -79,6 +81,14 @@ int Escape() {
   return 0;
 }
 
+/// Memory that a child shares.
+int Hold(std::size_t mebibytes) {
+  const std::vector<char> memory(mebibytes << 20, 'x');
+  fork();
+  pause();
+  return memory.back();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,8 +96,10 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "shim") return muster::cluster::local::ShimMain(args);
   if (mode == "rank") return muster::cluster::local::RankMain(args);
+  if (mode == "inspect") return muster::cluster::local::InspectMain(args);
   if (mode == "say") return Say(std::stoi(args.at(0)), args.size() > 1 ? std::stoi(args[1]) : 0);
   if (mode == "obey") return Obey();
+  if (mode == "hold") return Hold(std::stoul(args.at(0)));
   if (mode == "escape") return Escape();
   return 2;
 }

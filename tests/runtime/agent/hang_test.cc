@@ -15,12 +15,14 @@ using testing::HasSubstr;
 struct Doing {
   std::int64_t cpu_ms = 0, io_bytes = 0, switches = 0, faults = 0;
   bool stopped = false;
+  std::int64_t ready_ms = 0;
 };
 constexpr Doing kWaits{.cpu_ms = 3, .switches = 11};  // a watchdog thread wakes up now and then
 constexpr Doing kSpins{.cpu_ms = 990, .switches = 4000};
 constexpr Doing kComputes{.cpu_ms = 1500, .switches = 80, .faults = 5000};
 constexpr Doing kLoads{.cpu_ms = 10, .io_bytes = 50'000'000, .switches = 400};
 constexpr Doing kDownloads{.cpu_ms = 15, .switches = 300};
+constexpr Doing kSpinsOnACrowdedNode{.cpu_ms = 300, .switches = 100, .ready_ms = 690};
 constexpr Doing kStopped{.stopped = true};
 
 /// A gang that lives second by second.
@@ -39,6 +41,7 @@ class HangTest : public testing::Test {
         sample.io_bytes += gang[rank].io_bytes;
         sample.switches += gang[rank].switches;
         sample.faults += gang[rank].faults;
+        sample.ready_ms += gang[rank].ready_ms;
         sample.stopped = gang[rank].stopped;
       }
       each_second();
@@ -75,6 +78,12 @@ TEST_F(HangTest, StoppedGang_IsNamedWhole) {
   EXPECT_EQ(hang->why, "stopped (state T) for 45 s at step 10");
 }
 
+TEST_F(HangTest, WaitBeforeAStop_DoesNotCountAsStopped) {
+  EXPECT_EQ(For(100, {kComputes, kWaits}), std::nullopt);
+  EXPECT_EQ(For(44, {kComputes, kStopped}), std::nullopt);
+  EXPECT_TRUE(For(2, {kComputes, kStopped}));
+}
+
 TEST_F(HangTest, BriefStop_IsNone) {
   Train(10, {kComputes, kComputes});
   EXPECT_EQ(For(30, {kSpins, kStopped}), std::nullopt);
@@ -90,7 +99,7 @@ TEST_F(HangTest, OneQuietWhileTheOthersSpin_IsNamed) {
 }
 
 TEST_F(HangTest, OneQuietWhileTwoSpin_IsNamedWithoutAnyStep) {
-  const auto hang = For(50, {kSpins, kWaits, kSpins});
+  const auto hang = For(50, {kSpins, kWaits, kSpinsOnACrowdedNode});
   ASSERT_TRUE(hang);
   EXPECT_EQ(hang->ranks, std::vector<int>{1});
 }

@@ -1,0 +1,158 @@
+#include <signal.h>
+
+#include "cluster/local/lease.h"
+#include "runtime/agent/hang.h"
+#include "tests/cluster/node_fixture.h"
+
+namespace muster::cluster::local {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr AttemptEpoch kFirst{7};
+
+class HangTest : public NodeFixture {
+ protected:
+  wire::Prepare Watched(std::vector<std::string> command, int ranks = 2) {
+    wire::Prepare prepare = PrepareOf(7, std::move(command), ranks);
+    prepare.hang_ms = 2'000;
+    return prepare;
+  }
+  /// The first hang that real samples lead to.
+  std::optional<agent::Hang> WaitForHang() {
+    agent::HangWatch watch({.after = 2s, .first = 2s});
+    std::optional<agent::Hang> hang;
+    std::size_t seen = 0;
+    WaitUntil([&] {
+      const auto all = Seen<agent::Observed>(kFirst);
+      for (; seen < all.size() && !hang; ++seen) {
+        watch.Observe(all[seen].ranks, SystemClock().Now());
+        hang = watch.Judge();
+      }
+      return hang.has_value();
+    });
+    return hang;
+  }
+  std::string Inspect(const agent::Hang& hang) {
+    Apply(agent::InspectHang{.epoch = kFirst, .ranks = hang.ranks, .why = hang.why});
+    return WaitFor<agent::HangInspected>(kFirst).evidence;
+  }
+  bool WaitForProcesses(std::size_t count) {
+    return WaitUntil([&] {
+      const auto all = ScanAttempts(home_id_);
+      return all.ok() && all->contains(kFirst) && all->at(kFirst).processes.size() == count;
+    });
+  }
+};
+
+TEST_F(HangTest, StoppedRank_IsNamedWithWhatItWaitsInAndItsLastWords) {
+  Start(Watched({"sh", "-c",
+                 "if test $RANK = 1; then echo step 17; kill -STOP $$; fi; while :; do :; done"}));
+  const auto hang = WaitForHang();
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+  EXPECT_THAT(hang->why, HasSubstr("stopped (state T)"));
+  EXPECT_THAT(Inspect(*hang), AllOf(HasSubstr("rank 1 (pid "), HasSubstr("state T"),
+                                    HasSubstr("last line: step 17"), HasSubstr("rank 0 (pid ")));
+  const std::string report = Output(kFirst, 1, "err");
+  EXPECT_THAT(report, HasSubstr("muster: hang report of rank 1, which is to blame: stopped"));
+  EXPECT_THAT(Output(kFirst, 0, "err"), HasSubstr("muster: hang report of rank 0, one of the oth"));
+  // It stays as it was found.
+  const auto state = FolderOf(kFirst).ReadState();
+  const auto stat = ReadProcFile(state->ranks[1].process.pid, "stat");
+  EXPECT_THAT(*stat, HasSubstr(") T "));
+}
+
+TEST_F(HangTest, ReadThatNobodyAnswers_IsNamedWhileItsPeerSpins) {
+  Start(Watched(
+      {"sh", "-c",
+       "if test $RANK = 1; then mkfifo never; read line < never; fi; while :; do :; done"}));
+  const auto hang = WaitForHang();
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+  EXPECT_EQ(hang->why, "no activity for 2 s while the other spins");
+  EXPECT_THAT(Inspect(*hang), HasSubstr("rank 1 (pid "));
+}
+
+TEST_F(HangTest, ChildThatWaits_IsTheOneThatIsLookedAt) {
+  Start(Watched({"sh", "-c", "sleep 600; true"}, 1));
+  const auto hang = WaitForHang();
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{0});
+  Inspect(*hang);
+  const auto state = FolderOf(kFirst).ReadState();
+  const std::string own = "process " + std::to_string(state->ranks[0].process.pid) + ",";
+  EXPECT_THAT(Output(kFirst, 0, "err"), AllOf(HasSubstr("muster: process "), Not(HasSubstr(own))));
+}
+
+TEST_F(HangTest, AttemptForgottenWhileItIsLookedAt_LeavesNothing) {
+  Start(Watched({"sleep", "600"}, 1));
+  WaitFor<agent::ShimStarted>(kFirst);
+  Apply(agent::InspectHang{.epoch = kFirst, .ranks = {0}, .why = "a test"});
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  Apply(agent::ForgetAttempt{.epoch = kFirst});
+  inputs_.clear();
+  for (int i = 0; i < 20; ++i) Pump();
+  EXPECT_TRUE(Seen<agent::HangInspected>(kFirst).empty());
+  EXPECT_FALSE(std::filesystem::exists(FolderOf(kFirst).path()));
+}
+
+TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
+  wire::Prepare prepare = Watched({helper(), "hold", "64"}, 1);
+  prepare.memory_bytes = 32 << 20;
+  Start(prepare);
+  std::int64_t most = 0;
+  ASSERT_TRUE(WaitUntil([&] {
+    for (const auto& observed : Seen<agent::Observed>(kFirst)) {
+      for (const auto& rank : observed.ranks) most = std::max(most, rank.rss_bytes);
+    }
+    return most > (60 << 20) && WaitForProcesses(3);
+  }));
+  EXPECT_LT(most, 100 << 20);
+}
+
+TEST_F(HangTest, AgentThatNeverComesBack_LeavesNoRank) {
+  Apply(agent::RenewLease{.until = SystemClock().Now() + 1s});
+  Start(PrepareOf(7, {"sleep", "600"}, 2));
+  WaitFor<agent::ShimStarted>(kFirst);
+  processes_.reset();  // as kill -9 of it
+  const auto deadline = SystemClock().Now() + 30s;
+  const auto living = [this] { return ScanAttempts(home_id_)->at(kFirst).processes.size(); };
+  while (living() > 1 && SystemClock().Now() < deadline) usleep(10'000);
+  EXPECT_EQ(living(), 1U);  // the shim alone, which still knows how they ended
+  const auto found = Reopen();
+  ASSERT_EQ(found.attempts.size(), 1U);
+  EXPECT_EQ(found.attempts[0].end_cause, wire::ExitCause::kNode);
+  EXPECT_EQ(found.attempts[0].end_message, "no agent renewed the node's lease in time");
+  EXPECT_THAT(Ends(kFirst), testing::UnorderedElementsAre("0: killed by signal 9 (SIGKILL)",
+                                                          "1: killed by signal 9 (SIGKILL)"));
+}
+
+TEST_F(HangTest, LeaseRenewedInTime_KeepsTheRanks) {
+  const auto first = SystemClock().Now() + 500ms;
+  Apply(agent::RenewLease{.until = first});
+  Start(PrepareOf(7, {"sleep", "600"}));
+  Apply(agent::RenewLease{.until = first + 1h});
+  WaitFor<agent::ShimStarted>(kFirst);
+  WaitUntil([&] { return SystemClock().Now() > first + 500ms; });
+  EXPECT_TRUE(WaitForProcesses(2));
+  EXPECT_TRUE(Seen<agent::RanksExited>(kFirst).empty());
+}
+
+TEST(Lease, FileWithoutATime_IsNone) {
+  const std::filesystem::path file = "/tmp/muster_lease_" + RandomHex(4);
+  EXPECT_FALSE(ReadLease(file));
+  ASSERT_TRUE(WriteFileAtomically(file, "").ok());
+  EXPECT_FALSE(ReadLease(file));
+  const auto now = SystemClock().Now();
+  ASSERT_TRUE(WriteLease(file, now).ok());
+  EXPECT_EQ(ReadLease(file), now);
+  std::filesystem::remove(file);
+}
+
+}  // namespace
+}  // namespace muster::cluster::local
