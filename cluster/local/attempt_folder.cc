@@ -92,6 +92,21 @@ Status AttemptFolder::WriteState(const ShimState& state) const {
 Result<ShimState> AttemptFolder::ReadState() const {
   return ReadJson<ShimState>(path_ / "state.json");
 }
+Status AttemptFolder::WriteCgroups(const std::vector<std::filesystem::path>& groups) const {
+  std::string lines;
+  for (const auto& group : groups) lines += group.string() + "\n";
+  return WriteFileAtomically(path_ / "cgroups", lines);
+}
+std::vector<std::filesystem::path> AttemptFolder::ReadCgroups() const {
+  const auto text = ReadWholeFile(path_ / "cgroups");
+  std::vector<std::filesystem::path> groups;
+  for (std::size_t at = 0; text.ok() && at < text->size();) {
+    const std::size_t end = std::min(text->find('\n', at), text->size());
+    groups.emplace_back(text->substr(at, end - at));
+    at = end + 1;
+  }
+  return groups;
+}
 Status AttemptFolder::WriteEndNote(const EndNote& note) const {
   return WriteFileAtomically(path_ / "end.json", wire::Encode(note) + "\n");
 }

@@ -85,6 +85,9 @@ class AttemptFolder {
   [[nodiscard]] Result<wire::Prepare> ReadPrepare() const;
   Status WriteState(const ShimState& state) const;
   [[nodiscard]] Result<ShimState> ReadState() const;
+  /// Folders of its control groups, one a line; none when there is no file.
+  Status WriteCgroups(const std::vector<std::filesystem::path>& groups) const;
+  [[nodiscard]] std::vector<std::filesystem::path> ReadCgroups() const;
   Status WriteEndNote(const EndNote& note) const;
   [[nodiscard]] Result<EndNote> ReadEndNote() const;
   /// rank<k>.pid and rank<k>.exit, written by `muster rank`.

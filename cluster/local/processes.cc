@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "cluster/local/attempt_folder.h"
+#include "cluster/local/cgroups.h"
 #include "cluster/local/contract.h"
 #include "cluster/local/lease.h"
 #include "cluster/local/observe.h"
@@ -124,6 +125,7 @@ struct Processes::Impl {
   // Kills, over all attempts.
   void KillSome(MonotonicTime now);
   void TellEmpty(AttemptEpoch epoch, MonotonicTime now);
+  [[nodiscard]] bool EmptyCgroups(AttemptEpoch epoch) const;
 
   [[nodiscard]] AttemptFolder FolderOf(AttemptEpoch epoch) const {
     return AttemptFolder(options.attempts_dir / std::to_string(epoch.value));
@@ -137,6 +139,7 @@ struct Processes::Impl {
   }
 
   ProcessesOptions options;
+  Cgroups cgroups;
   int watch_fd = -1;
   std::map<AttemptEpoch, Attempt> attempts;
   std::map<AttemptEpoch, Kill> kills;
@@ -186,6 +189,10 @@ Status Processes::Impl::Make(Attempt& attempt) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return IoError("make " + path.string(), errno);
   MUSTER_RETURN_IF_ERROR(attempt.folder.WritePrepare(prepare));
+  const auto groups =
+      cgroups.Make("muster-" + options.home_id + "-" + std::to_string(prepare.epoch.value),
+                   prepare.memory_bytes * prepare.ranks);
+  if (!groups.empty()) MUSTER_RETURN_IF_ERROR(attempt.folder.WriteCgroups(groups));
   Watch(attempt.folder);
   environment = CleanEnvironment();
   environment["MUSTER_HOME_ID"] = options.home_id;
@@ -467,6 +474,7 @@ void Processes::Impl::KillSome(MonotonicTime now) {
       empty.push_back(epoch);
       continue;
     }
+    KillCgroups(FolderOf(epoch).ReadCgroups());
     // The shim last: while it lives it adopts what the others orphan, also what has no mark.
     const Attempt* attempt = FindAttempt(epoch);
     const ProcessId shim =
@@ -483,7 +491,24 @@ void Processes::Impl::KillSome(MonotonicTime now) {
   for (const AttemptEpoch epoch : empty) TellEmpty(epoch, now);
 }
 
+/// True when the attempt's control groups hold nothing and are deleted; else what they hold is killed. With
+/// its environment wiped after the shim had died, a process is found here alone.
+bool Processes::Impl::EmptyCgroups(AttemptEpoch epoch) const {
+  const auto groups = FolderOf(epoch).ReadCgroups();
+  bool empty = true;
+  for (const int pid : ProcessesOfCgroups(groups)) {
+    const auto process = IdentifyProcess(pid);
+    empty = empty && process.ok() && process->pid == 0;
+    if (process.ok()) SendSignal(*process, SIGKILL);
+  }
+  if (!empty) return false;
+  const Status removed = RemoveCgroups(groups);
+  if (!removed.ok()) LogWarning("agent", removed.error().message);
+  return true;
+}
+
 void Processes::Impl::TellEmpty(AttemptEpoch epoch, MonotonicTime now) {
+  if (!EmptyCgroups(epoch)) return;
   agent::SlotEmpty empty{.epoch = epoch};
   if (Attempt* attempt = FindAttempt(epoch)) {
     Observe(*attempt);  // what the shim wrote last comes before
@@ -519,6 +544,12 @@ Result<std::unique_ptr<Processes>> Processes::Open(ProcessesOptions options) {
   if (mkdir(options.attempts_dir.c_str(), 0700) != 0 && errno != EEXIST)
     return IoError("make " + options.attempts_dir.string(), errno);
   auto impl = std::make_unique<Impl>(std::move(options));
+  if (!impl->options.cgroup_root.empty()) {
+    const auto own = ReadWholeFile("/proc/self/cgroup");
+    impl->cgroups = Cgroups::Find(impl->options.cgroup_root, own.ok() ? *own : "");
+    if (!impl->cgroups.limits_memory())
+      LogInfo("agent", "memory limits are watched, not enforced: " + impl->cgroups.why_not());
+  }
   impl->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (impl->watch_fd < 0) return IoError("inotify", errno);
   MUSTER_ASSIGN_OR_RETURN(const ProcessId self, IdentifyProcess(getpid()));

@@ -27,6 +27,8 @@ struct ProcessesOptions {
   std::string home_id;
   /// Where gangs that spread over several nodes reach this one; empty: the loopback.
   std::string address;
+  /// Where control groups are mounted; empty: none are made.
+  std::filesystem::path cgroup_root = "/sys/fs/cgroup";
 };
 
 /// One thread at a time; never blocks for longer than a few milliseconds of file work. An object can be

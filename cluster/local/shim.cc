@@ -20,6 +20,7 @@
 #include <map>
 
 #include "cluster/local/attempt_folder.h"
+#include "cluster/local/cgroups.h"
 #include "cluster/local/contract.h"
 #include "cluster/local/lease.h"
 #include "cluster/local/order.h"
@@ -108,7 +109,8 @@ class Shim {
   bool started_ = false;  // an order to start was taken
   int mpirun_ = 0;        // its pid while it lives
   std::int64_t oom_kills_ = 0;
-  std::optional<MonotonicTime> lease_;  // of the last look
+  std::vector<std::filesystem::path> groups_;  // that the ranks are in
+  std::optional<MonotonicTime> lease_;         // of the last look
   bool orphaned_ = false;
   int children_fd_ = -1;  // signalfd of SIGCHLD
   int folder_fd_ = -1;    // inotify: files of `muster rank` appear
@@ -163,7 +165,11 @@ void Shim::Loop() {
     Poll();
     // An error (a file server that is away, ...) does not say that the folder is gone.
     std::error_code error;
-    if (!std::filesystem::exists(folder_.path(), error) && !error) return KillAll();
+    if (!std::filesystem::exists(folder_.path(), error) && !error) {
+      KillAll();
+      (void)RemoveCgroups(groups_);  // an agent that did so has left none
+      return;
+    }
     // Records first: what a rank wrote before it ended is in the spool before its end is known.
     records_.Serve();
     KillIfOrphaned();
@@ -225,6 +231,7 @@ void Shim::Obey(const std::string& line) {
 
 void Shim::Start(const Order& order) {
   if (std::exchange(started_, true)) return;
+  groups_ = folder_.ReadCgroups();
   const wire::Go go{.epoch = prepare_.epoch,
                     .master_address = order.master_address,
                     .master_port = order.master_port};
@@ -245,7 +252,8 @@ Status Shim::StartLocal(const Environment& environment) {
                          .working_dir = prepare_.working_dir,
                          .out = folder_.output(rank, "out"),
                          .err = folder_.output(rank, "err"),
-                         .own_group = true};
+                         .own_group = true,
+                         .cgroups = groups_};
     AddRank(request.environment, prepare_, rank);
     auto pid = Spawn(request);
     if (!pid.ok()) return pid.error().With("rank " + std::to_string(rank));
@@ -264,7 +272,8 @@ Status Shim::StartMpi(Environment environment) {
                              .working_dir = prepare_.working_dir,
                              .out = folder_.launcher_log(),
                              .err = folder_.launcher_log(),
-                             .own_group = true};
+                             .own_group = true,
+                             .cgroups = groups_};
   MUSTER_ASSIGN_OR_RETURN(mpirun_, Spawn(request));
   return Ok();
 }

@@ -33,8 +33,13 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
 class Child {
  public:
   Child(const SpawnRequest& request, const std::string& program, char* const* argv,
-        char* const* envp, int report_fd)
-      : request_(request), program_(program), argv_(argv), envp_(envp), report_fd_(report_fd) {}
+        char* const* envp, char* const* groups, int report_fd)
+      : request_(request),
+        program_(program),
+        argv_(argv),
+        envp_(envp),
+        groups_(groups),
+        report_fd_(report_fd) {}
 
   [[noreturn]] void Become(int parent) {
     if (request_.own_group) setpgid(0, 0);
@@ -51,6 +56,7 @@ class Child {
       Redirect(request_.out.c_str(), append, STDOUT_FILENO, Failure::kOutput);
     if (!request_.err.empty())
       Redirect(request_.err.c_str(), append, STDERR_FILENO, Failure::kOutput);
+    for (char* const* file = groups_; *file != nullptr; ++file) Enter(*file);
     execve(program_.c_str(), argv_, envp_);
     Fail(Failure::kProgram);
   }
@@ -67,6 +73,16 @@ class Child {
     const int fd = open(path, flags | O_CLOEXEC, 0644);
     if (fd < 0 || dup2(fd, target) < 0) Fail(step);
   }
+  /// A group that cannot be entered is no reason not to run: memory is watched as well.
+  static void Enter(const char* file) {
+    const int fd = open(file, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, "0", 1) == 1) {
+      close(fd);
+      return;
+    }
+    constexpr std::string_view kNote = "muster: this rank could not enter its control group\n";
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, kNote.data(), kNote.size());
+  }
   [[noreturn]] void Fail(Failure::Step step) {
     const Failure failure{step, errno};
     [[maybe_unused]] const auto written = write(report_fd_, &failure, sizeof failure);
@@ -77,6 +93,7 @@ class Child {
   const std::string& program_;
   char* const* argv_;
   char* const* envp_;
+  char* const* groups_;
   int report_fd_;
 };
 
@@ -103,9 +120,14 @@ Result<int> Spawn(const SpawnRequest& request) {
       FindProgram(request.command[0], {}, request.working_dir, request.environment));
   std::vector<std::string> arguments = request.command;
   std::vector<std::string> settings;
+  std::vector<std::string> group_files;
+  group_files.reserve(request.cgroups.size());
+  for (const auto& group : request.cgroups)
+    group_files.push_back((group / "cgroup.procs").string());
   for (const auto& [name, value] : request.environment) settings.push_back(name + "=" + value);
   const auto argv = Pointers(arguments);
   const auto envp = Pointers(settings);
+  const auto groups = Pointers(group_files);
   std::array<int, 2> report{};
   if (pipe2(report.data(), O_CLOEXEC) != 0) return IoError("pipe", errno);
   const int parent = getpid();
@@ -115,7 +137,8 @@ Result<int> Spawn(const SpawnRequest& request) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const int pid = fork();
-  if (pid == 0) Child(request, program, argv.data(), envp.data(), report[1]).Become(parent);
+  if (pid == 0)
+    Child(request, program, argv.data(), envp.data(), groups.data(), report[1]).Become(parent);
   const int fork_error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   close(report[1]);

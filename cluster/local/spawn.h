@@ -19,6 +19,7 @@ struct SpawnRequest {
   std::filesystem::path err;          ///< appended to; may be the same as `out`
   bool own_group = false;             ///< a process group of its own
   bool die_with_parent = false;       ///< SIGKILL when the calling thread ends
+  std::vector<std::filesystem::path> cgroups;  ///< that it enters before it runs, if it can
 };
 
 /// Forks and executes: standard input is /dev/null, signal mask empty, every signal at its default but

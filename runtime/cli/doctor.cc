@@ -12,6 +12,8 @@
 #include <memory>
 #include <thread>
 
+#include "cluster/local/cgroups.h"
+#include "runtime/base/file.h"
 #include "runtime/cli/context.h"
 
 namespace muster::cli {
@@ -88,10 +90,20 @@ Finding CheckGpus() {
   return {"gpus", true, good ? line : "none seen; trials run on CPUs"};
 }
 
+/// Never missing: without them the agent watches the memory of ranks once a second.
+Finding CheckMemoryLimits() {
+  const auto self = ReadWholeFile("/proc/self/cgroup");
+  const auto groups = cluster::local::Cgroups::Find("/sys/fs/cgroup", self.ok() ? *self : "");
+  return {"memory limits", true,
+          groups.limits_memory() ? "kept by the kernel (control groups)"
+                                 : "watched once a second, not enforced: " + groups.why_not()};
+}
+
 int Run(const Context& context) {
   const std::vector<Finding> findings{
       {"cpus", true, std::to_string(std::thread::hardware_concurrency())},
       CheckGpus(),
+      CheckMemoryLimits(),
       CheckHome(context),
       CheckMpi(),
       CheckTrials(context),

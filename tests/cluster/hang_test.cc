@@ -102,6 +102,8 @@ TEST_F(HangTest, AttemptForgottenWhileItIsLookedAt_LeavesNothing) {
 }
 
 TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
+  cgroup_root_.clear();  // the kernel would act first
+  Reopen();
   wire::Prepare prepare = Watched({helper(), "hold", "64"}, 1);
   prepare.memory_bytes = 32 << 20;
   Start(prepare);

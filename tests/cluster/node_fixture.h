@@ -44,7 +44,8 @@ class NodeFixture : public testing::Test {
         Processes::Open({.attempts_dir = home_ / "attempts",
                          .self_executable = MUSTER_TEST_HELPER,
                          .bin_dir = std::filesystem::path(MUSTER_TEST_HELPER).parent_path(),
-                         .home_id = home_id_});
+                         .home_id = home_id_,
+                         .cgroup_root = cgroup_root_});
     EXPECT_TRUE(opened.ok()) << opened.error().message;
     processes_ = std::move(opened).value();
     return processes_->Find();
@@ -136,6 +137,7 @@ class NodeFixture : public testing::Test {
   [[nodiscard]] std::string helper() const { return MUSTER_TEST_HELPER; }
 
   std::filesystem::path home_;
+  std::filesystem::path cgroup_root_ = "/sys/fs/cgroup";
   const std::string home_id_ = "test-" + RandomHex(4);
   std::unique_ptr<Processes> processes_;
   std::vector<agent::Input> inputs_;

@@ -230,11 +230,13 @@ TEST_F(ProcessesTest, NewAgent_DeletesWhatWasNeverPromisedAndLeavesWhatItCannotR
   Start(PrepareOf(7, {"sleep", "600"}));
   WaitFor<agent::ShimStarted>(kFirst);
   std::filesystem::create_directory(home_ / "attempts" / "8");
+  const auto groups = FolderOf(kFirst).ReadCgroups();
   ASSERT_TRUE(WriteFileAtomically(FolderOf(kFirst).path() / "prepare.json", "half a line").ok());
   EXPECT_TRUE(Reopen().attempts.empty());
   EXPECT_FALSE(std::filesystem::exists(home_ / "attempts" / "8"));
   EXPECT_TRUE(std::filesystem::exists(FolderOf(kFirst).path() / "state.json"));
   WaitFor<agent::SlotEmpty>(kFirst);  // nothing of it holds the slots that others get
+  for (const auto& group : groups) EXPECT_FALSE(std::filesystem::exists(group)) << group;
   EXPECT_TRUE(ScanAttempts(home_id_)->empty());
 }
 

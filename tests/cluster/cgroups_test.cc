@@ -1,0 +1,133 @@
+#include "cluster/local/cgroups.h"
+
+#include "tests/cluster/node_fixture.h"
+
+namespace muster::cluster::local {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr AttemptEpoch kFirst{7};
+
+/// A tree of plain files where control groups would be mounted.
+class CgroupsTest : public testing::Test {
+ protected:
+  CgroupsTest() {
+    char name[] = "/tmp/muster_cgroup_XXXXXX";
+    root_ = mkdtemp(name);
+  }
+  ~CgroupsTest() override { fs::remove_all(root_); }
+
+  void Write(const std::string& file, const std::string& text) {
+    fs::create_directories((root_ / file).parent_path());
+    ASSERT_TRUE(WriteFileAtomically(root_ / file, text).ok());
+  }
+  std::string Read(const fs::path& file) { return ReadWholeFile(file).value(); }
+
+  fs::path root_;
+};
+
+TEST_F(CgroupsTest, VersionTwo_LimitsChildrenOfTheOwnGroup) {
+  Write("cgroup.controllers", "cpu memory");
+  Write("job/cgroup.procs", "");
+  Write("job/cgroup.controllers", "cpu memory");
+  Write("job/cgroup.subtree_control", "memory");
+  const auto groups = Cgroups::Find(root_, "0::/job\n");
+  EXPECT_TRUE(groups.limits_memory());
+  EXPECT_EQ(groups.why_not(), "");
+  EXPECT_THAT(groups.Make("m-7", 1000), ElementsAre(root_ / "job/m-7"));
+  EXPECT_EQ(Read(root_ / "job/m-7/memory.max"), "1000");
+  EXPECT_THAT(groups.Make("m-8", 0), ElementsAre(root_ / "job/m-8"));  // for its kill
+  EXPECT_FALSE(fs::exists(root_ / "job/m-8/memory.max"));
+}
+
+TEST_F(CgroupsTest, ServiceInAChildOfItsSubtree_MakesSiblings) {
+  Write("cgroup.controllers", "memory");
+  Write("service/cgroup.procs", "");
+  Write("service/cgroup.subtree_control", "cpu memory");
+  Write("service/agent/cgroup.procs", "");
+  Write("service/agent/cgroup.controllers", "");
+  const auto groups = Cgroups::Find(root_, "0::/service/agent\n");
+  EXPECT_THAT(groups.Make("m-7", 1000), ElementsAre(root_ / "service/m-7"));
+}
+
+TEST_F(CgroupsTest, VersionOneBesideTwo_LimitsInOneAndKillsInTheOther) {
+  Write("unified/cgroup.controllers", "");
+  Write("unified/cgroup.procs", "");
+  Write("memory/a/cgroup.procs", "");
+  const auto groups = Cgroups::Find(root_, "9:name=systemd:/\n4:cpu,memory:/a\n0::/\n");
+  EXPECT_TRUE(groups.limits_memory());
+  EXPECT_THAT(groups.Make("m-7", 1000), ElementsAre(root_ / "memory/a/m-7", root_ / "unified/m-7"));
+  EXPECT_EQ(Read(root_ / "memory/a/m-7/memory.limit_in_bytes"), "1000");
+}
+
+TEST_F(CgroupsTest, NoneMounted_SaysSoAndMakesNothing) {
+  const auto groups = Cgroups::Find(root_, "0::/job\n");
+  EXPECT_FALSE(groups.limits_memory());
+  EXPECT_THAT(groups.why_not(), HasSubstr(root_.string()));
+  EXPECT_TRUE(groups.Make("m-7", 1000).empty());
+}
+
+TEST_F(CgroupsTest, Members_AreReadKilledAndAnEmptyGroupIsDeleted) {
+  Write("m-7/cgroup.procs", "12\n34\n");
+  Write("m-7/cgroup.kill", "");
+  EXPECT_THAT(ProcessesOfCgroups({root_ / "m-7", root_ / "none"}), ElementsAre(12, 34));
+  KillCgroups({root_ / "m-7", root_ / "none"});
+  EXPECT_EQ(Read(root_ / "m-7/cgroup.kill"), "1");
+  EXPECT_FALSE(RemoveCgroups({root_ / "m-7"}).ok());
+  fs::create_directory(root_ / "m-8");
+  EXPECT_TRUE(RemoveCgroups({root_ / "m-8", root_ / "none"}).ok());
+  EXPECT_FALSE(fs::exists(root_ / "m-8"));
+}
+
+using RealCgroupsTest = NodeFixture;
+
+TEST_F(RealCgroupsTest, GroupThatCannotBeEntered_IsSaidAndTheRankRuns) {
+  cgroup_root_.clear();
+  Reopen();
+  Prepare(PrepareOf(7, {"echo", "up"}));
+  WaitFor<agent::ShimReady>(kFirst);
+  ASSERT_TRUE(FolderOf(kFirst).WriteCgroups({home_ / "no-such-group"}).ok());
+  Apply(agent::StartRanks{.go = {.epoch = kFirst}});
+  EXPECT_THAT(Ends(kFirst), ElementsAre("0: exit 0"));
+  EXPECT_EQ(Output(kFirst, 0, "out"), "up\n");
+  EXPECT_EQ(Output(kFirst, 0, "err"), "muster: this rank could not enter its control group\n");
+}
+
+TEST_F(RealCgroupsTest, FolderDeleted_LeavesNoGroup) {
+  Start(PrepareOf(7, {"sleep", "600"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  const auto groups = FolderOf(kFirst).ReadCgroups();
+  if (groups.empty()) GTEST_SKIP() << "no control groups here";
+  processes_.reset();
+  made_.clear();
+  std::filesystem::remove_all(home_);
+  const auto deadline = SystemClock().Now() + std::chrono::seconds(30);
+  const auto left = [&groups] {
+    return std::ranges::any_of(groups, [](const auto& group) { return fs::exists(group); });
+  };
+  while (left() && SystemClock().Now() < deadline) usleep(10'000);
+  EXPECT_FALSE(left());
+}
+
+TEST_F(RealCgroupsTest, GangBeyondItsMemory_IsKilledByTheKernelAndItsGroupIsDeleted) {
+  const auto self = ReadWholeFile("/proc/self/cgroup");
+  const auto groups = Cgroups::Find("/sys/fs/cgroup", self.ok() ? *self : "");
+  if (!groups.limits_memory()) GTEST_SKIP() << groups.why_not();
+  wire::Prepare prepare = PrepareOf(7, {helper(), "hold", "64"});
+  prepare.memory_bytes = 16 << 20;
+  Start(prepare);
+  const auto exited = WaitFor<agent::RanksExited>(kFirst);
+  ASSERT_EQ(exited.ranks.size(), 1U);
+  EXPECT_TRUE(exited.ranks[0].out_of_memory) << exited.ranks[0].exit.text;
+  const auto made = FolderOf(kFirst).ReadCgroups();
+  ASSERT_FALSE(made.empty());
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  for (const auto& group : made) EXPECT_FALSE(fs::exists(group)) << group;
+}
+
+}  // namespace
+}  // namespace muster::cluster::local
