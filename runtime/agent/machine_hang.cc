@@ -93,7 +93,9 @@ void Machine::EndIfSilent(Attempt& attempt) {
   if (prepare.hang_ms <= 0) return End(attempt, wire::ExitCause::kHang, why, 0);
   if (attempt.inspected_from || std::exchange(attempt.silence_told, true)) return;
   Hang all{.ranks = {}, .why = why};
-  for (int rank = 0; rank < prepare.ranks; ++rank) all.ranks.push_back(rank);
+  for (int rank = 0; rank < prepare.ranks; ++rank) {
+    all.ranks.push_back(prepare.first_rank + rank);
+  }
   Suspect(attempt, std::move(all));
 }
 
