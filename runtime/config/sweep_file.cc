@@ -45,6 +45,10 @@ std::string PlainText(const json::value& value) {
   return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
 }
 
+void Replace(std::string& text, std::string_view from, std::string_view to) {
+  if (const auto at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
+}
+
 std::string Join(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
 }
@@ -150,6 +154,7 @@ class SweepFileReader {
   /// The file's conveniences to the spec's own form.
   Status Normalise(json::object& tree) {
     MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"budget"}, "time", "time_seconds", ParseDuration));
+    MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"trial"}, "time", "time_seconds", ParseDuration));
     MUSTER_RETURN_IF_ERROR(
         WithUnit(tree, {"trial", "resources"}, "memory", "memory_bytes", ParseSize));
     MUSTER_RETURN_IF_ERROR(
@@ -174,8 +179,32 @@ class SweepFileReader {
           gate = json::object{{"parity", true}};
       }
     }
+    Policies(tree);
     SplitFixed(tree);
     return DataPaths(tree);
+  }
+
+  /// `retry: {node: unlimited}`, and `on_log` with its rules' `do`; a lone rule needs no list.
+  static void Policies(json::object& tree) {
+    if (auto* retry = tree.if_contains("retry"); retry != nullptr && retry->is_object()) {
+      for (auto& entry : retry->get_object()) {
+        const bool unlimited = entry.value().is_string() && entry.value() == "unlimited";
+        if (unlimited) entry.value() = wire::kUnlimited;
+      }
+    }
+    auto* rules = tree.if_contains("on_log");
+    if (rules == nullptr) return;
+    if (rules->is_object()) *rules = json::array{*rules};
+    if (!rules->is_array()) return;
+    for (auto& rule : rules->get_array()) {
+      if (!rule.is_object()) continue;
+      json::object& keys = rule.get_object();
+      const auto reaction = keys.find("do");
+      if (reaction == keys.end()) continue;
+      json::value value = std::move(reaction->value());
+      keys.erase(reaction);
+      keys["reaction"] = std::move(value);
+    }
   }
 
   static json::value* Find(json::object& tree, std::initializer_list<const char*> parents,
@@ -280,6 +309,9 @@ Error SweepFile::Explain(const Error& error) const {
   const auto located = wire::SplitPath(error.message);
   if (!located) return {error.kind, name_ + ": " + error.message};
   auto [path, sentence] = *located;
+  if (path.starts_with("on_log")) {
+    for (std::string* text : {&path, &sentence}) Replace(*text, "reaction", "do");
+  }
   const std::string key = path.substr(path.find_last_of('.') + 1);
   if (sentence.starts_with("unknown key")) {
     sentence = "unknown key '" + key + "'" + sentence.substr(std::string("unknown key").size());

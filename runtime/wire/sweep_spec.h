@@ -36,6 +36,7 @@ struct TrialSpec {
   /// Of a command. A sweep file's is relative to the file's folder, which stands for an absent one; in a
   /// spec it is absolute, or empty for a folder of the attempt's own.
   std::string working_dir;
+  std::int64_t time_seconds = 0;  ///< of one attempt, from the start of its ranks; 0: no limit
 };
 
 struct ObjectiveSpec {
@@ -50,9 +51,29 @@ struct BudgetSpec {
   std::int64_t time_seconds = 0;  ///< 0: no limit
 };
 
+inline constexpr int kUnlimited = -1;
+
+/// How often a trial starts again after attempts that ended for a cause (wire::ExitCause), each up to
+/// kUnlimited. A cause without a number shares the one it stands beside.
 struct RetrySpec {
-  int infra = 5;  ///< attempts lost to nodes, agents, preemption
-  int user = 0;   ///< attempts that the trial's own program failed
+  int user = 0;                          ///< the trial's own program failed
+  std::optional<int> oom, hang;          ///< ... or `user`
+  int infra = 5;                         ///< it could not be started, or muster failed
+  std::optional<int> node, fenced;       ///< ... or `infra`
+  std::optional<int> preempt, walltime;  ///< set when the sweep is accepted: kUnlimited
+  std::optional<int> crashes;  ///< nodes that may die under it: it fails with the last one; 5
+};
+
+/// What becomes of an attempt that failed after a line of its output matched.
+enum class LogReaction {
+  kFail,         ///< the trial fails with the line
+  kExcludeNode,  ///< the sweep uses the node no more, and the attempt is not counted
+  kRetry,        ///< the attempt is not counted
+};
+
+struct LogRule {
+  std::string match;  ///< as runtime/pattern reads it
+  std::optional<LogReaction> reaction;
 };
 
 /// Of ranks that hang (runtime/agent/hang.h has the rules).
@@ -95,6 +116,7 @@ struct SweepSpec {
   std::string sampler = "auto";
   boost::json::object stop;  ///< {} or {"asha": {...}} or {"median": {...}}
   RetrySpec retry;
+  std::vector<LogRule> on_log;
   HangSpec hang;
   std::optional<ModelSpec> model;
   std::optional<RetrainSpec> retrain;

@@ -107,6 +107,45 @@ TEST(SweepFile, Mistakes_HaveLineColumnAndTheRightWord) {
   EXPECT_EQ(ErrorOf("seed: 7", "seed: [").substr(0, 7), "s.yaml:");
 }
 
+TEST(SweepFile, Policies_AreRead) {
+  const auto file = Parse(kWhole, {"trial.time=10m", "retry={oom: 2, node: unlimited, crashes: 3}",
+                                   "on_log=[{match: ECC error, do: exclude_node}]"});
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const auto& spec = file->spec();
+  EXPECT_EQ(spec.trial.time_seconds, 600);
+  EXPECT_EQ(spec.retry.oom, 2);
+  EXPECT_EQ(spec.retry.node, wire::kUnlimited);
+  EXPECT_EQ(spec.retry.crashes, 3);
+  EXPECT_EQ(spec.retry.hang, std::nullopt);
+  ASSERT_EQ(spec.on_log.size(), 1u);
+  EXPECT_EQ(spec.on_log[0].match, "ECC error");
+  EXPECT_EQ(spec.on_log[0].reaction, wire::LogReaction::kExcludeNode);
+  const auto alone = Parse(kWhole, {"on_log={match: CUDA out of memory, do: fail}"});
+  ASSERT_TRUE(alone.ok()) << alone.error().message;
+  EXPECT_EQ(alone->spec().on_log.at(0).reaction, wire::LogReaction::kFail);
+}
+
+TEST(SweepFile, MistakesInPolicies_HaveTheirPlace) {
+  EXPECT_EQ(
+      ErrorOf("{infra: 5", "{preemt: 5"),
+      "s.yaml:17:9: retry.preemt: unknown key 'preemt'; wanted one of user, oom, hang, infra, "
+      "node, fenced, preempt, walltime, crashes; did you mean 'preempt'?");
+  const std::string rules = "on_log:\n  - {match: a, do: ";
+  EXPECT_EQ(
+      ErrorOf("seed: 7", rules + "exclude_nodes}"),
+      "s.yaml:3:16: on_log[0].do: wanted one of fail, exclude_node, retry, got \"exclude_nodes\"; "
+      "did you mean 'exclude_node'?");
+  EXPECT_EQ(ErrorOf("seed: 7", rules + "fail, doo: x}"),
+            "s.yaml:3:26: on_log[0].doo: unknown key 'doo'; wanted one of match, do; did you "
+            "mean 'do'?");
+  EXPECT_EQ(ErrorOf("ranks: 2", "time: soon"),
+            "s.yaml:5:3: trial.time: 'soon' is not a duration; wanted like 1s, 1m, 1h, 1d");
+  const auto file = Parse(std::string(kWhole) + "on_log: [{match: ca(t, do: fail}]\n");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(file->Explain(Invalid("at on_log[0].match: missing ): ca(t")).message,
+            "s.yaml:27:11: on_log[0].match: missing ): ca(t");
+}
+
 TEST(SweepFile, CommandAndEnv_KeepTheTextOfTheirScalars) {
   std::string text = kWhole;
   text.replace(text.find("  program: digits\n"), 18,
