@@ -35,7 +35,9 @@ Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
     nodes_[id].heard = now;
     nodes_[id].node = &node;
   }
-  for (const AttemptEpoch epoch : state_.live) attempts_[epoch];
+  for (const AttemptEpoch epoch : state_.live) {
+    attempts_[epoch].deadline = TimeLimit(turn, state_.attempts.at(epoch));
+  }
   for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
   all_unsettled_ = true;
   SettleTurn(turn);

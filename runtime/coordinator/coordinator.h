@@ -54,6 +54,9 @@ struct Config {
   std::int64_t grace_ms = 10'000;       ///< between SIGTERM and SIGKILL of a stopped attempt
   std::int64_t retry_delay_ms = 1'000;  ///< after an infra failure, doubled each time ...
   std::int64_t retry_delay_most_ms = 30'000;
+  int blame_limit = 3;  ///< trials in a row that failed as if their node were broken exclude it
+  std::int64_t blame_within_ms = 60'000;  ///< ... by ending with node or infra so soon
+  int most_by_rule = 10;                  ///< attempts of a trial that on_log rules leave uncounted
   /// n bytes as 2n hexadecimal digits: run ids, tokens, outbox ids.
   std::function<std::string(std::size_t bytes)> random_hex;
   std::function<Result<std::unique_ptr<tuner::Sampler>>(const wire::SweepSpec&)> make_sampler;
@@ -122,6 +125,19 @@ class Coordinator {
   void On(Turn& turn, const StopTrial& input);
   void On(Turn& turn, const RetryTrial& input);
   void On(Turn& turn, const SetQuota& input);
+  // coordinator_admin.cc: nodes are taken out of work and back, by people or for their faults
+  void On(Turn& turn, const ChangeNode& input);
+  void Drain(Turn& turn, const Node& node, const std::string& reason);
+  [[nodiscard]] bool BlamesNode(const Turn& turn, const Attempt& attempt,
+                                wire::ExitCause cause) const;
+  void ExcludeIfBlamed(Turn& turn, const NodeId& id, const std::string& last);
+  [[nodiscard]] bool HasRoomBeside(const NodeId& node, const GangShape& shape,
+                                   MonotonicTime now) const;
+  // coordinator_policy.cc: trial.time and on_log
+  [[nodiscard]] std::optional<MonotonicTime> TimeLimit(const Turn& turn,
+                                                       const Attempt& attempt) const;
+  void StopForTime(Turn& turn, const Attempt& attempt);
+  void On(Turn& turn, const LogMatched& input);
   // coordinator_node.cc: nodes come, go and fall silent
   void On(Turn& turn, const FromNode& input);
   void On(Turn& turn, const NodeLost& input);
@@ -156,8 +172,8 @@ class Coordinator {
                      std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
                 std::optional<double> value, std::string message);
-  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
-                   int exit_code);
+  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
+                   const std::string& message, int exit_code);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
   [[nodiscard]] std::vector<Room> UsableRooms(MonotonicTime now) const;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "runtime/coordinator/coordinator_turn.h"
+#include "runtime/coordinator/retry_policy.h"
 
 /// Attempts, trials and sweeps end.
 
@@ -20,27 +21,9 @@ bool AnyComplete(const Sweep& sweep) {
       sweep.trials, [](const Trial& trial) { return trial.phase == TrialPhase::kComplete; });
 }
 
-enum class Kind { kSuccess, kAsked, kInfra, kUser };
-
-Kind KindOf(wire::ExitCause cause) {
-  switch (cause) {
-    case wire::ExitCause::kSuccess:
-      return Kind::kSuccess;
-    case wire::ExitCause::kStopped:
-      return Kind::kAsked;
-    case wire::ExitCause::kUser:
-    case wire::ExitCause::kOom:
-    case wire::ExitCause::kHang:
-      return Kind::kUser;
-    case wire::ExitCause::kResume:
-    case wire::ExitCause::kNode:
-    case wire::ExitCause::kPreempt:
-    case wire::ExitCause::kWalltime:
-    case wire::ExitCause::kInfra:
-    case wire::ExitCause::kFenced:
-      break;
-  }
-  return Kind::kInfra;
+/// The attempt was asked to make room for others, which says nothing about its trial.
+bool MadeRoom(wire::ExitCause cause) {
+  return cause == wire::ExitCause::kPreempt || cause == wire::ExitCause::kWalltime;
 }
 
 std::string MetricNames(const std::map<std::string, double>& metrics) {
@@ -97,7 +80,9 @@ void Coordinator::EndMember(Turn& turn, const Attempt& attempt, MemberEnded end)
 
 void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
                              std::string message, int exit_code) {
-  if (attempt.stop && attempt.stop->cause) {
+  // An agent that was told to stop says so; one that says success was done before.
+  const bool done = cause == wire::ExitCause::kSuccess;
+  if (attempt.stop && attempt.stop->cause && !(done && MadeRoom(*attempt.stop->cause))) {
     cause = *attempt.stop->cause;
     message = attempt.stop->message;
   }
@@ -108,7 +93,7 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
   const bool pruned = attempt.stop && attempt.stop->reason == wire::StopReason::kPruned;
   if (IsFinal(trial.phase)) {
     Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
-  } else if (KindOf(cause) == Kind::kSuccess && !pruned) {
+  } else if (cause == wire::ExitCause::kSuccess && !pruned) {
     CompleteTrial(turn, trial, epoch, {});
     Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
   } else if (attempt.stop && !attempt.stop->cause) {
@@ -122,32 +107,33 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
     }  // paused: it goes back to the queue
     Emit(turn, AttemptEnded{epoch, cause, attempt.stop->message, Charge::kNothing, exit_code});
   } else {
-    RetryOrFail(turn, attempt, cause, std::move(message), exit_code);
+    RetryOrFail(turn, attempt, cause, message, exit_code);
   }
   attempts_.erase(epoch);
 }
 
 void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
-                              std::string message, int exit_code) {
+                              const std::string& message, int exit_code) {
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
-  const bool user = KindOf(cause) == Kind::kUser;
-  const int failures = 1 + (user ? trial.user_failures : trial.infra_failures);
-  const int budget = user ? sweep.spec.retry.user : sweep.spec.retry.infra;
+  const Verdict verdict =
+      Judge(sweep, trial, attempt, {cause, message, exit_code}, config_.most_by_rule);
   if (sweep.cancelled || sweep.time_up) {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kCancelled, {}, message);
   } else if (cause == wire::ExitCause::kHang && sweep.spec.hang.action == "kill") {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message);
-  } else if (failures > budget) {
-    const std::string used = budget == 0 ? "" : " (after " + std::to_string(budget) + " retries)";
-    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message + used);
-  } else if (cause != wire::ExitCause::kResume) {
+  } else if (verdict.failure) {
+    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, *verdict.failure);
+  } else if (verdict.delayed > 0) {
     const auto delay = Ms(std::min(config_.retry_delay_most_ms,
-                                   config_.retry_delay_ms << std::min(failures - 1, 20)));
+                                   config_.retry_delay_ms << std::min(verdict.delayed - 1, 20)));
     not_before_[trial.id] = turn.now + delay;
   }
-  Emit(turn, AttemptEnded{attempt.epoch, cause, std::move(message),
-                          user ? Charge::kUser : Charge::kInfra, exit_code});
+  const bool blames_node = BlamesNode(turn, attempt, cause);
+  const NodeId node = attempt.failure ? attempt.failure->node : attempt.members.front().place.node;
+  Emit(turn, AttemptEnded{attempt.epoch, cause, message, verdict.charge, exit_code, verdict.by_rule,
+                          blames_node, node});
+  if (blames_node) ExcludeIfBlamed(turn, node, message);
 }
 
 void Coordinator::CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,

@@ -17,12 +17,6 @@ bool SameDevices(const std::vector<Device>& devices, const wire::Hello& hello) {
   return true;
 }
 
-std::set<AttemptEpoch> HeldOn(const Node& node) {
-  std::set<AttemptEpoch> epochs;
-  for (const auto& [slot, epoch] : node.holders) epochs.insert(epoch);
-  return epochs;
-}
-
 }  // namespace
 
 void Coordinator::On(Turn& turn, const FromNode& input) {
@@ -97,7 +91,7 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   }
   turn.Send(node, welcome);
 
-  for (const AttemptEpoch epoch : HeldOn(*watch.node)) {
+  for (const AttemptEpoch epoch : watch.node->attempts()) {
     const Attempt& attempt = state_.attempts.at(epoch);
     // A Prepare may not have arrived yet; what was prepared and is on the disk of no newer agent is gone.
     const bool gone = !reported.contains(epoch) &&
@@ -118,7 +112,7 @@ void Coordinator::LoseSilentNodes(Turn& turn) {
   const auto most = Ms(config_.lease_ms + config_.lease_margin_ms);
   for (const auto& [node, watch] : nodes_) {
     if (watch.node == nullptr || turn.now - watch.heard <= most) continue;
-    for (const AttemptEpoch epoch : HeldOn(*watch.node)) {
+    for (const AttemptEpoch epoch : watch.node->attempts()) {
       EndMember(turn, state_.attempts.at(epoch),
                 {epoch, node, wire::ExitCause::kNode,
                  "node " + node.value + " was silent for " +

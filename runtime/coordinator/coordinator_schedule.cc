@@ -31,6 +31,7 @@ std::vector<Room> Coordinator::UsableRooms(MonotonicTime now) const {
   std::vector<Room> rooms;
   for (const auto& [id, watch] : nodes_) {
     if (watch.node == nullptr || watch.node->slots == 0 || !IsUsable(watch, now)) continue;
+    if (!watch.node->schedulable()) continue;
     rooms.push_back({watch.node});
   }
   return rooms;
@@ -41,11 +42,12 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Ro
   if (sweep.phase != SweepPhase::kRunning || sweep.full()) return;
   const auto [known, is_new] = turn.capacities.try_emplace(sweep.shape);
   if (is_new) known->second = CapacityFor(rooms, sweep.shape);
+  const Capacity fit = known->second;
   const int parallel = sweep.spec.budget.parallel;
-  const int limit = parallel > 0 ? parallel : std::max(1, known->second.all);
+  const int limit = parallel > 0 ? parallel : std::max(1, fit.all);
   const auto unfinished = [&] { return static_cast<int>(sweep.trials.size()) - sweep.finished; };
   if (unfinished() >= limit) return;
-  const int room = std::max(1, known->second.now);
+  const int room = std::max(1, fit.now);
   while (!sweep.full() && unfinished() < limit && static_cast<int>(sweep.waiting.size()) < room) {
     const auto number = static_cast<std::int64_t>(sweep.trials.size());
     auto params = SearchOf(sweep).sampler->Suggest(number, sweep.history);

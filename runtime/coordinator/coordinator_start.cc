@@ -154,7 +154,7 @@ void Coordinator::MarkRunning(Turn& turn, const Attempt& attempt, const NodeId& 
   }
   Emit(turn, AttemptRunning{attempt.epoch, node});
   if (attempt.phase != wire::AttemptPhase::kRunning) return;  // others are not known to run yet
-  watch.deadline.reset();
+  watch.deadline = TimeLimit(turn, attempt);
   watch.next_send.reset();
 }
 
@@ -180,7 +180,10 @@ void Coordinator::On(Turn& turn, const Tick& /*input*/) {
   for (const AttemptEpoch epoch : live) {
     const Attempt& attempt = state_.attempts.at(epoch);
     const AttemptWatch& watch = attempts_[epoch];
-    if (watch.deadline && turn.now >= *watch.deadline) {
+    const bool late = watch.deadline && turn.now >= *watch.deadline;
+    if (late && attempt.phase == wire::AttemptPhase::kRunning) {
+      StopForTime(turn, attempt);
+    } else if (late) {
       const bool preparing = attempt.phase == wire::AttemptPhase::kPreparing;
       Decide(turn, attempt,
              {epoch, wire::StopReason::kCancelled, wire::ExitCause::kInfra,

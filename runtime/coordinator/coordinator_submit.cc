@@ -1,4 +1,5 @@
 #include "runtime/coordinator/coordinator_turn.h"
+#include "runtime/coordinator/retry_policy.h"
 #include "runtime/coordinator/validate.h"
 #include "runtime/wire/sweep_spec.h"
 
@@ -20,8 +21,12 @@ Error NoTrial(const TrialId& id) { return NotFound("there is no trial '" + id.va
 }  // namespace
 
 void Coordinator::On(Turn& turn, const SubmitSweep& input) {
+  wire::SweepSpec spec = input.spec;
+  spec.retry = WithDefaults(spec.retry);
   if (const Sweep* known = state_.FindSweep(input.id)) {
-    if (wire::ToJson(known->spec) == wire::ToJson(input.spec)) {
+    // As it was sent, too: one that an older muster accepted is stored so.
+    const auto stored = wire::ToJson(known->spec);
+    if (stored == wire::ToJson(spec) || stored == wire::ToJson(input.spec)) {
       turn.effects.reply = boost::json::object{{"id", input.id.value}, {"created", false}};
     } else {
       turn.effects.reply = Conflict("sweep '" + input.id.value +
@@ -38,7 +43,7 @@ void Coordinator::On(Turn& turn, const SubmitSweep& input) {
     return;
   }
   const SweepId id = input.id.empty() ? UnusedId(state_, input.spec.name) : input.id;
-  Emit(turn, SweepSubmitted{id, wire::ToJson(input.spec).as_object(), input.user});
+  Emit(turn, SweepSubmitted{id, wire::ToJson(spec).as_object(), input.user});
   unsettled_.insert(id);
   turn.effects.reply = boost::json::object{{"id", id.value}, {"created", true}};
 }

@@ -1,4 +1,5 @@
 #include "runtime/coordinator/event_json.h"
+#include "runtime/coordinator/retry_policy.h"
 #include "runtime/coordinator/state.h"
 
 namespace muster::coordinator {
@@ -6,12 +7,20 @@ namespace muster::coordinator {
 BOOST_DESCRIBE_STRUCT(Report, (), (step, timestamp_ms, value, epoch))
 BOOST_DESCRIBE_STRUCT(Device, (), (memory_bytes, milli_held, memory_held))
 BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end))
+BOOST_DESCRIBE_STRUCT(FiredRule, (), (rule, log, line))
+BOOST_DESCRIBE_ENUM(NodeMode, kOpen, kCordoned, kDrained, kExcluded)
 BOOST_DESCRIBE_STRUCT(Attempt, (),
                       (epoch, trial, members, token, phase, go_sent, failure, has_result, resumed,
-                       stop, cause, message, exit_code, created_ms, started_ms, ended_ms,
-                       notices))
+                       progressed, fired, stop, cause, message, exit_code, created_ms, started_ms,
+                       ended_ms, notices))
 
 namespace {
+
+boost::json::object DumpCharges(const Trial& trial) {
+  boost::json::object charges;
+  for (const auto& [charge, count] : trial.charges) charges[NameOf(charge)] = count;
+  return charges;
+}
 
 boost::json::object DumpTrial(const Trial& trial) {
   return {{"id", trial.id.value},
@@ -30,12 +39,20 @@ boost::json::object DumpTrial(const Trial& trial) {
           {"step", trial.step},
           {"total_steps", trial.total_steps},
           {"checkpoint", wire::ToJson(trial.checkpoint)},
-          {"infra_failures", trial.infra_failures},
-          {"user_failures", trial.user_failures},
+          {"charges", DumpCharges(trial)},
+          {"crashes", trial.crashes},
+          {"by_rule", trial.by_rule},
+          {"checkpoint_step", trial.checkpoint_step},
           {"created_ms", trial.created_ms},
           {"started_ms", trial.started_ms},
           {"ended_ms", trial.ended_ms},
           {"message", trial.message}};
+}
+
+boost::json::object DumpExcluded(const Sweep& sweep) {
+  boost::json::object nodes;
+  for (const auto& [node, why] : sweep.excluded_nodes) nodes[node.value] = why;
+  return nodes;
 }
 
 boost::json::object DumpSweep(const Sweep& sweep) {
@@ -63,7 +80,14 @@ boost::json::object DumpSweep(const Sweep& sweep) {
           {"ended_ms", sweep.ended_ms},
           {"slot_ms", sweep.slot_ms},
           {"last_exit_ms", sweep.last_exit_ms},
+          {"excluded_nodes", DumpExcluded(sweep)},
           {"message", sweep.message}};
+}
+
+boost::json::array DumpIds(const std::set<TrialId>& trials) {
+  boost::json::array ids;
+  for (const TrialId& trial : trials) ids.emplace_back(trial.value);
+  return ids;
 }
 
 boost::json::object DumpNode(const Node& node) {
@@ -77,7 +101,11 @@ boost::json::object DumpNode(const Node& node) {
           {"held", wire::ToJson(node.held)},
           {"labels", wire::ToJson(node.labels)},
           {"holders", std::move(holders)},
-          {"stopping_slots", node.stopping_slots}};
+          {"stopping_slots", node.stopping_slots},
+          {"mode", wire::ToJson(node.mode)},
+          {"mode_reason", node.mode_reason},
+          {"blamed_by", DumpIds(node.blamed_by)},
+          {"blamed_ms", node.blamed_ms}};
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ enum class SweepPhase { kRunning, kPaused, kPromoting, kComplete, kFailed, kCanc
 /// kRunning: one attempt lives, which alone may commit the trial's result.
 enum class TrialPhase { kWaiting, kRunning, kComplete, kPruned, kFailed, kCancelled };
 /// Which retry budget an attempt's end counts against.
-enum class Charge { kNothing, kInfra, kUser };
+enum class Charge { kNothing, kInfra, kUser, kOom, kNode, kPreempt, kWalltime, kHang, kFenced };
 
 [[nodiscard]] constexpr bool IsFinal(SweepPhase phase) { return phase >= SweepPhase::kComplete; }
 [[nodiscard]] constexpr bool IsFinal(TrialPhase phase) { return phase >= TrialPhase::kComplete; }
@@ -177,7 +177,10 @@ struct AttemptEnded {
   wire::ExitCause cause = wire::ExitCause::kInfra;
   std::string message;
   Charge charge = Charge::kNothing;
-  int exit_code = 0;  ///< of the first rank that failed; 128 + signal
+  int exit_code = 0;         ///< of the first rank that failed; 128 + signal
+  bool by_rule = false;      ///< a rule of on_log says that it counts against no budget
+  bool blames_node = false;  ///< it looks as if the node were broken ...
+  NodeId node;               ///< ... this one, where the first part failed; empty: the gang's first
 };
 struct ObjectiveReport {
   std::int64_t step = 0;
@@ -220,11 +223,34 @@ struct OutboxFinished {
   boost::json::object result;
 };
 
+enum class NodeChange {
+  kCordoned,    ///< gets no new work
+  kDrained,     ///< the same, and what runs there is stopped to go on elsewhere
+  kExcluded,    ///< the same as kCordoned, for a fault
+  kUncordoned,  ///< gets work again, from sweeps whose on_log rules excluded it, too
+};
+/// By a person, or by muster itself (`automatic`). A lesser change of a node leaves a greater one in force.
+struct NodeChanged {
+  NodeId node;
+  NodeChange change = NodeChange::kCordoned;
+  std::string reason;
+  bool automatic = false;
+};
+/// A line of an attempt's output matched a rule of its sweep's on_log; each fires once an attempt.
+struct LogRuleFired {
+  AttemptEpoch epoch;
+  int rule = 0;     ///< its place in on_log
+  NodeId node;      ///< whose rank printed it
+  std::string log;  ///< "0.out"
+  std::string line;
+  bool excludes_node = false;  ///< the sweep uses `node` no more
+};
+
 using EventBody =
     std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged, SweepPromoting,
                  SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
                  AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
-                 OutboxFinished, MemberEnded, QuotaSet, Noticed>;
+                 OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired>;
 
 struct Event {
   UnixMillis unix_ms = 0;

@@ -12,7 +12,7 @@ BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, 
                     kInfra, kFenced, kStopped)
 BOOST_DESCRIBE_ENUM(NoticeKind, kHang, kStraggler)
 BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
-                    kGangLost)
+                    kWalltime, kGangLost)
 BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 
 }  // namespace muster::wire
@@ -21,8 +21,10 @@ namespace muster::coordinator {
 
 BOOST_DESCRIBE_ENUM(SweepPhase, kRunning, kPaused, kPromoting, kComplete, kFailed, kCancelled)
 BOOST_DESCRIBE_ENUM(TrialPhase, kWaiting, kRunning, kComplete, kPruned, kFailed, kCancelled)
-BOOST_DESCRIBE_ENUM(Charge, kNothing, kInfra, kUser)
+BOOST_DESCRIBE_ENUM(Charge, kNothing, kInfra, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
+                    kFenced)
 BOOST_DESCRIBE_ENUM(SweepChange, kPaused, kResumed, kCancelled, kTimeUp, kExhausted)
+BOOST_DESCRIBE_ENUM(NodeChange, kCordoned, kDrained, kExcluded, kUncordoned)
 
 BOOST_DESCRIBE_STRUCT(CreateRun, (), (run, trial, experiment, name, params, tags))
 BOOST_DESCRIBE_STRUCT(FinishRun, (), (run, status))
@@ -45,7 +47,8 @@ BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, node, address, port))
 BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch, node))
 BOOST_DESCRIBE_STRUCT(MemberEnded, (), (epoch, node, cause, message, exit_code))
 BOOST_DESCRIBE_STRUCT(StopDecided, (), (epoch, reason, cause, message))
-BOOST_DESCRIBE_STRUCT(AttemptEnded, (), (epoch, cause, message, charge, exit_code))
+BOOST_DESCRIBE_STRUCT(AttemptEnded, (),
+                      (epoch, cause, message, charge, exit_code, by_rule, blames_node, node))
 BOOST_DESCRIBE_STRUCT(ObjectiveReport, (), (step, timestamp_ms, value))
 BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value))
 BOOST_DESCRIBE_STRUCT(Reported, (),
@@ -53,5 +56,7 @@ BOOST_DESCRIBE_STRUCT(Reported, (),
                        checkpoints, result_checkpoint))
 BOOST_DESCRIBE_STRUCT(Noticed, (), (epoch, node, kind, number, text))
 BOOST_DESCRIBE_STRUCT(OutboxFinished, (), (id, error, result))
+BOOST_DESCRIBE_STRUCT(NodeChanged, (), (node, change, reason, automatic))
+BOOST_DESCRIBE_STRUCT(LogRuleFired, (), (epoch, rule, node, log, line, excludes_node))
 
 }  // namespace muster::coordinator

@@ -41,6 +41,22 @@ struct SetQuota {
   std::string user;
   std::map<std::string, std::int64_t> most;  ///< as in QuotaSet
 };
+enum class NodeVerb { kCordon, kUncordon, kDrain, kExclude };
+/// Reply: {}, also when it changes nothing. kNotFound for a node that never said Hello.
+struct ChangeNode {
+  NodeId node;
+  NodeVerb verb = NodeVerb::kCordon;
+  std::string reason;  ///< for people
+};
+/// A line of an attempt's output that a rule of its sweep's on_log matches. Told before the LogStored that covers
+/// the line, and before an Exited of the attempt from that node; repeats change nothing.
+struct LogMatched {
+  NodeId node;
+  AttemptEpoch epoch;
+  std::string log;  ///< "0.out"
+  int rule = 0;
+  std::string line;  ///< any bytes
+};
 struct FromNode {
   NodeId node;
   wire::Message message;
@@ -87,7 +103,8 @@ struct OutboxDone {
 };
 
 using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
-                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota>;
+                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota,
+                           ChangeNode, LogMatched>;
 
 // --- effects ----------------------------------------------------------------------------------------
 

@@ -105,6 +105,12 @@ std::vector<Part> Spread(std::vector<Part> parts, const GangShape& shape) {
 
 int Node::free() const { return std::max(0, slots - static_cast<int>(holders.size())); }
 
+std::set<AttemptEpoch> Node::attempts() const {
+  std::set<AttemptEpoch> epochs;
+  for (const auto& [slot, epoch] : holders) epochs.insert(epoch);
+  return epochs;
+}
+
 int Node::free_devices() const {
   return static_cast<int>(std::ranges::count(devices, 0, &Device::milli_held));
 }
@@ -136,7 +142,7 @@ Amounts AmountsOf(const GangShape& shape, int ranks) {
 
 int RanksThatFit(const Node& node, const GangShape& shape, Count count) {
   std::int64_t fit = (count == Count::kAll ? node.slots : node.free()) / shape.cpus;
-  if (fit == 0 || !HasLabels(node, shape)) return 0;
+  if (fit == 0 || !HasLabels(node, shape) || shape.excluded.contains(node.id)) return 0;
   for (const auto& [name, each] : shape.amounts) {
     const auto has = node.resources.find(name);
     if (has == node.resources.end() && name == "memory") continue;

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Device {
   std::int64_t memory_held = 0;
 };
 
+/// What people, or muster itself, decided about a node; a greater one is not undone by a lesser.
+enum class NodeMode { kOpen, kCordoned, kDrained, kExcluded };
+
 struct Node {
   NodeId id;
   std::string host;
@@ -35,9 +39,18 @@ struct Node {
   std::map<int, AttemptEpoch> holders;  ///< slot -> attempt
   Amounts held;                         ///< of `resources`
   int stopping_slots = 0;               ///< held by attempts that were told to stop
+  NodeMode mode = NodeMode::kOpen;
+  std::string mode_reason;
+  /// Trials whose attempts failed on it in a row, each started after the one before had failed, as if the node
+  /// were broken; and when the last of them did.
+  std::set<TrialId> blamed_by;
+  UnixMillis blamed_ms = 0;
 
   [[nodiscard]] int free() const;
+  /// May get new work, as far as people are concerned.
+  [[nodiscard]] bool schedulable() const { return mode == NodeMode::kOpen; }
   [[nodiscard]] int free_devices() const;  ///< those nobody has any part of
+  [[nodiscard]] std::set<AttemptEpoch> attempts() const;  ///< that hold something here
 };
 
 struct GangShape {
@@ -48,6 +61,7 @@ struct GangShape {
   std::int64_t gpu_memory = 0;                ///< bytes on each device of a rank
   Amounts amounts;                            ///< of a rank
   std::map<std::string, std::string> labels;  ///< a node has to have them
+  std::set<NodeId> excluded;                  ///< nodes that its sweep uses no more
   int most_nodes = 1;                         ///< 0: any number
   friend auto operator<=>(const GangShape&, const GangShape&) = default;
 };

@@ -147,7 +147,8 @@ class Applier {
     Trial& trial = TrialAt(e.trial);
     Sweep& sweep = SweepAt(trial.sweep);
     trial.phase = TrialPhase::kWaiting;
-    trial.infra_failures = trial.user_failures = 0;
+    trial.charges.clear();
+    trial.crashes = trial.by_rule = 0;
     trial.value.reset();
     trial.message.clear();
     trial.ended_ms = 0;
@@ -235,8 +236,10 @@ class Applier {
     peers->second.erase(e.epoch);
     if (peers->second.empty()) state_.live_by_priority.erase(peers);
     trial.live = {};
-    trial.infra_failures += e.charge == Charge::kInfra ? 1 : 0;
-    trial.user_failures += e.charge == Charge::kUser ? 1 : 0;
+    if (e.charge != Charge::kNothing) trial.charges[e.charge] += 1;
+    trial.crashes += e.cause == wire::ExitCause::kNode && !e.by_rule ? 1 : 0;
+    trial.by_rule += e.by_rule ? 1 : 0;
+    Blame(attempt, e);
     sweep.live -= 1;
     sweep.last_exit_ms = unix_ms_;
     if (IsFinal(trial.phase)) return;
@@ -268,6 +271,8 @@ class Applier {
     if (e.total_steps > 0) trial.total_steps = e.total_steps;
     for (const Checkpoint& checkpoint : e.checkpoints) {
       KeepBest(trial, checkpoint, sweep.spec.objective.maximize());
+      attempt.progressed = attempt.progressed || checkpoint.step > trial.checkpoint_step;
+      trial.checkpoint_step = std::max(trial.checkpoint_step, checkpoint.step);
     }
     if (e.result_checkpoint) {
       attempt.has_result = true;
@@ -305,7 +310,63 @@ class Applier {
     }
   }
 
+  void operator()(const NodeChanged& e) {
+    Node& node = state_.nodes[e.node];
+    const NodeMode mode = ModeOf(e.change);
+    if (mode != NodeMode::kOpen && mode < node.mode) return;
+    node.mode = mode;
+    node.mode_reason = e.reason;
+    if (mode != NodeMode::kOpen) return;
+    node.mode_reason.clear();
+    node.blamed_by.clear();
+    for (const SweepId& id : state_.open) {
+      SweepAt(id).excluded_nodes.erase(e.node);
+      SweepAt(id).shape.excluded.erase(e.node);
+    }
+  }
+
+  void operator()(const LogRuleFired& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    attempt.fired.push_back({e.rule, e.log, e.line});
+    if (e.excludes_node) {
+      Sweep& sweep = SweepAt(TrialAt(attempt.trial).sweep);
+      sweep.excluded_nodes[e.node] = e.line;
+      sweep.shape.excluded.insert(e.node);
+    }
+  }
+
  private:
+  static NodeMode ModeOf(NodeChange change) {
+    switch (change) {
+      case NodeChange::kCordoned:
+        return NodeMode::kCordoned;
+      case NodeChange::kDrained:
+        return NodeMode::kDrained;
+      case NodeChange::kExcluded:
+        return NodeMode::kExcluded;
+      case NodeChange::kUncordoned:
+        break;
+    }
+    return NodeMode::kOpen;
+  }
+
+  /// One fault of a node ends all that runs there: of these, only the first counts.
+  void Blame(const Attempt& attempt, const AttemptEnded& e) {
+    if (!e.blames_node) {
+      if (attempt.started_ms == 0) return;
+      // They do run what they are given.
+      for (const Member& member : attempt.members) {
+        state_.nodes[member.place.node].blamed_by.clear();
+      }
+      return;
+    }
+    Node& node = state_.nodes[e.node.empty() ? attempt.members.front().place.node : e.node];
+    if (attempt.created_ms >= node.blamed_ms) {
+      node.blamed_by.insert(attempt.trial);
+      node.blamed_ms = unix_ms_;
+    }
+  }
+
   /// Where the gang goes; an event of before gangs could spread names one node and counts its GPUs.
   [[nodiscard]] std::vector<Placement> PlacesOf(const AttemptStarted& e, const Sweep& sweep) {
     if (!e.places.empty()) return e.places;

@@ -42,9 +42,23 @@ struct Trial {
   std::map<std::string, double> metrics;
   std::int64_t step = 0, total_steps = 0;
   std::optional<Checkpoint> checkpoint;  ///< the best by objective, else the newest
-  int infra_failures = 0, user_failures = 0;
+  std::map<Charge, int> charges;         ///< retries that were used up, of each budget
+  int crashes = 0;                       ///< attempts that ended with the node
+  int by_rule = 0;                       ///< attempts that an on_log rule left uncounted
+  std::int64_t checkpoint_step = -1;     ///< the farthest
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
   std::string message;
+
+  [[nodiscard]] int failures(Charge charge) const {
+    const auto found = charges.find(charge);
+    return found == charges.end() ? 0 : found->second;
+  }
+};
+
+struct FiredRule {
+  int rule = 0;  ///< place in on_log
+  std::string log;
+  std::string line;
 };
 
 /// The gang's part on one node.
@@ -70,6 +84,8 @@ struct Attempt {
   std::optional<MemberEnded> failure;  ///< the first member that ended without success
   bool has_result = false;             ///< a kResult record was accepted
   bool resumed = false;                ///< it is known which points of earlier attempts it hides
+  bool progressed = false;  ///< published a checkpoint beyond those of earlier attempts
+  std::vector<FiredRule> fired;
   std::optional<StopDecided> stop;
   std::optional<wire::ExitCause> cause;  ///< set by the end
   std::string message;
@@ -104,6 +120,7 @@ struct Sweep {
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
   std::int64_t slot_ms = 0;  ///< slots x time, of ended attempts
   UnixMillis last_exit_ms = 0;
+  std::map<NodeId, std::string> excluded_nodes;  ///< by an on_log rule, and why
   std::string message;
 
   /// No trial will be added any more.

@@ -8,13 +8,17 @@
 #include "registry/model_rules.h"
 #include "runtime/coordinator/quota.h"
 #include "runtime/coordinator/trial_command.h"
+#include "runtime/pattern/pattern_set.h"
 #include "runtime/wire/codec.h"
 #include "runtime/wire/error_path.h"
 
 namespace muster::coordinator {
 namespace {
 
-constexpr std::int64_t kMostInAGang = 100'000;  // ranks, slots, GPUs
+constexpr std::int64_t kMostInAGang = 100'000;              // ranks, slots, GPUs
+constexpr std::int64_t kLongestTime = 10LL * 365 * 86'400;  // seconds
+// Each line of a rank's output is looked at with all of them.
+constexpr std::size_t kMostLogRules = 16, kLongestPattern = 1'000;
 
 Error At(std::string_view path, std::string_view what) {
   return Invalid("at " + std::string(path) + ": " + std::string(what));
@@ -86,6 +90,8 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
   }
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.ranks", trial.ranks, 1));
   MUSTER_RETURN_IF_ERROR(AtMost("trial.ranks", trial.ranks, kMostInAGang));
+  MUSTER_RETURN_IF_ERROR(AtLeast("trial.time_seconds", trial.time_seconds, 0));
+  MUSTER_RETURN_IF_ERROR(AtMost("trial.time_seconds", trial.time_seconds, kLongestTime));
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.nodes", trial.nodes, 0));
   if (!trial.program.empty() && trial.nodes != 1) {
     return At("trial.nodes",
@@ -109,6 +115,47 @@ Status ValidateSearch(const wire::SweepSpec& spec) {
   if (!sampler.ok()) return At("sampler", sampler.error().message);
   auto pruner = tuner::MakePruner(spec.stop);
   if (!pruner.ok()) return wire::Under("stop", pruner.error());
+  return Ok();
+}
+
+Status ValidateRetry(const wire::RetrySpec& retry) {
+  const auto check = [](const char* key, std::optional<int> value, int low) -> Status {
+    if (!value || *value == wire::kUnlimited || *value >= low) return Ok();
+    return At(std::string("retry.") + key, "wanted unlimited, or at least " + std::to_string(low) +
+                                               ", got " + std::to_string(*value));
+  };
+  MUSTER_RETURN_IF_ERROR(check("user", retry.user, 0));
+  MUSTER_RETURN_IF_ERROR(check("oom", retry.oom, 0));
+  MUSTER_RETURN_IF_ERROR(check("hang", retry.hang, 0));
+  MUSTER_RETURN_IF_ERROR(check("infra", retry.infra, 0));
+  MUSTER_RETURN_IF_ERROR(check("node", retry.node, 0));
+  MUSTER_RETURN_IF_ERROR(check("fenced", retry.fenced, 0));
+  MUSTER_RETURN_IF_ERROR(check("preempt", retry.preempt, 0));
+  MUSTER_RETURN_IF_ERROR(check("walltime", retry.walltime, 0));
+  return check("crashes", retry.crashes, 1);
+}
+
+Status ValidateLogRules(const std::vector<wire::LogRule>& rules) {
+  if (rules.size() > kMostLogRules) {
+    return At("on_log", "wanted at most " + std::to_string(kMostLogRules) + " rules, got " +
+                            std::to_string(rules.size()));
+  }
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const std::string path = "on_log[" + std::to_string(i) + "].";
+    const std::string& match = rules[i].match;
+    if (match.empty()) return At(path + "match", "missing; a regular expression (RE2)");
+    if (match.size() > kLongestPattern) {
+      return At(path + "match", "wanted at most " + std::to_string(kLongestPattern) +
+                                    " bytes, got " + std::to_string(match.size()));
+    }
+    if (!rules[i].reaction) {
+      return At(path + "reaction", "missing; wanted one of fail, exclude_node, retry");
+    }
+    const auto compiled = pattern::PatternSet::Compile({match});
+    if (!compiled.ok()) {  // "at [0]: ..."
+      return At(path + "match", wire::SplitPath(compiled.error().message)->second);
+    }
+  }
   return Ok();
 }
 
@@ -162,8 +209,6 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.parallel", spec.budget.parallel, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.time_seconds", spec.budget.time_seconds, 0));
   MUSTER_RETURN_IF_ERROR(AtMost("budget.trials", spec.budget.trials, 1'000'000));
-  MUSTER_RETURN_IF_ERROR(AtLeast("retry.infra", spec.retry.infra, 0));
-  MUSTER_RETURN_IF_ERROR(AtLeast("retry.user", spec.retry.user, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("hang.after_seconds", spec.hang.after_seconds, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("hang.first_seconds", spec.hang.first_seconds, 0));
   constexpr std::int64_t kYear = 366 * 86'400;
@@ -172,6 +217,8 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   if (spec.hang.action != "report" && spec.hang.action != "restart" && spec.hang.action != "kill") {
     return At("hang.action", "wanted one of report, restart, kill, got '" + spec.hang.action + "'");
   }
+  MUSTER_RETURN_IF_ERROR(ValidateRetry(spec.retry));
+  MUSTER_RETURN_IF_ERROR(ValidateLogRules(spec.on_log));
   return ValidateModel(spec);
 }
 

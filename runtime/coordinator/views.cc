@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/coordinator/event_json.h"
+#include "runtime/coordinator/explain_policy.h"
 #include "runtime/coordinator/quota.h"
 #include "runtime/coordinator/validate.h"
 #include "runtime/wire/api.h"
@@ -147,14 +148,6 @@ boost::json::value Explanation(const std::vector<std::string>& lines) {
   return boost::json::object{{"explanation", all}, {"lines", std::move(array)}};
 }
 
-std::string NodeState(const Coordinator& coordinator, const NodeId& id, MonotonicTime now) {
-  const auto* watch = coordinator.WatchOf(id);
-  const auto& config = coordinator.config();
-  const std::chrono::milliseconds lease(config.lease_ms + config.lease_margin_ms);
-  if (watch == nullptr || now - watch->heard > lease) return "lost";
-  return coordinator.IsUsable(id, now) ? "up" : "torpid";
-}
-
 /// "3 of 4 slots, 0 of 1 GPUs and 2 of 8 licence", of what the gang asks for.
 std::string FreeText(const Node& node, const GangShape& shape) {
   std::string text = std::to_string(node.free()) + " of " + std::to_string(node.slots) + " slots";
@@ -185,7 +178,7 @@ void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicT
     lines.push_back("No node that has joined can ever hold it: " + fits.error().message + ".");
   }
   for (const auto& [id, node] : state.nodes) {
-    lines.push_back("Node " + id.value + " is " + NodeState(coordinator, id, now) + " with " +
+    lines.push_back("Node " + id.value + " is " + NodeState(coordinator, node, now) + " with " +
                     FreeText(node, sweep.shape) + " free; it could take " +
                     std::to_string(RanksThatFit(node, sweep.shape, Count::kFree)) + " of the " +
                     std::to_string(sweep.shape.ranks) + " ranks now.");
@@ -293,9 +286,10 @@ boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
   for (const auto& [id, node] : coordinator.state().nodes) {
     const auto* watch = coordinator.WatchOf(id);
     rows.push_back(wire::ToJson(wire::NodeSummary{
-        id.value, node.host, NodeState(coordinator, id, moment.now), node.slots,
+        id.value, node.host, NodeState(coordinator, node, moment.now), node.slots,
         static_cast<int>(node.holders.size()), static_cast<int>(node.devices.size()),
-        watch == nullptr ? 0 : watch->heard_unix}));
+        watch == nullptr ? 0 : watch->heard_unix,
+        node.mode_reason}));
   }
   return rows;
 }
@@ -316,6 +310,7 @@ Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const Sw
   if (sweep->phase == SweepPhase::kPromoting) {
     lines.push_back("The gates of its model look at trial " + sweep->promoted_trial.value + ".");
   }
+  ExplainPolicy(coordinator.state(), *sweep, moment.unix_now, lines);
   if (!IsFinal(sweep->phase) && !sweep->waiting.empty()) {
     const Trial& first = sweep->trials[static_cast<std::size_t>(*sweep->waiting.begin())];
     lines.push_back("Trial " + first.id.value + " is next.");
@@ -350,12 +345,7 @@ Result<boost::json::value> ExplainTrial(const Coordinator& coordinator, const Tr
       lines.push_back("It was told of a " + Text(notice.kind) + ": " + notice.text + ".");
     }
   }
-  if (trial->infra_failures + trial->user_failures > 0) {
-    lines.push_back("Of its retries, " + std::to_string(trial->infra_failures) + " of " +
-                    std::to_string(sweep.spec.retry.infra) + " (infra) and " +
-                    std::to_string(trial->user_failures) + " of " +
-                    std::to_string(sweep.spec.retry.user) + " (user) are used.");
-  }
+  ExplainPolicy(state, sweep, *trial, moment.unix_now, lines);
   return Explanation(lines);
 }
 

@@ -28,6 +28,8 @@ class TableWriter {
 
   Status operator()(const CoordinatorStarted& /*e*/) { return Ok(); }
   Status operator()(const NodeSeen& /*e*/) { return Ok(); }
+  Status operator()(const NodeChanged& /*e*/) { return Ok(); }
+  Status operator()(const LogRuleFired& /*e*/) { return Ok(); }
 
   Status operator()(const QuotaSet& /*e*/) { return Ok(); }
 

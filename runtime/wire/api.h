@@ -83,9 +83,12 @@ struct SweepDetail {
 };
 
 struct NodeSummary {
-  std::string id, host, state;  ///< up, torpid, lost, cordoned
+  std::string id, host;
+  std::string
+      state;  ///< up, torpid, lost; of one that is out of work cordoned, draining, drained, excluded
   int slots = 0, used = 0, gpus = 0;
   std::int64_t last_seen_ms = 0;
+  std::string reason;  ///< why it is out of work
 };
 
 boost::json::value ToJson(const TrialSummary& value);

@@ -46,8 +46,7 @@ enum class LauncherKind {
 
 enum class AttemptPhase { kPreparing, kPrepared, kRunning, kStopping, kExited };
 
-/// Why an attempt ended. kUser, kOom and kHang count against `retry.user`, the other failures against
-/// `retry.infra`.
+/// Why an attempt ended; runtime/coordinator/retry_policy.h says which retries it uses up.
 enum class ExitCause {
   kSuccess,   ///< exit 0
   kResume,    ///< exit 75: start me again from my checkpoint
@@ -68,7 +67,8 @@ enum class StopReason {
   kPaused,
   kFenced,
   kShutdown,
-  kPreempted,  ///< work of a higher priority needs the place
+  kPreempted,  ///< its place is wanted; the trial goes on elsewhere
+  kWalltime,   ///< the attempt has had its time
   kGangLost,   ///< another part of the gang has ended
 };
 

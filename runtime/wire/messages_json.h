@@ -16,7 +16,7 @@ BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, 
 BOOST_DESCRIBE_ENUM(HangAction, kReport, kRestart, kKill)
 BOOST_DESCRIBE_ENUM(NoticeKind, kHang, kStraggler)
 BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
-                    kGangLost)
+                    kWalltime, kGangLost)
 BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 BOOST_DESCRIBE_STRUCT(AttemptReport, (), (epoch, trial, phase))
 BOOST_DESCRIBE_STRUCT(Hello, (),

@@ -119,7 +119,7 @@ TEST(Attempts, NeverPrepared_IsAbortedAndRetriedOnInfra) {
   EXPECT_EQ(rig.state().live.size(), 1u) << "slots are not free before the exit";
   rig.sends.clear();
   rig.Exit("a", AttemptEpoch(1), wire::ExitCause::kStopped);
-  EXPECT_EQ(rig.trial("small-1/0").infra_failures, 1);
+  EXPECT_EQ(rig.trial("small-1/0").failures(Charge::kInfra), 1);
   EXPECT_THAT(rig.trial("small-1/0").message, HasSubstr("did not prepare"));
   EXPECT_EQ(rig.CountSent<wire::Prepare>(), 0) << "retries wait";
   rig.Pass(1'200, {"a"});
@@ -228,7 +228,7 @@ TEST(Attempts, AgentRestartedWithoutTheAttempt_IsANodeFailure) {
   EXPECT_EQ(rig.Sent<wire::Stop>().epoch, epoch);
   rig.Exit("a", epoch, wire::ExitCause::kInfra);
   EXPECT_EQ(rig.state().attempts.at(epoch).cause, wire::ExitCause::kNode);
-  EXPECT_EQ(rig.trial("small-1/0").infra_failures, 1);
+  EXPECT_EQ(rig.trial("small-1/0").failures(Charge::kInfra), 1);
 }
 
 TEST(Attempts, ExitOfAFencedAttempt_NeedsNoRecords) {

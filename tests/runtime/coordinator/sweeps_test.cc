@@ -201,7 +201,7 @@ TEST(Sweeps, PausedAndResumed_StartsTheTrialAgainWithoutCharge) {
   EXPECT_EQ(rig.CountSent<wire::Prepare>(), 0);
   rig.Do(ChangeSweep{SweepId("small-1"), SweepVerb::kResume});
   EXPECT_GT(rig.Sent<wire::Prepare>().epoch, epoch);
-  EXPECT_EQ(rig.trial("small-1/0").infra_failures, 0);
+  EXPECT_EQ(rig.trial("small-1/0").failures(Charge::kInfra), 0);
 }
 
 TEST(Sweeps, TimeLimit_StopsWhatRunsAndKeepsWhatCompleted) {
@@ -259,7 +259,7 @@ TEST(Sweeps, Cancelled_OverrulesAStopThatWouldBeRetried) {
   rig.Exit("a", AttemptEpoch(1), wire::ExitCause::kStopped);
   EXPECT_EQ(rig.trial("small-1/0").phase, TrialPhase::kCancelled);
   EXPECT_EQ(rig.trial("small-1/0").message, "stopped by request");
-  EXPECT_EQ(rig.trial("small-1/0").infra_failures, 0);
+  EXPECT_EQ(rig.trial("small-1/0").failures(Charge::kInfra), 0);
 }
 
 TEST(Sweeps, TrialWhoseRunWasRefused_AsksForItAgainWhenRetried) {

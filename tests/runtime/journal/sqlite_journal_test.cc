@@ -111,6 +111,26 @@ TEST_F(SqliteJournalTest, Tables_EqualWhatReplayGives) {
   EXPECT_EQ(Query("SELECT count(*) FROM outbox WHERE done"), "1");
 }
 
+TEST_F(SqliteJournalTest, PoliciesEvents_GiveTheSameStateAndTables) {
+  std::vector<Event> all = OneRunning();
+  auto spec = Spec();
+  spec["on_log"] = {{{"match", "fatal"}, {"reaction", "fail"}}};
+  all[1].body = SweepSubmitted{SweepId("s"), spec};
+  for (Event& event : std::vector<Event>{
+           {5, NodeChanged{NodeId("a"), NodeChange::kDrained, "new kernel", false}},
+           {6, AttemptEnded{AttemptEpoch(1), wire::ExitCause::kOom, "killed", Charge::kOom, 137,
+                            false, true}},
+           {7, LogRuleFired{AttemptEpoch(1), 0, NodeId("a"), "0.err", "fatal", true}},
+           {8, TrialEnded{TrialId("s/0"), {}, TrialPhase::kFailed, {}, "fatal"}}}) {
+    all.push_back(std::move(event));
+  }
+  ASSERT_TRUE(OpenJournal()->Append(all).ok());
+  const auto loaded = OpenJournal()->Load();
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  EXPECT_EQ(Replay(*loaded), Replay(all));
+  EXPECT_EQ(Query("SELECT state || ' ' || message FROM trials"), "failed fatal");
+}
+
 TEST_F(SqliteJournalTest, ResultOfAnotherAttempt_IsFencedAndNothingOfTheBatchKept) {
   auto journal = OpenJournal();
   ASSERT_TRUE(journal->Append(OneRunning()).ok());
