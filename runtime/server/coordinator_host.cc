@@ -13,6 +13,7 @@
 #include "runtime/base/base64.h"
 #include "runtime/base/log.h"
 #include "runtime/server/log_files.h"
+#include "runtime/server/log_scanner.h"
 
 namespace muster::server {
 namespace {
@@ -108,6 +109,8 @@ struct CoordinatorHost::Impl {
   void Run(const RunCommand& command, int tries);
   void RunDelayed();
   void StoreChunk(const StoreLog& chunk);
+  std::vector<LogMatched> LookAtEnds(const Input& input);
+  void NoteForOperators(const std::vector<Event>& events);
   void NoteTokens(const std::vector<Event>& events);
   void Close(const Error& why);
 
@@ -118,6 +121,7 @@ struct CoordinatorHost::Impl {
   Coordinator coordinator;
   std::unique_ptr<Journal> journal;
   LogFiles logs;
+  LogScanner scanner;
   Ports ports;
   MonotonicTime next_tick{};
   bool log_failed = false;
@@ -168,6 +172,10 @@ bool CoordinatorHost::Impl::TakeAndStep() {
   all.reserve(items.size());
   replies.reserve(items.size());
   for (Item& item : items) {
+    for (const LogMatched& matched : LookAtEnds(item.input)) {
+      all.push_back(coordinator.Step(matched, now, UnixNow()));
+      replies.emplace_back();
+    }
     all.push_back(coordinator.Step(item.input, now, UnixNow()));
     replies.push_back(std::move(item.reply));
   }
@@ -197,6 +205,7 @@ bool CoordinatorHost::Impl::Finish(std::vector<Effects> all, std::vector<Reply> 
     return false;
   }
   NoteTokens(events);
+  NoteForOperators(events);
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (Send& send : all[i].sends) {
       wire::Envelope envelope;
@@ -311,11 +320,65 @@ void CoordinatorHost::Impl::StoreChunk(const StoreLog& chunk) {
   const auto file = logs.PathOf(chunk.trial, chunk.epoch, chunk.log);
   const auto end = logs.Append(file, chunk.begin, *bytes);
   if (end.ok()) {
+    // Before the acknowledgement: once that is sent, the match is durable.
+    const State& state = coordinator.state();
+    const Sweep& sweep = *state.FindSweep(state.FindTrial(chunk.trial)->sweep);
+    for (auto& match : scanner.Look(sweep, chunk.epoch, chunk.log, file, *end, false)) {
+      inbox->Post(LogMatched{chunk.node, chunk.epoch, chunk.log, match.rule, std::move(match.line)},
+                  {}, true);
+    }
     inbox->Post(LogStored{chunk.node, chunk.epoch, chunk.log, *end}, {}, true);
   } else if (!log_failed) {
     LogWarning("coordinator", end.error().message);  // once; the agent sends it again and again
   }
   log_failed = !end.ok();
+}
+
+/// Before an attempt's exit is judged: what its ranks printed last, without an end of the line, and what was
+/// stored before this process began.
+std::vector<LogMatched> CoordinatorHost::Impl::LookAtEnds(const Input& input) {
+  const auto* from = std::get_if<FromNode>(&input);
+  const auto* exited = from == nullptr ? nullptr : std::get_if<wire::Exited>(&from->message);
+  const State& state = coordinator.state();
+  const Attempt* attempt = exited == nullptr ? nullptr : state.FindAttempt(exited->epoch);
+  if (attempt == nullptr || !attempt->live()) return {};
+  const Sweep& sweep = *state.FindSweep(state.FindTrial(attempt->trial)->sweep);
+  if (sweep.spec.on_log.empty()) return {};
+  std::vector<LogMatched> all;
+  for (int rank = 0; rank < sweep.spec.trial.ranks; ++rank) {
+    for (const char* stream : {".out", ".err"}) {
+      const std::string log = std::to_string(rank) + stream;
+      const auto file = logs.PathOf(attempt->trial, attempt->epoch, log);
+      std::error_code missing;
+      const auto size = std::filesystem::file_size(file, missing);
+      if (missing) continue;
+      for (auto& match :
+           scanner.Look(sweep, attempt->epoch, log, file, static_cast<std::int64_t>(size), true)) {
+        all.push_back({from->node, attempt->epoch, log, match.rule, std::move(match.line)});
+      }
+    }
+  }
+  return all;
+}
+
+/// What people should read in the server's own log; and what the scanner need not remember any more.
+void CoordinatorHost::Impl::NoteForOperators(const std::vector<Event>& events) {
+  const State& state = coordinator.state();
+  for (const Event& event : events) {
+    if (const auto* node = std::get_if<NodeChanged>(&event.body); node && node->automatic) {
+      LogWarning("coordinator", "node " + node->node.value + " is excluded: " + node->reason +
+                                    "; undo it with: muster node uncordon " + node->node.value);
+    } else if (const auto* rule = std::get_if<LogRuleFired>(&event.body);
+               rule && rule->excludes_node) {
+      LogWarning("coordinator", "node " + rule->node.value + " is excluded for the sweep of " +
+                                    state.FindAttempt(rule->epoch)->trial.value +
+                                    " by its on_log: " + rule->line);
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.body)) {
+      scanner.Forget(state.FindTrial(state.FindAttempt(ended->epoch)->trial)->sweep, ended->epoch);
+    } else if (const auto* done = std::get_if<SweepEnded>(&event.body)) {
+      scanner.Forget(done->sweep);
+    }
+  }
 }
 
 void CoordinatorHost::Impl::NoteTokens(const std::vector<Event>& events) {

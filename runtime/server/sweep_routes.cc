@@ -17,6 +17,7 @@ using http::Respond;
 using http::Response;
 
 constexpr std::size_t kMostLogBytes = 256 << 10;
+constexpr std::size_t kLongestReason = 1'000;
 constexpr std::string_view kBase = "/api/muster/v1/";
 
 Response Answer(const Result<boost::json::value>& answer) {
@@ -177,6 +178,34 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
   });
 }
 
+struct ReasonBody {
+  std::string reason;
+};
+BOOST_DESCRIBE_STRUCT(ReasonBody, (), (reason))
+
+Result<coordinator::Input> ReadChangeNode(const Request& request, coordinator::NodeVerb verb) {
+  ReasonBody body;
+  if (!request.body.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(body, wire::Decode<ReasonBody>(request.body, wire::Unknown::kRefuse));
+  }
+  if (body.reason.size() > kLongestReason) {
+    return Invalid("at reason: wanted at most " + std::to_string(kLongestReason) + " bytes, got " +
+                   std::to_string(body.reason.size()));
+  }
+  return coordinator::Input(coordinator::ChangeNode{NodeId(request.captures.find("id")->second),
+                                                    verb, std::move(body.reason)});
+}
+
+void AddNodeVerbs(http::Router& router, LateHost& late) {
+  using coordinator::NodeVerb;
+  for (const auto& [name, verb] :
+       {std::pair("cordon", NodeVerb::kCordon), std::pair("uncordon", NodeVerb::kUncordon),
+        std::pair("drain", NodeVerb::kDrain), std::pair("exclude", NodeVerb::kExclude)}) {
+    AddCommand(router, late, std::string("nodes/{id}/") + name,
+               [verb = verb](const Request& request) { return ReadChangeNode(request, verb); });
+  }
+}
+
 }  // namespace
 
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,
@@ -198,6 +227,7 @@ void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerServi
         respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
       });
   AddSweepVerbs(router, late);
+  AddNodeVerbs(router, late);
   AddView(router, late, "sweeps", [](const Coordinator& state, const Request&, Moment moment) {
     return boost::json::value{{"sweeps", coordinator::SweepsView(state, moment)}};
   });

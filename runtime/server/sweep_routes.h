@@ -34,6 +34,7 @@ class LateHost {
 ///   POST   sweeps/{id}/trials/{n}/stop|retry
 ///   GET    sweeps/{id}/trials/{n}/logs       ?rank=0&stream=out&offset=0[&epoch=]: raw bytes, 256 KiB at most
 ///   GET    nodes                             {"nodes": [NodeSummary]}
+///   POST   nodes/{id}/cordon|uncordon|drain|exclude   nothing or {"reason": "..."} -> {}
 /// A sweep with `retrain` becomes a trigger of its name as well, once it is accepted; one whose program is
 /// neither in `bin_dir` nor in PATH is refused. `late` and `triggers` must outlive the router.
 void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerService& triggers,

@@ -72,12 +72,12 @@ class CoordinatorHostTest : public testing::Test {
       record.step = 1;
       record.metrics["accuracy"] = 0.75;
       Say(node, wire::Records{go->epoch, 0, 10, {record}});
-      Say(node, wire::LogChunk{go->epoch, 0, "out", 0, EncodeBase64("hello")});
+      Say(node, wire::LogChunk{go->epoch, 0, "out", 0, EncodeBase64(printed_)});
     } else if (const auto* ack = std::get_if<wire::Ack>(&envelope.message)) {
       if (ack->logs_end.empty()) return;
       wire::Exited exited;
       exited.epoch = ack->epoch;
-      exited.cause = wire::ExitCause::kSuccess;
+      exited.cause = cause_;
       exited.records_end = 10;
       Say(node, exited);
     } else if (std::holds_alternative<wire::Forget>(envelope.message)) {
@@ -118,6 +118,8 @@ class CoordinatorHostTest : public testing::Test {
   std::unique_ptr<CoordinatorHost> host_;
   std::string token_;
   bool finish_ = true;
+  std::string printed_ = "hello";
+  wire::ExitCause cause_ = wire::ExitCause::kSuccess;
   int fail_commands_ = 0, commands_ = 0;
   std::vector<TrackedMetric> tracked_;
   std::promise<void> done_;
@@ -136,6 +138,26 @@ TEST_F(CoordinatorHostTest, Sweep_RunsToItsEndOverARealJournal) {
   ASSERT_TRUE(owner);
   EXPECT_FALSE(owner->live) << "a finished attempt's token is fenced";
   EXPECT_FALSE(host_->AttemptOf("another"));
+}
+
+TEST_F(CoordinatorHostTest, LineThatARuleMatches_IsKnownBeforeTheExitIsJudged) {
+  printed_ = "step 1\nCUDA out of memory";  // and died, without the end of the line
+  cause_ = wire::ExitCause::kUser;
+  StartHost();
+  Join();
+  wire::SweepSpec spec = SmallSpec();
+  spec.retry.user = 3;
+  spec.on_log = {{"^CUDA out of memory$", wire::LogReaction::kFail}};
+  ASSERT_TRUE(Submit(SubmitSweep{spec, SweepId("s")}).ok());
+  done_.get_future().wait();
+  std::string message;
+  (void)host_->Ask(
+      [&](const Coordinator& coordinator, MonotonicTime, UnixMillis) -> Result<boost::json::value> {
+        const Trial& trial = *coordinator.state().FindTrial(TrialId("s/0"));
+        if (trial.phase == TrialPhase::kFailed) message = trial.message;
+        return boost::json::value(nullptr);
+      });
+  EXPECT_EQ(message, "CUDA out of memory (on_log[0])");
 }
 
 TEST_F(CoordinatorHostTest, Restart_KeepsWhatWasAcknowledgedAndAsksTheTracker) {

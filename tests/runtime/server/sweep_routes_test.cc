@@ -85,6 +85,27 @@ TEST_F(SweepRoutesTest, Retrain_OnlyAnAcceptedSweepBecomesATrigger) {
   EXPECT_EQ(store_->List()->at(0).name, "other");
 }
 
+TEST_F(SweepRoutesTest, NodeVerbs_TakeItOutOfWorkAndBack) {
+  EXPECT_EQ(Ask("POST", "nodes/a/cordon").status, 404);
+  wire::Envelope hello;
+  hello.message = wire::Hello{NodeId("a"), "a.example", 2, 0, {}, 1, {}};
+  host_->OnMessage(NodeId("a"), hello);
+  const auto shown = [&] { return Ask("GET", "nodes").body; };
+  EXPECT_EQ(Ask("POST", "nodes/a/drain", R"({"reason": "new kernel"})").status, 200);
+  EXPECT_THAT(shown(), testing::HasSubstr(R"("state":"drained")"));
+  EXPECT_THAT(shown(), testing::HasSubstr(R"("reason":"new kernel")"));
+  EXPECT_EQ(Ask("POST", "nodes/a/exclude").status, 200) << "a body is not needed";
+  EXPECT_THAT(shown(), testing::HasSubstr(R"("state":"excluded")"));
+  EXPECT_EQ(Ask("POST", "nodes/a/uncordon").status, 200);
+  EXPECT_THAT(shown(), testing::HasSubstr(R"("state":"up")"));
+  EXPECT_EQ(Ask("POST", "nodes/a/cordon", R"({"raeson": "x"})").status, 400);
+  EXPECT_EQ(
+      Ask("POST", "nodes/a/cordon", R"({"reason": ")" + std::string(1001, 'x') + R"("})").status,
+      400);
+  EXPECT_EQ(Ask("POST", "nodes/a/destroy").status, 404);
+  EXPECT_THAT(shown(), testing::HasSubstr(R"("state":"up")"));
+}
+
 TEST_F(SweepRoutesTest, Logs_OfNoTrialAreNoWayOutOfTheirFolder) {
   std::filesystem::create_directories(folder_ / "x" / "0");
   ASSERT_TRUE(WriteFileAtomically(folder_ / "x" / "0" / "1.0.out", "secret").ok());
