@@ -10,6 +10,9 @@ namespace {
 
 using coordinator::TrialPhase;
 
+std::string SweepName(const TrialId& trial) {
+  return trial.value.substr(0, trial.value.rfind('/'));
+}
 std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
 
 }  // namespace
@@ -42,6 +45,9 @@ void Checker::On(const coordinator::AttemptStarted& event) {
   if (event.epoch <= newest_)
     world_.Violate("S9: " + Name(event.epoch) + " after " + Name(newest_));
   newest_ = event.epoch;
+  if (resting_.contains(event.node) || excluded_.contains({SweepName(event.trial), event.node}))
+    world_.Violate("S10: " + Name(event.epoch) + " is given to " + event.node.value +
+                   ", which is out of work");
   TrialBook& trial = trials_[event.trial];
   if (trial.final) world_.Violate("S7: " + Name(event.epoch) + " of a trial that has ended");
   if (const auto old = attempts_.find(trial.newest); old != attempts_.end() && !old->second.ended)
@@ -87,6 +93,13 @@ void Checker::On(const coordinator::AttemptEnded& event) {
   CheckLive(event.epoch, "a second end");
   AttemptBook& attempt = attempts_[event.epoch];
   attempt.ended = true;
+  using coordinator::Charge;
+  const bool made_room = event.cause == wire::ExitCause::kPreempt ||
+                         event.cause == wire::ExitCause::kWalltime ||
+                         event.cause == wire::ExitCause::kResume;
+  if (made_room && event.charge != Charge::kNothing && event.charge != Charge::kPreempt &&
+      event.charge != Charge::kWalltime)
+    world_.Violate("S10: " + Name(event.epoch) + " made room and is counted as a failure");
   for (auto& [node, part] : attempt.parts) EndPart(node, part);
 }
 
@@ -97,6 +110,19 @@ void Checker::On(const coordinator::Reported& event) {
   if (event.records_end < part.records_end)
     world_.Violate("S6: the records of " + Name(event.epoch) + " go back");
   part.records_end = event.records_end;
+}
+
+void Checker::On(const coordinator::NodeChanged& event) {
+  if (event.change != coordinator::NodeChange::kUncordoned) {
+    resting_.insert(event.node);
+    return;
+  }
+  resting_.erase(event.node);
+  std::erase_if(excluded_, [&](const auto& one) { return one.second == event.node; });
+}
+
+void Checker::On(const coordinator::LogRuleFired& event) {
+  if (event.excludes_node) excluded_.insert({SweepName(attempts_[event.epoch].trial), event.node});
 }
 
 void Checker::On(const coordinator::TrialEnded& event) {

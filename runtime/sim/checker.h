@@ -24,6 +24,7 @@
 ///   S7  final states are final
 ///   S8  slots: held by one live attempt each, and by no other
 ///   S9  epochs increase; replaying the events gives the state
+///   S10 a node out of work gets no attempt; an attempt that made room costs its trial no retry of another cause
 
 namespace muster::sim {
 
@@ -75,6 +76,8 @@ class Checker {
   void On(const coordinator::MemberEnded& event);
   void On(const coordinator::AttemptEnded& event);
   void On(const coordinator::Reported& event);
+  void On(const coordinator::NodeChanged& event);
+  void On(const coordinator::LogRuleFired& event);
   template <typename Other>
   void On(const Other&) {}
   void CheckLive(AttemptEpoch epoch, const char* what);
@@ -88,6 +91,8 @@ class Checker {
   std::map<AttemptEpoch, AttemptBook> attempts_;
   std::map<TrialId, TrialBook> trials_;
   std::map<std::pair<std::string, int>, AttemptEpoch> holders_;
+  std::set<NodeId> resting_;                                ///< nodes out of work
+  std::set<std::pair<std::string, NodeId>> excluded_;       ///< by a sweep's on_log
   std::map<AttemptEpoch, std::set<std::int64_t>> spooled_;  ///< indices, of forgotten attempts
 };
 

@@ -225,6 +225,16 @@ void CoordinatorHost::Release(const coordinator::Effects& effects) {
   }
 }
 
+/// A line of the chunk matches a rule of the sweep, if it has any.
+void CoordinatorHost::LookFor(const coordinator::StoreLog& log) {
+  const auto& state = coordinator_->state();
+  const auto& rules = state.FindSweep(state.FindTrial(log.trial)->sweep)->spec.on_log;
+  if (rules.empty() || !world_.Fault(world_.rates.log_match)) return;
+  const auto rule = world_.random.Below(rules.size());
+  Take(coordinator::LogMatched{log.node, log.epoch, log.log, static_cast<int>(rule),
+                               rules[rule].match});
+}
+
 void CoordinatorHost::Act(const coordinator::Action& action) {
   // Each takes effect, and then its answer comes: a crash between the two makes it happen again.
   coordinator::Input answer;
@@ -236,6 +246,7 @@ void CoordinatorHost::Act(const coordinator::Action& action) {
       stores_.Store(*metrics);
     answer = coordinator::StoreMetricsDone{metrics->token, status};
   } else if (const auto* log = std::get_if<coordinator::StoreLog>(&action)) {
+    LookFor(*log);
     answer = coordinator::LogStored{log->node, log->epoch, log->log, stores_.Store(*log)};
   } else if (const auto* command = std::get_if<coordinator::RunCommand>(&action)) {
     if (world_.Fault(world_.rates.loss)) {  // not now: the host keeps trying

@@ -65,6 +65,7 @@ class CoordinatorHost {
   void Commit(std::vector<Answered> answers);
   void Release(const coordinator::Effects& effects);
   void Act(const coordinator::Action& action);
+  void LookFor(const coordinator::StoreLog& log);
   void TickForEver(std::int64_t life);
   [[nodiscard]] MonotonicTime LocalTime() const;
   [[nodiscard]] UnixMillis UnixTime() const;

@@ -28,6 +28,7 @@ Node::Node(World& world, std::string name, int slots, SendFn send, Hooks hooks)
       hooks_(std::move(hooks)) {
   clock_rate_ = 1 + world_.random.Uniform(-world_.rates.drift, world_.rates.drift);
   clock_offset_ = world_.Between(0, 1000 * kSecond);
+  broken_ = world_.random.Chance(world_.rates.broken);
 }
 
 MonotonicTime Node::LocalTime() const {
@@ -191,7 +192,7 @@ void Node::Do(const agent::MakeAttempt& effect) {
   CheckSlots(effect.prepare);
   const auto gang = std::make_shared<Gang>(world_, effect.prepare, WatchOf(epoch));
   gangs_[epoch] = gang;
-  if (world_.Fault(world_.rates.make_fails)) {
+  if (world_.Fault(world_.rates.make_fails) || (broken_ && world_.bad)) {
     InputLater(agent::MakeFailed{epoch, "no space left on device"}, kMillisecond);
     return;
   }

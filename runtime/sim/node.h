@@ -80,6 +80,7 @@ class Node {
   Hooks hooks_;
   double clock_rate_ = 1;
   Micros clock_offset_ = 0;
+  bool broken_ = false;  ///< makes no attempt while the world is bad
 
   std::map<AttemptEpoch, std::shared_ptr<Gang>> gangs_;
   MonotonicTime lease_until_;  ///< shims kill their ranks then

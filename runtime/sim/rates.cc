@@ -71,6 +71,11 @@ Rates DrawRates(Random& random) {
   rates.cancel = Sometimes(random, 0.5);
   rates.stop_trial = Sometimes(random, 1.0);
   rates.pause = Sometimes(random, 0.5);
+  rates.trial_time = Sometimes(random, 0.4);
+  rates.rest_node = Sometimes(random, 1.0);
+  rates.log_rules = Sometimes(random, 1.0);
+  rates.log_match = Sometimes(random, 0.3);
+  rates.broken = Sometimes(random, 0.5);
   rates.bad_for = Between(random, 20, 120) * kSecond;
   return rates;
 }

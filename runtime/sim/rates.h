@@ -48,13 +48,18 @@ struct Rates {
   double scripts = 0;  ///< chance that a trial logs through MLflow's client
   double shim_lost = 0;
   double make_fails = 0;
-  double drift = 0;  ///< relative, of each node's clock, either way
+  double broken = 0;  ///< chance that all of a node's do
+  double drift = 0;   ///< relative, of each node's clock, either way
 
   // People.
   double time_limit = 0;  ///< chance that a sweep has one
   double cancel = 0;      ///< chance a sweep is cancelled while the world is bad
   double stop_trial = 0;  ///< chance that one trial of a sweep is stopped, and sometimes retried
   double pause = 0;       ///< chance a sweep is paused and later resumed
+  double trial_time = 0;  ///< chance that a sweep's attempts have a time limit
+  double rest_node = 0;   ///< chance that a node is cordoned, drained or excluded for a while
+  double log_rules = 0;   ///< chance that a sweep has on_log rules
+  double log_match = 0;   ///< ... that match a chunk of a log
 
   Micros bad_for = 60 * kSecond;          ///< how long faults go on
   Micros heals_within = 3'600 * kSecond;  ///< bound on everything being terminal afterwards

@@ -17,6 +17,28 @@
 namespace muster::sim {
 namespace {
 
+void DrawPolicies(World& world, wire::SweepSpec& spec) {
+  Random& random = world.random;
+  const auto some_have_their_own = [&](std::optional<int>& budget) {
+    const int drawn = static_cast<int>(random.Below(6)) - 1;  // kUnlimited, too
+    if (random.Chance(0.3)) budget = drawn;
+  };
+  spec.retry.infra = static_cast<int>(random.Below(6));
+  spec.retry.user = static_cast<int>(random.Below(3));
+  for (auto* budget :
+       {&spec.retry.node, &spec.retry.fenced, &spec.retry.preempt, &spec.retry.walltime}) {
+    some_have_their_own(*budget);
+  }
+  if (random.Chance(0.3)) spec.retry.oom = static_cast<int>(random.Below(4));
+  if (random.Chance(0.3)) spec.retry.crashes = 1 + static_cast<int>(random.Below(6));
+  if (random.Chance(world.rates.trial_time)) spec.trial.time_seconds = world.Between(2, 60);
+  if (random.Chance(world.rates.log_rules)) {
+    spec.on_log = {{"fatal", wire::LogReaction::kFail},
+                   {"broken node", wire::LogReaction::kExcludeNode},
+                   {"busy", wire::LogReaction::kRetry}};
+  }
+}
+
 wire::SweepSpec DrawSpec(World& world, int number) {
   Random& random = world.random;
   wire::SweepSpec spec;
@@ -52,8 +74,7 @@ wire::SweepSpec DrawSpec(World& world, int number) {
     spec.trial.ranks = std::min(spec.trial.ranks, world.rates.max_ranks);
     spec.model.emplace().name = spec.name;
   }
-  spec.retry.infra = static_cast<int>(random.Below(6));
-  spec.retry.user = static_cast<int>(random.Below(3));
+  DrawPolicies(world, spec);
   return spec;
 }
 
@@ -106,6 +127,8 @@ class Simulation {
   void AskLater(Micros delay, const coordinator::Input& first, Micros pause,
                 const std::optional<coordinator::Input>& second);
   void PlanPeople();
+  void PlanOperators();
+  void UncordonForEver();
   void PlanFaults();
   void Repeat(Micros every, const std::function<void()>& fault);
   void Heal();
@@ -197,6 +220,31 @@ void Simulation::PlanPeople() {
   }
 }
 
+/// Nodes are taken out of work and brought back.
+void Simulation::PlanOperators() {
+  using coordinator::NodeVerb;
+  constexpr NodeVerb kVerbs[] = {NodeVerb::kCordon, NodeVerb::kDrain, NodeVerb::kExclude};
+  const Rates& rates = world_.rates;
+  for (const auto& node : nodes_) {
+    if (!world_.random.Chance(rates.rest_node)) continue;
+    const NodeId id(node->name());
+    const NodeVerb verb = kVerbs[world_.random.Below(3)];
+    AskLater(world_.Between(kSecond, rates.bad_for),
+             coordinator::ChangeNode{id, verb, "maintenance"}, world_.About(20 * kSecond),
+             coordinator::ChangeNode{id, NodeVerb::kUncordon, ""});
+  }
+}
+
+/// When the world has healed, somebody looks now and then at what muster itself took out of work.
+void Simulation::UncordonForEver() {
+  world_.scheduler.After(60 * kSecond, [this] {
+    for (const auto& node : nodes_) {
+      Ask(coordinator::ChangeNode{NodeId(node->name()), coordinator::NodeVerb::kUncordon, ""}, {});
+    }
+    UncordonForEver();
+  });
+}
+
 // --- faults -----------------------------------------------------------------------------------------
 
 void Simulation::Repeat(Micros every, const std::function<void()>& fault) {
@@ -251,6 +299,7 @@ void Simulation::PlanFaults() {
 void Simulation::Heal() {
   world_.Trace([] { return std::string("the world heals"); });
   world_.bad = false;
+  UncordonForEver();
 }
 
 // --- the end ----------------------------------------------------------------------------------------
@@ -283,6 +332,7 @@ Outcome Simulation::Run() {
   for (const auto& node : nodes_) node->BootAgent();
   network_.Maintain();
   PlanPeople();
+  PlanOperators();
   PlanFaults();
   Micros look = kSecond;
   bool ended = false;

@@ -86,12 +86,13 @@ TEST(SimulationTest, CoordinatorCrashes_RestartNoRank) {
   EXPECT_GT(crashes, 100);
 }
 
-/// The first violation that the sabotage brings within some seeds.
+/// The first violation that the sabotage brings within some seeds; not that something goes on for ever, which
+/// half of the lies bring about, too.
 std::string FirstViolation(Sabotage sabotage, const std::function<void(Rates&)>& adjust = {}) {
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {
     const Outcome outcome =
         Simulate({.seed = seed, .sabotage = sabotage, .adjust = adjust, .trace = {}});
-    if (!outcome.ok()) return outcome.violation;
+    if (!outcome.ok() && !outcome.violation.starts_with("L")) return outcome.violation;
   }
   return "none";
 }
