@@ -140,7 +140,8 @@ Result<Database> Database::Open(const std::filesystem::path& file, OpenOptions o
   const int flags =
       (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
       SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(file.c_str(), &impl->db, flags, nullptr);
+  const char* vfs = options.vfs.empty() ? nullptr : options.vfs.c_str();
+  const int code = sqlite3_open_v2(file.c_str(), &impl->db, flags, vfs);
   if (code != SQLITE_OK) {
     return Error{KindOf(code), file.string() + ": cannot be opened: " +
                                    (impl->db == nullptr ? "no memory" : sqlite3_errmsg(impl->db))};
