@@ -2,12 +2,14 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <map>
 
 namespace muster::sqlite {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
+constexpr int kLogBlock = 1 << 20;
 
 ErrorKind KindOf(int code) {
   switch (code & 0xff) {
@@ -190,6 +192,32 @@ bool Database::in_transaction() const { return sqlite3_get_autocommit(impl_->db)
 std::int64_t Database::changes() const { return sqlite3_changes64(impl_->db); }
 std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(impl_->db); }
 
+/// A process whose sync failed ends, and what it wrote may stay in the kernel's cache, marked as written:
+/// its successor reads it, and no later sync stores it. So the write-ahead log is written again as it is
+/// read and synced, under the write lock. (That of the main file is done by the next checkpoint, which
+/// starts from the log.)
+Status Database::RewriteLog() {
+  return Transact([this]() -> Status {
+    sqlite3_file* log = nullptr;
+    sqlite3_file_control(impl_->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (log == nullptr || log->pMethods == nullptr) return Ok();
+    sqlite3_int64 size = 0;
+    int code = log->pMethods->xFileSize(log, &size);
+    std::string block;
+    for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += kLogBlock) {
+      block.resize(static_cast<std::size_t>(std::min<sqlite3_int64>(kLogBlock, size - at)));
+      const int length = static_cast<int>(block.size());
+      code = log->pMethods->xRead(log, block.data(), length, at);
+      if (code == SQLITE_OK) code = log->pMethods->xWrite(log, block.data(), length, at);
+    }
+    if (code == SQLITE_OK && size > 0) code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (code == SQLITE_OK) return Ok();
+    const char* file = sqlite3_db_filename(impl_->db, "main");
+    return Error{KindOf(code),
+                 std::string(file == nullptr ? "" : file) + "-wal: " + sqlite3_errstr(code)};
+  });
+}
+
 Status Database::Migrate(const std::vector<std::string_view>& migrations) {
   std::int64_t version = 0;
   {
@@ -198,6 +226,7 @@ Status Database::Migrate(const std::vector<std::string_view>& migrations) {
     MUSTER_CHECK(row, "user_version is always there");
     version = pragma.Int(0);
   }
+  MUSTER_RETURN_IF_ERROR(RewriteLog());
   const auto known = static_cast<std::int64_t>(migrations.size());
   if (version > known) {
     const char* file = sqlite3_db_filename(impl_->db, "main");

@@ -101,11 +101,14 @@ class Database {
   [[nodiscard]] std::int64_t changes() const;
   [[nodiscard]] std::int64_t last_insert_id() const;
 
-  /// Brings the schema from PRAGMA user_version to migrations.size(), one transaction a step.
+  /// For whoever owns the database, before anything else. Makes what is found as durable as it looks, and
+  /// brings the schema from PRAGMA user_version to migrations.size(), one transaction a step.
   /// kUnsupported when the file is newer than this program, naming both versions.
   Status Migrate(const std::vector<std::string_view>& migrations);
 
  private:
+  Status RewriteLog();
+
   struct Impl;
   explicit Database(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -139,5 +139,32 @@ TEST(DiskTest, JournalThatCannotBeRead_IsAnError) {
   }
 }
 
+TEST(DiskTest, SyncThatFailedAndWasForgotten_LosesNothingThatIsAcknowledgedLater) {
+  // The kernel says once that it could not write, drops the pages' dirty marks, and says "done" to the
+  // next sync; the process that was told has ended, its successor reads the pages from the cache.
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Disk disk{Random(seed)};
+    DiskVfs vfs(disk);
+    auto journal = OpenJournal(vfs);
+    ASSERT_TRUE((*journal)->Append({Numbered(1)}).ok());
+    disk.FailFrom(Disk::Failure::kSync, 1);
+    ASSERT_FALSE((*journal)->Append({Numbered(2)}).ok());
+    disk.Mend();
+    disk.Kill();
+    journal->reset();
+    disk.Restart();
+    journal = OpenJournal(vfs);
+    ASSERT_TRUE(journal.ok());
+    ASSERT_TRUE((*journal)->Append({Numbered(3)}).ok());
+    disk.Kill();
+    journal->reset();
+    disk.LosePower();
+    const auto found = Found(disk, vfs);
+    ASSERT_FALSE(found.empty()) << "seed " << seed;
+    EXPECT_EQ(found.front(), 1) << "seed " << seed;
+    EXPECT_EQ(found.back(), 3) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace muster::sim
