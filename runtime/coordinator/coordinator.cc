@@ -38,6 +38,7 @@ Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
   for (const AttemptEpoch epoch : state_.live) {
     attempts_[epoch].deadline = TimeLimit(turn, state_.attempts.at(epoch));
   }
+  for (const SweepId& id : state_.open) LimitTime(turn, state_.sweeps.at(id));
   for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
   all_unsettled_ = true;
   SettleTurn(turn);

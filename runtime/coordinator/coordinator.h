@@ -151,6 +151,7 @@ class Coordinator {
   void Decide(Turn& turn, const Attempt& attempt, StopDecided stop);
   void MarkRunning(Turn& turn, const Attempt& attempt, const NodeId& node);
   void SendPrepares(Turn& turn, const Attempt& attempt);
+  void LimitTime(Turn& turn, const Sweep& sweep);
   void StopLateSweeps(Turn& turn);
   void StopAll(Turn& turn, const Sweep& sweep, wire::StopReason reason, const std::string& message);
   // coordinator_records.cc
@@ -197,6 +198,8 @@ class Coordinator {
   std::map<AttemptEpoch, AttemptWatch> attempts_;
   std::map<SweepId, Search> searches_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries
+  std::map<SweepId, MonotonicTime>
+      time_up_at_;  // of open sweeps with a time limit that have started
   // tokens of StoreMetrics under way
   std::map<std::int64_t, std::pair<AttemptEpoch, NodeId>> stores_;
   std::int64_t next_store_token_ = 1;

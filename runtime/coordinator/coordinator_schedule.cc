@@ -119,6 +119,7 @@ void Coordinator::StartAttempt(Turn& turn, const Trial& trial, const std::vector
   started.token = config_.random_hex(16);
   const AttemptEpoch epoch = started.epoch;
   Emit(turn, std::move(started));
+  LimitTime(turn, state_.sweeps.at(trial.sweep));
   SendNext(turn, state_.attempts.at(epoch));
 }
 

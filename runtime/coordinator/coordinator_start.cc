@@ -203,20 +203,33 @@ void Coordinator::On(Turn& turn, const Tick& /*input*/) {
   if (delayed > 0) all_unsettled_ = true;
 }
 
+/// From a sweep's first start on, or after a restart for what the wall clock says is left: only then is that
+/// clock asked, which people and NTP move.
+void Coordinator::LimitTime(Turn& turn, const Sweep& sweep) {
+  const std::int64_t limit_ms = sweep.spec.budget.time_seconds * 1000;
+  if (limit_ms == 0 || sweep.started_ms == 0) return;
+  const std::int64_t passed = turn.unix_now - sweep.started_ms;
+  time_up_at_.try_emplace(sweep.id,
+                          turn.now + Ms(limit_ms - std::clamp<std::int64_t>(passed, 0, limit_ms)));
+}
+
 void Coordinator::StopLateSweeps(Turn& turn) {
-  const std::set<SweepId> open = state_.open;
-  for (const SweepId& id : open) {
-    const Sweep& sweep = state_.sweeps.at(id);
-    const std::int64_t limit = sweep.spec.budget.time_seconds;
-    if (limit == 0 || sweep.started_ms == 0 || sweep.time_up || sweep.cancelled ||
-        sweep.phase == SweepPhase::kPromoting || turn.unix_now - sweep.started_ms < limit * 1000) {
+  for (auto entry = time_up_at_.begin(); entry != time_up_at_.end();) {
+    if (turn.now < entry->second) {
+      ++entry;
       continue;
     }
-    const std::string message =
-        "the sweep's time limit of " + std::to_string(limit) + " s has passed";
-    Emit(turn, SweepChanged{id, SweepChange::kTimeUp, message});
+    const Sweep& sweep = state_.sweeps.at(entry->first);
+    entry = time_up_at_.erase(entry);
+    if (IsFinal(sweep.phase) || sweep.phase == SweepPhase::kPromoting || sweep.time_up ||
+        sweep.cancelled) {
+      continue;
+    }
+    const std::string message = "the sweep's time limit of " +
+                                std::to_string(sweep.spec.budget.time_seconds) + " s has passed";
+    Emit(turn, SweepChanged{sweep.id, SweepChange::kTimeUp, message});
     StopAll(turn, sweep, wire::StopReason::kCancelled, message);
-    unsettled_.insert(id);
+    unsettled_.insert(sweep.id);
   }
 }
 

@@ -45,9 +45,6 @@ void Checker::On(const coordinator::AttemptStarted& event) {
   if (event.epoch <= newest_)
     world_.Violate("S9: " + Name(event.epoch) + " after " + Name(newest_));
   newest_ = event.epoch;
-  if (resting_.contains(event.node) || excluded_.contains({SweepName(event.trial), event.node}))
-    world_.Violate("S10: " + Name(event.epoch) + " is given to " + event.node.value +
-                   ", which is out of work");
   TrialBook& trial = trials_[event.trial];
   if (trial.final) world_.Violate("S7: " + Name(event.epoch) + " of a trial that has ended");
   if (const auto old = attempts_.find(trial.newest); old != attempts_.end() && !old->second.ended)
@@ -57,6 +54,9 @@ void Checker::On(const coordinator::AttemptStarted& event) {
   attempt.trial = event.trial;
   for (const coordinator::Placement& place : event.places) {
     const std::string& node = place.node.value;
+    if (resting_.contains(place.node) || excluded_.contains({SweepName(event.trial), place.node}))
+      world_.Violate("S10: " + Name(event.epoch) + " is given to " + node +
+                     ", which is out of work");
     for (const int slot : place.slots) {
       AttemptEpoch& holder = holders_[{node, slot}];
       if (holder.value != 0)

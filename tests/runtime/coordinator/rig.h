@@ -80,6 +80,7 @@ class Rig {
       Do(Tick{});
     }
   }
+  void SetClock(std::int64_t forward_ms) { unix_ += forward_ms; }
   void Join(const std::string& node, int slots, std::int64_t incarnation = 1,
             std::vector<wire::AttemptReport> attempts = {}) {
     From(node, wire::Hello{.node = NodeId(node),

@@ -222,6 +222,39 @@ TEST(Sweeps, TimeLimit_StopsWhatRunsAndKeepsWhatCompleted) {
   EXPECT_EQ(rig.sweep("small-1").trials.size(), 2u);
 }
 
+TEST(Sweeps, WallClockThatJumps_MovesNoTimeLimit) {
+  for (const std::int64_t jump : {std::int64_t{7'200'000}, std::int64_t{-7'200'000}}) {
+    Rig rig;
+    rig.Join("a", 1);
+    wire::SweepSpec spec = SmallSpec();
+    spec.budget.time_seconds = 60;
+    rig.Do(SubmitSweep{spec, {}});
+    rig.RunOne("a");
+    rig.SetClock(jump);
+    rig.Pass(55'000, {"a"});
+    EXPECT_EQ(rig.CountSent<wire::Stop>(), 0) << jump;
+    rig.Pass(10'000, {"a"});
+    EXPECT_GT(rig.CountSent<wire::Stop>(), 0) << jump;
+  }
+}
+
+TEST(Sweeps, TimeLimit_GoesOnWhileTheCoordinatorIsAway) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec();
+  spec.budget.time_seconds = 60;
+  rig.Do(SubmitSweep{spec, {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Pass(20'000, {"a"});
+  rig.SetClock(30'000);  // the wall clock goes on, this process does not
+  rig.Restart();
+  rig.Join("a", 1, 1, {{epoch, TrialId("small-1/0"), wire::AttemptPhase::kRunning}});
+  rig.Pass(8'000, {"a"});
+  EXPECT_EQ(rig.CountSent<wire::Stop>(), 0);
+  rig.Pass(4'000, {"a"});
+  EXPECT_GT(rig.CountSent<wire::Stop>(), 0);
+}
+
 TEST(Sweeps, ExhaustedSpace_EndsTheSweepBeforeItsBudget) {
   Rig rig(WithFakes(1));
   rig.Join("a", 1);
