@@ -27,19 +27,23 @@ std::string DescribeInput(const coordinator::Input& input) {
 }  // namespace
 
 CoordinatorHost::CoordinatorHost(World& world, Stores& stores, Hooks hooks)
-    : world_(world), stores_(stores), hooks_(std::move(hooks)) {}
+    : world_(world), stores_(stores), hooks_(std::move(hooks)), journal_(SimJournal::Make(world)) {}
 
 MonotonicTime CoordinatorHost::LocalTime() const {
   return MonotonicTime{} + std::chrono::microseconds(world_.scheduler.now() - booted_ + kSecond);
 }
 
 UnixMillis CoordinatorHost::UnixTime() const {
-  return kEpochStart + world_.scheduler.now() / kMillisecond;
+  return kEpochStart + (world_.scheduler.now() + wall_offset_) / kMillisecond;
 }
 
 void CoordinatorHost::Later(Micros delay, std::function<void()> action) {
   world_.scheduler.After(delay, [this, life = life_, action = std::move(action)] {
-    if (life == life_) action();
+    if (life != life_) return;
+    if (Paused())
+      Later(paused_until_ - world_.scheduler.now(), action);
+    else
+      action();
   });
 }
 
@@ -54,10 +58,16 @@ void CoordinatorHost::Boot() {
       text += kDigits[world_.random.Below(16)];
     return text;
   };
+  const auto events = journal_->Load();
+  if (!events.ok()) {
+    world_.Trace([&] { return "coordinator cannot start: " + events.error().message; });
+    Later(world_.About(world_.rates.coordinator_down), [this] { Boot(); });
+    return;
+  }
   coordinator_ = std::make_unique<coordinator::Coordinator>(std::move(config));
-  const auto events = journal_.Load();
-  MUSTER_CHECK(events.ok(), "the memory journal keeps what it is given");
   for (const auto& event : *events) coordinator_->Apply(event);
+  Tell({events->begin() + static_cast<std::ptrdiff_t>(std::min(told_, events->size())),
+        events->end()});
   std::vector<Answered> answers;
   answers.push_back({coordinator_->Start(LocalTime(), UnixTime()), {}});
   world_.Trace([&] {
@@ -73,35 +83,39 @@ void CoordinatorHost::Boot() {
   TickForEver(life_);
 }
 
+/// These have become durable: now, or behind the back of a process that died.
+void CoordinatorHost::Tell(const std::vector<coordinator::Event>& events) {
+  told_ += events.size();
+  if (!events.empty()) hooks_.committed(events);
+}
+
 void CoordinatorHost::Crash() {
   world_.Trace([] { return std::string("coordinator crashes"); });
-  // The disk may have finished what the process did not live to see.
-  if (busy_ && world_.random.Chance(0.5)) {
-    MUSTER_CHECK(journal_.Append(writing_).ok(), "the memory journal takes everything");
-    hooks_.committed(writing_);
-  }
+  journal_->Die(busy_ ? writing_ : std::vector<coordinator::Event>(),
+                world_.Fault(world_.rates.power_loss));
   coordinator_.reset();
   ++life_;
   busy_ = false;
   crash_armed_ = false;
+  paused_until_ = 0;
   queue_.clear();
   writing_.clear();
   hooks_.crashed();
   Later(world_.About(world_.rates.coordinator_down), [this] { Boot(); });
 }
 
-coordinator::State CoordinatorHost::Replay() {
-  coordinator::State state;
-  const auto events = journal_.Load();
-  MUSTER_CHECK(events.ok(), "the memory journal keeps what it is given");
-  for (const auto& event : *events) coordinator::ApplyEvent(state, event);
-  return state;
+void CoordinatorHost::Pause(Micros how_long) {
+  world_.Trace([] { return std::string("coordinator is stopped for a while"); });
+  paused_until_ = std::max(paused_until_, world_.scheduler.now() + how_long);
+  Later(0, [this] {
+    if (!busy_ && !queue_.empty()) Turn();
+  });
 }
 
 void CoordinatorHost::TickForEver(std::int64_t life) {
   world_.scheduler.After(world_.Between(50, 200) * kMillisecond, [this, life] {
     if (life != life_) return;
-    Take(coordinator::Tick{});
+    if (!Paused()) Take(coordinator::Tick{});
     TickForEver(life);
   });
 }
@@ -110,12 +124,13 @@ void CoordinatorHost::Take(coordinator::Input input, Reply reply) {
   if (coordinator_ == nullptr || !world_.violation.empty()) return;
   if (world_.sabotage == Sabotage::kNoFence) Unfence(input);
   queue_.push_back({std::move(input), std::move(reply)});
-  if (!busy_) Turn();
+  if (!busy_ && !Paused()) Turn();
 }
 
 World::Logged CoordinatorHost::Log(const wire::Prepare& prepare, std::int64_t step,
                                    const std::map<std::string, double>& metrics) {
-  if (coordinator_ == nullptr || world_.Fault(world_.rates.loss)) return World::Logged::kNoServer;
+  if (coordinator_ == nullptr || Paused() || world_.Fault(world_.rates.loss))
+    return World::Logged::kNoServer;
   const auto token = prepare.env.find("MLFLOW_TRACKING_TOKEN");
   const auto owner = coordinator_->AttemptOf(token == prepare.env.end() ? "" : token->second);
   if (!owner || owner->run != prepare.run)
@@ -166,6 +181,8 @@ void CoordinatorHost::Turn() {
     queue_.pop_front();
     if (!std::holds_alternative<coordinator::Tick>(request.input))
       world_.Trace([&] { return "coordinator < " + DescribeInput(request.input); });
+    if (const auto* from = std::get_if<coordinator::FromNode>(&request.input))
+      hooks_.hearing(from->node);
     answers.push_back({coordinator_->Step(request.input, LocalTime(), UnixTime()), request.reply});
   }
   answers.push_back({coordinator_->Settle(LocalTime(), UnixTime()), {}});
@@ -186,10 +203,14 @@ void CoordinatorHost::Commit(std::vector<Answered> answers) {
     for (const Answered& answer : answers) Release(answer.effects);
   }
   Later(takes, [this, answers = std::move(answers)] {
-    if (!writing_.empty()) {
-      MUSTER_CHECK(journal_.Append(writing_).ok(), "the memory journal takes everything");
-      hooks_.committed(writing_);
+    if (const Status status = journal_->Append(writing_); !status.ok()) {
+      // As the daemon does: it is ahead of its disk, so it must not go on.
+      world_.Trace([&] { return "coordinator stops: " + status.error().message; });
+      writing_.clear();
+      Crash();
+      return;
     }
+    Tell(writing_);
     writing_.clear();
     const std::int64_t life = life_;
     for (const Answered& answer : answers) {

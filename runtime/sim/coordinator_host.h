@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "runtime/coordinator/coordinator.h"
-#include "runtime/coordinator/journal.h"
+#include "runtime/sim/journal.h"
 #include "runtime/sim/stores.h"
 #include "runtime/sim/world.h"
 
@@ -30,6 +30,8 @@ class CoordinatorHost {
     /// A script's metric is about to be stored as this attempt's.
     std::function<void(AttemptEpoch)> logging;
     std::function<void()> crashed;
+    /// The coordinator is about to take a message of this node.
+    std::function<void(const NodeId&)> hearing;
   };
 
   CoordinatorHost(World& world, Stores& stores, Hooks hooks);
@@ -37,12 +39,16 @@ class CoordinatorHost {
   void Boot();
   void Crash();  ///< boots again after a while
   void CrashInNextCommit() { crash_armed_ = true; }
+  /// The process is stopped (SIGSTOP, a long page fault) and goes on later, late for everything.
+  void Pause(Micros how_long);
+  /// Somebody sets the machine's clock.
+  void SetClock(Micros forward) { wall_offset_ += forward; }
   [[nodiscard]] bool up() const { return coordinator_ != nullptr; }
   [[nodiscard]] std::int64_t life() const { return life_; }
   /// What the disk holds, as a coordinator that starts now would see it.
-  [[nodiscard]] coordinator::State Replay();
+  [[nodiscard]] coordinator::State Replay() { return journal_->Replay(); }
   [[nodiscard]] const coordinator::Coordinator& coordinator() const { return *coordinator_; }
-  [[nodiscard]] bool idle() const { return !busy_ && queue_.empty(); }
+  [[nodiscard]] bool idle() const { return !busy_ && queue_.empty() && !Paused(); }
 
   /// What the tracker's HTTP side does with a point that a script logs.
   World::Logged Log(const wire::Prepare& prepare, std::int64_t step,
@@ -60,6 +66,7 @@ class CoordinatorHost {
     coordinator::Effects effects;
     Reply reply;
   };
+  void Tell(const std::vector<coordinator::Event>& events);
   void Unfence(coordinator::Input& input) const;
   void Turn();
   void Commit(std::vector<Answered> answers);
@@ -67,6 +74,7 @@ class CoordinatorHost {
   void Act(const coordinator::Action& action);
   void LookFor(const coordinator::StoreLog& log);
   void TickForEver(std::int64_t life);
+  [[nodiscard]] bool Paused() const { return world_.scheduler.now() < paused_until_; }
   [[nodiscard]] MonotonicTime LocalTime() const;
   [[nodiscard]] UnixMillis UnixTime() const;
   /// After a while, unless the coordinator has died meanwhile.
@@ -75,13 +83,16 @@ class CoordinatorHost {
   World& world_;
   Stores& stores_;
   Hooks hooks_;
-  coordinator::MemoryJournal journal_;
+  std::unique_ptr<SimJournal> journal_;
+  std::size_t told_ = 0;  ///< events that the checkers know to be durable
+  Micros wall_offset_ = 0;
 
   std::unique_ptr<coordinator::Coordinator> coordinator_;
   std::int64_t life_ = 0;
   Micros booted_ = 0;
   bool crash_armed_ = false;
   bool busy_ = false;  ///< a commit is under way
+  Micros paused_until_ = 0;
   std::deque<Request> queue_;
   std::vector<coordinator::Event> writing_;  ///< of the commit under way
 };

@@ -18,14 +18,17 @@ Node* Network::Find(const NodeId& id) const {
   return found == nodes_->end() ? nullptr : found->get();
 }
 
-bool Network::Reachable(const Node& node) const {
-  const auto cut = cut_until_.find(node.name());
+bool Network::Open(const Node& node, Way way) const {
+  const auto cut = cut_until_.find({node.name(), way});
   return !world_.bad || cut == cut_until_.end() || cut->second <= world_.scheduler.now();
 }
 
-void Network::Partition(const Node& node, Micros how_long) {
-  world_.Trace([&] { return "network loses " + node.name(); });
-  cut_until_[node.name()] = world_.scheduler.now() + how_long;
+void Network::Partition(const Node& node, Way way, Micros how_long) {
+  world_.Trace([&] {
+    return std::string("network loses the way ") + (way == Way::kToNode ? "to " : "from ") +
+           node.name();
+  });
+  cut_until_[{node.name(), way}] = world_.scheduler.now() + how_long;
 }
 
 void Network::Carry(const wire::Envelope& envelope,
@@ -56,14 +59,14 @@ void Network::ToNode(const NodeId& id, const wire::Envelope& envelope) {
   Node* node = Find(id);
   if (node == nullptr) return;
   Carry(envelope, [this, node, life = node->life()](wire::Envelope carried) {
-    if (node->life() == life && node->agent_up() && node->connected() && Reachable(*node))
+    if (node->life() == life && node->agent_up() && node->connected() && Open(*node, Way::kToNode))
       node->Receive(std::move(carried));
   });
 }
 
 void Network::ToCoordinator(const Node& node, const wire::Envelope& envelope) {
   Carry(envelope, [this, &node, life = coordinator_->life()](wire::Envelope carried) {
-    if (coordinator_->life() == life && coordinator_->up() && Reachable(node))
+    if (coordinator_->life() == life && coordinator_->up() && Open(node, Way::kToCoordinator))
       coordinator_->Take(coordinator::FromNode{NodeId(node.name()), std::move(carried.message)});
   });
 }

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/sim/coordinator_host.h"
@@ -10,7 +11,8 @@
 #include "runtime/sim/world.h"
 
 /// Carries messages between the coordinator and the nodes, badly: each may be lost, doubled, overtaken or held
-/// up for seconds, and a partition loses all. What was sent to a process that died meanwhile is lost.
+/// up for seconds, and a partition loses all, of both directions or of one. What was sent to a process that
+/// died meanwhile is lost.
 
 namespace muster::sim {
 
@@ -23,8 +25,12 @@ class Network {
 
   void ToNode(const NodeId& node, const wire::Envelope& envelope);
   void ToCoordinator(const Node& node, const wire::Envelope& envelope);
-  void Partition(const Node& node, Micros how_long);
-  [[nodiscard]] bool Reachable(const Node& node) const;
+  enum class Way { kToNode, kToCoordinator };
+  void Partition(const Node& node, Way way, Micros how_long);
+  [[nodiscard]] bool Open(const Node& node, Way way) const;
+  [[nodiscard]] bool Reachable(const Node& node) const {
+    return Open(node, Way::kToNode) && Open(node, Way::kToCoordinator);
+  }
   /// Connects the nodes that can be, notices some of the connections that broke. For ever.
   void Maintain();
   void CoordinatorDied();
@@ -36,7 +42,7 @@ class Network {
   World& world_;
   CoordinatorHost* coordinator_ = nullptr;
   std::vector<std::unique_ptr<Node>>* nodes_ = nullptr;
-  std::map<std::string, Micros> cut_until_;
+  std::map<std::pair<std::string, Way>, Micros> cut_until_;
 };
 
 }  // namespace muster::sim

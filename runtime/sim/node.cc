@@ -41,6 +41,7 @@ MonotonicTime Node::LocalTime() const {
 
 void Node::BootAgent() {
   ++life_;
+  steady_since_ = world_.scheduler.now();
   agent::Options options;
   options.node = NodeId(name_);
   options.host = name_;
@@ -70,6 +71,8 @@ void Node::CrashAgent() {
   ++life_;
   connected_ = false;
   crash_armed_ = false;
+  pause_armed_ = paused_until_ = 0;
+  held_.clear();
   reads_.clear();
   log_reads_.clear();
   world_.scheduler.After(world_.About(world_.rates.agent_down), [this, life = life_] {
@@ -114,16 +117,58 @@ void Node::Disconnect() {
 
 void Node::Receive(wire::Envelope envelope) { Input(agent::Received{std::move(envelope)}); }
 
+void Node::PauseAgent(Micros how_long) {
+  pause_armed_ = 0;
+  ++pauses_;
+  world_.Trace([&] { return name_ + " agent is stopped for a while"; });
+  paused_until_ = std::max(paused_until_, world_.scheduler.now() + how_long);
+  steady_since_ = paused_until_;
+  world_.scheduler.After(paused_until_ - world_.scheduler.now(), [this, life = life_] {
+    // What is held may stop it again.
+    while (life == life_ && !paused() && !held_.empty()) {
+      const std::function<void()> next = std::move(held_.front());
+      held_.pop_front();
+      next();
+    }
+  });
+}
+
+void Node::WhenAwake(std::function<void()> action) {
+  if (paused() || !held_.empty())
+    held_.push_back(std::move(action));
+  else
+    action();
+}
+
 void Node::Input(const agent::Input& input) {
+  if (paused() && std::holds_alternative<agent::Tick>(input)) return;
+  WhenAwake([this, input] { Step(input); });
+}
+
+void Node::Step(const agent::Input& input) {
   if (agent_ == nullptr || !world_.violation.empty()) return;
   if (!std::holds_alternative<agent::Tick>(input))
     world_.Trace([&] { return name_ + " < " + agent::Describe(input); });
+  CarryOut(agent_->Step(input, LocalTime()), 0);
+}
+
+/// The effects from `next` on; a crash or a pause may come before each.
+void Node::CarryOut(const agent::Effects& effects, std::size_t next) {
   const std::int64_t life = life_;
-  for (const agent::Effect& effect : agent_->Step(input, LocalTime())) {
+  for (; next < effects.size(); ++next) {
     if (crash_armed_ && world_.random.Chance(0.5)) CrashAgent();
-    if (life != life_) return;  // between two effects
-    world_.Trace([&] { return name_ + "   > " + agent::Describe(effect); });
-    std::visit([this](const auto& one) { Do(one); }, effect);
+    if (life != life_) return;
+    if (pause_armed_ != 0 && world_.random.Chance(0.5)) {
+      PauseAgent(pause_armed_);
+      held_.emplace_front([this, effects, next] {
+        late_ = true;
+        CarryOut(effects, next);
+        late_ = false;
+      });
+      return;
+    }
+    world_.Trace([&] { return name_ + "   > " + agent::Describe(effects[next]); });
+    std::visit([this](const auto& one) { Do(one); }, effects[next]);
   }
 }
 
@@ -138,7 +183,7 @@ Gang::Events Node::WatchOf(AttemptEpoch epoch) {
   return {.rank_exited =
               [this, epoch](const agent::RanksExited::Rank& rank) {
                 InputLater(agent::RanksExited{epoch, {rank}}, world_.About(5 * kMillisecond));
-                if (rank.exit.code != 0 && agent_up()) ExpectGangToEnd(epoch);
+                if (rank.exit.code != 0 && agent_up() && !paused()) ExpectGangToEnd(epoch);
               },
           .shim_lost = [this, epoch] { InputLater(agent::ShimLost{epoch}, 10 * kMillisecond); },
           .spool_grew =
@@ -150,9 +195,10 @@ Gang::Events Node::WatchOf(AttemptEpoch epoch) {
 
 void Node::ExpectGangToEnd(AttemptEpoch epoch) {
   // The grace of ranks that asked to be resumed is 10 s; drift and the sweep come on top.
-  world_.scheduler.After(12 * kSecond, [this, epoch, life = life_] {
+  world_.scheduler.After(12 * kSecond, [this, epoch, life = life_, pauses = pauses_] {
     const auto found = gangs_.find(epoch);
-    if (life == life_ && found != gangs_.end() && found->second->LivingRanks() > 0)
+    if (life == life_ && pauses == pauses_ && found != gangs_.end() &&
+        found->second->LivingRanks() > 0)
       world_.Violate("S4: ranks of attempt " + std::to_string(epoch.value) +
                      " outlive their first dead one by 12 s");
   });
@@ -238,7 +284,7 @@ void Node::Do(const agent::NoteEnd& effect) {
 void Node::Do(const agent::KillAttempt& effect) {
   world_.scheduler.After(world_.About(5 * kMillisecond),
                          [this, epoch = effect.epoch, life = life_] {
-                           if (life == life_) Sweep(epoch);
+                           if (life == life_) WhenAwake([this, epoch] { Sweep(epoch); });
                          });
 }
 
@@ -254,8 +300,10 @@ void Node::Sweep(AttemptEpoch epoch) {
     // A child in another session is found by its mark, and not at once.
     world_.scheduler.After(world_.About(3 * kSecond), [this, gang, epoch, life = life_] {
       if (life != life_) return;
-      gang->KillEscaped();
-      Sweep(epoch);
+      WhenAwake([this, gang, epoch] {
+        gang->KillEscaped();
+        Sweep(epoch);
+      });
     });
     return;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +33,17 @@ class Node {
   void CrashAgent();  ///< kill -9 of the agent; shims and ranks live on. Boots again after a while
   void CrashMachine();  ///< every process dies, folders stay, or the whole disk is lost
   void CrashInNextStep() { crash_armed_ = true; }
+  /// SIGSTOP of the agent, and SIGCONT later: it is late for everything, its ranks go on.
+  void PauseAgent(Micros how_long);
+  /// The same between two effects, as may happen between a decision and the deed.
+  void PauseInNextStep(Micros how_long) { pause_armed_ = how_long; }
+  [[nodiscard]] bool paused() const { return world_.scheduler.now() < paused_until_; }
+  /// How long the agent has run without a stop or a restart.
+  [[nodiscard]] Micros SteadyFor() const {
+    return agent_up() ? world_.scheduler.now() - steady_since_ : 0;
+  }
+  /// What it does now was decided before a pause.
+  [[nodiscard]] bool late() const { return late_; }
   void Vanish();  ///< the machine crashes and never comes back
   [[nodiscard]] bool vanished() const { return vanished_; }
   [[nodiscard]] bool agent_up() const { return agent_ != nullptr; }
@@ -51,7 +63,11 @@ class Node {
 
  private:
   void Input(const agent::Input& input);
+  void Step(const agent::Input& input);
+  void CarryOut(const agent::Effects& effects, std::size_t next);
   void InputLater(agent::Input input, Micros delay);
+  /// When the agent is not stopped: now, or in order with the rest that waits for its going on.
+  void WhenAwake(std::function<void()> action);
   void TickForEver(std::int64_t life);
   [[nodiscard]] MonotonicTime LocalTime() const;
   [[nodiscard]] Gang::Events WatchOf(AttemptEpoch epoch);
@@ -91,6 +107,12 @@ class Node {
   bool vanished_ = false;
   bool connected_ = false;
   bool crash_armed_ = false;
+  Micros pause_armed_ = 0;
+  Micros paused_until_ = 0;
+  Micros steady_since_ = 0;
+  std::int64_t pauses_ = 0;
+  std::deque<std::function<void()>> held_;  ///< by a pause
+  bool late_ = false;
   std::map<AttemptEpoch, agent::ReadRecords> reads_;
   std::map<std::pair<AttemptEpoch, std::string>, agent::ReadLog> log_reads_;
 };

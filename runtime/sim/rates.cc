@@ -77,6 +77,17 @@ Rates DrawRates(Random& random) {
   rates.log_match = Sometimes(random, 0.3);
   rates.broken = Sometimes(random, 0.5);
   rates.bad_for = Between(random, 20, 120) * kSecond;
+
+  rates.one_way = Sometimes(random, 1.0);
+  rates.partition_more = Sometimes(random, 0.7);
+  rates.real_disk = random.Chance(0.3);
+  rates.power_loss = Sometimes(random, 1.0);
+  rates.disk_error = Sometimes(random, 0.1);
+  rates.disk_full = Sometimes(random, 0.01);
+  rates.agent_pause_every = Every(random, 3 * kSecond, 60 * kSecond);
+  rates.coordinator_pause_every = Every(random, 3 * kSecond, 60 * kSecond);
+  rates.pause_for = Between(random, 1, 20) * kSecond;
+  rates.clock_jump_every = Every(random, 3 * kSecond, 60 * kSecond);
   return rates;
 }
 

@@ -29,6 +29,8 @@ struct Rates {
   // Mean time between faults while the world is bad; 0: never.
   Micros partition_every = 0;
   Micros partition_for = 2 * kSecond;
+  double one_way = 0;         ///< chance that a partition loses one direction only
+  double partition_more = 0;  ///< chance, for each other node, to be cut off as well
   Micros coordinator_crash_every = 0;
   Micros agent_crash_every = 0;
   Micros machine_crash_every = 0;
@@ -37,6 +39,19 @@ struct Rates {
   Micros coordinator_down = 2 * kSecond;  ///< mean time until it is up again
   Micros agent_down = 4 * kSecond;
   double silent_reconnect = 0;  ///< chance that an agent does not notice a coordinator's crash
+
+  // The coordinator's disk.
+  bool real_disk =
+      false;              ///< SQLite on a simulated disk, else a journal in memory, which is faster
+  double power_loss = 0;  ///< chance that a coordinator's crash is one of its machine
+  double disk_error = 0;  ///< chance that something fails in one commit or start
+  double disk_full = 0;   ///< chance that the disk is full from a commit on, for some seconds
+
+  // Time; means between faults, 0: never.
+  Micros agent_pause_every = 0;  ///< SIGSTOP, or whatever else stops a process for seconds
+  Micros coordinator_pause_every = 0;
+  Micros pause_for = 5 * kSecond;
+  Micros clock_jump_every = 0;  ///< of the coordinator's wall clock, by hours either way
 
   // Processes; each of one attempt.
   double rank_fails = 0;

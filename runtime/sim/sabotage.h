@@ -11,6 +11,7 @@ enum class Sabotage {
   kEarlyEmpty,      ///< the process side says SlotEmpty without having looked
   kLyingDisk,       ///< effects leave before the journal is durable
   kForgetfulStore,  ///< the tracker drops points and says it has them
+  kNoSync,          ///< the journal's database does not wait for the disk
 };
 
 }  // namespace muster::sim

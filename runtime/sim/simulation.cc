@@ -11,6 +11,7 @@
 #include "runtime/sim/coordinator_host.h"
 #include "runtime/sim/network.h"
 #include "runtime/sim/node.h"
+#include "runtime/sim/rules.h"
 #include "runtime/sim/stores.h"
 #include "runtime/sim/world.h"
 
@@ -84,6 +85,7 @@ class Simulation {
   explicit Simulation(const Plan& plan)
       : world_(plan.seed),
         checker_(world_, stores_),
+        rules_(world_, nodes_),
         network_(world_),
         host_(world_, stores_,
               {.send = [this](const NodeId& node,
@@ -91,7 +93,8 @@ class Simulation {
                .committed = [this](const auto& events) { Committed(events); },
                .acting = [this](const coordinator::Action& action) { checker_.Acting(action); },
                .logging = [this](AttemptEpoch epoch) { checker_.Logging(epoch); },
-               .crashed = [this] { network_.CoordinatorDied(); }}) {
+               .crashed = [this] { network_.CoordinatorDied(); },
+               .hearing = [this](const NodeId& node) { rules_.Heard(node); }}) {
     if (plan.adjust) plan.adjust(world_.rates);
     world_.trace = plan.trace;
     world_.sabotage = plan.sabotage;
@@ -101,13 +104,18 @@ class Simulation {
       nodes_.push_back(std::make_unique<Node>(
           world_, name, static_cast<int>(slots),
           [this, index](const wire::Envelope& message) {
-            network_.ToCoordinator(*nodes_[static_cast<std::size_t>(index)], message);
+            const Node& node = *nodes_[static_cast<std::size_t>(index)];
+            rules_.Sent(node, message);
+            network_.ToCoordinator(node, message);
           },
           Node::Hooks{
               .making = [this,
                          name](const wire::Prepare& prepare) { checker_.Making(name, prepare); },
               .starting =
-                  [this, name](const wire::Prepare& prepare) { checker_.Starting(name, prepare); },
+                  [this, index, name](const wire::Prepare& prepare) {
+                    checker_.Starting(name, prepare);
+                    rules_.Starting(*nodes_[static_cast<std::size_t>(index)], prepare);
+                  },
               .forgetting = [this](const Gang& gang) { checker_.Forgetting(gang); }}));
     }
     network_.Join(host_, nodes_);
@@ -129,6 +137,7 @@ class Simulation {
   void PlanPeople();
   void PlanOperators();
   void UncordonForEver();
+  void Partition();
   void PlanFaults();
   void Repeat(Micros every, const std::function<void()>& fault);
   void Heal();
@@ -139,6 +148,7 @@ class Simulation {
   World world_;
   Stores stores_;
   Checker checker_;
+  Rules rules_;
   Network network_;
   CoordinatorHost host_;
   std::vector<std::unique_ptr<Node>> nodes_;
@@ -149,6 +159,7 @@ class Simulation {
 
 void Simulation::Committed(const std::vector<coordinator::Event>& events) {
   checker_.Committed(events);
+  rules_.Committed(events);
   if (host_.up()) checker_.CheckState(host_.coordinator().state());
 }
 
@@ -256,10 +267,35 @@ void Simulation::Repeat(Micros every, const std::function<void()>& fault) {
   });
 }
 
+/// Some nodes at once, the way there, the way back or both.
+void Simulation::Partition() {
+  const Micros how_long = world_.About(world_.rates.partition_for);
+  const bool one_way = world_.random.Chance(world_.rates.one_way);
+  const bool to_node = world_.random.Chance(0.5);
+  const Node& first = AnyNode();
+  for (const auto& node : nodes_) {
+    if (node.get() != &first && !world_.random.Chance(world_.rates.partition_more)) continue;
+    if (!one_way || to_node) network_.Partition(*node, Network::Way::kToNode, how_long);
+    if (!one_way || !to_node) network_.Partition(*node, Network::Way::kToCoordinator, how_long);
+  }
+}
+
 void Simulation::PlanFaults() {
   const Rates& rates = world_.rates;
-  Repeat(rates.partition_every,
-         [this] { network_.Partition(AnyNode(), world_.About(world_.rates.partition_for)); });
+  Repeat(rates.partition_every, [this] { Partition(); });
+  Repeat(rates.agent_pause_every, [this] {
+    Node& node = AnyNode();
+    if (!node.agent_up()) return;
+    if (world_.random.Chance(0.5))
+      node.PauseInNextStep(world_.About(world_.rates.pause_for));
+    else
+      node.PauseAgent(world_.About(world_.rates.pause_for));
+  });
+  Repeat(rates.coordinator_pause_every, [this] {
+    if (host_.up()) host_.Pause(world_.About(world_.rates.pause_for));
+  });
+  Repeat(rates.clock_jump_every,
+         [this] { host_.SetClock(world_.Between(-5 * 3600, 5 * 3600) * kSecond); });
   Repeat(rates.coordinator_crash_every, [this] {
     if (!host_.up()) return;
     if (host_.idle()) checker_.CompareStates(host_.coordinator().state(), host_.Replay());
@@ -300,6 +336,7 @@ void Simulation::Heal() {
   world_.Trace([] { return std::string("the world heals"); });
   world_.bad = false;
   UncordonForEver();
+  rules_.Healed();
 }
 
 // --- the end ----------------------------------------------------------------------------------------
@@ -340,6 +377,7 @@ Outcome Simulation::Run() {
     if (world_.scheduler.now() < look) continue;
     look = world_.scheduler.now() + kSecond;
     ended = Ended();
+    rules_.Look(host_.up());
     if (world_.scheduler.now() > world_.rates.bad_for + world_.rates.heals_within && !ended)
       world_.Violate(WhatIsLeft());
   }

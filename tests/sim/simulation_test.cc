@@ -14,7 +14,7 @@
 #include "runtime/sim/run_seeds.h"
 
 // Seeds are plain numbers: 1 to 500 in every test run, more with MUSTER_SIM_SEEDS=N, from another place with
-// MUSTER_SIM_FIRST=N. A failing one says how to see its history.
+// MUSTER_SIM_FIRST=N. A failing one says how to see its history; MUSTER_SIM_TRACE=1 shows it here.
 
 namespace muster::sim {
 namespace {
@@ -36,7 +36,8 @@ void SayWhichSeed(int) {
 TEST(SimulationTest, Seeds_KeepEveryPromise) {
   std::signal(SIGABRT, SayWhichSeed);
   const Totals totals = RunSeeds({.first = FromEnvironment("MUSTER_SIM_FIRST", 1),
-                                  .count = FromEnvironment("MUSTER_SIM_SEEDS", 500)},
+                                  .count = FromEnvironment("MUSTER_SIM_SEEDS", 500),
+                                  .trace = std::getenv("MUSTER_SIM_TRACE") != nullptr},
                                  std::cout);
   EXPECT_TRUE(totals.ok()) << "seed " << totals.failed.seed << ": " << totals.failed.violation;
   EXPECT_GT(totals.completed, 0);

@@ -1,0 +1,194 @@
+#include "runtime/sim/rules.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <variant>
+
+#include "runtime/wire/sweep_spec.h"
+
+namespace muster::sim {
+namespace {
+
+// coordinator::Config's; clocks differ by a percent.
+constexpr Micros kLease = 10 * kSecond;
+constexpr Micros kLeaseAndMargin = 15 * kSecond;
+constexpr Micros kDrift = kSecond;
+
+std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
+
+enum class Kind { kNone, kInfra, kUser };
+
+/// Which budget an end counts against (README of runtime/coordinator).
+Kind KindOf(wire::ExitCause cause) {
+  switch (cause) {
+    case wire::ExitCause::kSuccess:
+    case wire::ExitCause::kStopped:
+      return Kind::kNone;
+    case wire::ExitCause::kUser:
+    case wire::ExitCause::kOom:
+    case wire::ExitCause::kHang:
+      return Kind::kUser;
+    default:
+      return Kind::kInfra;
+  }
+}
+
+}  // namespace
+
+// --- the book ---------------------------------------------------------------------------------------
+
+void Rules::Committed(const std::vector<coordinator::Event>& events) {
+  for (const auto& event : events) {
+    std::visit(
+        [this](const auto& one) {
+          using T = std::remove_cvref_t<decltype(one)>;
+          On(one);
+          constexpr bool kBetween = std::is_same_v<T, coordinator::TrialEnded> ||
+                                    std::is_same_v<T, coordinator::OutboxAdded>;
+          if (!kBetween) failed_ = {};
+        },
+        event.body);
+  }
+}
+
+void Rules::On(const coordinator::CoordinatorStarted& /*event*/) {
+  coordinator_since_ = world_.scheduler.now();
+}
+
+void Rules::On(const coordinator::SweepSubmitted& event) {
+  const auto spec = wire::SweepSpecFromJson(event.spec);
+  if (!spec.ok()) return;
+  sweeps_[event.sweep] = {spec->retry.infra, spec->retry.user, spec->budget.time_seconds,
+                          std::nullopt, false};
+}
+
+void Rules::On(const coordinator::SweepChanged& event) {
+  SweepBook& sweep = sweeps_[event.sweep];
+  if (event.change == coordinator::SweepChange::kCancelled) sweep.over = true;
+  if (event.change != coordinator::SweepChange::kTimeUp) return;
+  sweep.over = true;
+  // What passed while no coordinator lived, nobody but the wall clock knows.
+  if (!sweep.started || coordinator_since_ > *sweep.started) return;
+  const Micros passed = world_.scheduler.now() - *sweep.started;
+  if (passed + kDrift < sweep.seconds * kSecond)
+    world_.Violate("S14: the time limit of sweep " + event.sweep.value + ", " +
+                   std::to_string(sweep.seconds) + " s, is up after " +
+                   std::to_string(passed / kSecond) + " s");
+}
+
+void Rules::On(const coordinator::TrialEnded& event) {
+  if (event.phase == coordinator::TrialPhase::kFailed) failed_ = event.epoch;
+  if (event.phase != coordinator::TrialPhase::kComplete) return;
+  const auto found = live_.find(event.epoch);
+  if (found == live_.end()) return;
+  const AttemptBook& attempt = found->second;
+  if (attempt.stop && attempt.stop->reason == wire::StopReason::kPruned && !attempt.stop->cause &&
+      !attempt.result)
+    world_.Violate("S12: trial " + event.trial.value + " was pruned and completes by the exit of " +
+                   Name(event.epoch));
+}
+
+void Rules::On(const coordinator::TrialRetried& event) {
+  trials_[event.trial].infra = trials_[event.trial].user = 0;
+}
+
+void Rules::On(const coordinator::AttemptStarted& event) {
+  live_[event.epoch].trial = event.trial;
+  SweepBook& sweep = sweeps_[trials_[event.trial].sweep];
+  if (!sweep.started) sweep.started = world_.scheduler.now();
+}
+
+void Rules::On(const coordinator::StopDecided& event) {
+  AttemptBook& attempt = live_[event.epoch];
+  if (!attempt.stop) attempt.stopped_at = world_.scheduler.now();
+  attempt.stop = event;
+}
+
+void Rules::On(const coordinator::Reported& event) {
+  if (event.result_checkpoint) live_[event.epoch].result = true;
+}
+
+void Rules::On(const coordinator::AttemptEnded& event) {
+  const AttemptBook attempt = live_[event.epoch];
+  live_.erase(event.epoch);
+  const Kind kind = KindOf(event.cause);
+  const bool asked = attempt.stop && !attempt.stop->cause;
+  if (kind == Kind::kNone || asked || event.charge == coordinator::Charge::kNothing) return;
+  TrialBook& trial = trials_[attempt.trial];
+  const SweepBook& sweep = sweeps_[trial.sweep];
+  const int budget = kind == Kind::kUser ? sweep.user : sweep.infra;
+  const int failures = ++(kind == Kind::kUser ? trial.user : trial.infra);
+  const bool failed = failed_ == event.epoch;
+  if (failed == (failures > budget) || sweep.over) return;
+  world_.Violate("S10: trial " + attempt.trial.value + (failed ? " fails" : " goes on") +
+                 " after " + std::to_string(failures) + " failures of a kind whose budget is " +
+                 std::to_string(budget) + " retries");
+}
+
+// --- nodes ------------------------------------------------------------------------------------------
+
+Micros Rules::SilenceOf(const std::string& node) const {
+  const auto heard = heard_.find(node);
+  return world_.scheduler.now() - (heard == heard_.end() ? 0 : heard->second);
+}
+
+void Rules::Sent(const Node& node, const wire::Envelope& envelope) {
+  Belief& belief = beliefs_[node.name()];
+  if (belief.life == node.life() && envelope.coordinator < belief.coordinator)
+    world_.Violate("S13: the agent of " + node.name() + " goes back from coordinator " +
+                   std::to_string(belief.coordinator.value) + " to " +
+                   std::to_string(envelope.coordinator.value));
+  belief = {node.life(), envelope.coordinator};
+}
+
+void Rules::Starting(const Node& node, const wire::Prepare& prepare) {
+  if (node.late()) return;
+  if (SilenceOf(node.name()) > kLease + kDrift)
+    world_.Violate("S11: ranks of " + Name(prepare.epoch) + " start on " + node.name() +
+                   ", which was not heard for " + std::to_string(SilenceOf(node.name()) / kSecond) +
+                   " s");
+  for (const auto& other : nodes_) {
+    if (other.get() == &node || other->SteadyFor() < kLeaseAndMargin) continue;
+    for (const auto& [epoch, gang] : other->gangs()) {
+      if (gang->prepare.trial == prepare.trial && epoch != prepare.epoch && gang->LivingRanks() > 0)
+        world_.Violate("S11: ranks of " + Name(prepare.epoch) + " of trial " + prepare.trial.value +
+                       " start while ranks of " + Name(epoch) + " run on " + other->name());
+    }
+  }
+}
+
+// --- time -------------------------------------------------------------------------------------------
+
+void Rules::Look(bool coordinator_up) {
+  for (const auto& node : nodes_) {
+    if (node->SteadyFor() < kLeaseAndMargin || SilenceOf(node->name()) < kLeaseAndMargin) continue;
+    for (const auto& [epoch, gang] : node->gangs()) {
+      if (gang->LivingRanks() > 0)
+        world_.Violate("S11: ranks of " + Name(epoch) + " run on " + node->name() +
+                       ", which was not heard for " +
+                       std::to_string(SilenceOf(node->name()) / kSecond) + " s");
+    }
+  }
+  if (coordinator_up) LookAtSweeps();
+  if (!healed_) return;
+  constexpr Micros kToStop = 120 * kSecond;
+  for (const auto& [epoch, attempt] : live_) {
+    if (attempt.stop && world_.scheduler.now() > std::max(*healed_, attempt.stopped_at) + kToStop)
+      world_.Violate("L3: " + Name(epoch) + " is to stop since " +
+                     std::to_string(attempt.stopped_at / kSecond) + " s and has not ended");
+  }
+}
+
+void Rules::LookAtSweeps() {
+  constexpr Micros kSlack = 100 * kSecond;  // the process may have been stopped
+  for (const auto& [id, sweep] : sweeps_) {
+    if (sweep.over || sweep.seconds == 0 || !sweep.started) continue;
+    const Micros from = std::max(*sweep.started, coordinator_since_);
+    if (world_.scheduler.now() > from + sweep.seconds * kSecond + kSlack)
+      world_.Violate("S14: the time limit of sweep " + id.value + ", " +
+                     std::to_string(sweep.seconds) + " s, is not up after " +
+                     std::to_string((world_.scheduler.now() - *sweep.started) / kSecond) + " s");
+  }
+}
+
+}  // namespace muster::sim
