@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/agent/mutation.h"
 #include "runtime/agent/rank_sample.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/ids.h"
@@ -238,6 +239,8 @@ struct Options {
   std::int64_t log_drain_ms = 5'000;
   std::int64_t chunk_bytes = 256 * 1024;    ///< of a Records or LogChunk
   std::int64_t window_bytes = 1024 * 1024;  ///< unacknowledged, a spool
+
+  Mutation mutation = Mutation::kNone;  ///< for the simulator's tests only
 };
 
 class Machine;

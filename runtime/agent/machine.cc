@@ -120,9 +120,10 @@ void Machine::RenewLease() {
 }
 
 void Machine::FenceIfLeasePassed() {
-  if (!found_ || LeaseHolds()) return;
+  if (!found_ || LeaseHolds() || Mutated(Mutation::kNoFence)) return;
   for (auto& [epoch, attempt] : attempts_) {
     if (attempt.phase >= Phase::kStopping) continue;
+    if (attempt.phase == Phase::kPrepared && Mutated(Mutation::kGoAfterLease)) continue;
     End(attempt, wire::ExitCause::kNode,
         "the node heard nothing from the coordinator for " + std::to_string(options_.lease_ms) +
             " ms and ended " + Name(epoch),
@@ -151,7 +152,9 @@ void Machine::On(const Tick&) {
 // --- what the coordinator says ----------------------------------------------------------------------
 
 void Machine::On(const Received& input) {
-  if (!found_ || !connected_ || input.envelope.coordinator < coordinator_) return;
+  const bool old =
+      input.envelope.coordinator < coordinator_ && !Mutated(Mutation::kFollowOldCoordinator);
+  if (!found_ || !connected_ || old) return;
   const bool welcome = std::holds_alternative<wire::Welcome>(input.envelope.message);
   if (input.envelope.coordinator > coordinator_ && welcomed_ && !welcome) {
     // A new coordinator behind a connection that never broke: it must be told who is here.
@@ -244,7 +247,10 @@ void Machine::OnMessage(const wire::Go& go) {
   Attempt* attempt = Find(go.epoch);
   if (attempt == nullptr) {
     RefuseUnknown(go.epoch, "the node knows no " + Name(go.epoch) + " to start");
-  } else if (attempt->phase == Phase::kPrepared && LeaseHolds()) {
+  } else if (attempt->phase == Phase::kPrepared &&
+             (LeaseHolds() || Mutated(Mutation::kGoAfterLease))) {
+    Start(*attempt, go);
+  } else if (attempt->phase == Phase::kRunning && Mutated(Mutation::kStartAgain)) {
     Start(*attempt, go);
   } else if (attempt->phase == Phase::kRunning) {
     Send(wire::Started{go.epoch});

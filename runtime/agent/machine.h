@@ -147,6 +147,7 @@ class Machine {
   void SendAgain(Attempt& attempt);
   void SendAgainIfSilent(Attempt& attempt);
 
+  [[nodiscard]] bool Mutated(Mutation mutation) const { return options_.mutation == mutation; }
   void Send(wire::Message message);
   Attempt* Find(AttemptEpoch epoch);
 

@@ -89,7 +89,7 @@ void Machine::MakeWaiting() {
              (other.prepare.trial == attempt.prepare.trial ||
               SlotsMeet(other.prepare, attempt.prepare));
     });
-    if (blocked) continue;
+    if (blocked && !Mutated(Mutation::kNoWaiting)) continue;
     attempt.phase = Phase::kMaking;
     RenewLease();
     effects_.emplace_back(MakeAttempt{attempt.prepare});
@@ -175,9 +175,8 @@ void Machine::Kill(Attempt& attempt) {
   if (attempt.phase >= Phase::kKilling) return;
   const bool made = attempt.phase != Phase::kWaiting;
   attempt.phase = Phase::kKilling;
-  if (made) {
-    effects_.emplace_back(KillAttempt{attempt.prepare.epoch});
-  } else {
+  if (made) effects_.emplace_back(KillAttempt{attempt.prepare.epoch});
+  if (!made || Mutated(Mutation::kEmptyUnseen)) {
     On(SlotEmpty{.epoch = attempt.prepare.epoch, .records_end = 0, .logs_end = {}});
   }
 }
@@ -238,7 +237,7 @@ void Machine::FinishIfDrained(Attempt& attempt) {
   if (attempt.phase != Phase::kDraining) return;
   const auto acked = [](const Spool& spool) { return spool.acked >= spool.final.value_or(0); };
   if (attempt.started && !attempt.discard) {
-    if (!acked(attempt.records)) return;
+    if (!acked(attempt.records) && !Mutated(Mutation::kExitedUndrained)) return;
     const bool logs_acked = std::ranges::all_of(
         attempt.logs, [&acked](const auto& entry) { return acked(entry.second.spool); });
     const bool waited =

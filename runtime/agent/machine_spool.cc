@@ -103,6 +103,7 @@ void Machine::OnMessage(const wire::Ack& ack) {
 }
 
 void Machine::SendAgain(Attempt& attempt) {
+  if (Mutated(Mutation::kNoResend)) return;
   attempt.records.cursor = attempt.records.acked;
   attempt.records.progress = now_;
   for (auto& [name, log] : attempt.logs) {

@@ -29,7 +29,8 @@ void Coordinator::Apply(const Event& event) { ApplyEvent(state_, event); }
 
 Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
   Turn turn{now, unix_now, {}, {}};
-  Emit(turn, CoordinatorStarted{CoordinatorEpoch(state_.coordinator.value + 1)});
+  const bool same = Mutated(Mutation::kSameEpoch) && state_.coordinator.value > 0;
+  Emit(turn, CoordinatorStarted{CoordinatorEpoch(state_.coordinator.value + (same ? 0 : 1))});
   // Nodes with attempts have a whole lease to say Hello before those are given up.
   for (const auto& [id, node] : state_.nodes) {
     nodes_[id].heard = now;
@@ -39,7 +40,16 @@ Effects Coordinator::Start(MonotonicTime now, UnixMillis unix_now) {
     attempts_[epoch].deadline = TimeLimit(turn, state_.attempts.at(epoch));
   }
   for (const SweepId& id : state_.open) LimitTime(turn, state_.sweeps.at(id));
-  for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
+  if (!Mutated(Mutation::kForgetOutbox)) {
+    for (const auto& [sequence, id] : state_.pending) QueueCommand(turn, state_.outbox.at(id));
+  }
+  if (Mutated(Mutation::kPromoteTwice)) {
+    for (const SweepId& id : state_.open) {
+      const Sweep& sweep = state_.sweeps.at(id);
+      if (sweep.phase == SweepPhase::kPromoting)
+        AddCommand(turn, PromoteModelOf(sweep, *State::Best(sweep)));
+    }
+  }
   all_unsettled_ = true;
   SettleTurn(turn);
   return std::move(turn.effects);

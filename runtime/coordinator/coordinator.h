@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/coordinator/input.h"
+#include "runtime/coordinator/mutation.h"
 #include "runtime/coordinator/state.h"
 
 /// The state machine of sweeps, trials, attempts, gangs, slots, leases and the queue. No thread, socket,
@@ -62,6 +63,8 @@ struct Config {
   std::function<Result<std::unique_ptr<tuner::Sampler>>(const wire::SweepSpec&)> make_sampler;
   std::function<Result<std::unique_ptr<tuner::Pruner>>(const wire::SweepSpec&)> make_pruner;
 
+  Mutation mutation = Mutation::kNone;  ///< for the simulator's tests only
+
   /// With the tuner's samplers and pruners and the operating system's entropy.
   static Config Default();
 };
@@ -115,6 +118,7 @@ class Coordinator {
   struct AttemptWatch;  // timers and batches under way of a live attempt
   struct Search;        // sampler and pruner of an open sweep
 
+  [[nodiscard]] bool Mutated(Mutation mutation) const { return config_.mutation == mutation; }
   // coordinator.cc
   void Emit(Turn& turn, EventBody body);
   void SettleTurn(Turn& turn);

@@ -43,6 +43,12 @@ std::string_view RunStatus(TrialPhase phase) {
   }
 }
 
+/// The trial as it would be after one more such end; of a mutation.
+Trial Charged(Trial trial, const wire::RetrySpec& retry, wire::ExitCause cause) {
+  trial.charges[ChargeOf(retry, cause)] += 1;
+  return trial;
+}
+
 }  // namespace
 
 void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited) {
@@ -53,7 +59,8 @@ void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& e
     return;
   }
   // An agent sends it after its spool was acknowledged to the end, unless it was told that nobody wants it.
-  if (exited.records_end > member->records_end && exited.cause != wire::ExitCause::kFenced) {
+  if (exited.records_end > member->records_end && exited.cause != wire::ExitCause::kFenced &&
+      !Mutated(Mutation::kExitedBeforeRecords)) {
     if (attempts_[exited.epoch].members[node].batches.empty()) {
       turn.Send(node, wire::Ack{exited.epoch, member->records_end, {}});
     }
@@ -93,7 +100,8 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
   const bool pruned = attempt.stop && attempt.stop->reason == wire::StopReason::kPruned;
   if (IsFinal(trial.phase)) {
     Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
-  } else if (cause == wire::ExitCause::kSuccess && !pruned) {
+  } else if (cause == wire::ExitCause::kSuccess &&
+             (!pruned || Mutated(Mutation::kPrunedCompletes))) {
     CompleteTrial(turn, trial, epoch, {});
     Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
   } else if (attempt.stop && !attempt.stop->cause) {
@@ -116,13 +124,15 @@ void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCaus
                               const std::string& message, int exit_code) {
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
-  const Verdict verdict =
-      Judge(sweep, trial, attempt, {cause, message, exit_code}, config_.most_by_rule);
+  const Loss loss{cause, message, exit_code};
+  const bool twice = Mutated(Mutation::kChargeTwice);
+  const Verdict verdict = Judge(sweep, twice ? Charged(trial, sweep.spec.retry, cause) : trial,
+                                attempt, loss, config_.most_by_rule);
   if (sweep.cancelled || sweep.time_up) {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kCancelled, {}, message);
   } else if (cause == wire::ExitCause::kHang && sweep.spec.hang.action == "kill") {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message);
-  } else if (verdict.failure) {
+  } else if (verdict.failure && !Mutated(Mutation::kRetryForever)) {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, *verdict.failure);
   } else if (verdict.delayed > 0) {
     const auto delay = Ms(std::min(config_.retry_delay_most_ms,

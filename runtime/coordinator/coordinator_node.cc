@@ -109,7 +109,8 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
 }
 
 void Coordinator::LoseSilentNodes(Turn& turn) {
-  const auto most = Ms(config_.lease_ms + config_.lease_margin_ms);
+  const auto margin = Mutated(Mutation::kNoLeaseMargin) ? 0 : config_.lease_margin_ms;
+  const auto most = Ms(config_.lease_ms + margin);
   for (const auto& [node, watch] : nodes_) {
     if (watch.node == nullptr || turn.now - watch.heard <= most) continue;
     for (const AttemptEpoch epoch : watch.node->attempts()) {

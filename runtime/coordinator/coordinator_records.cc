@@ -110,6 +110,11 @@ void Coordinator::OnRecords(Turn& turn, const NodeId& node, const wire::Records&
   }
   const std::int64_t token = next_store_token_++;
   stores_[token] = {records.epoch, node};
+  if (Mutated(Mutation::kAckBeforeStore)) {
+    turn.Do(StoreMetrics{token, trial.run, records.epoch, std::move(sorted.metrics)});
+    Accept(turn, *attempt, std::move(sorted.reported), sorted.result);
+    return;
+  }
   batches.push_back({token, false, {}, std::move(sorted.reported), sorted.result});
   turn.Do(StoreMetrics{token, trial.run, records.epoch, std::move(sorted.metrics)});
 }

@@ -116,6 +116,9 @@ void Coordinator::StartAttempt(Turn& turn, const Trial& trial, const std::vector
     started.places.push_back(PlaceOn(*part.room->node, shape, first_rank, part.ranks));
     first_rank += part.ranks;
   }
+  if (Mutated(Mutation::kGangLacksASlot) && started.places.back().slots.size() > 1) {
+    started.places.back().slots.pop_back();
+  }
   started.token = config_.random_hex(16);
   const AttemptEpoch epoch = started.epoch;
   Emit(turn, std::move(started));

@@ -97,6 +97,7 @@ void Coordinator::SendNext(Turn& turn, const Attempt& attempt) {
       break;
     }
     case wire::AttemptPhase::kStopping:
+      if (Mutated(Mutation::kStopOnce) && watch.interval.count() > 0) return;
       for (const Member& member : attempt.members) {
         if (!member.live()) continue;
         if (attempt.go_sent) {
@@ -125,6 +126,10 @@ void Coordinator::OnPrepared(Turn& turn, const NodeId& node, const wire::Prepare
   }
   AttemptWatch& watch = attempts_[prepared.epoch];
   watch.members[node].incarnation = nodes_[node].incarnation;
+  if (Mutated(Mutation::kGoBeforeDurable)) {
+    turn.Send(node, wire::Go{prepared.epoch, prepared.address, prepared.port});
+    return;
+  }
   if (attempt->phase == wire::AttemptPhase::kPreparing &&
       member->phase == wire::AttemptPhase::kPreparing) {
     Emit(turn, AttemptPrepared{prepared.epoch, node, prepared.address, prepared.port});
@@ -171,6 +176,7 @@ void Coordinator::Decide(Turn& turn, const Attempt& attempt, StopDecided stop) {
   watch.deadline.reset();
   watch.interval = {};
   SendNext(turn, attempt);
+  if (Mutated(Mutation::kFreeAtStop)) EndAttempt(turn, attempt, wire::ExitCause::kStopped, {});
 }
 
 void Coordinator::On(Turn& turn, const Tick& /*input*/) {

@@ -27,7 +27,7 @@ std::string DescribeInput(const coordinator::Input& input) {
 }  // namespace
 
 CoordinatorHost::CoordinatorHost(World& world, Stores& stores, Hooks hooks)
-    : world_(world), stores_(stores), hooks_(std::move(hooks)), journal_(SimJournal::Make(world)) {}
+    : world_(world), stores_(stores), hooks_(std::move(hooks)) {}
 
 MonotonicTime CoordinatorHost::LocalTime() const {
   return MonotonicTime{} + std::chrono::microseconds(world_.scheduler.now() - booted_ + kSecond);
@@ -58,6 +58,8 @@ void CoordinatorHost::Boot() {
       text += kDigits[world_.random.Below(16)];
     return text;
   };
+  config.mutation = world_.coordinator_bug;
+  if (journal_ == nullptr) journal_ = SimJournal::Make(world_);
   const auto events = journal_->Load();
   if (!events.ok()) {
     world_.Trace([&] { return "coordinator cannot start: " + events.error().message; });

@@ -47,6 +47,7 @@ void Node::BootAgent() {
   options.host = name_;
   options.slots = slots_;
   options.incarnation = life_;
+  options.mutation = world_.agent_bug;
   agent_ = std::make_unique<agent::Agent>(std::move(options));
   agent::FoundAtStart found;
   for (const auto& [epoch, gang] : gangs_) {

@@ -98,6 +98,8 @@ class Simulation {
     if (plan.adjust) plan.adjust(world_.rates);
     world_.trace = plan.trace;
     world_.sabotage = plan.sabotage;
+    world_.coordinator_bug = plan.coordinator_bug;
+    world_.agent_bug = plan.agent_bug;
     for (int index = 0; index < world_.rates.nodes; ++index) {
       const std::string name = "n" + std::to_string(index + 1);
       const Micros slots = index == 0 ? world_.rates.slots : world_.Between(1, world_.rates.slots);

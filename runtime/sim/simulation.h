@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "runtime/agent/mutation.h"
+#include "runtime/coordinator/mutation.h"
 #include "runtime/sim/rates.h"
 #include "runtime/sim/sabotage.h"
 #include "runtime/sim/scheduler.h"
@@ -21,6 +23,9 @@ struct Plan {
   std::function<void(Rates&)> adjust;
   /// Called with one line for everything that happens; slow.
   std::function<void(const std::string& line)> trace;
+  /// Bugs in the machines themselves.
+  coordinator::Mutation coordinator_bug = coordinator::Mutation::kNone;
+  agent::Mutation agent_bug = agent::Mutation::kNone;
 };
 
 struct Outcome {

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "runtime/agent/mutation.h"
 #include "runtime/base/random.h"
+#include "runtime/coordinator/mutation.h"
 #include "runtime/sim/rates.h"
 #include "runtime/sim/sabotage.h"
 #include "runtime/sim/scheduler.h"
@@ -26,6 +28,8 @@ struct World {
   Rates rates;
   bool bad = true;  ///< faults happen
   Sabotage sabotage = Sabotage::kNone;
+  coordinator::Mutation coordinator_bug = coordinator::Mutation::kNone;
+  agent::Mutation agent_bug = agent::Mutation::kNone;
   /// The shared file system: the step of each trial's newest checkpoint.
   std::map<std::string, std::int64_t> checkpoints;
 

@@ -1,0 +1,24 @@
+#pragma once
+
+namespace muster::coordinator {
+
+/// Deliberate bugs, each what a hasty change could bring. Only the simulator's tests turn one on, to show
+/// that its checkers see it (tests/sim/mutant_test.cc).
+enum class Mutation {
+  kNone,
+  kSameEpoch,            ///< a coordinator that starts anew keeps the epoch of the last one
+  kFreeAtStop,           ///< slots are free when a stop is decided, not when nothing is left
+  kNoLeaseMargin,        ///< a silent node is given up with its lease, before its agent has killed
+  kExitedBeforeRecords,  ///< an attempt ends although some of its records were not heard
+  kAckBeforeStore,       ///< records are acknowledged before the tracker has their metrics
+  kStopOnce,             ///< Stop and Abort are not repeated
+  kRetryForever,         ///< retry budgets end nothing
+  kChargeTwice,          ///< each failure counts twice against its budget
+  kPromoteTwice,         ///< a restart asks again for a promotion under way
+  kPrunedCompletes,      ///< a pruned trial completes when its ranks exit with 0
+  kGoBeforeDurable,      ///< Go leaves without AttemptPrepared
+  kForgetOutbox,         ///< a restart does not give out again what the outbox holds
+  kGangLacksASlot,       ///< a gang of several slots gets one less
+};
+
+}  // namespace muster::coordinator
