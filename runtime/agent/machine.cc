@@ -81,7 +81,6 @@ void Machine::On(const Connected&) {
 /// Begins to say Hello until Welcome comes.
 void Machine::Introduce() {
   welcomed_ = false;
-  hello_sent_ = now_;
   SendHello();
 }
 
@@ -89,6 +88,7 @@ void Machine::On(const Disconnected&) {
   connected_ = false;
   welcomed_ = false;
   beats_.clear();
+  hellos_.clear();
 }
 
 void Machine::SendHello() {
@@ -101,7 +101,10 @@ void Machine::SendHello() {
                     .resources = options_.resources,
                     .labels = options_.labels,
                     .incarnation = options_.incarnation,
-                    .attempts = {}};
+                    .attempts = {},
+                    .sequence = ++hellos_said_};
+  hellos_.emplace_back(hellos_said_, now_);
+  if (hellos_.size() > kMaxBeats) hellos_.pop_front();
   for (const auto& [epoch, attempt] : attempts_)
     hello.attempts.push_back({epoch, attempt.prepare.trial, ReportPhase(attempt.phase)});
   Send(std::move(hello));
@@ -122,6 +125,10 @@ void Machine::RenewLease() {
 void Machine::FenceIfLeasePassed() {
   if (!found_ || LeaseHolds() || Mutated(Mutation::kNoFence)) return;
   for (auto& [epoch, attempt] : attempts_) {
+    if (attempt.phase == Phase::kStopping) {
+      // Whatever grace it was given: the coordinator counts on its end.
+      attempt.kill_at = std::min(attempt.kill_at, now_ + milliseconds(options_.fence_grace_ms));
+    }
     if (attempt.phase >= Phase::kStopping) continue;
     if (attempt.phase == Phase::kPrepared && Mutated(Mutation::kGoAfterLease)) continue;
     End(attempt, wire::ExitCause::kNode,
@@ -174,8 +181,8 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
   heard_ = now_;
   options_.lease_ms = welcome.lease_ms;
   options_.heartbeat_ms = welcome.heartbeat_ms;
-  // Which Hello it answers is not known; the first one since the last Welcome is the safe guess.
-  lease_from_ = std::max(lease_from_, hello_sent_);
+  // It may be late, or one of many: the lease counts from the very Hello that it answers.
+  Heard(hellos_, welcome.hello);
   if (!attempts_.empty()) RenewLease();
 
   for (const AttemptEpoch epoch : welcome.kill) {
@@ -206,14 +213,23 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
 }
 
 void Machine::OnMessage(const wire::HeartbeatAck& ack) {
-  while (!beats_.empty() && beats_.front().first <= ack.sequence) {
-    if (beats_.front().first == ack.sequence) {
-      heard_ = now_;
-      lease_from_ = std::max(lease_from_, beats_.front().second);
-      if (!attempts_.empty()) RenewLease();
+  if (!Heard(beats_, ack.sequence)) return;
+  heard_ = now_;
+  if (!attempts_.empty()) RenewLease();
+}
+
+/// The coordinator has heard what was sent as number `answered`; false when that was known before.
+bool Machine::Heard(std::deque<std::pair<std::int64_t, MonotonicTime>>& sent,
+                    std::int64_t answered) {
+  bool renewed = false;
+  while (!sent.empty() && sent.front().first <= answered) {
+    if (sent.front().first == answered) {
+      lease_from_ = std::max(lease_from_, sent.front().second);
+      renewed = true;
     }
-    beats_.pop_front();
+    sent.pop_front();
   }
+  return renewed;
 }
 
 void Machine::OnMessage(const wire::Prepare& prepare) {

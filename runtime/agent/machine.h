@@ -103,6 +103,7 @@ class Machine {
   void Introduce();
   void SendHello();
   void FenceIfLeasePassed();
+  bool Heard(std::deque<std::pair<std::int64_t, MonotonicTime>>& sent, std::int64_t answered);
   [[nodiscard]] bool LeaseHolds() const;
   void RenewLease();
 
@@ -159,12 +160,13 @@ class Machine {
   bool connected_ = false;  ///< a connection is up
   bool welcomed_ = false;   ///< ... and Welcome came over it
   CoordinatorEpoch coordinator_;
-  MonotonicTime hello_sent_;  ///< the first one since the last Welcome
   MonotonicTime lease_from_;
   MonotonicTime heard_;  ///< the last HeartbeatAck or Welcome
   MonotonicTime beat_;   ///< the last Heartbeat or Hello
   std::int64_t sequence_ = 0;
   std::deque<std::pair<std::int64_t, MonotonicTime>> beats_;  ///< unanswered, bounded
+  std::int64_t hellos_said_ = 0;
+  std::deque<std::pair<std::int64_t, MonotonicTime>> hellos_;  ///< the same
 
   std::map<AttemptEpoch, Attempt> attempts_;
   std::map<int, AttemptEpoch> slot_epochs_;  ///< the newest attempt each slot has seen

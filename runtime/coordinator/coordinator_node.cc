@@ -75,6 +75,7 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   welcome.coordinator = state_.coordinator;
   welcome.lease_ms = config_.lease_ms;
   welcome.heartbeat_ms = config_.heartbeat_ms;
+  welcome.hello = hello.sequence;
   std::set<AttemptEpoch> reported;
   for (const wire::AttemptReport& report : hello.attempts) {
     const Attempt* attempt = state_.FindAttempt(report.epoch);

@@ -109,6 +109,7 @@ struct Hello {
   std::map<std::string, std::string> labels;
   std::int64_t incarnation = 0;  ///< of the agent, higher after each start
   std::vector<AttemptReport> attempts;
+  std::int64_t sequence = 0;  ///< counts the Hellos of this incarnation
 };
 struct Heartbeat {
   NodeId node;
@@ -170,6 +171,8 @@ struct Welcome {
   std::vector<AttemptEpoch> kill;
   std::map<std::string, std::int64_t>
       records_end;  ///< of kept attempts, by epoch: resume sending here
+  std::int64_t hello =
+      0;  ///< Hello::sequence of what it answers, from whose sending the lease counts
 };
 struct HeartbeatAck {
   std::int64_t sequence = 0;

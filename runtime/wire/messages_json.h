@@ -21,7 +21,7 @@ BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 BOOST_DESCRIBE_STRUCT(AttemptReport, (), (epoch, trial, phase))
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (node, host, slots, gpus, gpu_memory, resources, labels, incarnation,
-                       attempts))
+                       attempts, sequence))
 BOOST_DESCRIBE_STRUCT(Heartbeat, (), (node, sequence))
 BOOST_DESCRIBE_STRUCT(Prepared, (), (epoch, address, port))
 BOOST_DESCRIBE_STRUCT(Started, (), (epoch))
@@ -29,7 +29,7 @@ BOOST_DESCRIBE_STRUCT(Records, (), (epoch, begin, end, records))
 BOOST_DESCRIBE_STRUCT(LogChunk, (), (epoch, rank, stream, begin, data))
 BOOST_DESCRIBE_STRUCT(RankExit, (), (rank, code, text))
 BOOST_DESCRIBE_STRUCT(Exited, (), (epoch, started, cause, message, ranks, records_end))
-BOOST_DESCRIBE_STRUCT(Welcome, (), (coordinator, lease_ms, heartbeat_ms, keep, kill, records_end))
+BOOST_DESCRIBE_STRUCT(Welcome, (), (coordinator, lease_ms, heartbeat_ms, keep, kill, records_end, hello))
 BOOST_DESCRIBE_STRUCT(HeartbeatAck, (), (sequence))
 BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,

@@ -210,6 +210,31 @@ TEST_F(AgentTest, Lease_IsCountedFromWhenTheAnsweredHeartbeatWasSent) {
   EXPECT_EQ(Do(Activity{AttemptEpoch(5)}, 1), (Lines{"note 5 node", "signal 5 TERM"}));
 }
 
+TEST_F(AgentTest, WelcomeOfAnEarlierHello_RenewsNoLease) {
+  // Found by the simulator (seed 8807): Welcomes of Hellos of long ago came after the node had begun to
+  // say Hello again, and it outlived by seconds what the coordinator knew of it.
+  Connect();
+  MakeRunning(PrepareOf(5, {0}));
+  EXPECT_EQ(PassTime(3'000, false), Lines{"send hello incarnation 1: 5 running"});
+  EXPECT_EQ(PassTime(5'000, false), Lines(5, "send hello incarnation 1: 5 running"));
+  EXPECT_EQ(
+      Say(wire::Welcome{.coordinator = CoordinatorEpoch(1), .keep = {AttemptEpoch(5)}, .hello = 1}),
+      Lines{});  // said at 0 s: the lease ends at 10 s
+  const Lines end = PassTime(2'000, false);
+  EXPECT_EQ(end, (Lines{"note 5 node", "signal 5 TERM"}));
+}
+
+TEST_F(AgentTest, LeasePassed_WhileAStopHasALongGrace_KillsInTime) {
+  Connect();
+  MakeRunning(PrepareOf(5, {0}));
+  now_ += std::chrono::milliseconds(9'500);
+  EXPECT_EQ(Say(wire::Stop{AttemptEpoch(5), wire::StopReason::kPaused, 10'000}),
+            (Lines{"note 5 stopped", "signal 5 TERM"}));
+  EXPECT_EQ(Do(Disconnected{}), Lines{});
+  EXPECT_EQ(PassTime(3'400), Lines{});
+  EXPECT_EQ(Do(Tick{}, 100), Lines{"kill 5"});  // lease and the fence's grace, not 19.5 s
+}
+
 TEST_F(AgentTest, LeasePassed_EndsEveryAttemptWithAGrace) {
   Connect();
   MakeRunning(PrepareOf(5, {0}));

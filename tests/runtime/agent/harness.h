@@ -33,11 +33,17 @@ class AgentTest : public testing::Test {
     Lines lines;
     for (const Effect& effect : effects_) {
       if (!std::holds_alternative<RenewLease>(effect)) lines.push_back(Describe(effect));
+      const auto* send = std::get_if<Send>(&effect);
+      const auto* hello =
+          send == nullptr ? nullptr : std::get_if<wire::Hello>(&send->envelope.message);
+      if (hello != nullptr) hello_ = hello->sequence;
     }
     return lines;
   }
   Lines Say(wire::Message message, std::int64_t coordinator = 1) {
     coordinator_ = std::max(coordinator_, coordinator);
+    if (auto* welcome = std::get_if<wire::Welcome>(&message); welcome && welcome->hello == 0)
+      welcome->hello = hello_;
     return Do(
         Received{{.coordinator = CoordinatorEpoch(coordinator), .message = std::move(message)}});
   }
@@ -96,6 +102,7 @@ class AgentTest : public testing::Test {
   Agent agent_{NodeOptions()};
   MonotonicTime now_{};
   std::int64_t coordinator_ = 1;  ///< the newest that spoke
+  std::int64_t hello_ = 0;        ///< the newest that was sent
   Effects effects_;
 };
 
