@@ -1,17 +1,16 @@
 #include "runtime/sim/simulation.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <iostream>
 #include <string>
 
 #include "runtime/sim/run_seeds.h"
+#include "tests/sim/pinned_seeds.h"
 
 // Seeds are plain numbers: 1 to 500 in every test run, more with MUSTER_SIM_SEEDS=N, from another place with
 // MUSTER_SIM_FIRST=N. A failing one says how to see its history; MUSTER_SIM_TRACE=1 shows it here.
@@ -37,10 +36,18 @@ TEST(SimulationTest, Seeds_KeepEveryPromise) {
   std::signal(SIGABRT, SayWhichSeed);
   const Totals totals = RunSeeds({.first = FromEnvironment("MUSTER_SIM_FIRST", 1),
                                   .count = FromEnvironment("MUSTER_SIM_SEEDS", 500),
-                                  .trace = std::getenv("MUSTER_SIM_TRACE") != nullptr},
+                                  .trace = std::getenv("MUSTER_SIM_TRACE") != nullptr,
+                                  .jobs = static_cast<int>(FromEnvironment("MUSTER_SIM_JOBS", 0))},
                                  std::cout);
   EXPECT_TRUE(totals.ok()) << "seed " << totals.failed.seed << ": " << totals.failed.violation;
   EXPECT_GT(totals.completed, 0);
+}
+
+TEST(SimulationTest, PinnedSeeds_StayMended) {
+  for (const PinnedSeed& pinned : kPinnedSeeds) {
+    const Outcome outcome = Simulate({.seed = pinned.seed});
+    EXPECT_EQ(outcome.violation, "") << "seed " << pinned.seed << ", once " << pinned.bug;
+  }
 }
 
 TEST(SimulationTest, SameSeed_GivesTheSameHistory) {
@@ -85,45 +92,6 @@ TEST(SimulationTest, CoordinatorCrashes_RestartNoRank) {
     crashes += outcome.crashes;
   }
   EXPECT_GT(crashes, 100);
-}
-
-/// The first violation that the sabotage brings within some seeds; not that something goes on for ever, which
-/// half of the lies bring about, too.
-std::string FirstViolation(Sabotage sabotage, const std::function<void(Rates&)>& adjust = {}) {
-  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
-    const Outcome outcome =
-        Simulate({.seed = seed, .sabotage = sabotage, .adjust = adjust, .trace = {}});
-    if (!outcome.ok() && !outcome.violation.starts_with("L")) return outcome.violation;
-  }
-  return "none";
-}
-
-TEST(SabotageTest, NoFence_IsSeen) {
-  EXPECT_THAT(FirstViolation(Sabotage::kNoFence), testing::MatchesRegex("S[56].*"));
-}
-TEST(SabotageTest, NoTokenFence_IsSeen) {
-  // Scripts that go on while their node is given up.
-  const auto adjust = [](Rates& rates) {
-    rates.scripts = 1;
-    rates.max_steps = 30;
-    rates.step = 2 * kSecond;
-    rates.agent_crash_every = 10 * kSecond;
-    rates.agent_down = 20 * kSecond;
-  };
-  EXPECT_THAT(FirstViolation(Sabotage::kNoTokenFence, adjust), testing::StartsWith("S5"));
-}
-TEST(SabotageTest, StartTwice_IsSeen) {
-  EXPECT_THAT(FirstViolation(Sabotage::kStartTwice),
-              testing::MatchesRegex("S2.* start twice on .*"));
-}
-TEST(SabotageTest, EarlyEmpty_IsSeen) {
-  EXPECT_THAT(FirstViolation(Sabotage::kEarlyEmpty), testing::HasSubstr("S3"));
-}
-TEST(SabotageTest, LyingDisk_IsSeen) {
-  EXPECT_THAT(FirstViolation(Sabotage::kLyingDisk), testing::MatchesRegex("S[149].*"));
-}
-TEST(SabotageTest, ForgetfulStore_IsSeen) {
-  EXPECT_THAT(FirstViolation(Sabotage::kForgetfulStore), testing::HasSubstr("S6"));
 }
 
 }  // namespace
