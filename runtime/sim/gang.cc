@@ -141,9 +141,8 @@ void Gang::Meet(const std::weak_ptr<Gang>& self) {
         EndRankLater(self, one, 75, world_.About(200 * kMillisecond));
       break;
     case Fate::Kind::kShimLost:
-      shim_ = false;
       fate_.kind = Fate::Kind::kFinish;  // the ranks do not know and go on
-      if (events_.shim_lost) events_.shim_lost();
+      LoseShim();
       ScheduleStep(self);
       break;
   }
@@ -212,6 +211,18 @@ void Gang::KillNow() {
     EndRank(static_cast<int>(rank), 137);
   }
   shim_ = false;
+}
+
+void Gang::LoseRank() {
+  if (LivingRanks() == 0) return;
+  std::size_t rank = world_.random.Below(alive_.size());
+  while (!alive_[rank]) rank = (rank + 1) % alive_.size();
+  EndRank(static_cast<int>(rank), 137);
+}
+
+void Gang::LoseShim() {
+  if (!std::exchange(shim_, false)) return;
+  if (events_.shim_lost) events_.shim_lost();
 }
 
 void Gang::LosePower() {

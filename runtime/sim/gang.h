@@ -59,6 +59,8 @@ class Gang {
   void Terminate(const std::weak_ptr<Gang>& self);  ///< SIGTERM to the ranks
   void KillNow();  ///< SIGKILL to all but what escaped; what the shim saw of it is in `exits`
   void KillEscaped() { escaped_ = false; }
+  void LoseRank();  ///< somebody kills one of them, whatever it is doing
+  void LoseShim();
   void LosePower();  ///< the machine stops; the spool may lose its tail
 
   [[nodiscard]] bool AnyProcess() const { return shim_ || escaped_ || LivingRanks() > 0; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <iterator>
 #include <utility>
 
 #include "runtime/agent/describe.h"
@@ -89,6 +90,17 @@ void Node::CrashMachine() {
     world_.Trace([&] { return name_ + " loses its disk"; });
     gangs_.clear();
   }
+}
+
+void Node::KillProcess() {
+  if (gangs_.empty()) return;
+  const auto victim = std::next(gangs_.begin(), world_.Between(0, std::ssize(gangs_) - 1));
+  world_.Trace(
+      [&] { return name_ + " loses a process of attempt " + std::to_string(victim->first.value); });
+  if (world_.random.Chance(0.7))
+    victim->second->LoseRank();
+  else
+    victim->second->LoseShim();
 }
 
 void Node::Vanish() {

@@ -44,7 +44,8 @@ class Node {
   }
   /// What it does now was decided before a pause.
   [[nodiscard]] bool late() const { return late_; }
-  void Vanish();  ///< the machine crashes and never comes back
+  void KillProcess();  ///< kill -9 of a rank or a shim of some attempt
+  void Vanish();       ///< the machine crashes and never comes back
   [[nodiscard]] bool vanished() const { return vanished_; }
   [[nodiscard]] bool agent_up() const { return agent_ != nullptr; }
   /// Counts the lives of the agent: what was sent to an earlier one is lost.

@@ -86,6 +86,7 @@ Rates DrawRates(Random& random) {
   rates.disk_full = Sometimes(random, 0.01);
   rates.agent_pause_every = Every(random, 3 * kSecond, 60 * kSecond);
   rates.coordinator_pause_every = Every(random, 3 * kSecond, 60 * kSecond);
+  rates.process_kill_every = Every(random, 3 * kSecond, 60 * kSecond);
   rates.pause_for = Between(random, 1, 20) * kSecond;
   rates.clock_jump_every = Every(random, 3 * kSecond, 60 * kSecond);
   return rates;

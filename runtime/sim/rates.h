@@ -34,8 +34,9 @@ struct Rates {
   Micros coordinator_crash_every = 0;
   Micros agent_crash_every = 0;
   Micros machine_crash_every = 0;
-  double vanishes = 0;   ///< chance that a node other than the first goes away for good
-  double disk_lost = 0;  ///< chance that a machine's crash takes its disk along
+  Micros process_kill_every = 0;  ///< of ranks and shims, at any moment
+  double vanishes = 0;            ///< chance that a node other than the first goes away for good
+  double disk_lost = 0;           ///< chance that a machine's crash takes its disk along
   Micros coordinator_down = 2 * kSecond;  ///< mean time until it is up again
   Micros agent_down = 4 * kSecond;
   double silent_reconnect = 0;  ///< chance that an agent does not notice a coordinator's crash

@@ -285,6 +285,7 @@ void Simulation::Partition() {
 void Simulation::PlanFaults() {
   const Rates& rates = world_.rates;
   Repeat(rates.partition_every, [this] { Partition(); });
+  Repeat(rates.process_kill_every, [this] { AnyNode().KillProcess(); });
   Repeat(rates.agent_pause_every, [this] {
     Node& node = AnyNode();
     if (!node.agent_up()) return;
