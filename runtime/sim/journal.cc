@@ -79,7 +79,8 @@ void DiskSimJournal::Weather() {
 Result<std::unique_ptr<journal::SqliteJournal>> DiskSimJournal::OpenOn(DiskVfs& vfs) const {
   const bool full_sync = world_.sabotage != Sabotage::kNoSync;
   MUSTER_ASSIGN_OR_RETURN(
-      auto database, sqlite::Database::Open(kFile, {.full_sync = full_sync, .vfs = vfs.name()}));
+      auto database,
+      sqlite::Database::Open(kFile, {.full_sync = full_sync, .vfs = vfs.name().c_str()}));
   MUSTER_RETURN_IF_ERROR(
       database.Execute("PRAGMA wal_autocheckpoint=" + std::to_string(checkpoint_pages_)));
   return journal::SqliteJournal::Over(std::move(database));
@@ -172,7 +173,7 @@ coordinator::State DiskSimJournal::Replay() {
     CheckKept(*loaded);
     events = std::move(loaded).value();
     copy->reset();
-    auto tables = sqlite::Database::Open(kFile, {.vfs = vfs.name()});
+    auto tables = sqlite::Database::Open(kFile, {.vfs = vfs.name().c_str()});
     MUSTER_CHECK(tables.ok(), "a journal that was read can be opened again");
     if (const std::string difference = CompareTables(*tables, StateOf(events)); !difference.empty())
       world_.Violate("S9: the tables are not what the events give: " + difference);

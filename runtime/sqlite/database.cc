@@ -142,8 +142,7 @@ Result<Database> Database::Open(const std::filesystem::path& file, OpenOptions o
   const int flags =
       (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
       SQLITE_OPEN_NOMUTEX;
-  const char* vfs = options.vfs.empty() ? nullptr : options.vfs.c_str();
-  const int code = sqlite3_open_v2(file.c_str(), &impl->db, flags, vfs);
+  const int code = sqlite3_open_v2(file.c_str(), &impl->db, flags, options.vfs);
   if (code != SQLITE_OK) {
     return Error{KindOf(code), file.string() + ": cannot be opened: " +
                                    (impl->db == nullptr ? "no memory" : sqlite3_errmsg(impl->db))};
@@ -199,7 +198,7 @@ std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid
 Status Database::RewriteLog() {
   return Transact([this]() -> Status {
     sqlite3_file* log = nullptr;
-    sqlite3_file_control(impl_->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    sqlite3_file_control(impl_->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
     if (log == nullptr || log->pMethods == nullptr) return Ok();
     sqlite3_int64 size = 0;
     int code = log->pMethods->xFileSize(log, &size);

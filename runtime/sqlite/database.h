@@ -64,8 +64,8 @@ struct OpenOptions {
   bool read_only = false;
   /// synchronous=FULL: an acknowledged commit survives a power loss. Off only for readers and caches.
   bool full_sync = true;
-  /// The name of a registered sqlite3_vfs; empty: the operating system's. For a simulated disk.
-  std::string vfs{};
+  /// The name of a registered sqlite3_vfs; null: the operating system's. For a simulated disk.
+  const char* vfs = nullptr;
 };
 
 class Database {

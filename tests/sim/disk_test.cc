@@ -19,7 +19,8 @@ using coordinator::Event;
 constexpr const char* kFile = "/coordinator.db";
 
 Result<std::unique_ptr<journal::SqliteJournal>> OpenJournal(DiskVfs& vfs, bool full_sync = true) {
-  auto database = sqlite::Database::Open(kFile, {.full_sync = full_sync, .vfs = vfs.name()});
+  auto database =
+      sqlite::Database::Open(kFile, {.full_sync = full_sync, .vfs = vfs.name().c_str()});
   if (!database.ok()) return database.error();
   return journal::SqliteJournal::Over(std::move(database).value());
 }
