@@ -9,7 +9,7 @@ namespace muster::sqlite {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
-constexpr int kLogBlock = 1 << 20;
+constexpr int kLogBlock = 1 << 16;  // SQLite writes no more than 128 KiB at a time
 
 ErrorKind KindOf(int code) {
   switch (code & 0xff) {

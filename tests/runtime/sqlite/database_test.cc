@@ -67,6 +67,28 @@ TEST(Database, Migrate_GoesOnWhereItStood_AndRefusesTheFuture) {
   EXPECT_TRUE(db.Migrate({"", "", "CREATE TABLE c(x)"}).ok());
 }
 
+TEST(Database, Migrate_AfterACrashWithALongLog_KeepsAllOfIt) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("muster-database-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  Database db = *Database::Open(folder / "live.db");
+  ASSERT_TRUE(db.Execute("CREATE TABLE t(a)").ok());
+  const std::string large(3 << 20, 'x');
+  ASSERT_TRUE(db.Prepare("INSERT INTO t VALUES (?)").BindAll(large).Run().ok());
+  for (const char* suffix : {"", "-wal"}) {  // as a process that was killed leaves them
+    std::filesystem::copy_file(folder / ("live.db" + std::string(suffix)),
+                               folder / ("left.db" + std::string(suffix)));
+  }
+  ASSERT_GT(std::filesystem::file_size(folder / "left.db-wal"), large.size());
+  Database left = *Database::Open(folder / "left.db");
+  const Status migrated = left.Migrate({});
+  ASSERT_TRUE(migrated.ok()) << migrated.error().message;
+  auto row = left.Prepare("SELECT length(a) FROM t");
+  ASSERT_TRUE(*row.Step());
+  EXPECT_EQ(row.Int(0), static_cast<std::int64_t>(large.size()));
+  std::filesystem::remove_all(folder);
+}
+
 TEST(Database, AFileThatIsNoDatabase_IsCorrupt) {
   const auto file =
       std::filesystem::temp_directory_path() / ("no_database_" + std::to_string(::getpid()));
