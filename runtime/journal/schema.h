@@ -60,6 +60,17 @@ CREATE TABLE outbox (
   result TEXT
 ) WITHOUT ROWID;
 )",
+      // The parts of a gang that spreads over several nodes; one on a single node is its attempt's row alone.
+      R"(
+CREATE TABLE members (
+  epoch INTEGER NOT NULL REFERENCES attempts(epoch),
+  node TEXT NOT NULL,
+  first_rank INTEGER NOT NULL,
+  ranks INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (epoch, node)
+) WITHOUT ROWID;
+)",
   };
   return kMigrations;
 }

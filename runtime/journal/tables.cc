@@ -95,17 +95,35 @@ class TableWriter {
                                        " VALUES(?,?,?,'preparing',?)")
                                .BindAll(e.epoch.value, e.trial.value, NodeNames(e), unix_ms_)
                                .Run());
+    for (const Placement& place : e.places) {
+      if (e.places.size() == 1) break;
+      MUSTER_RETURN_IF_ERROR(
+          db_.Prepare("INSERT INTO members(epoch, node, first_rank, ranks, state)"
+                      " VALUES(?,?,?,?,'preparing')")
+              .BindAll(e.epoch.value, place.node.value, place.first_rank, place.ranks)
+              .Run());
+    }
     return db_.Prepare("UPDATE trials SET state='running', epoch=? WHERE id=?")
         .BindAll(e.epoch.value, e.trial.value)
         .Run();
   }
-  Status operator()(const AttemptPrepared& e) { return SetAttempt(e.epoch, "prepared"); }
-  Status operator()(const AttemptRunning& e) {
-    return db_.Prepare("UPDATE attempts SET state='running', started_ms=? WHERE epoch=?")
-        .BindAll(unix_ms_, e.epoch.value)
+  Status operator()(const AttemptPrepared& e) {
+    MUSTER_RETURN_IF_ERROR(SetMember(e.epoch, e.node, "prepared"));
+    return db_
+        .Prepare(
+            "UPDATE attempts SET state='prepared' WHERE epoch=?1 AND state='preparing' AND NOT"
+            " EXISTS(SELECT 1 FROM members WHERE epoch=?1 AND state<>'prepared')")
+        .BindAll(e.epoch.value)
         .Run();
   }
-  Status operator()(const MemberEnded& /*e*/) { return Ok(); }
+  Status operator()(const AttemptRunning& e) {
+    MUSTER_RETURN_IF_ERROR(SetMember(e.epoch, e.node, "running"));
+    return NoteAllRunning(e.epoch);
+  }
+  Status operator()(const MemberEnded& e) {
+    MUSTER_RETURN_IF_ERROR(SetMember(e.epoch, e.node, "exited"));
+    return NoteAllRunning(e.epoch);
+  }
   Status operator()(const StopDecided& e) { return SetAttempt(e.epoch, "stopping"); }
   Status operator()(const AttemptEnded& e) {
     MUSTER_RETURN_IF_ERROR(
@@ -151,6 +169,20 @@ class TableWriter {
  private:
   Status SetSweep(const SweepId& id, std::string_view state) {
     return db_.Prepare("UPDATE sweeps SET state=? WHERE id=?").BindAll(state, id.value).Run();
+  }
+  Status SetMember(AttemptEpoch epoch, const NodeId& node, std::string_view state) {
+    return db_.Prepare("UPDATE members SET state=? WHERE epoch=? AND node=?")
+        .BindAll(state, epoch.value, node.value)
+        .Run();
+  }
+  Status NoteAllRunning(AttemptEpoch epoch) {
+    return db_
+        .Prepare(
+            "UPDATE attempts SET state='running', started_ms=?2 WHERE epoch=?1 AND"
+            " state='prepared' AND NOT EXISTS(SELECT 1 FROM members WHERE epoch=?1 AND"
+            " state NOT IN ('running','exited'))")
+        .BindAll(epoch.value, unix_ms_)
+        .Run();
   }
   Status SetAttempt(AttemptEpoch epoch, std::string_view state) {
     return db_.Prepare("UPDATE attempts SET state=? WHERE epoch=?")
