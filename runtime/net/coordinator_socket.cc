@@ -12,6 +12,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/net/zmq_handles.h"
+#include "runtime/wire/dialect.h"
 #include "runtime/wire/refusal.h"
 
 namespace muster::net {
@@ -277,6 +278,7 @@ void CoordinatorSocket::Impl::SendAll() {
     if (found == routes.end()) continue;
     Route& route = found->second;
     item.envelope.major = route.major;
+    wire::PutInWordsOf(route.major, item.envelope.message);
     item.envelope.sequence = ++route.sequence;
     const std::string bytes = wire::EncodeEnvelope(item.envelope);
     if (zmq_send(router.get(), route.id.data(), route.id.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {

@@ -14,9 +14,9 @@ BOOST_DESCRIBE_STRUCT(TrialDetail, (), (trial, attempts, checkpoint, metrics))
 BOOST_DESCRIBE_STRUCT(GateSummary, (), (gate, passed, seen, wanted, detail))
 BOOST_DESCRIBE_STRUCT(PromotionSummary, (), (state, model, alias, reason, version, trial, gates))
 BOOST_DESCRIBE_STRUCT(SweepSummary, (),
-                      (id, name, user, state, metric, goal, trials, complete, pruned, failed, running,
-                       waiting, budget, best, best_trial, created_ms, ended_ms, slot_seconds,
-                       busy_share, message))
+                      (id, name, user, state, metric, goal, trials, complete, pruned, failed,
+                       running, waiting, budget, best, best_trial, created_ms, ended_ms,
+                       slot_seconds, busy_share, message))
 BOOST_DESCRIBE_STRUCT(SweepDetail, (), (sweep, promotion, spec))
 BOOST_DESCRIBE_STRUCT(NodeSummary, (), (id, host, state, slots, used, gpus, last_seen_ms, reason))
 

@@ -38,4 +38,11 @@ bool Dialect::OnRefused(Majors theirs) {
   return true;
 }
 
+void PutInWordsOf(int major, Message& message) {
+  auto* stop = std::get_if<Stop>(&message);
+  if (major == 1 && stop != nullptr && stop->reason > StopReason::kShutdown) {
+    stop->reason = StopReason::kCancelled;
+  }
+}
+
 }  // namespace muster::wire

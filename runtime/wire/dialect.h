@@ -33,4 +33,8 @@ class Dialect {
   int unanswered_ = 0;  ///< Hellos in major_ since something came
 };
 
+/// Replaces what a peer of that major cannot read by what means most nearly the same to it: the reasons of a
+/// Stop that came after major 1, of which its agents tell only kFenced from the rest.
+void PutInWordsOf(int major, Message& message);
+
 }  // namespace muster::wire

@@ -197,7 +197,7 @@ struct Prepare {
   std::vector<int> slots;  ///< which of the node's slots the gang holds
   /// The GPUs that the ranks here hold, rank by rank: `gpus_per_rank` whole ones each, or one share each.
   std::vector<DeviceShare> devices;
-  std::int64_t grace_ms = 10'000;    ///< between SIGTERM and SIGKILL
+  std::int64_t grace_ms = 10'000;  ///< between SIGTERM and SIGKILL
   /// kHang when there was no output, no record and not one tick of CPU for so long; 0: never. Before the
   /// first step it is also how long a hang must last that `hang_ms` judges.
   std::int64_t silence_ms = 0;

@@ -29,7 +29,8 @@ BOOST_DESCRIBE_STRUCT(Records, (), (epoch, begin, end, records))
 BOOST_DESCRIBE_STRUCT(LogChunk, (), (epoch, rank, stream, begin, data))
 BOOST_DESCRIBE_STRUCT(RankExit, (), (rank, code, text))
 BOOST_DESCRIBE_STRUCT(Exited, (), (epoch, started, cause, message, ranks, records_end))
-BOOST_DESCRIBE_STRUCT(Welcome, (), (coordinator, lease_ms, heartbeat_ms, keep, kill, records_end, hello))
+BOOST_DESCRIBE_STRUCT(Welcome, (),
+                      (coordinator, lease_ms, heartbeat_ms, keep, kill, records_end, hello))
 BOOST_DESCRIBE_STRUCT(HeartbeatAck, (), (sequence))
 BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,

@@ -79,5 +79,16 @@ TEST(Refusal, Else_IsNone) {
   EXPECT_EQ(EncodeRefusal({RefusalCode::kKey, {1, 2}, std::string(9000, 'x')}).size(), 523U);
 }
 
+TEST(Dialect, ReasonsOfLaterMajors_ArePutInWordsOfTheFirst) {
+  const auto said = [](int major, StopReason reason) {
+    Message message = Stop{.epoch = AttemptEpoch(1), .reason = reason};
+    PutInWordsOf(major, message);
+    return std::get<Stop>(message).reason;
+  };
+  EXPECT_EQ(said(1, StopReason::kGangLost), StopReason::kCancelled);
+  EXPECT_EQ(said(1, StopReason::kFenced), StopReason::kFenced);
+  EXPECT_EQ(said(2, StopReason::kGangLost), StopReason::kGangLost);
+}
+
 }  // namespace
 }  // namespace muster::wire

@@ -67,12 +67,6 @@ TEST(Envelope, Repetition_CarriesTheKeyOfTheFirst_AndNothingElseDoes) {
   EXPECT_NE(IdempotencyKey(Started{AttemptEpoch(1)}), IdempotencyKey(Started{AttemptEpoch(2)}));
 }
 
-TEST(Envelope, Notice_HasGoldenBytes) {
-  EXPECT_EQ(
-      EncodeEnvelope({.message = Notice{AttemptEpoch(3), NoticeKind::kHang, 1001, "rank 1"}}),
-      R"({"v":[1,0],"c":0,"type":"notice","body":{"epoch":3,"kind":"hang","number":1001,"text":"rank 1"}})");
-}
-
 TEST(Envelope, Prepare_OfAnOlderCoordinator_HasNobodyLookForHangs) {
   const auto older = DecodeEnvelope(
       R"({"v":[1,0],"c":1,"type":"prepare","body":{"epoch":3,"trial":"s/0","silence_ms":300000}})");
