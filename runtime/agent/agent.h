@@ -233,6 +233,9 @@ struct Options {
   /// The lease's end, and fence_grace_ms, and this: then shims kill by themselves. With the coordinator's
   /// lease_margin_ms in mind, after which it gives the slots to others.
   std::int64_t orphan_margin_ms = 500;
+  /// False for an agent in the coordinator's own process: when that is gone nobody gives the slots to others,
+  /// and the ranks are kept for the next one, however late it comes.
+  bool orphans_end = true;
   std::int64_t inspect_ms = 15'000;  ///< for InspectHang to be answered
   std::int64_t resend_ms = 1'000;    ///< Exited, and spools from the acknowledged offset
   /// After SlotEmpty, Exited waits this long for logs to be acknowledged any further (records: for ever).

@@ -117,9 +117,9 @@ bool Machine::LeaseHolds() const {
 /// So that shims outlive a silent agent no longer than the coordinator waits for it.
 void Machine::RenewLease() {
   if (!options_.orphans_end) return;
-  effects_.emplace_back(
-      agent::RenewLease{lease_from_ + milliseconds(options_.lease_ms + options_.fence_grace_ms +
-                                                   options_.orphan_margin_ms)});
+  milliseconds lease(options_.lease_ms + options_.fence_grace_ms + options_.orphan_margin_ms);
+  if (Mutated(Mutation::kNoFence)) lease *= 1'000;
+  effects_.emplace_back(agent::RenewLease{lease_from_ + lease});
 }
 
 void Machine::FenceIfLeasePassed() {

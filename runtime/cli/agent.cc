@@ -1,13 +1,12 @@
 // muster agent join
 #include <chrono>
-#include <map>
 #include <memory>
-#include <vector>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/node_flags.h"
 #include "runtime/net/keys.h"
 #include "runtime/server/agent_host.h"
 #include "runtime/server/endpoint.h"
@@ -18,22 +17,9 @@ namespace muster::cli {
 namespace {
 
 struct JoinFlags {
-  std::string url, key_file, slots = "auto";
-  int gpus = 0;
-  std::vector<std::string> labels;
+  std::string url, key_file, address;
+  std::shared_ptr<NodeFlags> node = std::make_shared<NodeFlags>();
 };
-
-Result<std::map<std::string, std::string>> LabelsOf(const std::vector<std::string>& flags) {
-  std::map<std::string, std::string> labels;
-  for (const std::string& flag : flags) {
-    const auto equals = flag.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      return Invalid("--label " + flag + ": wanted key=value");
-    const bool fresh = labels.emplace(flag.substr(0, equals), flag.substr(equals + 1)).second;
-    if (!fresh) return Invalid("--label " + flag + ": the key was given before");
-  }
-  return labels;
-}
 
 /// What the server itself says; kUnauthorized when it is not the one of the key file.
 Result<std::string> AskForEndpoint(const std::string& url, const net::NodeKey& key) {
@@ -73,16 +59,22 @@ Result<std::string> EndpointOf(const std::string& url, const net::NodeKey& key) 
 Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinFlags& flags) {
   server::AgentHost::Options options;
   MUSTER_ASSIGN_OR_RETURN(const net::NodeKey key, net::LoadNodeKey(flags.key_file));
-  MUSTER_ASSIGN_OR_RETURN(options.slots, SlotsOf(flags.slots, 1));
-  MUSTER_ASSIGN_OR_RETURN(options.labels, LabelsOf(flags.labels));
+  MUSTER_ASSIGN_OR_RETURN(options.has, InventoryOf(*flags.node, 1));
   MUSTER_ASSIGN_OR_RETURN(options.endpoint, EndpointOf(flags.url, key));
-  MUSTER_RETURN_IF_ERROR(wire::CheckMessage(wire::Hello{
-      .node = key.node, .slots = options.slots, .gpus = flags.gpus, .labels = options.labels}));
+  MUSTER_RETURN_IF_ERROR(wire::CheckMessage(wire::Hello{.node = key.node,
+                                                        .slots = options.has.slots,
+                                                        .gpus = options.has.gpus,
+                                                        .gpu_memory = options.has.gpu_memory,
+                                                        .resources = options.has.resources,
+                                                        .labels = options.has.labels}));
+  options.address = flags.address;
+  if (options.address.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(options.address, server::LocalAddressToward(options.endpoint));
+  }
   options.home = context.Home();
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();
   options.node = key.node;
-  options.gpus = flags.gpus;
   options.incarnation_least = SystemClock().UnixNow() / 1000;
   options.keys = key.keys;
   options.server_public_key = key.server_public_key;
@@ -94,7 +86,7 @@ int Join(const Context& context, const JoinFlags& flags) {
   auto options = OptionsOf(context, flags);
   if (!options.ok()) return Fail(context, options.error());
   const std::string who = "node " + options->node.value;
-  LogInfo("agent", who + " (" + std::to_string(options->slots) + " slots, home " +
+  LogInfo("agent", who + " (" + std::to_string(options->has.slots) + " slots, home " +
                        options->home.string() + ") joins the server at " + options->endpoint);
   auto host = server::AgentHost::Start(std::move(options).value());
   if (!host.ok()) return Fail(context, host.error());
@@ -119,13 +111,10 @@ void AddAgent(CLI::App& app, Context& context) {
                    "the key file says)");
   join->add_option("--key", flags->key_file, "The file that muster node invite wrote for this node")
       ->required();
-  join->add_option("--slots", flags->slots, "CPUs for trials: auto, or a number")
-      ->capture_default_str();
-  join->add_option("--gpus", flags->gpus, "GPUs for trials")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  join->add_option("--label", flags->labels, "key=value, for the node's view; may be repeated")
-      ->type_name("KEY=VALUE");
+  join->add_option("--address", flags->address,
+                   "Where ranks on other nodes of a gang reach this machine (default: the address "
+                   "from which it reaches the server)");
+  AddNodeFlags(*join, flags->node);
   join->footer(
       "The agent calls the server for as long as it takes, and again whenever the connection "
       "ends.\n"

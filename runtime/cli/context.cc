@@ -162,15 +162,6 @@ int PrintExplanation(const Context& context, const std::string& path) {
   });
 }
 
-Result<int> SlotsOf(const std::string& text, int least) {
-  if (text == "auto") return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  int slots = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), slots);
-  if (read.ec == std::errc() && read.ptr == text.data() + text.size() && slots >= least)
-    return slots;
-  return Invalid("--slots " + text + ": wanted auto, or a number from " + std::to_string(least));
-}
-
 int AskFor(const Context& context, const std::string& path, const std::string& what,
            const std::string& verb) {
   return Ask(context, {"POST", path}, [&](const boost::json::value&) {

@@ -90,9 +90,6 @@ int PrintExplanation(const Context& context, const std::string& path);
 int AskFor(const Context& context, const std::string& path, const std::string& what,
            const std::string& verb);
 
-/// --slots: "auto" is the machine's cores. kInvalid below `least`.
-Result<int> SlotsOf(const std::string& text, int least);
-
 void AddServer(CLI::App& app, Context& context);
 void AddAgent(CLI::App& app, Context& context);
 /// invite, rotate, revoke and keys, below `muster node`.

@@ -10,27 +10,28 @@
 #include "runtime/base/log.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/node_flags.h"
 #include "runtime/server/endpoint.h"
 
 namespace muster::cli {
 namespace {
 
 struct ServerFlags {
-  std::string host = "127.0.0.1", port_file, slots = "auto";
+  std::string host = "127.0.0.1", port_file;
   std::string agents_host = "127.0.0.1", advertise;
   std::uint16_t port = 7070, agents_port = 0;
 };
 
-int Serve(const Context& context, const ServerFlags& flags) {
-  const auto slots = SlotsOf(flags.slots, 0);
-  if (!slots.ok()) return Fail(context, slots.error());
+int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& node) {
+  auto has = InventoryOf(node, 0);
+  if (!has.ok()) return Fail(context, has.error());
   StopSignals signals;
   std::atomic<bool> fatal = false;
   server::ServerOptions options;
   options.home = context.Home();
   options.host = flags.host;
   options.port = flags.port;
-  options.slots = *slots;
+  options.has = std::move(has).value();
   options.agents_host = flags.agents_host;
   options.agents_port = flags.agents_port;
   options.advertise = flags.advertise;
@@ -68,8 +69,8 @@ void AddServer(CLI::App& app, Context& context) {
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--port", flags->port, "Port; 0 picks one")->capture_default_str();
   command->add_option("--port-file", flags->port_file, "Write the port there once all is ready");
-  command->add_option("--slots", flags->slots, "CPUs for trials: auto, a number, or 0 for none")
-      ->capture_default_str();
+  auto node = std::make_shared<NodeFlags>();
+  AddNodeFlags(*command, node);
   command
       ->add_option("--agents-host", flags->agents_host,
                    "Address at which agents of other machines connect; 0.0.0.0 for any")
@@ -82,6 +83,7 @@ void AddServer(CLI::App& app, Context& context) {
                       "Name of this machine for other nodes, where an address above is 0.0.0.0 "
                       "(default: its host name)");
   command->footer(
+      "The local agent takes part unless --slots is 0.\n"
       "Nodes on other machines: give --agents-host and --agents-port, then muster node invite "
       "NAME\n"
       "and, there, muster agent join. Agents are known by their keys (CURVE). The HTTP port has "
@@ -89,8 +91,9 @@ void AddServer(CLI::App& app, Context& context) {
       "login and stays on loopback: trials there that log through MLflow's client need a tunnel "
       "to\n"
       "it (ssh -R); those that report over MUSTER_CONTROL need nothing.");
-  command->callback(
-      [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
+  command->callback([&context, flags, node] {
+    context.run = [&context, flags, node] { return Serve(context, *flags, *node); };
+  });
 }
 
 }  // namespace muster::cli

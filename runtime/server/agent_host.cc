@@ -103,12 +103,13 @@ Status AgentHost::Impl::Open() {
                                                   .address = options.address}));
   machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
                                                           .host = options.host,
-                                                          .slots = options.slots,
-                                                          .gpus = options.gpus,
-                                                          .gpu_memory = options.gpu_memory,
-                                                          .resources = options.resources,
-                                                          .labels = options.labels,
-                                                          .incarnation = incarnation});
+                                                          .slots = options.has.slots,
+                                                          .gpus = options.has.gpus,
+                                                          .gpu_memory = options.has.gpu_memory,
+                                                          .resources = options.has.resources,
+                                                          .labels = options.has.labels,
+                                                          .incarnation = incarnation,
+                                                          .orphans_end = options.orphans_end});
   return Connect();
 }
 

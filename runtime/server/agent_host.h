@@ -2,14 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/net/keys.h"
+#include "runtime/server/inventory.h"
 
 /// An agent that runs: the state machine of runtime/agent on a thread of its own, with the processes of
 /// this machine (cluster/local) and a connection to the coordinator (runtime/net).
@@ -25,17 +24,14 @@ class AgentHost {
     std::filesystem::path bin_dir;          ///< trials that ship; empty: beside self_executable
     NodeId node;                            ///< see LoadOrMakeNodeId
     std::string host;                       ///< for people; empty: gethostname
-    int slots = 1;
-    int gpus = 0;
-    std::vector<std::int64_t> gpu_memory;  ///< this and the next as in wire::Hello
-    std::map<std::string, std::int64_t> resources;
-    std::map<std::string, std::string> labels;
-    std::string address;  ///< where gangs on several nodes reach this one; empty: loopback
+    Inventory has;
+    std::string address;      ///< where gangs on several nodes reach this one; empty: loopback
+    bool orphans_end = true;  ///< agent::Options
     /// The start's number is at least this, and one above the home's last. The Unix time in seconds makes a node
     /// whose home is new count as newer than what it was before; 0: the home's count alone.
     std::int64_t incarnation_least = 0;
-    std::string endpoint;  ///< CoordinatorSocket::endpoint()
-    net::KeyPair keys;     ///< this node's
+    std::string endpoint;           ///< CoordinatorSocket::endpoint()
+    net::KeyPair keys;              ///< this node's
     std::string server_public_key;  ///< the coordinator's
   };
 

@@ -1,10 +1,14 @@
 #include "runtime/server/endpoint.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <memory>
 
 namespace muster::server {
 namespace {
@@ -31,6 +35,28 @@ Parts Split(std::string_view url) {
 }
 
 }  // namespace
+
+Result<std::string> LocalAddressToward(std::string_view endpoint) {
+  const std::string host = HostOf(endpoint), port = std::to_string(PortOf(endpoint));
+  addrinfo hints{};
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  if (const int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &found); code != 0)
+    return Unavailable("the address of " + host + ": " + gai_strerror(code));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in local{};
+  socklen_t size = sizeof local;
+  const bool known = fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                     getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) == 0;
+  const int failure = errno;
+  if (fd >= 0) close(fd);
+  if (!known) return IoError("the way to " + host, failure);
+  std::array<char, INET_ADDRSTRLEN> text{};
+  inet_ntop(AF_INET, &local.sin_addr, text.data(), text.size());
+  return std::string(text.data());
+}
 
 std::string HostOf(std::string_view url) { return std::string(Split(url).host); }
 

@@ -6,7 +6,7 @@
 
 #include "runtime/base/result.h"
 
-/// Addresses as people write them: "tcp://host:port", "http://host:port". No name is resolved.
+/// Addresses as people write them: "tcp://host:port", "http://host:port". Names are resolved only where it says so.
 
 namespace muster::server {
 
@@ -20,6 +20,9 @@ std::string WithHost(std::string_view url, std::string_view host);
 bool IsAnyHost(std::string_view host);
 /// Of this machine alone.
 bool IsLoopback(std::string_view host);
+/// The address of this machine from which packets to that endpoint leave: kUnavailable when its host has no
+/// address or no way leads there. Sends nothing; resolves the name.
+Result<std::string> LocalAddressToward(std::string_view endpoint);
 /// gethostname.
 Result<std::string> HostName();
 

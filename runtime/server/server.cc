@@ -343,15 +343,15 @@ Status Server::Impl::ListenForAgents(const Result<ServerNote>& last) {
 }
 
 Status Server::Impl::StartAgent() {
-  if (options.slots == 0) return Ok();
+  if (options.has.slots == 0) return Ok();
   AgentHost::Options local;
   local.home = options.home;
   local.self_executable = options.program;
   local.bin_dir = options.bin_dir;
   local.node = local_node;
   local.incarnation_least = clock.UnixNow() / 1000;
-  local.slots =
-      options.slots > 0 ? options.slots : static_cast<int>(std::thread::hardware_concurrency());
+  local.has = options.has;
+  local.orphans_end = false;
   local.endpoint = socket->endpoint();
   if (IsAnyHost(HostOf(local.endpoint))) local.endpoint = WithHost(local.endpoint, "127.0.0.1");
   local.keys = local_keys;

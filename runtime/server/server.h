@@ -8,6 +8,7 @@
 #include <string>
 
 #include "runtime/base/result.h"
+#include "runtime/server/inventory.h"
 
 /// The daemon: coordinator, tracker, registry, HTTP and, unless it has no slots, a local agent, in one process.
 ///
@@ -28,7 +29,7 @@ struct ServerOptions {
   std::filesystem::path home;  ///< made when missing
   std::string host = "127.0.0.1";
   std::uint16_t port = 7070;  ///< 0: the one of the last time when it is free, else any
-  int slots = -1;             ///< of the local agent; -1: the machine's cores; 0: no agent
+  Inventory has;              ///< of the local agent; without slots there is none
   std::string agents_host =
       "127.0.0.1";                ///< address at which agents elsewhere connect; "0.0.0.0": any
   std::uint16_t agents_port = 0;  ///< 0: the one of the last time when it is free, else any

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   const auto host = muster::server::AgentHost::Start({.home = home,
                                                       .self_executable = argv[5],
                                                       .node = muster::NodeId(argv[2]),
-                                                      .slots = 2,
+                                                      .has = {.slots = 2},
                                                       .endpoint = argv[3],
                                                       .keys = *keys,
                                                       .server_public_key = argv[4]});

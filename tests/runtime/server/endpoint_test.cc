@@ -31,5 +31,11 @@ TEST(Endpoint, AnyAndLoopback_AreToldApart) {
   EXPECT_FALSE(IsLoopback("10.0.0.1"));
 }
 
+TEST(EndpointTest, LocalAddress_IsTheOneThatLeadsThere) {
+  EXPECT_EQ(LocalAddressToward("tcp://127.0.0.1:7071").value(), "127.0.0.1");
+  EXPECT_EQ(LocalAddressToward("tcp://no.such.host.invalid:1").error().kind,
+            ErrorKind::kUnavailable);
+}
+
 }  // namespace
 }  // namespace muster::server

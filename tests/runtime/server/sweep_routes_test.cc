@@ -88,7 +88,8 @@ TEST_F(SweepRoutesTest, Retrain_OnlyAnAcceptedSweepBecomesATrigger) {
 TEST_F(SweepRoutesTest, NodeVerbs_TakeItOutOfWorkAndBack) {
   EXPECT_EQ(Ask("POST", "nodes/a/cordon").status, 404);
   wire::Envelope hello;
-  hello.message = wire::Hello{NodeId("a"), "a.example", 2, 0, {}, 1, {}};
+  hello.message =
+      wire::Hello{.node = NodeId("a"), .host = "a.example", .slots = 2, .incarnation = 1};
   host_->OnMessage(NodeId("a"), hello);
   const auto shown = [&] { return Ask("GET", "nodes").body; };
   EXPECT_EQ(Ask("POST", "nodes/a/drain", R"({"reason": "new kernel"})").status, 200);

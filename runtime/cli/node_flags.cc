@@ -1,0 +1,100 @@
+#include "runtime/cli/node_flags.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <filesystem>
+#include <thread>
+
+#include "runtime/config/sweep_file.h"
+
+namespace muster::cli {
+namespace {
+
+constexpr int kMostGpus = 1'024;
+
+Result<int> CountOf(const std::string& flag, const std::string& text, int found, int least) {
+  if (text == "auto") return found;
+  int count = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (read.ec == std::errc() && read.ptr == text.data() + text.size() && count >= least)
+    return count;
+  return Invalid(flag + " " + text + ": wanted auto, or a number from " + std::to_string(least));
+}
+
+/// /dev/nvidia0, /dev/nvidia1, ...: one a GPU.
+int GpusHere() {
+  int count = 0;
+  while (count < kMostGpus && std::filesystem::exists("/dev/nvidia" + std::to_string(count))) {
+    ++count;
+  }
+  return count;
+}
+
+/// "key=value" flags in a map, each key once.
+Result<std::map<std::string, std::string>> PairsOf(const std::string& flag,
+                                                   const std::vector<std::string>& texts) {
+  std::map<std::string, std::string> pairs;
+  for (const std::string& text : texts) {
+    const auto equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      return Invalid(flag + " " + text + ": wanted key=value");
+    const bool fresh = pairs.emplace(text.substr(0, equals), text.substr(equals + 1)).second;
+    if (!fresh) return Invalid(flag + " " + text + ": the key was given before");
+  }
+  return pairs;
+}
+
+Result<std::int64_t> AmountOf(const std::string& name, const std::string& text) {
+  if (name == "memory") {
+    auto bytes = config::ParseSize(text);
+    if (!bytes.ok()) return bytes.error().With("--resource memory=" + text);
+    return bytes;
+  }
+  std::int64_t amount = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), amount);
+  if (read.ec == std::errc() && read.ptr == text.data() + text.size() && amount >= 0) return amount;
+  return Invalid("--resource " + name + "=" + text + ": wanted a whole number from 0");
+}
+
+}  // namespace
+
+void AddNodeFlags(CLI::App& command, const std::shared_ptr<NodeFlags>& flags) {
+  command.add_option("--slots", flags->slots, "CPUs for trials: auto, or a number")
+      ->capture_default_str();
+  command.add_option("--gpus", flags->gpus, "GPUs for trials: auto, or a number")
+      ->capture_default_str();
+  command.add_option("--gpu-memory", flags->gpu_memory, "Memory of each GPU, such as 80GiB");
+  command
+      .add_option("--resource", flags->resources,
+                  "What trials may ask for by name (resources.custom), and memory=SIZE; may be "
+                  "repeated")
+      ->type_name("NAME=AMOUNT");
+  command
+      .add_option("--label", flags->labels,
+                  "What trials may ask for (trial.labels); may be repeated")
+      ->type_name("KEY=VALUE");
+}
+
+Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots) {
+  server::Inventory has;
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  MUSTER_ASSIGN_OR_RETURN(has.slots, CountOf("--slots", flags.slots, cores, least_slots));
+  MUSTER_ASSIGN_OR_RETURN(has.gpus, CountOf("--gpus", flags.gpus, GpusHere(), 0));
+  if (has.gpus > kMostGpus)
+    return Invalid("--gpus " + flags.gpus + ": wanted at most " + std::to_string(kMostGpus));
+  if (!flags.gpu_memory.empty()) {
+    auto bytes = config::ParseSize(flags.gpu_memory);
+    if (!bytes.ok()) return bytes.error().With("--gpu-memory");
+    has.gpu_memory.assign(static_cast<std::size_t>(has.gpus), *bytes);
+  }
+  has.resources["memory"] = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  MUSTER_ASSIGN_OR_RETURN(const auto resources, PairsOf("--resource", flags.resources));
+  for (const auto& [name, text] : resources) {
+    MUSTER_ASSIGN_OR_RETURN(has.resources[name], AmountOf(name, text));
+  }
+  MUSTER_ASSIGN_OR_RETURN(has.labels, PairsOf("--label", flags.labels));
+  return has;
+}
+
+}  // namespace muster::cli
