@@ -83,9 +83,9 @@ void Coordinator::On(Turn& turn, const LogMatched& input) {
   if (input.rule < 0 || input.rule >= static_cast<int>(rules.size())) return;
   const auto reaction = rules[static_cast<std::size_t>(input.rule)].reaction;
   // Without another node that holds the trial it would wait for ever.
-  const bool excludes =
-      reaction == wire::LogReaction::kExcludeNode && !sweep.excluded_nodes.contains(input.node) &&
-      HasRoomBeside(input.node, sweep.shape, turn.now);
+  const bool excludes = reaction == wire::LogReaction::kExcludeNode &&
+                        !sweep.excluded_nodes.contains(input.node) &&
+                        HasRoomBeside(input.node, sweep.shape, turn.now);
   const std::string line = Presentable(input.line);
   Emit(turn, LogRuleFired{input.epoch, input.rule, input.node, input.log, line, excludes});
   // The exit came first (its agent gave up waiting for the log) and the trial was to be tried again.

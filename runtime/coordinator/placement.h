@@ -49,7 +49,7 @@ struct Node {
   [[nodiscard]] int free() const;
   /// May get new work, as far as people are concerned.
   [[nodiscard]] bool schedulable() const { return mode == NodeMode::kOpen; }
-  [[nodiscard]] int free_devices() const;  ///< those nobody has any part of
+  [[nodiscard]] int free_devices() const;                 ///< those nobody has any part of
   [[nodiscard]] std::set<AttemptEpoch> attempts() const;  ///< that hold something here
 };
 

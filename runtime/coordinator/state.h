@@ -84,7 +84,7 @@ struct Attempt {
   std::optional<MemberEnded> failure;  ///< the first member that ended without success
   bool has_result = false;             ///< a kResult record was accepted
   bool resumed = false;                ///< it is known which points of earlier attempts it hides
-  bool progressed = false;  ///< published a checkpoint beyond those of earlier attempts
+  bool progressed = false;             ///< published a checkpoint beyond those of earlier attempts
   std::vector<FiredRule> fired;
   std::optional<StopDecided> stop;
   std::optional<wire::ExitCause> cause;  ///< set by the end

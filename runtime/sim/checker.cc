@@ -55,7 +55,7 @@ void Checker::On(const coordinator::AttemptStarted& event) {
   for (const coordinator::Placement& place : event.places) {
     const std::string& node = place.node.value;
     if (resting_.contains(place.node) || excluded_.contains({SweepName(event.trial), place.node}))
-      world_.Violate("S10: " + Name(event.epoch) + " is given to " + node +
+      world_.Violate("S15: " + Name(event.epoch) + " is given to " + node +
                      ", which is out of work");
     for (const int slot : place.slots) {
       AttemptEpoch& holder = holders_[{node, slot}];
@@ -99,7 +99,7 @@ void Checker::On(const coordinator::AttemptEnded& event) {
                          event.cause == wire::ExitCause::kResume;
   if (made_room && event.charge != Charge::kNothing && event.charge != Charge::kPreempt &&
       event.charge != Charge::kWalltime)
-    world_.Violate("S10: " + Name(event.epoch) + " made room and is counted as a failure");
+    world_.Violate("S15: " + Name(event.epoch) + " made room and is counted as a failure");
   for (auto& [node, part] : attempt.parts) EndPart(node, part);
 }
 

@@ -24,7 +24,7 @@
 ///   S7  final states are final
 ///   S8  slots: held by one live attempt each, and by no other
 ///   S9  epochs increase; replaying the events gives the state
-///   S10 a node out of work gets no attempt; an attempt that made room costs its trial no retry of another cause
+///   S15  a node out of work gets no attempt; an attempt that made room costs its trial no retry of another cause
 
 namespace muster::sim {
 

@@ -44,6 +44,10 @@ class CoordinatorHost {
   /// Somebody sets the machine's clock.
   void SetClock(Micros forward) { wall_offset_ += forward; }
   [[nodiscard]] bool up() const { return coordinator_ != nullptr; }
+  /// Up, and not stopped for some seconds: what is due has been done.
+  [[nodiscard]] bool steady() const {
+    return up() && world_.scheduler.now() > paused_until_ + 5 * kSecond;
+  }
   [[nodiscard]] std::int64_t life() const { return life_; }
   /// What the disk holds, as a coordinator that starts now would see it.
   [[nodiscard]] coordinator::State Replay() { return journal_->Replay(); }

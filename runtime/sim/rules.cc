@@ -16,21 +16,39 @@ constexpr Micros kDrift = kSecond;
 
 std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
 
-enum class Kind { kNone, kInfra, kUser };
+struct Budget {
+  std::string name;  ///< empty: the end counts against none
+  int most = 0;
+};
 
-/// Which budget an end counts against (README of runtime/coordinator).
-Kind KindOf(wire::ExitCause cause) {
+/// Which budget an end counts against (README of runtime/coordinator), told anew.
+Budget BudgetFor(const wire::RetrySpec& retry, wire::ExitCause cause) {
+  using wire::ExitCause;
+  const auto own_or = [](const char* name, const std::optional<int>& own, const char* shared,
+                         int most) { return own ? Budget{name, *own} : Budget{shared, most}; };
   switch (cause) {
-    case wire::ExitCause::kSuccess:
-    case wire::ExitCause::kStopped:
-      return Kind::kNone;
-    case wire::ExitCause::kUser:
-    case wire::ExitCause::kOom:
-    case wire::ExitCause::kHang:
-      return Kind::kUser;
-    default:
-      return Kind::kInfra;
+    case ExitCause::kUser:
+      return {"user", retry.user};
+    case ExitCause::kOom:
+      return own_or("oom", retry.oom, "user", retry.user);
+    case ExitCause::kHang:
+      return own_or("hang", retry.hang, "user", retry.user);
+    case ExitCause::kNode:
+      return own_or("node", retry.node, "infra", retry.infra);
+    case ExitCause::kFenced:
+      return own_or("fenced", retry.fenced, "infra", retry.infra);
+    case ExitCause::kInfra:
+    case ExitCause::kStopped:
+      return {"infra", retry.infra};
+    case ExitCause::kPreempt:
+      return {"preempt", retry.preempt.value_or(wire::kUnlimited)};
+    case ExitCause::kWalltime:
+      return {"walltime", retry.walltime.value_or(wire::kUnlimited)};
+    case ExitCause::kSuccess:
+    case ExitCause::kResume:
+      break;
   }
+  return {};
 }
 
 }  // namespace
@@ -58,8 +76,10 @@ void Rules::On(const coordinator::CoordinatorStarted& /*event*/) {
 void Rules::On(const coordinator::SweepSubmitted& event) {
   const auto spec = wire::SweepSpecFromJson(event.spec);
   if (!spec.ok()) return;
-  sweeps_[event.sweep] = {spec->retry.infra, spec->retry.user, spec->budget.time_seconds,
-                          std::nullopt, false};
+  SweepBook& sweep = sweeps_[event.sweep];
+  sweep.retry = spec->retry;
+  sweep.on_log = spec->on_log;
+  sweep.seconds = spec->budget.time_seconds;
 }
 
 void Rules::On(const coordinator::SweepChanged& event) {
@@ -89,7 +109,18 @@ void Rules::On(const coordinator::TrialEnded& event) {
 }
 
 void Rules::On(const coordinator::TrialRetried& event) {
-  trials_[event.trial].infra = trials_[event.trial].user = 0;
+  TrialBook& trial = trials_[event.trial];
+  trial.failures.clear();
+  trial.crashes = 0;
+}
+
+void Rules::On(const coordinator::LogRuleFired& event) {
+  const auto found = live_.find(event.epoch);
+  if (found == live_.end()) return;
+  const auto& rules = sweeps_[trials_[found->second.trial].sweep].on_log;
+  if (rules.at(static_cast<std::size_t>(event.rule)).reaction == wire::LogReaction::kFail) {
+    found->second.may_fail = true;
+  }
 }
 
 void Rules::On(const coordinator::AttemptStarted& event) {
@@ -111,18 +142,24 @@ void Rules::On(const coordinator::Reported& event) {
 void Rules::On(const coordinator::AttemptEnded& event) {
   const AttemptBook attempt = live_[event.epoch];
   live_.erase(event.epoch);
-  const Kind kind = KindOf(event.cause);
-  const bool asked = attempt.stop && !attempt.stop->cause;
-  if (kind == Kind::kNone || asked || event.charge == coordinator::Charge::kNothing) return;
   TrialBook& trial = trials_[attempt.trial];
   const SweepBook& sweep = sweeps_[trial.sweep];
-  const int budget = kind == Kind::kUser ? sweep.user : sweep.infra;
-  const int failures = ++(kind == Kind::kUser ? trial.user : trial.infra);
+  const Budget budget = BudgetFor(sweep.retry, event.cause);
+  const bool asked = attempt.stop && !attempt.stop->cause;
+  if (budget.name.empty() || asked || event.charge == coordinator::Charge::kNothing) return;
+  const int failures = ++trial.failures[budget.name];
+  trial.crashes += event.cause == wire::ExitCause::kNode ? 1 : 0;
+  const bool used_up = budget.most != wire::kUnlimited && failures > budget.most;
   const bool failed = failed_ == event.epoch;
-  if (failed == (failures > budget) || sweep.over) return;
+  if (failed == used_up || sweep.over) return;
+  // What ends a trial beside its budgets.
+  if (failed && (attempt.may_fail || event.cause == wire::ExitCause::kWalltime ||
+                 trial.crashes >= sweep.retry.crashes.value_or(trial.crashes + 1))) {
+    return;
+  }
   world_.Violate("S10: trial " + attempt.trial.value + (failed ? " fails" : " goes on") +
-                 " after " + std::to_string(failures) + " failures of a kind whose budget is " +
-                 std::to_string(budget) + " retries");
+                 " after " + std::to_string(failures) + " failures that count against retry." +
+                 budget.name + ", which is " + std::to_string(budget.most));
 }
 
 // --- nodes ------------------------------------------------------------------------------------------
@@ -159,7 +196,7 @@ void Rules::Starting(const Node& node, const wire::Prepare& prepare) {
 
 // --- time -------------------------------------------------------------------------------------------
 
-void Rules::Look(bool coordinator_up) {
+void Rules::Look(bool coordinator_steady) {
   for (const auto& node : nodes_) {
     if (node->SteadyFor() < kLeaseAndMargin || SilenceOf(node->name()) < kLeaseAndMargin) continue;
     for (const auto& [epoch, gang] : node->gangs()) {
@@ -169,7 +206,7 @@ void Rules::Look(bool coordinator_up) {
                        std::to_string(SilenceOf(node->name()) / kSecond) + " s");
     }
   }
-  if (coordinator_up) LookAtSweeps();
+  if (coordinator_steady) LookAtSweeps();
   if (!healed_) return;
   constexpr Micros kToStop = 120 * kSecond;
   for (const auto& [epoch, attempt] : live_) {

@@ -10,6 +10,7 @@
 #include "runtime/coordinator/event.h"
 #include "runtime/sim/node.h"
 #include "runtime/sim/world.h"
+#include "runtime/wire/sweep_spec.h"
 
 /// More of what must hold in every history, beside `checker.h`: promises about time and about what nodes and
 /// coordinator may believe of each other. A book of its own, too.
@@ -38,7 +39,7 @@ class Rules {
   void Starting(const Node& node, const wire::Prepare& prepare);
   void Healed() { healed_ = world_.scheduler.now(); }
   /// Every second or so.
-  void Look(bool coordinator_up);
+  void Look(bool coordinator_steady);
 
  private:
   struct AttemptBook {
@@ -46,13 +47,16 @@ class Rules {
     std::optional<coordinator::StopDecided> stop;
     Micros stopped_at = 0;
     bool result = false;
+    bool may_fail = false;  ///< an on_log rule says that its trial is to fail
   };
   struct TrialBook {
     SweepId sweep;
-    int infra = 0, user = 0;  ///< failures, as the causes of ends say
+    std::map<std::string, int> failures;  ///< by budget, as the causes of ends say
+    int crashes = 0;                      ///< nodes lost under it
   };
   struct SweepBook {
-    int infra = 0, user = 0;  ///< the budgets
+    wire::RetrySpec retry;
+    std::vector<wire::LogRule> on_log;
     std::int64_t seconds = 0;
     std::optional<Micros> started;
     bool over = false;  ///< its time limit, or any other end
@@ -69,6 +73,7 @@ class Rules {
   void On(const coordinator::StopDecided& event);
   void On(const coordinator::AttemptEnded& event);
   void On(const coordinator::Reported& event);
+  void On(const coordinator::LogRuleFired& event);
   template <typename Other>
   void On(const Other&) {}
   [[nodiscard]] Micros SilenceOf(const std::string& node) const;

@@ -380,7 +380,7 @@ Outcome Simulation::Run() {
     if (world_.scheduler.now() < look) continue;
     look = world_.scheduler.now() + kSecond;
     ended = Ended();
-    rules_.Look(host_.up());
+    rules_.Look(host_.steady());
     if (world_.scheduler.now() > world_.rates.bad_for + world_.rates.heals_within && !ended)
       world_.Violate(WhatIsLeft());
   }

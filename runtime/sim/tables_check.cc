@@ -1,5 +1,6 @@
 #include "runtime/sim/tables_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string_view>
@@ -52,12 +53,19 @@ Rows TrialRows(const coordinator::State& state) {
   return rows;
 }
 
+/// The table keeps the longest of the gang's spools.
+std::int64_t RecordsEnd(const coordinator::Attempt& attempt) {
+  std::int64_t end = 0;
+  for (const auto& member : attempt.members) end = std::max(end, member.records_end);
+  return end;
+}
+
 Rows AttemptRows(const coordinator::State& state) {
   Rows rows;
   for (const auto& [epoch, attempt] : state.attempts) {
     rows[std::to_string(epoch.value)] = attempt.trial.value + "|" + Text(attempt.phase) + "|" +
                                         (attempt.cause ? Text(*attempt.cause) : "") + "|" +
-                                        attempt.message + "|" + std::to_string(attempt.records_end);
+                                        attempt.message + "|" + std::to_string(RecordsEnd(attempt));
   }
   return rows;
 }

@@ -67,6 +67,13 @@ void LongTrials(Rates& rates) {
   rates.max_trials = 2;
 }
 
+/// The registry often is not there, and the coordinator dies often.
+void SlowPromotions(Rates& rates) {
+  rates.loss = 0.3;
+  rates.coordinator_crash_every = 2 * kSecond;
+  rates.coordinator_down = kSecond;
+}
+
 /// Ranks that have to be killed, on nodes that are cut off for long.
 void DeafToTerm(Rates& rates) {
   LongTrials(rates);
@@ -116,7 +123,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug("StopOnce", CoordinatorBug::kStopOnce, "^L3", LongTrials),
                     Bug("RetryForever", CoordinatorBug::kRetryForever, "^S10.* goes on"),
                     Bug("ChargeTwice", CoordinatorBug::kChargeTwice, "^S10.* fails"),
-                    Bug("PromoteTwice", CoordinatorBug::kPromoteTwice, "^S2.* promoted twice"),
+                    Bug("PromoteTwice", CoordinatorBug::kPromoteTwice, "^S2.* promoted twice",
+                        SlowPromotions),
                     Bug("PrunedCompletes", CoordinatorBug::kPrunedCompletes, "^S12"),
                     Bug("GoBeforeDurable", CoordinatorBug::kGoBeforeDurable, "^S4"),
                     Bug("ForgetOutbox", CoordinatorBug::kForgetOutbox, "^L1"),

@@ -28,7 +28,7 @@ class AdminTest : public testing::Test {
   std::string FailOne(const std::string& sweep, wire::ExitCause cause = wire::ExitCause::kInfra) {
     Submit(sweep);
     const AttemptEpoch epoch = rig.state().newest_epoch;
-    const std::string node = rig.state().attempts.at(epoch).node.value;
+    const std::string node = rig.state().attempts.at(epoch).NodeNames();
     rig.Exit(node, epoch, cause, 0, "the disk is read-only");
     if (rig.trial(sweep + "/0").phase == TrialPhase::kWaiting) {
       rig.Do(StopTrial{TrialId(sweep + "/0")});
@@ -84,7 +84,7 @@ TEST_F(AdminTest, DrainedNode_SendsItsTrialsElsewhereUncharged) {
   EXPECT_EQ(rig.state().attempts.at(first).cause, wire::ExitCause::kPreempt);
   EXPECT_EQ(rig.state().attempts.at(first).message, "node a is being drained: new kernel");
   const AttemptEpoch second = rig.RunOne("b");
-  EXPECT_EQ(rig.state().attempts.at(second).node, NodeId("b"));
+  EXPECT_EQ(rig.state().attempts.at(second).NodeNames(), "b");
   EXPECT_EQ(rig.trial("s/0").failures(Charge::kInfra), 0);
   EXPECT_EQ(rig.trial("s/0").failures(Charge::kUser), 0);
 }
@@ -148,7 +148,7 @@ class BlameTest : public AdminTest {
     rig.Join("a", 4);
     rig.Join("b", 1);
     Submit("busy");  // b is the fuller one; from now on a gets what comes
-    EXPECT_EQ(rig.state().attempts.at(rig.state().newest_epoch).node, NodeId("b"));
+    EXPECT_EQ(rig.state().attempts.at(rig.state().newest_epoch).NodeNames(), "b");
   }
   [[nodiscard]] std::size_t Blamed() const {
     return rig.state().nodes.at(NodeId("a")).blamed_by.size();

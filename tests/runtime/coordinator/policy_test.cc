@@ -159,10 +159,10 @@ TEST_F(PolicyTest, ExcludeRule_MovesTheSweepToAnotherNode) {
   EXPECT_TRUE(trial().charges.empty());
   rig.Pass(1'200, {"a", "b"});
   const AttemptEpoch second = rig.RunOne("b");
-  EXPECT_EQ(rig.state().attempts.at(second).node, NodeId("b"));
+  EXPECT_EQ(rig.state().attempts.at(second).NodeNames(), "b");
   // Another sweep still uses the node.
   rig.Do(SubmitSweep{SmallSpec(), SweepId("t")});
-  EXPECT_EQ(rig.state().attempts.at(rig.RunOne("a")).node, NodeId("a"));
+  EXPECT_EQ(rig.state().attempts.at(rig.RunOne("a")).NodeNames(), "a");
   // When the other node goes, the trial waits, and says for what.
   rig.Do(ChangeNode{NodeId("b"), NodeVerb::kDrain, ""});
   rig.Exit("b", second, wire::ExitCause::kStopped);
