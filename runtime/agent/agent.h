@@ -229,7 +229,7 @@ struct Options {
   std::int64_t heartbeat_ms = 1'000;  ///< until a Welcome says otherwise
   std::int64_t lease_ms = 10'000;     ///< until a Welcome says otherwise
   /// Between SIGTERM and SIGKILL of the agent's own accord (lease passed, rank died).
-  std::int64_t fence_grace_ms = 3'000;
+  std::int64_t fence_grace_ms = 2'000;
   /// The lease's end, and fence_grace_ms, and this: then shims kill by themselves. With the coordinator's
   /// lease_margin_ms in mind, after which it gives the slots to others.
   std::int64_t orphan_margin_ms = 500;

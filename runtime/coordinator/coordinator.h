@@ -45,7 +45,7 @@ struct Config {
   std::string tracking_uri;     ///< MLFLOW_TRACKING_URI of the ranks
   std::string checkpoint_root;  ///< a trial's checkpoints lie in <root>/<trial id>
   std::int64_t lease_ms = 10'000;
-  std::int64_t lease_margin_ms = 5'000;  ///< for the agent to kill and for clocks to differ
+  std::int64_t lease_margin_ms = 4'000;  ///< for the agent to kill and for clocks to differ
   std::int64_t torpid_ms = 3'000;        ///< silent for so long: no new work
   std::int64_t heartbeat_ms = 1'000;
   std::int64_t resend_ms = 1'000;  ///< doubled each time ...

@@ -11,7 +11,7 @@ namespace {
 
 // coordinator::Config's; clocks differ by a percent.
 constexpr Micros kLease = 10 * kSecond;
-constexpr Micros kLeaseAndMargin = 15 * kSecond;
+constexpr Micros kLeaseAndMargin = 14 * kSecond;
 constexpr Micros kDrift = kSecond;
 
 std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }

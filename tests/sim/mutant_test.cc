@@ -86,6 +86,17 @@ void DeafToTerm(Rates& rates) {
   rates.coordinator_crash_every = rates.coordinator_pause_every = 0;
 }
 
+/// Children that take seconds to find, on one node that is given up and comes back.
+void HardToKill(Rates& rates) {
+  LongTrials(rates);
+  rates.nodes = 1;
+  rates.escapes = 1;
+  rates.delay = kMillisecond;
+  rates.partition_every = 10 * kSecond;
+  rates.partition_for = 15 * kSecond;
+  rates.agent_crash_every = rates.machine_crash_every = 0;
+}
+
 class MutantTest : public testing::TestWithParam<Mutant> {};
 
 TEST_P(MutantTest, IsSeen) {
@@ -138,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug("NoFence", AgentBug::kNoFence, "^S11"),
                     Bug("EmptyUnseen", AgentBug::kEmptyUnseen, "^S[36]"),
                     Bug("StartAgain", AgentBug::kStartAgain, "^S[24]"),
-                    Bug("NoWaiting", AgentBug::kNoWaiting, "^S3"),
+                    Bug("NoWaiting", AgentBug::kNoWaiting, "^S3", HardToKill),
                     Bug("NoResend", AgentBug::kNoResend, "^L1"),
                     Bug("ExitedUndrained", AgentBug::kExitedUndrained, "^L1|^S6")),
     testing::PrintToStringParamName());

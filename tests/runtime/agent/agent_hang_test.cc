@@ -142,14 +142,14 @@ TEST_F(AgentHangTest, Lease_IsRenewedBeforeAnythingIsMadeAndWithEachAnswer) {
   Say(PrepareOf(5, {0}));
   ASSERT_EQ(effects_.size(), 2U);
   EXPECT_NE(std::get_if<RenewLease>(&effects_[0]), nullptr);
-  // 10 s since the heartbeat of 3 s was sent, 3 s of grace, 0.5 s of margin: under the 15 s after which the
+  // 10 s since the heartbeat of 3 s was sent, 2 s of grace, 0.5 s of margin: under the 14 s after which the
   // coordinator gives the slots to others.
-  EXPECT_EQ(until(), 16'500);
+  EXPECT_EQ(until(), 15'500);
   PassTime(900, false);
   EXPECT_EQ(until(), 0);
   const Lines beat = Do(Tick{}, 100);
   EXPECT_EQ(Say(wire::HeartbeatAck{4}), Lines{});
-  EXPECT_EQ(until(), 17'500);
+  EXPECT_EQ(until(), 16'500);
 }
 
 }  // namespace

@@ -231,7 +231,7 @@ TEST_F(AgentTest, LeasePassed_WhileAStopHasALongGrace_KillsInTime) {
   EXPECT_EQ(Say(wire::Stop{AttemptEpoch(5), wire::StopReason::kPaused, 10'000}),
             (Lines{"note 5 stopped", "signal 5 TERM"}));
   EXPECT_EQ(Do(Disconnected{}), Lines{});
-  EXPECT_EQ(PassTime(3'400), Lines{});
+  EXPECT_EQ(PassTime(2'400), Lines{});
   EXPECT_EQ(Do(Tick{}, 100), Lines{"kill 5"});  // lease and the fence's grace, not 19.5 s
 }
 
@@ -242,7 +242,7 @@ TEST_F(AgentTest, LeasePassed_EndsEveryAttemptWithAGrace) {
   EXPECT_EQ(Do(Disconnected{}), Lines{});
   EXPECT_EQ(PassTime(9'900), Lines{});
   EXPECT_EQ(Do(Tick{}, 100), (Lines{"note 5 node", "signal 5 TERM", "note 6 node", "kill 6"}));
-  EXPECT_EQ(PassTime(2'900), Lines{});
+  EXPECT_EQ(PassTime(1'900), Lines{});
   EXPECT_EQ(Do(Tick{}, 100), Lines{"kill 5"});
   EXPECT_EQ(Do(SlotEmpty{AttemptEpoch(5), 0, {}}), Lines{});
   EXPECT_EQ(Do(SlotEmpty{AttemptEpoch(6), 0, {}}), Lines{});

@@ -159,7 +159,7 @@ TEST(Attempts, SilentNode_LosesItsAttemptAfterLeaseAndMargin) {
   rig.Join("a", 1);
   rig.Do(SubmitSweep{SmallSpec(), {}});
   const AttemptEpoch old = rig.RunOne("a");
-  rig.Pass(14'800);
+  rig.Pass(13'800);
   EXPECT_EQ(rig.state().live.size(), 1u);
   rig.Pass(600);
   EXPECT_TRUE(rig.state().live.empty());
@@ -212,7 +212,7 @@ TEST(Attempts, CoordinatorRestart_NodeThatNeverComesBackIsLost) {
   rig.Do(SubmitSweep{SmallSpec(), {}});
   rig.RunOne("a");
   rig.Restart();
-  rig.Pass(14'800);
+  rig.Pass(13'800);
   EXPECT_EQ(rig.state().live.size(), 1u);
   rig.Pass(600);
   EXPECT_TRUE(rig.state().live.empty());

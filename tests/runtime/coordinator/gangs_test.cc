@@ -135,7 +135,7 @@ TEST_F(GangsTest, NodeIsLost_TheOtherPartIsStoppedAndOnlyItsSlotsStayTaken) {
   EXPECT_EQ(rig.state().nodes.at(NodeId("a")).holders.size(), 2U);
   rig.Exit("a", kFirst, ExitCause::kStopped);
   EXPECT_EQ(attempt().cause, ExitCause::kNode);
-  EXPECT_EQ(attempt().message, "node b was silent for 15 s");
+  EXPECT_EQ(attempt().message, "node b was silent for 14 s");
   // What b says later of the attempt changes nothing.
   rig.From("b", wire::Hello{.node = NodeId("b"),
                             .slots = 1,

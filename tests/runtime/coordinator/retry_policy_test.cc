@@ -27,7 +27,7 @@ TEST(RetryPolicy, Defaults_OnlyTheUsersOwnKindCounts) {
   for (const ExitCause cause : {ExitCause::kInfra, ExitCause::kNode, ExitCause::kFenced}) {
     EXPECT_EQ(one.Judge(cause).failure, std::nullopt);
     EXPECT_EQ(one.Judge(cause).charge, Charge::kInfra);
-    EXPECT_EQ(one.Judge(cause).delayed, 1);
+    EXPECT_EQ(one.Judge(cause).delayed, cause == ExitCause::kNode ? 0 : 1);
   }
   EXPECT_EQ(one.Judge(ExitCause::kResume).charge, Charge::kNothing);
   for (const ExitCause cause : {ExitCause::kResume, ExitCause::kPreempt, ExitCause::kWalltime}) {
