@@ -87,7 +87,7 @@ Result<wire::Prepare> AttemptFolder::ReadPrepare() const {
   return std::move(*prepare);
 }
 Status AttemptFolder::WriteState(const ShimState& state) const {
-  return WriteFileAtomically(path_ / "state.json", wire::Encode(state) + "\n");
+  return ReplaceFile(path_ / "state.json", wire::Encode(state) + "\n");
 }
 Result<ShimState> AttemptFolder::ReadState() const {
   return ReadJson<ShimState>(path_ / "state.json");
@@ -95,7 +95,7 @@ Result<ShimState> AttemptFolder::ReadState() const {
 Status AttemptFolder::WriteCgroups(const std::vector<std::filesystem::path>& groups) const {
   std::string lines;
   for (const auto& group : groups) lines += group.string() + "\n";
-  return WriteFileAtomically(path_ / "cgroups", lines);
+  return ReplaceFile(path_ / "cgroups", lines);
 }
 std::vector<std::filesystem::path> AttemptFolder::ReadCgroups() const {
   const auto text = ReadWholeFile(path_ / "cgroups");
@@ -108,17 +108,17 @@ std::vector<std::filesystem::path> AttemptFolder::ReadCgroups() const {
   return groups;
 }
 Status AttemptFolder::WriteEndNote(const EndNote& note) const {
-  return WriteFileAtomically(path_ / "end.json", wire::Encode(note) + "\n");
+  return ReplaceFile(path_ / "end.json", wire::Encode(note) + "\n");
 }
 Result<EndNote> AttemptFolder::ReadEndNote() const { return ReadJson<EndNote>(path_ / "end.json"); }
 Status AttemptFolder::WriteRankProcess(const RankProcess& process) const {
-  return WriteFileAtomically(output(process.rank, "pid"), wire::Encode(process) + "\n");
+  return ReplaceFile(output(process.rank, "pid"), wire::Encode(process) + "\n");
 }
 Result<RankProcess> AttemptFolder::ReadRankProcess(int rank) const {
   return ReadJson<RankProcess>(output(rank, "pid"));
 }
 Status AttemptFolder::WriteRankEnd(const RankEnd& end) const {
-  return WriteFileAtomically(output(end.rank, "exit"), wire::Encode(end) + "\n");
+  return ReplaceFile(output(end.rank, "exit"), wire::Encode(end) + "\n");
 }
 Result<RankEnd> AttemptFolder::ReadRankEnd(int rank) const {
   return ReadJson<RankEnd>(output(rank, "exit"));

@@ -56,7 +56,8 @@ struct EndNote {
 /// What a child did, of a wait status.
 RankEnd DescribeEnd(int rank, int wait_status);
 
-/// Paths and typed access; holds no descriptor. Writes are atomic and durable.
+/// Paths and typed access; holds no descriptor. Writes are atomic. Only prepare.json is durable: what a power loss
+/// takes of the rest says how processes stand, of which none is left then.
 class AttemptFolder {
  public:
   explicit AttemptFolder(std::filesystem::path path) : path_(std::move(path)) {}

@@ -121,8 +121,8 @@ class Shim {
 
 Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(prepare_, folder_.ReadPrepare());
-  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(
-      folder_.params(), prepare_.params_json.empty() ? "{}" : prepare_.params_json));
+  MUSTER_RETURN_IF_ERROR(
+      ReplaceFile(folder_.params(), prepare_.params_json.empty() ? "{}" : prepare_.params_json));
   std::error_code error;
   std::filesystem::create_directories(folder_.path() / "work", error);
   const auto scratch = folder_.Scratch(home_id_);

@@ -163,7 +163,7 @@ struct SignalRanks {
   AttemptEpoch epoch;
   int signal = 0;
 };
-/// Keep in the attempt's folder why it is being ended, durable before the next effect, so that an agent
+/// Keep in the attempt's folder why it is being ended, before the next effect, so that an agent
 /// that starts anew still knows (`FoundAttempt::end_cause`). A later one replaces it.
 struct NoteEnd {
   AttemptEpoch epoch;

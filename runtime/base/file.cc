@@ -30,7 +30,7 @@ Error FileError(std::string_view verb, const std::filesystem::path& path, int er
   return error;
 }
 
-Status WriteAndSync(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
+Status Write(const std::filesystem::path& path, std::string_view bytes, unsigned mode, bool sync) {
   const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (file.get() < 0) return FileError("create", path, errno);
   // A temporary file that a crash left behind keeps its old mode.
@@ -41,7 +41,16 @@ Status WriteAndSync(const std::filesystem::path& path, std::string_view bytes, u
     if (written < 0) return FileError("write", path, errno);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (fsync(file.get()) != 0) return FileError("fsync", path, errno);
+  if (sync && fsync(file.get()) != 0) return FileError("fsync", path, errno);
+  return Ok();
+}
+
+Status Replace(const std::filesystem::path& path, std::string_view bytes, unsigned mode,
+               bool sync) {
+  std::filesystem::path temporary = path;
+  temporary += ".tmp";
+  MUSTER_RETURN_IF_ERROR(Write(temporary, bytes, mode, sync));
+  if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename to", path, errno);
   return Ok();
 }
 
@@ -49,11 +58,12 @@ Status WriteAndSync(const std::filesystem::path& path, std::string_view bytes, u
 
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes,
                            unsigned mode) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  MUSTER_RETURN_IF_ERROR(WriteAndSync(temporary, bytes, mode));
-  if (rename(temporary.c_str(), path.c_str()) != 0) return FileError("rename to", path, errno);
+  MUSTER_RETURN_IF_ERROR(Replace(path, bytes, mode, true));
   return SyncToDisk(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
+}
+
+Status ReplaceFile(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
+  return Replace(path, bytes, mode, false);
 }
 
 Status SyncToDisk(const std::filesystem::path& path) {

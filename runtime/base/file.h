@@ -16,6 +16,10 @@ namespace muster {
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes,
                            unsigned mode = 0644);
 
+/// The same without the two syncs: whole for every reader, whoever is killed, but after a power loss it may be
+/// empty. For what means nothing once the machine has stopped.
+Status ReplaceFile(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0644);
+
 /// fsync of a file or a folder: what was written to it, or the names in it, survive a power loss.
 /// kNotFound, kIo; kResource when the disk is full.
 Status SyncToDisk(const std::filesystem::path& path);

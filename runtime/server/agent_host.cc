@@ -50,6 +50,13 @@ Result<std::int64_t> NextIncarnation(const std::filesystem::path& home, std::int
   return next;
 }
 
+/// The program with the subcommands `shim`, `rank` and `inspect`: the small one, else the agent's own.
+std::filesystem::path ShimProgram(const std::filesystem::path& own) {
+  const auto small = own.parent_path() / "muster-shim";
+  std::error_code failed;
+  return std::filesystem::exists(small, failed) ? small : own;
+}
+
 }  // namespace
 
 struct AgentHost::Impl {
@@ -95,12 +102,12 @@ Status AgentHost::Impl::Open() {
     MUSTER_ASSIGN_OR_RETURN(options.host, HostName());
   }
   MUSTER_ASSIGN_OR_RETURN(incarnation, NextIncarnation(options.home, options.incarnation_least));
-  MUSTER_ASSIGN_OR_RETURN(
-      processes, cluster::local::Processes::Open({.attempts_dir = options.home / "attempts",
-                                                  .self_executable = options.self_executable,
-                                                  .bin_dir = options.bin_dir,
-                                                  .home_id = options.node.value,
-                                                  .address = options.address}));
+  MUSTER_ASSIGN_OR_RETURN(processes, cluster::local::Processes::Open(
+                                         {.attempts_dir = options.home / "attempts",
+                                          .self_executable = ShimProgram(options.self_executable),
+                                          .bin_dir = options.bin_dir,
+                                          .home_id = options.node.value,
+                                          .address = options.address}));
   machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
                                                           .host = options.host,
                                                           .slots = options.has.slots,

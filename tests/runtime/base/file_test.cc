@@ -28,6 +28,13 @@ TEST_F(FileTest, Write_ThenRead_GivesTheBytesAndTheMode) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "f.tmp"));
 }
 
+TEST_F(FileTest, Replace_ThenRead_GivesTheNewBytesAlone) {
+  ASSERT_TRUE(ReplaceFile(folder_ / "a", "the first, longer one").ok());
+  ASSERT_TRUE(ReplaceFile(folder_ / "a", "second", 0600).ok());
+  EXPECT_EQ(ReadWholeFile(folder_ / "a").value(), "second");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a.tmp"));
+}
+
 TEST_F(FileTest, Read_OfNothing_IsNotFoundAndNamesThePath) {
   const auto answer = ReadWholeFile(folder_ / "absent");
   ASSERT_FALSE(answer.ok());
