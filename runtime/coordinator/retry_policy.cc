@@ -134,9 +134,8 @@ Verdict Judge(const Sweep& sweep, const Trial& trial, const Attempt& attempt, co
   }
   verdict.failure = LimitReached(sweep, trial, attempt, loss, verdict.charge);
   if (IsFailure(loss.cause) || loss.cause == ExitCause::kStopped) {
-    // A node that is gone says nothing about the next one: the first time it costs no delay.
-    const int now = loss.cause == ExitCause::kNode ? 0 : 1;
-    verdict.delayed = trial.failures(verdict.charge) + now;
+    // A node that is gone says nothing about the next one.
+    verdict.delayed = loss.cause == ExitCause::kNode ? 0 : trial.failures(verdict.charge) + 1;
   }
   return verdict;
 }
