@@ -66,7 +66,7 @@ std::vector<wire::DeviceShare> DevicesFor(const Node& node, const GangShape& sha
     devices[static_cast<std::size_t>(index)].memory_held += shape.gpu_memory;
     taken.push_back({index, shape.gpu_milli, shape.gpu_memory});
   }
-  const auto wanted = static_cast<std::size_t>(shape.gpus * ranks);
+  const auto wanted = static_cast<std::size_t>(shape.gpus) * static_cast<std::size_t>(ranks);
   for (int index = 0; taken.size() < wanted && index < static_cast<int>(devices.size()); ++index) {
     const Device& device = devices[static_cast<std::size_t>(index)];
     if (device.milli_held == 0 && HasMemory(device, 0, shape.gpu_memory)) {

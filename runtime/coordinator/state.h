@@ -163,6 +163,9 @@ struct State {
   [[nodiscard]] static const Trial* Best(const Sweep& sweep);
 };
 
+/// Smaller is better; NaN is the worst.
+double LossOf(double value, bool maximize);
+
 /// Adds one event. An event that names what does not exist, or a result of an attempt that is not the
 /// trial's live one, is a broken invariant of ours and aborts.
 void ApplyEvent(State& state, const Event& event);

@@ -290,6 +290,7 @@ std::string NeedsText(const GangShape& shape) {
 
 Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes) {
   std::vector<Room> rooms;
+  rooms.reserve(nodes.size());
   for (const auto& [id, node] : nodes) rooms.push_back({&node});
   const GangShape shape = ShapeOf(spec);
   if (rooms.empty() || CouldHold(rooms, shape)) return Ok();

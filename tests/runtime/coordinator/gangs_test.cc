@@ -21,7 +21,7 @@ class GangsTest : public testing::Test {
     rig.Do(SubmitSweep{spec, SweepId("s")});
     rig.AnswerCommands();
   }
-  void Run() {
+  void RunBoth() {
     rig.From("a", wire::Prepared{kFirst, "10.0.0.1", 5000});
     rig.From("b", wire::Prepared{kFirst, "10.0.0.2", 6000});
     rig.From("a", wire::Started{kFirst});
@@ -85,7 +85,7 @@ TEST_F(GangsTest, OneNodeCannotPrepare_AllAreAbortedAndTheGangIsRetried) {
 }
 
 TEST_F(GangsTest, OneRankFails_TheOthersAreKilledAtOnceAndItsMessageIsKept) {
-  Run();
+  RunBoth();
   rig.Exit("b", kFirst, ExitCause::kUser, 0, "rank 2 failed first: exit 3");
   EXPECT_EQ(SentTo<wire::Stop>(), "a");
   const auto stop = rig.Sent<wire::Stop>();
@@ -100,7 +100,7 @@ TEST_F(GangsTest, OneRankFails_TheOthersAreKilledAtOnceAndItsMessageIsKept) {
 }
 
 TEST_F(GangsTest, OnePartAsksToBeResumed_TheOthersGetTheirGrace) {
-  Run();
+  RunBoth();
   rig.Exit("b", kFirst, ExitCause::kResume);
   EXPECT_EQ(rig.Sent<wire::Stop>().grace_ms, rig.coordinator().config().grace_ms);
   rig.Exit("a", kFirst, ExitCause::kResume);
@@ -109,7 +109,7 @@ TEST_F(GangsTest, OnePartAsksToBeResumed_TheOthersGetTheirGrace) {
 }
 
 TEST_F(GangsTest, AllPartsEnd_TheTrialIsCompleteWithTheLast) {
-  Run();
+  RunBoth();
   rig.Report("a", kFirst, 0, 1, 0.5);
   rig.Exit("a", kFirst, ExitCause::kSuccess, 10);
   EXPECT_EQ(rig.trial("s/0").phase, TrialPhase::kRunning);
@@ -119,7 +119,7 @@ TEST_F(GangsTest, AllPartsEnd_TheTrialIsCompleteWithTheLast) {
 }
 
 TEST_F(GangsTest, EachNodeHasItsOwnSpool) {
-  Run();
+  RunBoth();
   rig.Report("a", kFirst, 0, 1, 0.5);
   rig.Report("b", kFirst, 0, 1, 0.5, "other");
   EXPECT_EQ(attempt().members[0].records_end, 10);
@@ -128,7 +128,7 @@ TEST_F(GangsTest, EachNodeHasItsOwnSpool) {
 }
 
 TEST_F(GangsTest, NodeIsLost_TheOtherPartIsStoppedAndOnlyItsSlotsStayTaken) {
-  Run();
+  RunBoth();
   rig.Pass(16'000, {"a"});
   EXPECT_THAT(SentTo<wire::Stop>(), testing::StartsWith("a"));
   EXPECT_TRUE(rig.state().nodes.at(NodeId("b")).holders.empty());
@@ -145,7 +145,7 @@ TEST_F(GangsTest, NodeIsLost_TheOtherPartIsStoppedAndOnlyItsSlotsStayTaken) {
 }
 
 TEST_F(GangsTest, CoordinatorRestarts_BothPartsAreKept) {
-  Run();
+  RunBoth();
   rig.Restart();
   for (const char* node : {"a", "b"}) {
     rig.sends.clear();

@@ -1,0 +1,484 @@
+#include <algorithm>
+
+#include "runtime/base/check.h"
+#include "runtime/coordinator/state.h"
+
+namespace muster::coordinator {
+namespace {
+
+tuner::TrialState HistoryState(TrialPhase phase) {
+  switch (phase) {
+    case TrialPhase::kWaiting:
+    case TrialPhase::kRunning:
+      return tuner::TrialState::kRunning;
+    case TrialPhase::kComplete:
+      return tuner::TrialState::kComplete;
+    case TrialPhase::kPruned:
+      return tuner::TrialState::kPruned;
+    case TrialPhase::kFailed:
+    case TrialPhase::kCancelled:
+      break;
+  }
+  return tuner::TrialState::kFailed;
+}
+
+/// One place where an event changes the state, one overload an event.
+class Applier {
+ public:
+  Applier(State& state, UnixMillis unix_ms) : state_(state), unix_ms_(unix_ms) {}
+
+  void operator()(const CoordinatorStarted& e) { state_.coordinator = e.epoch; }
+
+  void operator()(const NodeSeen& e) {
+    Node& node = state_.nodes[e.node];
+    node.id = e.node;
+    node.host = e.host;
+    node.slots = e.slots;
+    node.devices.resize(static_cast<std::size_t>(e.gpus));
+    for (std::size_t index = 0; index < node.devices.size(); ++index) {
+      node.devices[index].memory_bytes = index < e.gpu_memory.size() ? e.gpu_memory[index] : 0;
+    }
+    node.resources = e.resources;
+    node.labels = e.labels;
+  }
+
+  void operator()(const SweepSubmitted& e) {
+    auto spec = wire::SweepSpecFromJson(e.spec);
+    MUSTER_CHECK(spec.ok(), "a spec that was accepted cannot be read");
+    Sweep& sweep = state_.sweeps[e.sweep];
+    sweep.id = e.sweep;
+    sweep.spec = std::move(spec).value();
+    sweep.shape = ShapeOf(sweep.spec);
+    sweep.user = e.user;
+    sweep.history.maximize = sweep.spec.objective.maximize();
+    sweep.created_ms = unix_ms_;
+    state_.open.insert(e.sweep);
+  }
+
+  void operator()(const QuotaSet& e) {
+    if (e.most.empty()) {
+      state_.quotas.erase(e.user);
+    } else {
+      state_.quotas[e.user] = e.most;
+    }
+  }
+
+  void operator()(const SweepChanged& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.message = e.message;
+    switch (e.change) {
+      case SweepChange::kPaused:
+        sweep.phase = SweepPhase::kPaused;
+        break;
+      case SweepChange::kResumed:
+        sweep.phase = SweepPhase::kRunning;
+        break;
+      case SweepChange::kCancelled:
+        sweep.cancelled = true;
+        break;
+      case SweepChange::kTimeUp:
+        sweep.time_up = true;
+        break;
+      case SweepChange::kExhausted:
+        sweep.exhausted = true;
+        break;
+    }
+  }
+
+  void operator()(const SweepPromoting& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.phase = SweepPhase::kPromoting;
+    sweep.promoted_trial = e.trial;
+  }
+
+  void operator()(const SweepEnded& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.phase = e.phase;
+    sweep.message = e.message;
+    sweep.ended_ms = unix_ms_;
+    state_.open.erase(e.sweep);
+  }
+
+  void operator()(const TrialCreated& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    MUSTER_CHECK(e.number == static_cast<std::int64_t>(sweep.trials.size()),
+                 "trials are numbered without gaps");
+    auto params = tuner::ParamsFromJson(e.params);
+    MUSTER_CHECK(params.ok(), "parameters that were suggested cannot be read");
+    Trial trial;
+    trial.id = e.trial;
+    trial.sweep = e.sweep;
+    trial.number = e.number;
+    trial.params = *params;
+    trial.run = e.run;
+    trial.created_ms = unix_ms_;
+    state_.runs[e.run] = e.trial;
+    sweep.waiting.insert(e.number);
+    sweep.history.trials.push_back(
+        {e.number, std::move(params).value(), tuner::TrialState::kRunning, {}, {}});
+    sweep.trials.push_back(std::move(trial));
+  }
+
+  void operator()(const TrialEnded& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    MUSTER_CHECK(!IsFinal(trial.phase), "a trial ends once");
+    MUSTER_CHECK(e.epoch.value == 0 || trial.live == e.epoch,
+                 "only a trial's live attempt may end it");
+    trial.phase = e.phase;
+    trial.value = e.value;
+    trial.message = e.message;
+    trial.ended_ms = unix_ms_;
+    sweep.waiting.erase(trial.number);
+    sweep.finished += 1;
+    Remember(sweep, trial);
+  }
+
+  void operator()(const TrialRetried& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    trial.phase = TrialPhase::kWaiting;
+    trial.charges.clear();
+    trial.crashes = trial.by_rule = 0;
+    trial.value.reset();
+    trial.message.clear();
+    trial.ended_ms = 0;
+    sweep.waiting.insert(trial.number);
+    sweep.finished -= 1;
+    Remember(sweep, trial);
+  }
+
+  void operator()(const AttemptStarted& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    MUSTER_CHECK(e.epoch > state_.newest_epoch, "epochs only grow");
+    MUSTER_CHECK(trial.phase == TrialPhase::kWaiting && trial.live.value == 0,
+                 "a trial has one attempt at a time");
+    state_.newest_epoch = e.epoch;
+    Attempt attempt;
+    attempt.epoch = e.epoch;
+    attempt.trial = e.trial;
+    attempt.token = e.token;
+    attempt.created_ms = unix_ms_;
+    for (Placement& place : PlacesOf(e, sweep)) {
+      Hold(state_.nodes[place.node], place, sweep.shape, e.epoch);
+      sweep.slots_held += static_cast<int>(place.slots.size());
+      AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, place.ranks), 1);
+      attempt.members.emplace_back().place = std::move(place);
+    }
+    state_.live.insert(e.epoch);
+    state_.live_by_priority[sweep.spec.priority].insert(e.epoch);
+    state_.tokens[e.token] = e.epoch;
+    trial.phase = TrialPhase::kRunning;
+    trial.live = e.epoch;
+    trial.attempts.push_back(e.epoch);
+    if (trial.started_ms == 0) trial.started_ms = unix_ms_;
+    sweep.waiting.erase(trial.number);
+    sweep.live += 1;
+    if (sweep.started_ms == 0) sweep.started_ms = unix_ms_;
+    state_.attempts.emplace(e.epoch, std::move(attempt));
+  }
+
+  void operator()(const AttemptPrepared& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    Member& member = MemberAt(attempt, e.node);
+    member.phase = wire::AttemptPhase::kPrepared;
+    member.address = e.address;
+    member.port = e.port;
+    Advance(attempt);
+  }
+
+  void operator()(const AttemptRunning& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    MemberAt(attempt, e.node).phase = wire::AttemptPhase::kRunning;
+    Advance(attempt);
+  }
+
+  void operator()(const StopDecided& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    if (!attempt.stop) AddStopping(attempt, 1);
+    attempt.phase = wire::AttemptPhase::kStopping;
+    attempt.stop = e;
+  }
+
+  void operator()(const MemberEnded& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    MUSTER_CHECK(attempt.living_members() > 1, "the last member's end is the attempt's");
+    if (e.cause != wire::ExitCause::kSuccess && !attempt.failure) attempt.failure = e;
+    EndMember(attempt, MemberAt(attempt, e.node));
+    Advance(attempt);
+  }
+
+  void operator()(const AttemptEnded& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    Trial& trial = TrialAt(attempt.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    MUSTER_CHECK(attempt.live() && trial.live == e.epoch, "an attempt ends once");
+    for (Member& member : attempt.members) {
+      if (member.live()) EndMember(attempt, member);
+    }
+    attempt.phase = wire::AttemptPhase::kExited;
+    attempt.cause = e.cause;
+    attempt.message = e.message;
+    attempt.exit_code = e.exit_code;
+    attempt.ended_ms = unix_ms_;
+    state_.live.erase(e.epoch);
+    const auto peers = state_.live_by_priority.find(sweep.spec.priority);
+    peers->second.erase(e.epoch);
+    if (peers->second.empty()) state_.live_by_priority.erase(peers);
+    trial.live = {};
+    if (e.charge != Charge::kNothing) trial.charges[e.charge] += 1;
+    trial.crashes += e.cause == wire::ExitCause::kNode && !e.by_rule ? 1 : 0;
+    trial.by_rule += e.by_rule ? 1 : 0;
+    Blame(attempt, e);
+    sweep.live -= 1;
+    sweep.last_exit_ms = unix_ms_;
+    if (IsFinal(trial.phase)) return;
+    trial.phase = TrialPhase::kWaiting;
+    trial.message = e.message;
+    sweep.waiting.insert(trial.number);
+  }
+
+  void operator()(const Reported& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    Trial& trial = TrialAt(attempt.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    Member& member = MemberAt(attempt, e.node);
+    member.records_end = std::max(member.records_end, e.records_end);
+    if (e.resumed_after) {
+      attempt.resumed = true;
+      const auto erased = std::erase_if(trial.reports, [&](const Report& report) {
+        return report.epoch < e.epoch && report.step > *e.resumed_after;
+      });
+      if (erased > 0) {
+        auto& seen = SeenOf(sweep, trial).reports;
+        seen.clear();
+        for (const Report& report : trial.reports) seen.emplace_back(report.step, report.value);
+      }
+    }
+    for (const ObjectiveReport& report : e.reports) AddReport(sweep, trial, report, e.epoch);
+    for (const auto& [key, value] : e.metrics) trial.metrics[key] = value;
+    if (e.step > 0) trial.step = e.step;
+    if (e.total_steps > 0) trial.total_steps = e.total_steps;
+    for (const Checkpoint& checkpoint : e.checkpoints) {
+      KeepBest(trial, checkpoint, sweep.spec.objective.maximize());
+      attempt.progressed = attempt.progressed || checkpoint.step > trial.checkpoint_step;
+      trial.checkpoint_step = std::max(trial.checkpoint_step, checkpoint.step);
+    }
+    if (e.result_checkpoint) {
+      attempt.has_result = true;
+      // The trial itself says which one is its best.
+      if (!e.result_checkpoint->empty() &&
+          (!trial.checkpoint || trial.checkpoint->path != *e.result_checkpoint)) {
+        trial.checkpoint = Checkpoint{*e.result_checkpoint, e.step, {}};
+      }
+    }
+    Remember(sweep, trial);
+  }
+
+  void operator()(const Noticed& e) { AttemptAt(e.epoch).notices.push_back(e); }
+
+  void operator()(const OutboxAdded& e) {
+    const auto sequence = static_cast<std::int64_t>(state_.outbox.size());
+    state_.outbox[e.id] = {e.id, sequence, e.command, false, {}, {}};
+    state_.pending[sequence] = e.id;
+  }
+
+  void operator()(const OutboxFinished& e) {
+    OutboxEntry& entry = state_.outbox.at(e.id);
+    entry.done = true;
+    entry.error = e.error;
+    entry.result = e.result;
+    state_.pending.erase(entry.sequence);
+    if (const auto* create = std::get_if<CreateRun>(&entry.command); create && e.error.empty()) {
+      Trial& trial = TrialAt(create->trial);
+      trial.run_created = true;
+      const auto* id = e.result.if_contains("experiment_id");
+      if (id != nullptr && id->is_string()) trial.experiment_id = id->get_string();
+    }
+    if (const auto* promote = std::get_if<PromoteModel>(&entry.command)) {
+      SweepAt(promote->sweep).promotion = e.result;
+    }
+  }
+
+  void operator()(const NodeChanged& e) {
+    Node& node = state_.nodes[e.node];
+    const NodeMode mode = ModeOf(e.change);
+    if (mode != NodeMode::kOpen && mode < node.mode) return;
+    node.mode = mode;
+    node.mode_reason = e.reason;
+    if (mode != NodeMode::kOpen) return;
+    node.mode_reason.clear();
+    node.blamed_by.clear();
+    for (const SweepId& id : state_.open) {
+      SweepAt(id).excluded_nodes.erase(e.node);
+      SweepAt(id).shape.excluded.erase(e.node);
+    }
+  }
+
+  void operator()(const LogRuleFired& e) {
+    Attempt& attempt = AttemptAt(e.epoch);
+    attempt.fired.push_back({e.rule, e.log, e.line});
+    if (e.excludes_node) {
+      Sweep& sweep = SweepAt(TrialAt(attempt.trial).sweep);
+      sweep.excluded_nodes[e.node] = e.line;
+      sweep.shape.excluded.insert(e.node);
+    }
+  }
+
+ private:
+  static NodeMode ModeOf(NodeChange change) {
+    switch (change) {
+      case NodeChange::kCordoned:
+        return NodeMode::kCordoned;
+      case NodeChange::kDrained:
+        return NodeMode::kDrained;
+      case NodeChange::kExcluded:
+        return NodeMode::kExcluded;
+      case NodeChange::kUncordoned:
+        break;
+    }
+    return NodeMode::kOpen;
+  }
+
+  /// One fault of a node ends all that runs there: of these, only the first counts.
+  void Blame(const Attempt& attempt, const AttemptEnded& e) {
+    if (!e.blames_node) {
+      if (attempt.started_ms == 0) return;
+      // They do run what they are given.
+      for (const Member& member : attempt.members) {
+        state_.nodes[member.place.node].blamed_by.clear();
+      }
+      return;
+    }
+    Node& node = state_.nodes[e.node.empty() ? attempt.members.front().place.node : e.node];
+    if (attempt.created_ms >= node.blamed_ms) {
+      node.blamed_by.insert(attempt.trial);
+      node.blamed_ms = unix_ms_;
+    }
+  }
+
+  /// Where the gang goes; an event of before gangs could spread names one node and counts its GPUs.
+  [[nodiscard]] std::vector<Placement> PlacesOf(const AttemptStarted& e, const Sweep& sweep) {
+    if (!e.places.empty()) return e.places;
+    Placement place = PlaceOn(state_.nodes[e.node], sweep.shape, 0, sweep.shape.ranks);
+    place.node = e.node;
+    place.slots = e.slots;
+    return {place};
+  }
+
+  static void AddTo(Amounts& sum, const Amounts& amounts, int sign) {
+    for (const auto& [name, amount] : amounts) {
+      std::int64_t& held = sum[name];
+      held += sign * amount;
+      if (held == 0) sum.erase(name);
+    }
+  }
+
+  /// Where the gang stands as a whole.
+  void Advance(Attempt& attempt) const {
+    const auto all = [&](auto holds) { return std::ranges::all_of(attempt.members, holds); };
+    // A part that has ended will never be ready.
+    if (attempt.phase == wire::AttemptPhase::kPreparing &&
+        all([](const Member& member) { return member.phase == wire::AttemptPhase::kPrepared; })) {
+      attempt.phase = wire::AttemptPhase::kPrepared;
+      attempt.go_sent = true;  // as soon as this is durable
+    }
+    if (attempt.phase == wire::AttemptPhase::kPrepared &&
+        all([](const Member& member) { return member.phase >= wire::AttemptPhase::kRunning; })) {
+      attempt.phase = wire::AttemptPhase::kRunning;
+      attempt.started_ms = unix_ms_;
+    }
+  }
+
+  void AddStopping(const Attempt& attempt, int sign) {
+    for (const Member& member : attempt.members) {
+      if (!member.live()) continue;
+      state_.nodes[member.place.node].stopping_slots +=
+          sign * static_cast<int>(member.place.slots.size());
+    }
+  }
+
+  /// What it held on its node is free.
+  void EndMember(const Attempt& attempt, Member& member) {
+    const auto slots = static_cast<int>(member.place.slots.size());
+    Sweep& sweep = SweepAt(TrialAt(attempt.trial).sweep);
+    Node& node = state_.nodes[member.place.node];
+    if (attempt.stop) node.stopping_slots -= slots;
+    Release(node, member.place, sweep.shape);
+    AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, member.place.ranks), -1);
+    if (state_.users[sweep.user].empty()) state_.users.erase(sweep.user);
+    sweep.slots_held -= slots;
+    sweep.slot_ms += slots * std::max<std::int64_t>(0, unix_ms_ - attempt.created_ms);
+    member.phase = wire::AttemptPhase::kExited;
+  }
+
+  /// What samplers and pruners see of the trial: its reports are those of the trial, point by point.
+  static tuner::TrialHistory& SeenOf(Sweep& sweep, const Trial& trial) {
+    return sweep.history.trials[static_cast<std::size_t>(trial.number)];
+  }
+
+  static void AddReport(Sweep& sweep, Trial& trial, const ObjectiveReport& added,
+                        AttemptEpoch epoch) {
+    auto& seen = SeenOf(sweep, trial).reports;
+    const auto place = std::ranges::lower_bound(trial.reports, added.step, {}, &Report::step);
+    const auto twin = seen.begin() + (place - trial.reports.begin());
+    const Report report{added.step, added.timestamp_ms, added.value, epoch};
+    if (place == trial.reports.end() || place->step != added.step) {
+      seen.emplace(twin, added.step, added.value);
+      trial.reports.insert(place, report);
+    } else if (epoch >= place->epoch) {
+      twin->second = added.value;
+      *place = report;
+    }
+  }
+
+  static void KeepBest(Trial& trial, const Checkpoint& checkpoint, bool maximize) {
+    if (trial.checkpoint && trial.checkpoint->value) {
+      if (!checkpoint.value) return;
+      if (LossOf(*checkpoint.value, maximize) > LossOf(*trial.checkpoint->value, maximize)) return;
+    }
+    trial.checkpoint = checkpoint;
+  }
+
+  static void Remember(Sweep& sweep, const Trial& trial) {
+    tuner::TrialHistory& history = SeenOf(sweep, trial);
+    history.state = HistoryState(trial.phase);
+    history.value = trial.value;
+    sweep.history_position += 1;
+  }
+
+  Sweep& SweepAt(const SweepId& id) {
+    const auto found = state_.sweeps.find(id);
+    MUSTER_CHECK(found != state_.sweeps.end(), "an event names a sweep that is not there");
+    return found->second;
+  }
+  Trial& TrialAt(const TrialId& id) {
+    auto* trial = const_cast<Trial*>(state_.FindTrial(id));
+    MUSTER_CHECK(trial != nullptr, "an event names a trial that is not there");
+    return *trial;
+  }
+  Attempt& AttemptAt(AttemptEpoch epoch) {
+    const auto found = state_.attempts.find(epoch);
+    MUSTER_CHECK(found != state_.attempts.end(), "an event names an attempt that is not there");
+    return found->second;
+  }
+  static Member& MemberAt(Attempt& attempt, const NodeId& node) {
+    for (Member& member : attempt.members) {
+      if (node.empty() || member.place.node == node) return member;
+    }
+    MUSTER_CHECK(false, "an event names a node that its gang is not on");
+    return attempt.members.front();
+  }
+
+  State& state_;
+  UnixMillis unix_ms_;
+};
+
+}  // namespace
+
+void ApplyEvent(State& state, const Event& event) {
+  std::visit(Applier(state, event.unix_ms), event.body);
+}
+
+}  // namespace muster::coordinator
