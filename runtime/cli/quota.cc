@@ -7,6 +7,7 @@
 
 #include "runtime/cli/context.h"
 #include "runtime/config/sweep_file.h"
+#include "runtime/coordinator/quota.h"
 
 namespace muster::cli {
 namespace {
@@ -53,8 +54,7 @@ std::string AmountsText(const boost::json::value& amounts) {
   for (const auto& entry : amounts.as_object()) {
     const std::int64_t amount = entry.value().as_int64();
     text += (text.empty() ? "" : " ") + std::string(entry.key()) + "=" +
-            (entry.key() == "gpu" ? Short(static_cast<double>(amount) / 1'000)
-                                  : std::to_string(amount));
+            coordinator::AmountText(std::string(entry.key()), amount);
   }
   return text.empty() ? "-" : text;
 }

@@ -1,19 +1,30 @@
 #include "runtime/coordinator/quota.h"
 
+#include <array>
+#include <cstdio>
+
 namespace muster::coordinator {
 namespace {
 
-/// GPUs are counted in thousandths.
-std::string AmountText(const std::string& name, std::int64_t amount) {
-  if (name != "gpu" || amount % 1'000 == 0) {
-    return std::to_string(name == "gpu" ? amount / 1'000 : amount);
-  }
-  std::string text = std::to_string(static_cast<double>(amount) / 1'000);
-  text.erase(text.find_last_not_of('0') + 1);
-  return text;
+/// Up to two digits behind the point.
+std::string ShortText(double number) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", number);
+  std::string trimmed(text.data());
+  trimmed.erase(trimmed.find_last_not_of('0') + 1);
+  if (trimmed.ends_with('.')) trimmed.pop_back();
+  return trimmed;
 }
 
 }  // namespace
+
+std::string AmountText(const std::string& name, std::int64_t amount) {
+  const auto number = static_cast<double>(amount);
+  if (name == "gpu") return ShortText(number / 1'000);
+  if (name != "memory" || amount < (1 << 20)) return std::to_string(amount);
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  return amount >= kGiB ? ShortText(number / kGiB) + "GiB" : ShortText(number / (1 << 20)) + "MiB";
+}
 
 std::string QuotaHit(const Amounts& most, const Amounts& held, const Amounts& more) {
   for (const auto& [name, bound] : most) {

@@ -8,6 +8,9 @@
 
 namespace muster::coordinator {
 
+/// The amount for people: "gpu" is in thousandths, "memory" in bytes: "1.5", "64GiB", "12".
+std::string AmountText(const std::string& name, std::int64_t amount);
+
 /// Why `most` does not allow `more` beside what is held already: "24 of cpu beside 16 exceed the quota of
 /// 32"; empty when it does.
 std::string QuotaHit(const Amounts& most, const Amounts& held, const Amounts& more);

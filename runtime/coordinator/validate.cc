@@ -1,7 +1,9 @@
 #include "runtime/coordinator/validate.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
 #include "registry/gates.h"
@@ -44,8 +46,9 @@ bool IsIdText(std::string_view text) {
 
 /// 4, 0.5
 std::string NumberText(double number) {
-  return number == std::floor(number) ? std::to_string(static_cast<std::int64_t>(number))
-                                      : wire::SerializeJson(number);
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.12g", number);
+  return text.data();
 }
 
 Status ValidateResources(const wire::TrialSpec& trial) {
@@ -262,10 +265,10 @@ Error NoAmount(const std::string& name, std::int64_t each, const std::vector<Roo
     if (has != room.node->resources.end()) most = std::max(most, has->second);
   }
   const std::string path = name == "memory" ? "memory_bytes" : "custom." + name;
-  return At("trial.resources." + path, "each rank needs " + std::to_string(each) +
+  return At("trial.resources." + path, "each rank needs " + AmountText(name, each) +
                                            ", which no node can give to the gang; the "
                                            "most that a node has is " +
-                                           std::to_string(most));
+                                           AmountText(name, most));
 }
 
 }  // namespace
@@ -278,7 +281,7 @@ std::string NeedsText(const GangShape& shape) {
                     "/1000 of a GPU");
   }
   for (const auto& [name, each] : shape.amounts) {
-    parts.push_back(std::to_string(each * shape.ranks) + " of " + name);
+    parts.push_back(AmountText(name, each * shape.ranks) + " of " + name);
   }
   std::string text;
   for (std::size_t i = 0; i < parts.size(); ++i) {

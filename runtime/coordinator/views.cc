@@ -159,8 +159,8 @@ std::string FreeText(const Node& node, const GangShape& shape) {
     const auto has = node.resources.find(name);
     if (has == node.resources.end()) continue;
     const auto held = node.held.find(name);
-    text += ", " + std::to_string(has->second - (held == node.held.end() ? 0 : held->second)) +
-            " of " + std::to_string(has->second) + " " + name;
+    const std::int64_t left = has->second - (held == node.held.end() ? 0 : held->second);
+    text += ", " + AmountText(name, left) + " of " + AmountText(name, has->second) + " " + name;
   }
   return text;
 }
@@ -178,10 +178,13 @@ void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicT
     lines.push_back("No node that has joined can ever hold it: " + fits.error().message + ".");
   }
   for (const auto& [id, node] : state.nodes) {
-    lines.push_back("Node " + id.value + " is " + NodeState(coordinator, node, now) + " with " +
-                    FreeText(node, sweep.shape) + " free; it could take " +
-                    std::to_string(RanksThatFit(node, sweep.shape, Count::kFree)) + " of the " +
-                    std::to_string(sweep.shape.ranks) + " ranks now.");
+    std::string line = "Node " + id.value + " is " + NodeState(coordinator, node, now) + " with " +
+                       FreeText(node, sweep.shape) + " free";
+    if (node.schedulable() && coordinator.IsUsable(id, now)) {
+      line += "; it could take " + std::to_string(RanksThatFit(node, sweep.shape, Count::kFree)) +
+              " of the " + std::to_string(sweep.shape.ranks) + " ranks now";
+    }
+    lines.push_back(line + ".");
   }
   for (const SweepId& id : state.open) {
     const Sweep& other = state.sweeps.at(id);

@@ -1,3 +1,4 @@
+#include "runtime/coordinator/quota.h"
 #include "runtime/coordinator/views.h"
 #include "tests/runtime/coordinator/rig.h"
 
@@ -120,6 +121,14 @@ TEST_F(ShareTest, GangThatFitsNowhere_TakesNothing) {
   EXPECT_EQ(Held("high"), 3);
   Submit("middle", "eve", 3, 3, 1);  // only b could hold it, which a higher priority has
   for (const auto& [epoch, attempt] : rig.state().attempts) EXPECT_FALSE(attempt.stop);
+}
+
+TEST_F(ShareTest, Amounts_AreWrittenForPeople) {
+  EXPECT_EQ(AmountText("gpu", 1'500), "1.5");
+  EXPECT_EQ(AmountText("gpu", 2'000), "2");
+  EXPECT_EQ(AmountText("memory", std::int64_t{3} << 29), "1.5GiB");
+  EXPECT_EQ(AmountText("memory", 512 << 20), "512MiB");
+  EXPECT_EQ(AmountText("licence", 12), "12");
 }
 
 }  // namespace
