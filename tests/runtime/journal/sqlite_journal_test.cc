@@ -7,6 +7,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/coordinator/state.h"
+#include "runtime/journal/schema.h"
 #include "runtime/wire/codec.h"
 #include "runtime/wire/sweep_spec.h"
 
@@ -129,6 +130,63 @@ TEST_F(SqliteJournalTest, PoliciesEvents_GiveTheSameStateAndTables) {
   ASSERT_TRUE(loaded.ok()) << loaded.error().message;
   EXPECT_EQ(Replay(*loaded), Replay(all));
   EXPECT_EQ(Query("SELECT state || ' ' || message FROM trials"), "failed fatal");
+}
+
+TEST_F(SqliteJournalTest, GangOnTwoNodes_IsReadyAndRunsWhenBothDo) {
+  std::vector<Event> all = OneRunning();
+  auto& started = std::get<AttemptStarted>(all.back().body);
+  started.places = {{NodeId("a"), 0, 1, {0}, {}}, {NodeId("b"), 1, 1, {0}, {}}};
+  auto journal = OpenJournal();
+  ASSERT_TRUE(journal->Append(all).ok());
+  const auto state_after = [&](EventBody body) {
+    EXPECT_TRUE(journal->Append({{9, std::move(body)}}).ok());
+    return Query("SELECT state FROM attempts");
+  };
+  const AttemptEpoch epoch(1);
+  EXPECT_EQ(state_after(AttemptPrepared{epoch, NodeId("b"), "b", 1}), "preparing");
+  EXPECT_EQ(state_after(AttemptPrepared{epoch, NodeId("a"), "a", 1}), "prepared");
+  EXPECT_EQ(state_after(AttemptRunning{epoch, NodeId("a")}), "prepared");
+  EXPECT_EQ(state_after(MemberEnded{epoch, NodeId("b"), wire::ExitCause::kUser, "exit 3", 3}),
+            "running");
+  EXPECT_EQ(Query("SELECT node FROM attempts"), "a, b");
+}
+
+/// As the first muster wrote it: one node a gang, its slots beside its name, two budgets.
+TEST_F(SqliteJournalTest, DatabaseOfTheFirstVersion_IsUpgradedInPlaceAndRead) {
+  {
+    auto database = sqlite::Database::Open(file());
+    ASSERT_TRUE(database->Migrate({Migrations().front()}).ok());
+    const std::pair<const char*, const char*> kEvents[] = {
+        {"node_seen", R"({"node":"a","host":"h","slots":2,"gpus":1,"labels":{}})"},
+        {"sweep_submitted",
+         R"({"sweep":"s","spec":{"name":"s","trial":{"command":["x"],"ranks":2,)"
+         R"("resources":{"cpu":1,"gpu":0,"memory_bytes":0}},"retry":{"infra":5,"user":0}}})"},
+        {"trial_created",
+         R"({"trial":"s/0","sweep":"s","number":0,"params":{},"run":"r0","history_position":0})"},
+        {"attempt_started",
+         R"({"epoch":1,"trial":"s/0","node":"a","slots":[0,1],"gpus":0,"token":"t"})"},
+        {"attempt_prepared", R"({"epoch":1,"address":"127.0.0.1","port":5000})"},
+        {"attempt_running", R"({"epoch":1})"},
+        {"reported", R"({"epoch":1,"records_end":10,"step":1})"}};
+    for (const auto& [type, json] : kEvents) {
+      ASSERT_TRUE(database->Prepare("INSERT INTO events(unix_ms, type, json) VALUES(1,?,?)")
+                      .BindAll(type, json)
+                      .Run()
+                      .ok());
+    }
+  }
+  const auto loaded = OpenJournal()->Load();
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  State state;
+  for (const Event& event : *loaded) ApplyEvent(state, event);
+  const Attempt& attempt = state.attempts.at(AttemptEpoch(1));
+  ASSERT_EQ(attempt.members.size(), 1U);
+  EXPECT_EQ(attempt.NodeNames(), "a");
+  EXPECT_EQ(attempt.phase, wire::AttemptPhase::kRunning);
+  EXPECT_EQ(attempt.members.front().records_end, 10);
+  EXPECT_EQ(state.nodes.at(NodeId("a")).free(), 0);
+  EXPECT_EQ(state.nodes.at(NodeId("a")).devices.size(), 1U);
+  EXPECT_EQ(Query("SELECT count(*) FROM members"), "0");
 }
 
 TEST_F(SqliteJournalTest, ResultOfAnotherAttempt_IsFencedAndNothingOfTheBatchKept) {
