@@ -186,6 +186,16 @@ class Coordinator {
   void Schedule(Turn& turn, std::vector<Room> rooms);
   [[nodiscard]] const Trial* FirstReady(const Sweep& sweep) const;
   void StartAttempt(Turn& turn, const Trial& trial, const std::vector<Part>& parts);
+  // coordinator_backfill.cc
+  /// Nodes kept for gangs that wait, and when each will have room at the latest.
+  using KeptRooms = std::map<NodeId, MonotonicTime>;
+  [[nodiscard]] std::optional<MonotonicTime> RoomBy(const Turn& turn, const Node& node,
+                                                    const GangShape& shape) const;
+  [[nodiscard]] std::vector<Room> RoomsFor(const Turn& turn, const Sweep& sweep,
+                                           const std::vector<Room>& rooms,
+                                           const KeptRooms& kept) const;
+  void KeepRooms(const Turn& turn, const GangShape& shape, std::vector<Room>& rooms,
+                 KeptRooms& kept) const;
   // coordinator_preempt.cc
   void Preempt(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
   // coordinator_outbox.cc

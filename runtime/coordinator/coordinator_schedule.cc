@@ -9,7 +9,8 @@
 ///
 /// Order: priority, then fair share among users (who holds fewest slots), then among sweeps, then age. A gang
 /// gets all it needs or nothing. One that finds no place keeps the nodes where it will find one first
-/// (placement.h), and takes them from gangs of a lower priority (coordinator_preempt.cc).
+/// (placement.h), takes them from gangs of a lower priority (coordinator_preempt.cc), and lends them to trials
+/// that are gone by then (coordinator_backfill.cc).
 
 namespace muster::coordinator {
 namespace {
@@ -82,7 +83,9 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
   };
   for (const SweepId& id : state_.open) enqueue(state_.sweeps.at(id));
 
-  std::set<GangShape> too_large;  // found no place; room only shrinks from here on
+  // Found no place, with their time limits; room only shrinks from here on.
+  std::set<std::pair<GangShape, std::int64_t>> too_large;
+  KeptRooms kept;
   while (!queue.empty()) {
     const QueueKey first = *queue.begin();
     queue.erase(queue.begin());
@@ -93,12 +96,15 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
       enqueue(sweep);
       continue;
     }
-    if (too_large.contains(sweep.shape)) continue;
-    const std::vector<Part> parts = FindPlace(rooms, sweep.shape);
+    const std::pair size(sweep.shape, sweep.spec.trial.time_seconds);
+    if (too_large.contains(size)) continue;
+    std::vector<Room> mine;
+    if (!kept.empty()) mine = RoomsFor(turn, sweep, rooms, kept);
+    const std::vector<Part> parts = FindPlace(kept.empty() ? rooms : mine, sweep.shape);
     if (parts.empty()) {
       Preempt(turn, sweep, rooms);
-      Reserve(rooms, sweep.shape);
-      too_large.insert(sweep.shape);
+      KeepRooms(turn, sweep.shape, rooms, kept);
+      too_large.insert(size);
       continue;
     }
     StartAttempt(turn, *FirstReady(sweep), parts);

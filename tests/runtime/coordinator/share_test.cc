@@ -123,6 +123,27 @@ TEST_F(ShareTest, GangThatFitsNowhere_TakesNothing) {
   for (const auto& [epoch, attempt] : rig.state().attempts) EXPECT_FALSE(attempt.stop);
 }
 
+TEST_F(ShareTest, Backfill_LendsAKeptNodeToTrialsThatAreGoneInTime) {
+  rig.Join("a", 2);
+  const auto submit = [&](const std::string& id, int ranks, std::int64_t seconds) {
+    wire::SweepSpec spec = SmallSpec(1);
+    spec.trial.ranks = ranks;
+    spec.trial.time_seconds = seconds;
+    rig.Do(SubmitSweep{spec, SweepId(id), "ada"});
+    rig.AnswerCommands();
+  };
+  submit("long", 1, 1'000);
+  rig.RunOne("a");
+  submit("gang", 2, 0);  // waits for the long one, 1000 s at most
+  submit("unbounded", 1, 0);
+  EXPECT_EQ(Held("unbounded"), 0);
+  submit("too-long", 1, 990);  // with its grace it would end after that
+  EXPECT_EQ(Held("too-long"), 0);
+  submit("short", 1, 900);
+  EXPECT_EQ(Held("short"), 1);
+  EXPECT_EQ(Held("gang"), 0);
+}
+
 TEST_F(ShareTest, Amounts_AreWrittenForPeople) {
   EXPECT_EQ(AmountText("gpu", 1'500), "1.5");
   EXPECT_EQ(AmountText("gpu", 2'000), "2");

@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <vector>
+
+#include "runtime/coordinator/coordinator_turn.h"
+
+/// Small trials on the node that is kept for a gang, as long as they do not delay it. When the gang can start at
+/// the latest is known where the attempts there have time limits (trial.time); a trial whose own limit ends
+/// before that may use the node meanwhile. After D. Lifka, "The ANL/IBM SP scheduling system", 1995 (EASY).
+
+namespace muster::coordinator {
+namespace {
+
+/// Between the end of an attempt's time and its slots being free, and for a start to get going.
+constexpr std::chrono::seconds kSlack(10);
+
+}  // namespace
+
+/// When the node will hold the gang at the latest; nullopt: nobody knows.
+std::optional<MonotonicTime> Coordinator::RoomBy(const Turn& turn, const Node& node,
+                                                 const GangShape& shape) const {
+  std::vector<std::pair<MonotonicTime, const Attempt*>> ends;
+  for (const AttemptEpoch epoch : node.attempts()) {
+    const Attempt& attempt = state_.attempts.at(epoch);
+    if (const auto limit = TimeLimit(turn, attempt)) ends.emplace_back(*limit, &attempt);
+  }
+  std::ranges::sort(ends, {}, &std::pair<MonotonicTime, const Attempt*>::first);
+  Node later = node;
+  for (const auto& [end, attempt] : ends) {
+    Release(later, attempt->LiveMember(node.id)->place,
+            state_.sweeps.at(state_.FindTrial(attempt->trial)->sweep).shape);
+    if (RanksThatFit(later, shape, Count::kFree) >= shape.ranks) return end;
+  }
+  return std::nullopt;
+}
+
+/// The rooms for a gang of the sweep: those that are kept for others only if it is gone by then.
+std::vector<Room> Coordinator::RoomsFor(const Turn& turn, const Sweep& sweep,
+                                        const std::vector<Room>& rooms,
+                                        const KeptRooms& kept) const {
+  std::vector<Room> mine = rooms;
+  const std::int64_t limit = sweep.spec.trial.time_seconds;
+  if (limit == 0) return mine;
+  const MonotonicTime gone = turn.now + std::chrono::seconds(limit) + Ms(config_.grace_ms) + kSlack;
+  for (Room& room : mine) {
+    const auto until = kept.find(room.node->id);
+    if (room.reserved && until != kept.end() && gone <= until->second) room.reserved = false;
+  }
+  return mine;
+}
+
+/// Keeps nodes for a gang that found no place.
+void Coordinator::KeepRooms(const Turn& turn, const GangShape& shape, std::vector<Room>& rooms,
+                            KeptRooms& kept) const {
+  const std::vector<Room> before = rooms;
+  Reserve(rooms, shape);
+  if (shape.most_nodes != 1) return;  // when several nodes have room together is not worked out
+  for (std::size_t i = 0; i < rooms.size(); ++i) {
+    if (!rooms[i].reserved || before[i].reserved) continue;
+    if (const auto until = RoomBy(turn, *rooms[i].node, shape)) kept[rooms[i].node->id] = *until;
+  }
+}
+
+}  // namespace muster::coordinator
