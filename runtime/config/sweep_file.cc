@@ -167,8 +167,9 @@ class SweepFileReader {
     if (auto* action = Find(tree, {"hang"}, "do"); action != nullptr) {
       auto& hang = tree.at("hang").get_object();
       file_.places_["hang.action"] = file_.places_["hang.do"];
-      hang["action"] = *action;
+      json::value said = *action;  // another key moves the others
       hang.erase("do");
+      hang["action"] = std::move(said);
     }
     if (auto* parallel = Find(tree, {"budget"}, "parallel"); parallel != nullptr) {
       if (parallel->is_string() && parallel->get_string() == "auto") *parallel = 0;
