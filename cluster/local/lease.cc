@@ -1,22 +1,14 @@
 #include "cluster/local/lease.h"
 
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <fstream>
+#include <string>
 
 #include "runtime/base/file.h"
 
 namespace muster::cluster::local {
 
 Status WriteLease(const std::filesystem::path& file, MonotonicTime until) {
-  const std::string fresh = file.string() + ".new";
-  std::ofstream stream(fresh, std::ios::trunc);
-  stream << until.time_since_epoch().count() << "\n";
-  stream.close();
-  if (!stream || std::rename(fresh.c_str(), file.c_str()) != 0)
-    return IoError("write " + file.string(), errno);
-  return Ok();
+  return ReplaceFile(file, std::to_string(until.time_since_epoch().count()) + "\n");
 }
 
 std::optional<MonotonicTime> ReadLease(const std::filesystem::path& file) {
