@@ -191,9 +191,9 @@ class Coordinator {
   using KeptRooms = std::map<NodeId, MonotonicTime>;
   [[nodiscard]] std::optional<MonotonicTime> RoomBy(const Turn& turn, const Node& node,
                                                     const GangShape& shape) const;
-  [[nodiscard]] std::vector<Room> RoomsFor(const Turn& turn, const Sweep& sweep,
-                                           const std::vector<Room>& rooms,
-                                           const KeptRooms& kept) const;
+  [[nodiscard]] std::vector<Room> WithLentRooms(const Turn& turn, const Sweep& sweep,
+                                                std::vector<Room> rooms,
+                                                const KeptRooms& kept) const;
   void KeepRooms(const Turn& turn, const GangShape& shape, std::vector<Room>& rooms,
                  KeptRooms& kept) const;
   // coordinator_preempt.cc

@@ -33,19 +33,16 @@ std::optional<MonotonicTime> Coordinator::RoomBy(const Turn& turn, const Node& n
   return std::nullopt;
 }
 
-/// The rooms for a gang of the sweep: those that are kept for others only if it is gone by then.
-std::vector<Room> Coordinator::RoomsFor(const Turn& turn, const Sweep& sweep,
-                                        const std::vector<Room>& rooms,
-                                        const KeptRooms& kept) const {
-  std::vector<Room> mine = rooms;
-  const std::int64_t limit = sweep.spec.trial.time_seconds;
-  if (limit == 0) return mine;
-  const MonotonicTime gone = turn.now + std::chrono::seconds(limit) + Ms(config_.grace_ms) + kSlack;
-  for (Room& room : mine) {
+/// The rooms for a trial with a time limit: also those that are kept for others, if it is gone by then.
+std::vector<Room> Coordinator::WithLentRooms(const Turn& turn, const Sweep& sweep,
+                                             std::vector<Room> rooms, const KeptRooms& kept) const {
+  const std::chrono::seconds limit(sweep.spec.trial.time_seconds);
+  const MonotonicTime gone = turn.now + limit + Ms(config_.grace_ms) + kSlack;
+  for (Room& room : rooms) {
     const auto until = kept.find(room.node->id);
     if (room.reserved && until != kept.end() && gone <= until->second) room.reserved = false;
   }
-  return mine;
+  return rooms;
 }
 
 /// Keeps nodes for a gang that found no place.

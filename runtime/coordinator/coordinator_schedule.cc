@@ -98,9 +98,10 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
     }
     const std::pair size(sweep.shape, sweep.spec.trial.time_seconds);
     if (too_large.contains(size)) continue;
-    std::vector<Room> mine;
-    if (!kept.empty()) mine = RoomsFor(turn, sweep, rooms, kept);
-    const std::vector<Part> parts = FindPlace(kept.empty() ? rooms : mine, sweep.shape);
+    std::vector<Room> lent;
+    const bool borrows = !kept.empty() && sweep.spec.trial.time_seconds > 0;
+    if (borrows) lent = WithLentRooms(turn, sweep, rooms, kept);
+    const std::vector<Part> parts = FindPlace(borrows ? lent : rooms, sweep.shape);
     if (parts.empty()) {
       Preempt(turn, sweep, rooms);
       KeepRooms(turn, sweep.shape, rooms, kept);
