@@ -341,11 +341,14 @@ std::vector<LogMatched> CoordinatorHost::Impl::LookAtEnds(const Input& input) {
   const auto* exited = from == nullptr ? nullptr : std::get_if<wire::Exited>(&from->message);
   const State& state = coordinator.state();
   const Attempt* attempt = exited == nullptr ? nullptr : state.FindAttempt(exited->epoch);
-  if (attempt == nullptr || !attempt->live()) return {};
+  const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(from->node);
+  if (member == nullptr) return {};
   const Sweep& sweep = *state.FindSweep(state.FindTrial(attempt->trial)->sweep);
   if (sweep.spec.on_log.empty()) return {};
+  // The gang's ranks on other nodes may not be at their lines' ends yet.
+  const int first = member->place.first_rank;
   std::vector<LogMatched> all;
-  for (int rank = 0; rank < sweep.spec.trial.ranks; ++rank) {
+  for (int rank = first; rank < first + member->place.ranks; ++rank) {
     for (const char* stream : {".out", ".err"}) {
       const std::string log = std::to_string(rank) + stream;
       const auto file = logs.PathOf(attempt->trial, attempt->epoch, log);
