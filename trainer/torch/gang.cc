@@ -73,6 +73,7 @@ std::string Gang::Broadcast(std::string text) const {
   if (alone()) return text;
   const at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
   Broadcast(std::vector<at::Tensor>{size});
+  if (size.item<std::int64_t>() == 0) return {};  // no bytes have no address
   const at::Tensor bytes = at::zeros({size.item<std::int64_t>()}, at::kByte);
   if (first()) std::memcpy(bytes.data_ptr(), text.data(), text.size());
   Broadcast(std::vector<at::Tensor>{bytes});
