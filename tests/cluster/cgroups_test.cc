@@ -105,8 +105,9 @@ TEST_F(RealCgroupsTest, FolderDeleted_LeavesNoGroup) {
   made_.clear();
   std::filesystem::remove_all(home_);
   const auto deadline = SystemClock().Now() + std::chrono::seconds(30);
-  const auto left = [&groups] {
-    return std::ranges::any_of(groups, [](const auto& group) { return fs::exists(group); });
+  const auto left = [&] {
+    return !ScanAttempts(home_id_)->empty() ||
+           std::ranges::any_of(groups, [](const auto& group) { return fs::exists(group); });
   };
   while (left() && SystemClock().Now() < deadline) usleep(10'000);
   EXPECT_FALSE(left());

@@ -114,7 +114,7 @@ TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
     }
     return most > (60 << 20) && WaitForProcesses(3);
   }));
-  EXPECT_LT(most, 100 << 20);
+  EXPECT_LT(most, 150 << 20);  // three times 64 MiB would be 192
 }
 
 TEST_F(HangTest, AgentThatNeverComesBack_LeavesNoRank) {
