@@ -1,11 +1,6 @@
 #pragma once
 
-#include <boost/describe/class.hpp>
-#include <boost/describe/enum.hpp>
-#include <boost/describe/enumerators.hpp>
-#include <boost/describe/members.hpp>
 #include <boost/json/value.hpp>
-#include <boost/mp11/algorithm.hpp>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -18,8 +13,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "runtime/base/ids.h"
 #include "runtime/base/result.h"
+#include "runtime/wire/codec_traits.h"
+#include "runtime/wire/json_text.h"
 
 /// Structs to JSON and back, driven by BOOST_DESCRIBE_STRUCT. Include it in .cc files only; headers
 /// declare the encode and decode functions of their own types.
@@ -45,8 +41,6 @@ std::string SerializeJson(const Json& value);
 
 namespace internal {
 
-/// "kGangReady" -> "gang_ready".
-std::string EnumeratorText(std::string_view enumerator);
 /// `"text"`, `12`, ... shortened for a message.
 std::string Excerpt(const Json& value);
 Error WrongType(std::string_view wanted, const Json& got);
@@ -55,28 +49,6 @@ Result<std::int64_t> DecodeInteger(const Json& value, std::int64_t low, std::int
 Json EncodeDouble(double value);
 /// Puts `outer` before the path that `error` already carries.
 Error AtPath(Error error, std::string_view outer);
-
-template <typename T>
-struct IsOptional : std::false_type {};
-template <typename T>
-struct IsOptional<std::optional<T>> : std::true_type {};
-template <typename T>
-struct IsVector : std::false_type {};
-template <typename T>
-struct IsVector<std::vector<T>> : std::true_type {};
-template <typename T>
-struct IsStringMap : std::false_type {};
-template <typename T>
-struct IsStringMap<std::map<std::string, T>> : std::true_type {};
-template <typename T>
-struct IsId : std::false_type {};
-template <typename Tag>
-struct IsId<StringId<Tag>> : std::true_type {};
-template <typename Tag>
-struct IsId<NumberId<Tag>> : std::true_type {};
-
-template <typename T>
-using MembersOf = boost::describe::describe_members<T, boost::describe::mod_public>;
 
 }  // namespace internal
 
@@ -88,11 +60,8 @@ Json ToJson(const T& value) {
   } else if constexpr (std::same_as<T, bool>) {
     return value;
   } else if constexpr (std::is_enum_v<T>) {
-    Json text;
-    boost::mp11::mp_for_each<boost::describe::describe_enumerators<T>>([&](auto enumerator) {
-      if (enumerator.value == value) text = internal::EnumeratorText(enumerator.name);
-    });
-    return text;
+    const std::string* text = internal::EnumText(value);
+    return text == nullptr ? Json(nullptr) : Json(*text);
   } else if constexpr (std::unsigned_integral<T>) {
     return static_cast<std::uint64_t>(value);
   } else if constexpr (std::integral<T>) {
@@ -133,14 +102,11 @@ namespace internal {
 
 template <typename T>
 Result<T> DecodeEnum(const Json& json) {
-  std::optional<T> found;
   std::string wanted;
-  boost::mp11::mp_for_each<boost::describe::describe_enumerators<T>>([&](auto enumerator) {
-    const std::string text = EnumeratorText(enumerator.name);
-    if (json.is_string() && json.get_string() == text) found = enumerator.value;
+  for (const auto& [value, text] : EnumTexts<T>()) {
+    if (json.is_string() && json.get_string() == text) return value;
     wanted += (wanted.empty() ? "" : ", ") + text;
-  });
-  if (found) return *found;
+  }
   return WrongType("one of " + wanted, json);
 }
 
@@ -254,11 +220,6 @@ Result<T> Decode(std::string_view text, Unknown unknown = Unknown::kSkip) {
   auto json = ParseJson(text);
   if (!json.ok()) return json.error();
   return FromJson<T>(*json, unknown);
-}
-
-template <typename T>
-std::string Encode(const T& value) {
-  return SerializeJson(ToJson(value));
 }
 
 }  // namespace muster::wire

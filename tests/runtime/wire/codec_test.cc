@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <boost/json/parse.hpp>
 
-#include "runtime/wire/sweep_spec.h"
+#include "runtime/wire/sweep_spec_json.h"
 
 namespace muster::wire {
 namespace {
@@ -31,6 +31,21 @@ TEST(Codec, RoundTrip_KeepsEveryMember) {
   const auto back = Decode<Outer>(text);
   ASSERT_TRUE(back.ok()) << back.error().message;
   EXPECT_EQ(Encode(*back), text);
+}
+
+TEST(Codec, TextWithoutValuesBetween_IsTheSameByteForByte) {
+  Outer outer{Colour::kRed, {}, {}, {}, TrialId("tab\t, quote\", \\, \x01, \xC3\xA9 and \x7F")};
+  outer.metrics = {{"a\nb", 1e300}, {"c", -0.0}, {"d", 1.0 / 7}, {"e", INFINITY}, {"f", 3}};
+  EXPECT_EQ(Encode(outer), SerializeJson(ToJson(outer)));
+  EXPECT_EQ(Encode(Outer{static_cast<Colour>(7), {}, {}, {}, {}}),
+            R"({"colour":null,"ranks":[],"metrics":{},"trial":""})");
+  SweepSpec spec;
+  spec.seed = std::numeric_limits<std::uint64_t>::max();
+  spec.priority = std::numeric_limits<int>::min();
+  spec.space = {{"lr", {{"float", {0.1, 1}}}}};
+  spec.fixed = {{"on", true}, {"none", nullptr}, {"list", {1, "two"}}};
+  spec.model.emplace().gates.emplace_back().parity = true;
+  EXPECT_EQ(Encode(spec), SerializeJson(ToJson(spec)));
 }
 
 TEST(Codec, MissingMembers_KeepTheirDefaults) {

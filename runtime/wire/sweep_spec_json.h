@@ -1,0 +1,28 @@
+#pragma once
+
+#include "runtime/wire/codec.h"
+#include "runtime/wire/sweep_spec.h"
+
+/// How `codec.h` sees a SweepSpec; for .cc files.
+
+namespace muster::wire {
+
+BOOST_DESCRIBE_STRUCT(ResourceSpec, (), (cpu, gpu, gpu_memory_bytes, memory_bytes, custom))
+BOOST_DESCRIBE_STRUCT(TrialSpec, (),
+                      (program, command, ranks, nodes, labels, resources, env, working_dir,
+                       time_seconds))
+BOOST_DESCRIBE_STRUCT(ObjectiveSpec, (), (metric, goal))
+BOOST_DESCRIBE_STRUCT(BudgetSpec, (), (trials, parallel, time_seconds))
+BOOST_DESCRIBE_STRUCT(RetrySpec, (),
+                      (user, oom, hang, infra, node, fenced, preempt, walltime, crashes))
+BOOST_DESCRIBE_ENUM(LogReaction, kFail, kExcludeNode, kRetry)
+BOOST_DESCRIBE_STRUCT(LogRule, (), (match, reaction))
+BOOST_DESCRIBE_STRUCT(HangSpec, (), (after_seconds, first_seconds, action))
+BOOST_DESCRIBE_STRUCT(GateSpec, (), (metric, at_least, at_most, better_than, parity, tolerance))
+BOOST_DESCRIBE_STRUCT(ModelSpec, (), (name, gates, approvals, promote))
+BOOST_DESCRIBE_STRUCT(RetrainSpec, (), (cron))
+BOOST_DESCRIBE_STRUCT(SweepSpec, (),
+                      (name, priority, seed, trial, data, space, objective, budget, sampler, stop,
+                       retry, on_log, hang, model, retrain, fixed))
+
+}  // namespace muster::wire
