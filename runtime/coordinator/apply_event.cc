@@ -43,11 +43,9 @@ class Applier {
   }
 
   void operator()(const SweepSubmitted& e) {
-    auto spec = wire::SweepSpecFromJson(e.spec);
-    MUSTER_CHECK(spec.ok(), "a spec that was accepted cannot be read");
     Sweep& sweep = state_.sweeps[e.sweep];
     sweep.id = e.sweep;
-    sweep.spec = std::move(spec).value();
+    sweep.spec = e.spec;
     sweep.shape = ShapeOf(sweep.spec);
     sweep.user = e.user;
     sweep.history.maximize = sweep.spec.objective.maximize();

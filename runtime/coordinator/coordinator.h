@@ -58,7 +58,7 @@ struct Config {
   int blame_limit = 3;  ///< trials in a row that failed as if their node were broken exclude it
   std::int64_t blame_within_ms = 60'000;  ///< ... by ending with node or infra so soon
   int most_by_rule = 10;                  ///< attempts of a trial that on_log rules leave uncounted
-  /// n bytes as 2n hexadecimal digits: run ids, tokens, outbox ids.
+  /// n bytes as 2n hexadecimal digits: tokens, the larger part of run ids and outbox ids.
   std::function<std::string(std::size_t bytes)> random_hex;
   std::function<Result<std::unique_ptr<tuner::Sampler>>(const wire::SweepSpec&)> make_sampler;
   std::function<Result<std::unique_ptr<tuner::Pruner>>(const wire::SweepSpec&)> make_pruner;
@@ -120,6 +120,7 @@ class Coordinator {
 
   [[nodiscard]] bool Mutated(Mutation mutation) const { return config_.mutation == mutation; }
   // coordinator.cc
+  [[nodiscard]] std::string NewId(const Turn& turn) const;
   void Emit(Turn& turn, EventBody body);
   void SettleTurn(Turn& turn);
   Search& SearchOf(const Sweep& sweep);

@@ -37,7 +37,7 @@ Command Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
 }
 
 void Coordinator::AddCommand(Turn& turn, Command command) {
-  const std::string id = config_.random_hex(16);
+  const std::string id = NewId(turn);
   Emit(turn, OutboxAdded{id, std::move(command)});
   QueueCommand(turn, state_.outbox.at(id));
 }

@@ -57,8 +57,8 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Ro
       return;
     }
     const TrialId id(sweep.id.value + "/" + std::to_string(number));
-    Emit(turn, TrialCreated{id, sweep.id, number, tuner::ParamsToJson(*params),
-                            RunId(config_.random_hex(16)), sweep.history_position});
+    Emit(turn, TrialCreated{id, sweep.id, number, tuner::ParamsToJson(*params), RunId(NewId(turn)),
+                            sweep.history_position});
     AddCommand(turn, CreateRunOf(sweep, sweep.trials.back()));
   }
 }
@@ -74,6 +74,7 @@ const Trial* Coordinator::FirstReady(const Sweep& sweep) const {
 }
 
 void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
+  if (rooms.empty()) return;
   std::set<QueueKey> queue;
   const auto enqueue = [&](const Sweep& sweep) {
     const Trial* trial = FirstReady(sweep);

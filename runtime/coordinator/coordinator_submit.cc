@@ -43,7 +43,7 @@ void Coordinator::On(Turn& turn, const SubmitSweep& input) {
     return;
   }
   const SweepId id = input.id.empty() ? UnusedId(state_, input.spec.name) : input.id;
-  Emit(turn, SweepSubmitted{id, wire::ToJson(spec).as_object(), input.user});
+  Emit(turn, SweepSubmitted{id, std::move(spec), input.user});
   unsettled_.insert(id);
   turn.effects.reply = boost::json::object{{"id", id.value}, {"created", true}};
 }

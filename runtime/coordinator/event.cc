@@ -58,7 +58,8 @@ std::string_view EventName(const EventBody& body) { return kEventNames[body.inde
 
 std::string EncodeEvent(const EventBody& body) {
   if (const auto* added = std::get_if<OutboxAdded>(&body)) {
-    return wire::Encode(OutboxAddedJson{added->id, CommandToJson(added->command)});
+    return R"({"id":)" + wire::Encode(added->id) + R"(,"command":)" +
+           EncodeCommand(added->command) + "}";
   }
   return std::visit(
       [](const auto& alternative) -> std::string {
@@ -81,16 +82,13 @@ Result<EventBody> DecodeEvent(std::string_view name, std::string_view json) {
   return Corrupt("unknown event '" + std::string(name) + "'; a newer muster may have written it");
 }
 
-boost::json::object CommandToJson(const Command& command) {
-  boost::json::object json;
-  json["type"] = boost::json::string_view(kCommandNames[command.index()]);
-  std::visit(
-      [&](const auto& alternative) {
-        const auto body = wire::ToJson(alternative);
-        for (const auto& entry : body.as_object()) json[entry.key()] = entry.value();
-      },
-      command);
-  return json;
+std::string_view CommandName(const Command& command) { return kCommandNames[command.index()]; }
+
+std::string EncodeCommand(const Command& command) {
+  std::string text =
+      std::visit([](const auto& alternative) { return wire::Encode(alternative); }, command);
+  text.replace(0, 1, R"({"type":)" + wire::Encode(CommandName(command)) + ",");  // each has members
+  return text;
 }
 
 Result<Command> CommandFromJson(const boost::json::object& json) {

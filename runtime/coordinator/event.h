@@ -13,6 +13,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/wire/messages.h"
+#include "runtime/wire/sweep_spec.h"
 
 /// What happened, as it is written down. The events in their order are the coordinator's database; state
 /// and tables are derived from them. README of this folder describes their JSON; members may be added,
@@ -77,7 +78,7 @@ struct NodeSeen {
 };
 struct SweepSubmitted {
   SweepId sweep;
-  boost::json::object spec;
+  wire::SweepSpec spec;
   std::string user;  ///< who asked for it; empty: nobody said
 };
 /// From now on the user's gangs hold at most these amounts together ("cpu", "gpu" in thousandths, "memory",
@@ -265,7 +266,8 @@ std::string EncodeEvent(const EventBody& body);
 Result<EventBody> DecodeEvent(std::string_view name, std::string_view json);
 
 /// {"type": "create_run", ...}
-boost::json::object CommandToJson(const Command& command);
+std::string EncodeCommand(const Command& command);
+std::string_view CommandName(const Command& command);
 Result<Command> CommandFromJson(const boost::json::object& json);
 
 }  // namespace muster::coordinator

@@ -2,6 +2,7 @@
 
 #include "runtime/coordinator/event.h"
 #include "runtime/wire/codec.h"
+#include "runtime/wire/sweep_spec_json.h"
 
 /// How `codec.h` sees the events; for .cc files.
 

@@ -71,6 +71,17 @@ CREATE TABLE members (
   PRIMARY KEY (epoch, node)
 ) WITHOUT ROWID;
 )",
+      // What a sweep is and what a command says stood in their events as well.
+      R"(
+ALTER TABLE sweeps DROP COLUMN spec;
+ALTER TABLE outbox ADD COLUMN type TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN run TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN sweep TEXT NOT NULL DEFAULT ''; -- of promote_model
+UPDATE outbox SET type=json_extract(command, '$.type'), run=json_extract(command, '$.run'),
+  sweep=CASE json_extract(command, '$.type') WHEN 'promote_model'
+        THEN json_extract(command, '$.sweep') ELSE '' END;
+ALTER TABLE outbox DROP COLUMN command;
+)",
   };
   return kMigrations;
 }

@@ -34,9 +34,8 @@ Status SqliteJournal::Append(const std::vector<coordinator::Event>& events) {
     for (const coordinator::Event& event : events) {
       MUSTER_RETURN_IF_ERROR(
           database_.Prepare("INSERT INTO events(unix_ms, type, json) VALUES(?,?,?)")
-              .BindAll(event.unix_ms, coordinator::EventName(event.body),
-                       coordinator::EncodeEvent(event.body))
-              .Run());
+              .RunWith(event.unix_ms, coordinator::EventName(event.body),
+                       coordinator::EncodeEvent(event.body)));
       MUSTER_RETURN_IF_ERROR(ApplyToTables(database_, event));
     }
     return Ok();

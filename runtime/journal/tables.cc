@@ -34,13 +34,8 @@ class TableWriter {
   Status operator()(const QuotaSet& /*e*/) { return Ok(); }
 
   Status operator()(const SweepSubmitted& e) {
-    const auto* name = e.spec.if_contains("name");
-    const std::string text =
-        name != nullptr && name->is_string() ? std::string(name->get_string()) : std::string();
-    return db_
-        .Prepare("INSERT INTO sweeps(id, name, state, spec, created_ms) VALUES(?,?,'running',?,?)")
-        .BindAll(e.sweep.value, text, wire::SerializeJson(e.spec), unix_ms_)
-        .Run();
+    return db_.Prepare("INSERT INTO sweeps(id, name, state, created_ms) VALUES(?,?,'running',?)")
+        .RunWith(e.sweep.value, e.spec.name, unix_ms_);
   }
   Status operator()(const SweepChanged& e) {
     if (e.change == SweepChange::kPaused) return SetSweep(e.sweep, "paused");
@@ -50,8 +45,7 @@ class TableWriter {
   Status operator()(const SweepPromoting& e) { return SetSweep(e.sweep, "promoting"); }
   Status operator()(const SweepEnded& e) {
     return db_.Prepare("UPDATE sweeps SET state=?, message=?, ended_ms=? WHERE id=?")
-        .BindAll(Text(e.phase), e.message, unix_ms_, e.sweep.value)
-        .Run();
+        .RunWith(Text(e.phase), e.message, unix_ms_, e.sweep.value);
   }
 
   Status operator()(const TrialCreated& e) {
@@ -59,9 +53,8 @@ class TableWriter {
         .Prepare(
             "INSERT INTO trials(id, sweep, number, state, run, params, created_ms)"
             " VALUES(?,?,?,'waiting',?,?,?)")
-        .BindAll(e.trial.value, e.sweep.value, e.number, e.run.value, wire::SerializeJson(e.params),
-                 unix_ms_)
-        .Run();
+        .RunWith(e.trial.value, e.sweep.value, e.number, e.run.value, wire::SerializeJson(e.params),
+                 unix_ms_);
   }
   Status operator()(const TrialEnded& e) {
     // The result's commit: only for the trial's live attempt, and only once.
@@ -86,26 +79,22 @@ class TableWriter {
         .Prepare(
             "UPDATE trials SET state='waiting', value=NULL, message='', ended_ms=NULL"
             " WHERE id=?")
-        .BindAll(e.trial.value)
-        .Run();
+        .RunWith(e.trial.value);
   }
 
   Status operator()(const AttemptStarted& e) {
     MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT INTO attempts(epoch, trial, node, state, created_ms)"
                                        " VALUES(?,?,?,'preparing',?)")
-                               .BindAll(e.epoch.value, e.trial.value, NodeNames(e), unix_ms_)
-                               .Run());
+                               .RunWith(e.epoch.value, e.trial.value, NodeNames(e), unix_ms_));
     for (const Placement& place : e.places) {
       if (e.places.size() == 1) break;
       MUSTER_RETURN_IF_ERROR(
           db_.Prepare("INSERT INTO members(epoch, node, first_rank, ranks, state)"
                       " VALUES(?,?,?,?,'preparing')")
-              .BindAll(e.epoch.value, place.node.value, place.first_rank, place.ranks)
-              .Run());
+              .RunWith(e.epoch.value, place.node.value, place.first_rank, place.ranks));
     }
     return db_.Prepare("UPDATE trials SET state='running', epoch=? WHERE id=?")
-        .BindAll(e.epoch.value, e.trial.value)
-        .Run();
+        .RunWith(e.epoch.value, e.trial.value);
   }
   Status operator()(const AttemptPrepared& e) {
     MUSTER_RETURN_IF_ERROR(SetMember(e.epoch, e.node, "prepared"));
@@ -113,8 +102,7 @@ class TableWriter {
         .Prepare(
             "UPDATE attempts SET state='prepared' WHERE epoch=?1 AND state='preparing' AND NOT"
             " EXISTS(SELECT 1 FROM members WHERE epoch=?1 AND state<>'prepared')")
-        .BindAll(e.epoch.value)
-        .Run();
+        .RunWith(e.epoch.value);
   }
   Status operator()(const AttemptRunning& e) {
     MUSTER_RETURN_IF_ERROR(SetMember(e.epoch, e.node, "running"));
@@ -129,51 +117,44 @@ class TableWriter {
     MUSTER_RETURN_IF_ERROR(
         db_.Prepare("UPDATE attempts SET state='exited', cause=?, message=?, ended_ms=?"
                     " WHERE epoch=?")
-            .BindAll(Text(e.cause), e.message, unix_ms_, e.epoch.value)
-            .Run());
+            .RunWith(Text(e.cause), e.message, unix_ms_, e.epoch.value));
     // A trial that its attempt did not end goes back to the queue.
     return db_
         .Prepare(
             "UPDATE trials SET state='waiting', message=?"
             " WHERE id=(SELECT trial FROM attempts WHERE epoch=?) AND epoch=?"
             " AND state='running'")
-        .BindAll(e.message, e.epoch.value, e.epoch.value)
-        .Run();
+        .RunWith(e.message, e.epoch.value, e.epoch.value);
   }
   Status operator()(const Reported& e) {
     return db_.Prepare("UPDATE attempts SET records_end=max(records_end, ?) WHERE epoch=?")
-        .BindAll(e.records_end, e.epoch.value)
-        .Run();
+        .RunWith(e.records_end, e.epoch.value);
   }
 
   Status operator()(const Noticed& /*e*/) { return Ok(); }
 
   Status operator()(const OutboxAdded& e) {
-    return db_.Prepare("INSERT INTO outbox(id, command) VALUES(?,?)")
-        .BindAll(e.id, wire::SerializeJson(CommandToJson(e.command)))
-        .Run();
+    const auto* promote = std::get_if<PromoteModel>(&e.command);
+    const std::string run = std::visit([](const auto& one) { return one.run.value; }, e.command);
+    return db_.Prepare("INSERT INTO outbox(id, type, run, sweep) VALUES(?,?,?,?)")
+        .RunWith(e.id, CommandName(e.command), run, promote ? promote->sweep.value : std::string());
   }
   Status operator()(const OutboxFinished& e) {
     const std::string result = wire::SerializeJson(e.result);
     MUSTER_RETURN_IF_ERROR(db_.Prepare("UPDATE outbox SET done=1, error=?, result=? WHERE id=?")
-                               .BindAll(e.error, result, e.id)
-                               .Run());
+                               .RunWith(e.error, result, e.id));
     return db_
-        .Prepare(
-            "UPDATE sweeps SET promotion=? WHERE id=(SELECT json_extract(command, '$.sweep')"
-            " FROM outbox WHERE id=? AND json_extract(command, '$.type')='promote_model')")
-        .BindAll(result, e.id)
-        .Run();
+        .Prepare("UPDATE sweeps SET promotion=? WHERE id=(SELECT sweep FROM outbox WHERE id=?)")
+        .RunWith(result, e.id);
   }
 
  private:
   Status SetSweep(const SweepId& id, std::string_view state) {
-    return db_.Prepare("UPDATE sweeps SET state=? WHERE id=?").BindAll(state, id.value).Run();
+    return db_.Prepare("UPDATE sweeps SET state=? WHERE id=?").RunWith(state, id.value);
   }
   Status SetMember(AttemptEpoch epoch, const NodeId& node, std::string_view state) {
     return db_.Prepare("UPDATE members SET state=? WHERE epoch=? AND node=?")
-        .BindAll(state, epoch.value, node.value)
-        .Run();
+        .RunWith(state, epoch.value, node.value);
   }
   Status NoteAllRunning(AttemptEpoch epoch) {
     return db_
@@ -181,13 +162,10 @@ class TableWriter {
             "UPDATE attempts SET state='running', started_ms=?2 WHERE epoch=?1 AND"
             " state='prepared' AND NOT EXISTS(SELECT 1 FROM members WHERE epoch=?1 AND"
             " state NOT IN ('running','exited'))")
-        .BindAll(epoch.value, unix_ms_)
-        .Run();
+        .RunWith(epoch.value, unix_ms_);
   }
   Status SetAttempt(AttemptEpoch epoch, std::string_view state) {
-    return db_.Prepare("UPDATE attempts SET state=? WHERE epoch=?")
-        .BindAll(state, epoch.value)
-        .Run();
+    return db_.Prepare("UPDATE attempts SET state=? WHERE epoch=?").RunWith(state, epoch.value);
   }
 
   sqlite::Database& db_;

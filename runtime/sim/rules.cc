@@ -74,12 +74,10 @@ void Rules::On(const coordinator::CoordinatorStarted& /*event*/) {
 }
 
 void Rules::On(const coordinator::SweepSubmitted& event) {
-  const auto spec = wire::SweepSpecFromJson(event.spec);
-  if (!spec.ok()) return;
   SweepBook& sweep = sweeps_[event.sweep];
-  sweep.retry = spec->retry;
-  sweep.on_log = spec->on_log;
-  sweep.seconds = spec->budget.time_seconds;
+  sweep.retry = event.spec.retry;
+  sweep.on_log = event.spec.on_log;
+  sweep.seconds = event.spec.budget.time_seconds;
 }
 
 void Rules::On(const coordinator::SweepChanged& event) {

@@ -3,7 +3,9 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <map>
+#include <functional>
+#include <string>
+#include <unordered_map>
 
 namespace muster::sqlite {
 namespace {
@@ -33,6 +35,11 @@ Error SqliteError(sqlite3* db, int code) {
   const std::string name = file == nullptr || *file == '\0' ? "database in memory" : file;
   return {KindOf(code), name + ": " + sqlite3_errmsg(db)};
 }
+
+/// Finds by views of the key.
+struct TextHash : std::hash<std::string_view> {
+  using is_transparent = void;
+};
 
 Result<sqlite3_stmt*> Compile(sqlite3* db, std::string_view sql, unsigned flags) {
   sqlite3_stmt* prepared = nullptr;
@@ -73,12 +80,16 @@ Statement& Statement::Bind(int index, double value) {
 }
 
 Statement& Statement::Bind(int index, std::string_view value) {
+  BindText(index, value, true);
+  return *this;
+}
+
+void Statement::BindText(int index, std::string_view value, bool copied) {
   // A null pointer would bind NULL.
   const char* text = value.data() == nullptr ? "" : value.data();
-  MUSTER_CHECK(sqlite3_bind_text64(statement_, index + 1, text, value.size(), SQLITE_TRANSIENT,
-                                   SQLITE_UTF8) == SQLITE_OK,
-               "no such parameter, or a text beyond 1 GB");
-  return *this;
+  const int code = sqlite3_bind_text64(statement_, index + 1, text, value.size(),
+                                       copied ? SQLITE_TRANSIENT : SQLITE_STATIC, SQLITE_UTF8);
+  MUSTER_CHECK(code == SQLITE_OK, "no such parameter, or a text beyond 1 GB");
 }
 
 Statement& Statement::BindNull(int index) {
@@ -124,7 +135,7 @@ bool Statement::IsNull(int column) const {
 
 struct Database::Impl {
   sqlite3* db = nullptr;
-  std::map<std::string, sqlite3_stmt*, std::less<>> statements;
+  std::unordered_map<std::string, sqlite3_stmt*, TextHash, std::equal_to<>> statements;
 
   ~Impl() {
     for (const auto& [sql, statement] : statements) sqlite3_finalize(statement);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "runtime/base/result.h"
@@ -44,6 +45,13 @@ class Statement {
   Result<bool> Step();
   /// For statements without rows: Step to the end and reset.
   Status Run();
+  /// Binds all, in order, and runs. Texts are not copied.
+  template <typename... Values>
+  Status RunWith(const Values&... values) {
+    int index = 0;
+    (BindBorrowed(index++, values), ...);
+    return Run();
+  }
 
   [[nodiscard]] std::int64_t Int(int column) const;
   [[nodiscard]] double Double(int column) const;
@@ -55,6 +63,16 @@ class Statement {
   friend class Database;
   Statement(sqlite3* database, sqlite3_stmt* statement, bool once)
       : db_(database), statement_(statement), once_(once) {}
+  template <typename Value>
+  void BindBorrowed(int index, const Value& value) {
+    if constexpr (std::is_convertible_v<const Value&, std::string_view>) {
+      BindText(index, value, false);
+    } else {
+      Bind(index, value);
+    }
+  }
+  void BindText(int index, std::string_view value, bool copied);
+
   sqlite3* db_;
   sqlite3_stmt* statement_;
   bool once_;

@@ -108,7 +108,7 @@ TEST(Sweeps, GangThatOverflows_AcceptedBeforeThatWasRefused_OnlyWaits) {
   Rig rig;
   wire::SweepSpec spec = SmallSpec();
   spec.trial.ranks = spec.trial.resources.cpu = 65536;
-  const SweepSubmitted submitted{SweepId("old"), wire::ToJson(spec).as_object()};
+  const SweepSubmitted submitted{SweepId("old"), spec};
   ASSERT_TRUE(rig.journal().Append({{rig.unix_now(), submitted}}).ok());
   rig.Restart();
   rig.Join("a", 4);

@@ -40,10 +40,10 @@ class SqliteJournalTest : public testing::Test {
       std::filesystem::temp_directory_path() / ("muster-journal-" + RandomHex(8));
 };
 
-boost::json::object Spec() {
+wire::SweepSpec Spec() {
   wire::SweepSpec spec;
   spec.name = "s";
-  return wire::ToJson(spec).as_object();
+  return spec;
 }
 
 /// A sweep, one trial and its first attempt.
@@ -67,8 +67,8 @@ std::vector<Event> Completed() {
       {6, AttemptRunning{AttemptEpoch(1), NodeId("a")}},
       {7, reported},
       {8, TrialEnded{TrialId("s/0"), AttemptEpoch(1), TrialPhase::kComplete, 0.9, ""}},
-      {9,
-       OutboxAdded{"o1", PromoteModel{SweepId("s"), TrialId("s/0"), RunId("r0"), "", "", Spec()}}},
+      {9, OutboxAdded{"o1", PromoteModel{SweepId("s"), TrialId("s/0"), RunId("r0"), "", "",
+                                         wire::ToJson(Spec()).as_object()}}},
       {10, AttemptEnded{AttemptEpoch(1), wire::ExitCause::kSuccess, "exit 0", Charge::kNothing}},
       {11, OutboxFinished{"o1", "", {{"state", "promoted"}}}},
       {12, SweepEnded{SweepId("s"), SweepPhase::kComplete, ""}}};
@@ -115,7 +115,7 @@ TEST_F(SqliteJournalTest, Tables_EqualWhatReplayGives) {
 TEST_F(SqliteJournalTest, PoliciesEvents_GiveTheSameStateAndTables) {
   std::vector<Event> all = OneRunning();
   auto spec = Spec();
-  spec["on_log"] = {{{"match", "fatal"}, {"reaction", "fail"}}};
+  spec.on_log = {{"fatal", wire::LogReaction::kFail}};
   all[1].body = SweepSubmitted{SweepId("s"), spec};
   for (Event& event : std::vector<Event>{
            {5, NodeChanged{NodeId("a"), NodeChange::kDrained, "new kernel", false}},
@@ -174,9 +174,17 @@ TEST_F(SqliteJournalTest, DatabaseOfTheFirstVersion_IsUpgradedInPlaceAndRead) {
                       .Run()
                       .ok());
     }
+    ASSERT_TRUE(database
+                    ->Execute("INSERT INTO outbox(id, command) VALUES"
+                              R"(('o1', '{"type":"create_run","run":"r0","trial":"s/0"}'),)"
+                              R"(('o2', '{"type":"promote_model","sweep":"s","run":"r0"}'))")
+                    .ok());
   }
   const auto loaded = OpenJournal()->Load();
   ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  EXPECT_EQ(
+      Query("SELECT group_concat(id || ' ' || type || ' ' || run || ' ' || sweep) FROM outbox"),
+      "o1 create_run r0 ,o2 promote_model r0 s");
   State state;
   for (const Event& event : *loaded) ApplyEvent(state, event);
   const Attempt& attempt = state.attempts.at(AttemptEpoch(1));

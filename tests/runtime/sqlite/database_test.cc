@@ -30,6 +30,26 @@ TEST(Database, Values_RoundTrip) {
   EXPECT_FALSE(*row.Step());
 }
 
+TEST(Database, RunWith_StoresWhatBindingAndRunningDoes) {
+  Database db = Memory();
+  ASSERT_TRUE(db.Execute("CREATE TABLE t(a, b, c, d)").ok());
+  const auto insert = [&](std::int64_t a, const std::string& c) {
+    return db.Prepare("INSERT INTO t VALUES (?,?,?,?)")
+        .RunWith(a, 0.5, c + "!", std::string_view());
+  };
+  ASSERT_TRUE(insert(1, std::string("x\0y", 3)).ok());
+  ASSERT_TRUE(insert(2, std::string(10'000, 'z')).ok());
+  auto rows = db.Prepare("SELECT a, b, c, d FROM t ORDER BY a");
+  ASSERT_TRUE(*rows.Step());
+  EXPECT_EQ(rows.Int(0), 1);
+  EXPECT_EQ(rows.Double(1), 0.5);
+  EXPECT_EQ(rows.Text(2), std::string("x\0y!", 4));
+  EXPECT_EQ(rows.Text(3), "");
+  EXPECT_FALSE(rows.IsNull(3));
+  ASSERT_TRUE(*rows.Step());
+  EXPECT_EQ(rows.Text(2), std::string(10'000, 'z') + "!");
+}
+
 TEST(Database, PrepareOnce_AnswersMistakesAndLetsGo) {
   Database db = *Database::Open(":memory:");
   EXPECT_FALSE(db.PrepareOnce("SELECT nothing FROM nowhere").ok());
