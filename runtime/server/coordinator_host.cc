@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <future>
 #include <mutex>
@@ -10,10 +9,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "runtime/base/base64.h"
 #include "runtime/base/log.h"
-#include "runtime/server/log_files.h"
-#include "runtime/server/log_scanner.h"
+#include "runtime/server/coordinator_inbox.h"
+#include "runtime/server/event_writer.h"
+#include "runtime/server/log_keeper.h"
 
 namespace muster::server {
 namespace {
@@ -21,55 +20,13 @@ namespace {
 using namespace coordinator;  // inputs and effects by name
 
 constexpr std::chrono::milliseconds kTickEvery(100);
-/// Inputs that wait; beyond it people are refused and nodes' messages are lost, as on any network. Answers
-/// to the coordinator and metrics that the tracker acknowledged wait all the same.
-constexpr std::size_t kMostWaiting = 100'000;
 /// Bounds how long one commit, and so one acknowledgement, can take.
 constexpr std::size_t kMostInATurn = 4'096;
+/// One is on its way to the disk, and one waits for it.
+constexpr std::size_t kMostTurns = 2;
 constexpr std::chrono::milliseconds kFirstRetry(500), kLongestRetry(30'000);
 /// Of one promotion, by this process. The tracker's commands are tried for ever: they only write down.
 constexpr int kMostPromotionTries = 10;
-
-using Question =
-    std::function<Result<boost::json::value>(const Coordinator&, MonotonicTime, UnixMillis)>;
-
-Error Stopped() { return Unavailable("the coordinator has stopped"); }
-
-struct Item {
-  Input input;
-  CoordinatorHost::Reply reply;
-};
-struct Asked {
-  Question question;
-  std::promise<Result<boost::json::value>> answer;
-};
-
-/// Shared with the callbacks that ports keep, which may outlive the host.
-struct Inbox {
-  std::mutex mutex;  // guards what follows
-  std::condition_variable wake;
-  std::deque<Item> items;
-  std::deque<Asked> questions;
-  bool closed = false;
-
-  /// `must`: what was acknowledged, or answers something of ours; no bound may drop it. Without `notify` it
-  /// waits for the next tick or whatever comes before.
-  void Post(Input input, CoordinatorHost::Reply reply, bool must, bool notify = true) {
-    Error refused;
-    {
-      const std::lock_guard lock(mutex);
-      if (!closed && (must || items.size() < kMostWaiting)) {
-        items.push_back({std::move(input), std::move(reply)});
-        if (notify) wake.notify_one();
-        return;
-      }
-      refused = closed ? Stopped()
-                       : ResourceExhausted("the coordinator has " + std::to_string(kMostWaiting) +
-                                           " requests waiting; try again");
-    }
-    if (reply) reply(std::move(refused));
-  }
-};
 
 bool IsForEver(ErrorKind kind) {
   return kind == ErrorKind::kInvalid || kind == ErrorKind::kNotFound ||
@@ -94,45 +51,49 @@ struct CoordinatorHost::Impl {
         logs(std::move(log_root)),
         ports(std::move(given)) {}
 
+  /// Steps that are committed together, and what comes of them once they are.
+  struct Turn {
+    std::vector<Effects> effects;
+    std::vector<Event> events;  ///< of all effects
+    std::vector<Reply> replies;
+    std::vector<std::pair<std::promise<Result<boost::json::value>>, Result<boost::json::value>>>
+        answers;
+  };
+
   // --- the thread ---
-  void Loop() {
-    if (!Finish({coordinator.Start(Now(), UnixNow())}, {})) return;
-    if (!CatchUp()) return;
-    while (TakeAndStep()) {
-    }
-  }
+  void Loop();
+  bool Start();
   bool TakeAndStep();
-  bool CatchUp();
-  bool Finish(std::vector<Effects> all, std::vector<Reply> replies);
-  void Answer(std::deque<Asked>& questions);
+  void StepTurn(std::vector<CoordinatorInbox::Item> items,
+                std::deque<CoordinatorInbox::Asked> questions);
+  void Commit(Turn turn);
+  bool FinishAll();
+  bool FinishTurns(std::deque<Status> committed);
+  void FinishTurn(Turn& turn);
+  void Fail(const Error& error);
   void Carry(Action action);
   void Run(const RunCommand& command, int tries);
   void RunDelayed();
-  void StoreChunk(const StoreLog& chunk);
-  std::vector<LogMatched> LookAtEnds(const Input& input);
   void NoteForOperators(const std::vector<Event>& events);
   void NoteTokens(const std::vector<Event>& events);
-  void Close(const Error& why);
 
   static MonotonicTime Now() { return SystemClock().Now(); }
   static UnixMillis UnixNow() { return SystemClock().UnixNow(); }
 
   // The thread's own.
   Coordinator coordinator;
-  std::unique_ptr<Journal> journal;
-  LogFiles logs;
-  LogScanner scanner;
+  std::unique_ptr<Journal> journal;  // the writer's, once there is one
+  LogKeeper logs;
   Ports ports;
   MonotonicTime next_tick{};
-  bool log_failed = false;
-  bool failed = false;
+  std::deque<Turn> turns;  ///< not committed yet
 
   struct Delayed {
     MonotonicTime due;
     RunCommand command;
     int tries = 0;  ///< so far
   };
-  std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>();
+  std::shared_ptr<CoordinatorInbox> inbox = std::make_shared<CoordinatorInbox>();
   /// Commands that failed for now; ports' threads add to it.
   struct Retries {
     std::mutex mutex;  // guards delayed
@@ -144,85 +105,27 @@ struct CoordinatorHost::Impl {
   std::unordered_map<std::string, TokenOwner> tokens;
   std::unordered_map<RunId, AttemptEpoch> live_runs;
   std::atomic<bool> stopping = false;
+  std::optional<EventWriter> writer;
   std::thread thread;
 };
 
-bool CoordinatorHost::Impl::TakeAndStep() {
-  std::vector<Item> items;
-  std::deque<Asked> questions;
-  {
-    std::unique_lock lock(inbox->mutex);
-    inbox->wake.wait_until(lock, next_tick, [&] {
-      return stopping || !inbox->items.empty() || !inbox->questions.empty();
-    });
-    while (!inbox->items.empty() && items.size() < kMostInATurn) {
-      items.push_back(std::move(inbox->items.front()));
-      inbox->items.pop_front();
+void CoordinatorHost::Impl::Loop() {
+  writer.emplace(*journal, [box = inbox](Status status) { box->NoteCommit(std::move(status)); });
+  if (Start()) {
+    while (TakeAndStep()) {
     }
-    questions.swap(inbox->questions);
   }
-  const MonotonicTime now = Now();
-  if (now >= next_tick) {
-    next_tick = now + kTickEvery;
-    items.push_back({Tick{}, {}});
-    RunDelayed();
-  }
-  std::vector<Effects> all;
-  std::vector<Reply> replies;
-  all.reserve(items.size());
-  replies.reserve(items.size());
-  for (Item& item : items) {
-    for (const LogMatched& matched : LookAtEnds(item.input)) {
-      all.push_back(coordinator.Step(matched, now, UnixNow()));
-      replies.emplace_back();
-    }
-    all.push_back(coordinator.Step(item.input, now, UnixNow()));
-    replies.push_back(std::move(item.reply));
-  }
-  all.push_back(coordinator.Settle(now, UnixNow()));
-  const bool last = stopping;
-  const bool going = Finish(std::move(all), std::move(replies));
-  Answer(questions);
-  if (going && last) Close(Stopped());
-  return going && !last;
-}
-
-/// One commit for all of them, and only then what others may see.
-bool CoordinatorHost::Impl::Finish(std::vector<Effects> all, std::vector<Reply> replies) {
-  std::vector<Event> events;
-  for (Effects& effects : all) {
-    std::ranges::move(effects.events, std::back_inserter(events));
-  }
-  if (const Status status = journal->Append(events); !status.ok()) {
-    const Error why = status.error().With("the coordinator stops, nothing acknowledged is lost");
-    LogError("coordinator", why.message);
-    failed = true;
-    for (const Reply& reply : replies) {
-      if (reply) reply(why);
-    }
-    Close(why);
-    if (ports.on_fatal) ports.on_fatal(why);
-    return false;
-  }
-  NoteTokens(events);
-  NoteForOperators(events);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    for (Send& send : all[i].sends) {
-      wire::Envelope envelope;
-      envelope.coordinator = coordinator.state().coordinator;
-      envelope.message = std::move(send.message);
-      ports.send(send.node, envelope);
-    }
-    for (Action& action : all[i].actions) Carry(std::move(action));
-    if (i < replies.size() && replies[i]) replies[i](std::move(all[i].reply));
-  }
-  return true;
+  writer.reset();
 }
 
 /// What the tracker acknowledged while the last process died is not in the journal.
-bool CoordinatorHost::Impl::CatchUp() {
-  std::vector<Effects> all;
+bool CoordinatorHost::Impl::Start() {
+  Turn first;
+  first.effects.push_back(coordinator.Start(Now(), UnixNow()));
+  Commit(std::move(first));
+  if (!FinishAll()) return false;
   if (!ports.read_metric) return true;
+  Turn turn;
   const std::set<AttemptEpoch> live = coordinator.state().live;
   for (const AttemptEpoch epoch : live) {
     const State& state = coordinator.state();
@@ -234,35 +137,131 @@ bool CoordinatorHost::Impl::CatchUp() {
       continue;
     }
     const TrackedMetrics tracked{trial.run, std::move(metrics).value()};
-    all.push_back(coordinator.Step(tracked, Now(), UnixNow()));
+    turn.effects.push_back(coordinator.Step(tracked, Now(), UnixNow()));
   }
-  all.push_back(coordinator.Settle(Now(), UnixNow()));
-  return Finish(std::move(all), {});
+  turn.effects.push_back(coordinator.Settle(Now(), UnixNow()));
+  Commit(std::move(turn));
+  return FinishAll();
 }
 
-void CoordinatorHost::Impl::Answer(std::deque<Asked>& questions) {
-  for (Asked& asked : questions) {
-    if (failed) {
-      asked.answer.set_value(Stopped());  // the state is ahead of the disk
-    } else {
-      asked.answer.set_value(asked.question(coordinator, Now(), UnixNow()));
-    }
-  }
-}
-
-void CoordinatorHost::Impl::Close(const Error& why) {
-  std::deque<Item> items;
-  std::deque<Asked> questions;
+bool CoordinatorHost::Impl::TakeAndStep() {
+  std::vector<CoordinatorInbox::Item> items;
+  std::deque<CoordinatorInbox::Asked> questions;
+  std::deque<Status> committed;
+  const bool room = turns.size() < kMostTurns;
   {
-    const std::lock_guard lock(inbox->mutex);
-    inbox->closed = true;
-    items.swap(inbox->items);
-    questions.swap(inbox->questions);
+    std::unique_lock lock(inbox->mutex);
+    const auto due = [&] {
+      if (!inbox->committed.empty()) return true;
+      return room && (stopping || !inbox->items.empty() || !inbox->questions.empty());
+    };
+    room ? void(inbox->wake.wait_until(lock, next_tick, due)) : inbox->wake.wait(lock, due);
+    committed.swap(inbox->committed);
+    while (room && !inbox->items.empty() && items.size() < kMostInATurn) {
+      items.push_back(std::move(inbox->items.front()));
+      inbox->items.pop_front();
+    }
+    if (room) questions.swap(inbox->questions);
   }
-  for (Item& item : items) {
-    if (item.reply) item.reply(why);
+  const bool last = stopping && room;
+  if (!FinishTurns(std::move(committed))) return false;
+  if (room) StepTurn(std::move(items), std::move(questions));
+  if (last && FinishAll()) inbox->Close(Stopped());
+  return !last;
+}
+
+void CoordinatorHost::Impl::StepTurn(std::vector<CoordinatorInbox::Item> items,
+                                     std::deque<CoordinatorInbox::Asked> questions) {
+  const MonotonicTime now = Now();
+  if (now >= next_tick) {
+    next_tick = now + kTickEvery;
+    items.push_back({Tick{}, {}});
+    RunDelayed();
   }
-  for (Asked& asked : questions) asked.answer.set_value(why);
+  if (items.empty() && questions.empty()) return;
+  Turn turn;
+  turn.effects.reserve(items.size() + 1);
+  turn.replies.reserve(items.size());
+  for (CoordinatorInbox::Item& item : items) {
+    for (const LogMatched& matched : logs.LookAtEnds(coordinator.state(), item.input)) {
+      turn.effects.push_back(coordinator.Step(matched, now, UnixNow()));
+      turn.replies.emplace_back();
+    }
+    turn.effects.push_back(coordinator.Step(item.input, now, UnixNow()));
+    turn.replies.push_back(std::move(item.reply));
+  }
+  turn.effects.push_back(coordinator.Settle(now, UnixNow()));
+  for (CoordinatorInbox::Asked& asked : questions) {
+    turn.answers.emplace_back(std::move(asked.answer), asked.question(coordinator, now, UnixNow()));
+  }
+  Commit(std::move(turn));
+}
+
+/// Nobody is told before it is durable: messages, actions, replies, and answers that saw it.
+void CoordinatorHost::Impl::Commit(Turn turn) {
+  for (Effects& effects : turn.effects) {
+    std::ranges::move(effects.events, std::back_inserter(turn.events));
+  }
+  if (turns.empty() && turn.events.empty()) return FinishTurn(turn);
+  turns.push_back(std::move(turn));
+  writer->Append(turns.back().events);
+}
+
+/// Waits for all commits; false when one failed.
+bool CoordinatorHost::Impl::FinishAll() {
+  while (!turns.empty()) {
+    std::deque<Status> committed;
+    {
+      std::unique_lock lock(inbox->mutex);
+      inbox->wake.wait(lock, [this] { return !inbox->committed.empty(); });
+      committed.swap(inbox->committed);
+    }
+    if (!FinishTurns(std::move(committed))) return false;
+  }
+  return true;
+}
+
+bool CoordinatorHost::Impl::FinishTurns(std::deque<Status> committed) {
+  for (const Status& status : committed) {
+    if (!status.ok()) {
+      Fail(status.error());
+      return false;
+    }
+    FinishTurn(turns.front());
+    turns.pop_front();
+  }
+  return true;
+}
+
+void CoordinatorHost::Impl::FinishTurn(Turn& turn) {
+  NoteTokens(turn.events);
+  NoteForOperators(turn.events);
+  for (std::size_t i = 0; i < turn.effects.size(); ++i) {
+    Effects& effects = turn.effects[i];
+    for (Send& send : effects.sends) {
+      wire::Envelope envelope;
+      envelope.coordinator = coordinator.state().coordinator;
+      envelope.message = std::move(send.message);
+      ports.send(send.node, envelope);
+    }
+    for (Action& action : effects.actions) Carry(std::move(action));
+    if (i < turn.replies.size() && turn.replies[i]) turn.replies[i](std::move(effects.reply));
+  }
+  for (auto& [answer, result] : turn.answers) answer.set_value(std::move(result));
+}
+
+/// The state is ahead of the disk and must not be seen any more.
+void CoordinatorHost::Impl::Fail(const Error& error) {
+  const Error why = error.With("the coordinator stops, nothing acknowledged is lost");
+  LogError("coordinator", why.message);
+  for (Turn& turn : turns) {
+    for (const Reply& reply : turn.replies) {
+      if (reply) reply(why);
+    }
+    for (auto& [answer, result] : turn.answers) answer.set_value(Stopped());
+  }
+  inbox->Close(why);
+  if (ports.on_fatal) ports.on_fatal(why);
 }
 
 void CoordinatorHost::Impl::Carry(Action action) {
@@ -274,7 +273,9 @@ void CoordinatorHost::Impl::Carry(Action action) {
   } else if (auto* command = std::get_if<RunCommand>(&action)) {
     Run(*command, 1);
   } else {
-    StoreChunk(std::get<StoreLog>(action));
+    for (Input& input : logs.Store(coordinator.state(), std::get<StoreLog>(action))) {
+      inbox->Post(std::move(input), {}, true);
+    }
   }
 }
 
@@ -310,61 +311,7 @@ void CoordinatorHost::Impl::RunDelayed() {
   }
 }
 
-void CoordinatorHost::Impl::StoreChunk(const StoreLog& chunk) {
-  const auto bytes = DecodeBase64(chunk.data);
-  if (!bytes.ok()) {
-    LogWarning("coordinator",
-               chunk.trial.value + " log " + chunk.log + ": " + bytes.error().message);
-    return;
-  }
-  const auto file = logs.PathOf(chunk.trial, chunk.epoch, chunk.log);
-  const auto end = logs.Append(file, chunk.begin, *bytes);
-  if (end.ok()) {
-    // Before the acknowledgement: once that is sent, the match is durable.
-    const State& state = coordinator.state();
-    const Sweep& sweep = *state.FindSweep(state.FindTrial(chunk.trial)->sweep);
-    for (auto& match : scanner.Look(sweep, chunk.epoch, chunk.log, file, *end, false)) {
-      inbox->Post(LogMatched{chunk.node, chunk.epoch, chunk.log, match.rule, std::move(match.line)},
-                  {}, true);
-    }
-    inbox->Post(LogStored{chunk.node, chunk.epoch, chunk.log, *end}, {}, true);
-  } else if (!log_failed) {
-    LogWarning("coordinator", end.error().message);  // once; the agent sends it again and again
-  }
-  log_failed = !end.ok();
-}
-
-/// Before an attempt's exit is judged: what its ranks printed last, without an end of the line, and what was
-/// stored before this process began.
-std::vector<LogMatched> CoordinatorHost::Impl::LookAtEnds(const Input& input) {
-  const auto* from = std::get_if<FromNode>(&input);
-  const auto* exited = from == nullptr ? nullptr : std::get_if<wire::Exited>(&from->message);
-  const State& state = coordinator.state();
-  const Attempt* attempt = exited == nullptr ? nullptr : state.FindAttempt(exited->epoch);
-  const Member* member = attempt == nullptr ? nullptr : attempt->LiveMember(from->node);
-  if (member == nullptr) return {};
-  const Sweep& sweep = *state.FindSweep(state.FindTrial(attempt->trial)->sweep);
-  if (sweep.spec.on_log.empty()) return {};
-  // The gang's ranks on other nodes may not be at their lines' ends yet.
-  const int first = member->place.first_rank;
-  std::vector<LogMatched> all;
-  for (int rank = first; rank < first + member->place.ranks; ++rank) {
-    for (const char* stream : {".out", ".err"}) {
-      const std::string log = std::to_string(rank) + stream;
-      const auto file = logs.PathOf(attempt->trial, attempt->epoch, log);
-      std::error_code missing;
-      const auto size = std::filesystem::file_size(file, missing);
-      if (missing) continue;
-      for (auto& match :
-           scanner.Look(sweep, attempt->epoch, log, file, static_cast<std::int64_t>(size), true)) {
-        all.push_back({from->node, attempt->epoch, log, match.rule, std::move(match.line)});
-      }
-    }
-  }
-  return all;
-}
-
-/// What people should read in the server's own log; and what the scanner need not remember any more.
+/// What people should read in the server's own log.
 void CoordinatorHost::Impl::NoteForOperators(const std::vector<Event>& events) {
   const State& state = coordinator.state();
   for (const Event& event : events) {
@@ -376,11 +323,8 @@ void CoordinatorHost::Impl::NoteForOperators(const std::vector<Event>& events) {
       LogWarning("coordinator", "node " + rule->node.value + " is excluded for the sweep of " +
                                     state.FindAttempt(rule->epoch)->trial.value +
                                     " by its on_log: " + rule->line);
-    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.body)) {
-      scanner.Forget(state.FindTrial(state.FindAttempt(ended->epoch)->trial)->sweep, ended->epoch);
-    } else if (const auto* done = std::get_if<SweepEnded>(&event.body)) {
-      scanner.Forget(done->sweep);
     }
+    logs.Forget(state, event);
   }
 }
 
@@ -447,17 +391,8 @@ void CoordinatorHost::OnMessage(const NodeId& node, wire::Envelope envelope) {
   impl_->inbox->Post(FromNode{node, std::move(envelope.message)}, {}, false, hurry);
 }
 
-Result<boost::json::value> CoordinatorHost::Ask(Question question) {
-  std::future<Result<boost::json::value>> answer;
-  {
-    const std::lock_guard lock(impl_->inbox->mutex);
-    if (impl_->inbox->closed) return Stopped();
-    Asked& asked = impl_->inbox->questions.emplace_back();
-    asked.question = std::move(question);
-    answer = asked.answer.get_future();
-  }
-  impl_->inbox->wake.notify_one();
-  return answer.get();
+Result<boost::json::value> CoordinatorHost::Ask(CoordinatorInbox::Question question) {
+  return impl_->inbox->Ask(std::move(question)).get();
 }
 
 std::optional<TokenOwner> CoordinatorHost::AttemptOf(const std::string& token) const {

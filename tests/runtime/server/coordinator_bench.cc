@@ -14,7 +14,7 @@
 #include "runtime/server/coordinator_host.h"
 
 /// Figures of the coordinator, one line each; run by scripts/bench/coordinator.
-///   coordinator_bench [FOLDER]   the database is made in FOLDER and removed
+///   coordinator_bench [FOLDER [PART]]   the database is made in FOLDER and removed
 
 namespace {
 
@@ -44,6 +44,27 @@ class FreeSampler final : public tuner::Sampler {
   }
 };
 
+/// What a node says whose ranks do their work in no time.
+std::vector<wire::Message> NodeAnswers(const wire::Message& message) {
+  if (const auto* prepare = std::get_if<wire::Prepare>(&message)) {
+    return {wire::Prepared{prepare->epoch, "127.0.0.1", 5000}};
+  }
+  if (const auto* go = std::get_if<wire::Go>(&message)) {
+    wire::TrialRecord record;
+    record.step = 1;
+    record.metrics["accuracy"] = 0.5;
+    return {wire::Started{go->epoch}, wire::Records{go->epoch, 0, 10, {record}}};
+  }
+  if (const auto* ack = std::get_if<wire::Ack>(&message)) {
+    wire::Exited exited;
+    exited.epoch = ack->epoch;
+    exited.cause = wire::ExitCause::kSuccess;
+    exited.records_end = 10;
+    return {exited};
+  }
+  return {};
+}
+
 /// Nodes, tracker and log store that answer everything at once.
 class World {
  public:
@@ -56,48 +77,32 @@ class World {
           node, wire::Hello{.node = node, .host = "host", .slots = slots, .incarnation = 1}});
     }
   }
-  /// Steps what waits, at most `most`; answers the events.
-  std::vector<Event> Turn(std::size_t most) {
-    std::vector<Event> events;
+  /// Steps what waits, at most `most`.
+  void Turn(std::size_t most) {
     std::deque<Input> taken;
     taken.swap(inputs);
     for (; most > 0 && !taken.empty(); --most) {
-      Take(coordinator_.Step(taken.front(), MonotonicTime{}, 0), events);
+      Take(coordinator_.Step(taken.front(), MonotonicTime{}, 0));
       taken.pop_front();
       ++steps;
     }
-    Take(coordinator_.Settle(MonotonicTime{}, 0), events);
+    Take(coordinator_.Settle(MonotonicTime{}, 0));
     inputs.insert(inputs.begin(), std::make_move_iterator(taken.begin()),
                   std::make_move_iterator(taken.end()));
-    return events;
   }
 
   std::deque<Input> inputs;
   std::int64_t steps = 0, ended = 0;
 
  private:
-  void Take(Effects effects, std::vector<Event>& events) {
-    std::ranges::move(effects.events, std::back_inserter(events));
+  void Take(Effects effects) {
     for (const Send& send : effects.sends) Answer(send);
     for (const Action& action : effects.actions) Answer(action);
   }
   void Answer(const Send& send) {
-    if (const auto* prepare = std::get_if<wire::Prepare>(&send.message)) {
-      inputs.push_back(FromNode{send.node, wire::Prepared{prepare->epoch, "127.0.0.1", 5000}});
-    } else if (const auto* go = std::get_if<wire::Go>(&send.message)) {
-      inputs.push_back(FromNode{send.node, wire::Started{go->epoch}});
-      wire::TrialRecord record;
-      record.step = 1;
-      record.metrics["accuracy"] = 0.5;
-      inputs.push_back(FromNode{send.node, wire::Records{go->epoch, 0, 10, {record}}});
-    } else if (const auto* ack = std::get_if<wire::Ack>(&send.message)) {
-      wire::Exited exited;
-      exited.epoch = ack->epoch;
-      exited.cause = wire::ExitCause::kSuccess;
-      exited.records_end = 10;
-      inputs.push_back(FromNode{send.node, exited});
-    } else if (std::holds_alternative<wire::Forget>(send.message)) {
-      ++ended;
+    if (std::holds_alternative<wire::Forget>(send.message)) ++ended;
+    for (wire::Message& message : NodeAnswers(send.message)) {
+      inputs.push_back(FromNode{send.node, std::move(message)});
     }
   }
   void Answer(const Action& action) {
@@ -136,13 +141,10 @@ struct Load {
   int ranks = 1;
 };
 
-/// Every trial from its suggestion to its exit. With a file, each turn is committed there first, as the
-/// host does it.
-void Trials(const Load& load, const std::filesystem::path& file = {}) {
+/// Every trial from its suggestion to its exit.
+void Trials(const Load& load) {
   const double before = ResidentMiB();
   Coordinator coordinator(BenchConfig());
-  std::unique_ptr<journal::SqliteJournal> journal;
-  if (!file.empty()) journal = std::move(journal::SqliteJournal::Open(file)).value();
   World world(coordinator);
   (void)coordinator.Start(MonotonicTime{}, 0);
   world.Join(load.nodes, load.slots);
@@ -150,28 +152,63 @@ void Trials(const Load& load, const std::filesystem::path& file = {}) {
   spec.trial.ranks = load.ranks;
   for (int i = 0; i < load.sweeps; ++i) world.inputs.push_back(SubmitSweep{spec, {}});
   const auto start = std::chrono::steady_clock::now();
-  while (!world.inputs.empty()) {
-    const std::vector<Event> events = world.Turn(4'096);
-    if (journal == nullptr) continue;
-    if (const Status status = journal->Append(events); !status.ok()) {
-      std::printf("journal: %s\n", status.error().message.c_str());
-      return;
-    }
-  }
+  while (!world.inputs.empty()) world.Turn(4'096);
   const double seconds = SecondsSince(start);
   std::printf(
-      "%s, %d nodes, %d sweeps of %d trials, gangs of %d: %.0f gangs/s, %.3f ms each, %.0f steps/s,"
-      " %.0f MiB\n",
-      journal ? "durable" : "state machine", load.nodes, load.sweeps, load.trials, load.ranks,
-      static_cast<double>(world.ended) / seconds, 1000 * seconds / static_cast<double>(world.ended),
-      static_cast<double>(world.steps) / seconds, ResidentMiB() - before);
+      "state machine, %d nodes, %d sweeps of %d trials, gangs of %d: %.0f gangs/s, %.3f ms each,"
+      " %.0f steps/s, %.0f MiB\n",
+      load.nodes, load.sweeps, load.trials, load.ranks, static_cast<double>(world.ended) / seconds,
+      1000 * seconds / static_cast<double>(world.ended), static_cast<double>(world.steps) / seconds,
+      ResidentMiB() - before);
 }
 
 void Remove(const std::filesystem::path& file) {
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
 }
 
-/// Submits through the host and a real journal, `window` unanswered at most.
+std::unique_ptr<server::CoordinatorHost> StartHost(Config config, const std::filesystem::path& file,
+                                                   server::CoordinatorHost::Ports ports) {
+  auto journal = journal::SqliteJournal::Open(file);
+  return std::move(server::CoordinatorHost::Start(std::move(config), std::move(journal).value(),
+                                                  file.parent_path() / "logs", std::move(ports)))
+      .value();
+}
+
+/// The same trials through the host and a real journal, each step committed before the node hears of it.
+void DurableTrials(const std::filesystem::path& folder, const Load& load) {
+  const auto file = folder / ("bench-" + RandomHex(4) + ".db");
+  {
+    std::atomic<int> ended = 0;
+    std::atomic<server::CoordinatorHost*> playing = nullptr;
+    const auto say = [&](const NodeId& node, wire::Message message) {
+      wire::Envelope envelope;
+      envelope.message = std::move(message);
+      playing.load()->OnMessage(node, std::move(envelope));
+    };
+    server::CoordinatorHost::Ports ports;
+    ports.send = [&](const NodeId& node, const wire::Envelope& envelope) {
+      for (auto& answer : NodeAnswers(envelope.message)) say(node, std::move(answer));
+      if (!std::holds_alternative<wire::Forget>(envelope.message)) return;
+      ended.fetch_add(1);
+      ended.notify_one();
+    };
+    ports.store_metrics = [](const auto&, const auto& done) { done(Ok()); };
+    ports.run_command = [](const auto&, const auto& done) { done(boost::json::object()); };
+    const auto host = StartHost(BenchConfig(), file, std::move(ports));
+    playing = host.get();
+    const NodeId node("node");
+    say(node, wire::Hello{.node = node, .host = "host", .slots = load.slots, .incarnation = 1});
+    const auto start = std::chrono::steady_clock::now();
+    (void)host->SubmitAndWait(SubmitSweep{Spec(load.trials), {}});
+    for (int seen = ended; seen < load.trials; seen = ended) ended.wait(seen);
+    const double seconds = SecondsSince(start);
+    std::printf("durable, %d slots, %d trials: %.0f trials/s, %.3f ms each\n", load.slots,
+                load.trials, load.trials / seconds, 1000 * seconds / load.trials);
+  }
+  Remove(file);
+}
+
+/// `window` unanswered at most.
 void DurableSubmits(const std::filesystem::path& folder, int count, int window, int trials = 1) {
   const auto file = folder / ("bench-" + RandomHex(4) + ".db");
   {
@@ -179,20 +216,17 @@ void DurableSubmits(const std::filesystem::path& folder, int count, int window, 
     ports.send = [](const auto&, const auto&) {};
     ports.store_metrics = [](const auto&, const auto&) {};
     ports.run_command = [](const auto&, const auto&) {};
-    auto journal = journal::SqliteJournal::Open(file);
-    auto host = server::CoordinatorHost::Start(Config::Default(), std::move(journal).value(),
-                                               folder / "logs", std::move(ports));
+    const auto host = StartHost(Config::Default(), file, std::move(ports));
     std::atomic<int> answered = 0;
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < count; ++i) {
       while (i - answered.load() >= window) answered.wait(answered.load());
-      (*host)->Submit(SubmitSweep{Spec(trials), SweepId("s" + std::to_string(i))},
-                      [&](const auto& reply) {
-                        if (!reply.ok())
-                          std::printf("refused: %s\n", reply.error().message.c_str());
-                        answered.fetch_add(1);
-                        answered.notify_one();
-                      });
+      host->Submit(SubmitSweep{Spec(trials), SweepId("s" + std::to_string(i))},
+                   [&](const auto& reply) {
+                     if (!reply.ok()) std::printf("refused: %s\n", reply.error().message.c_str());
+                     answered.fetch_add(1);
+                     answered.notify_one();
+                   });
     }
     for (int seen = answered; seen < count; seen = answered) answered.wait(seen);
     const double seconds = SecondsSince(start);
@@ -207,14 +241,19 @@ void DurableSubmits(const std::filesystem::path& folder, int count, int window, 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::filesystem::path folder = argc > 1 ? argv[1] : ".";
-  Trials({.nodes = 1, .trials = 20'000});
-  Trials({.nodes = 1'000, .trials = 20'000, .ranks = 8});
-  Trials({.nodes = 1'000, .sweeps = 100, .trials = 200, .ranks = 8});
-  Trials({.nodes = 1'000, .trials = 100'000});
-  const auto file = folder / ("bench-" + RandomHex(4) + ".db");
-  Trials({.nodes = 1, .trials = 20'000}, file);
-  Remove(file);
-  DurableSubmits(folder, 1'000, 1);
-  DurableSubmits(folder, 20'000, 1'000);
-  DurableSubmits(folder, 1, 1, 100'000);
+  const std::string_view part = argc > 2 ? argv[2] : "";
+  if (part.empty() || part == "machine") {
+    Trials({.nodes = 1, .trials = 20'000});
+    Trials({.nodes = 1'000, .trials = 20'000, .ranks = 8});
+    Trials({.nodes = 1'000, .sweeps = 100, .trials = 200, .ranks = 8});
+    Trials({.nodes = 1'000, .trials = 100'000});
+  }
+  if (part.empty() || part == "trials") {
+    for (const int slots : {8, 64}) DurableTrials(folder, {.slots = slots, .trials = 20'000});
+  }
+  if (part.empty() || part == "submits") {
+    DurableSubmits(folder, 1'000, 1);
+    DurableSubmits(folder, 20'000, 1'000);
+    DurableSubmits(folder, 1, 1, 100'000);
+  }
 }
