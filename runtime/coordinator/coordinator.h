@@ -191,7 +191,7 @@ class Coordinator {
   /// Nodes kept for gangs that wait, and when each will have room at the latest.
   using KeptRooms = std::map<NodeId, MonotonicTime>;
   [[nodiscard]] std::optional<MonotonicTime> RoomBy(const Turn& turn, const Node& node,
-                                                    const GangShape& shape) const;
+                                                    const GangShape& shape, int ranks) const;
   [[nodiscard]] std::vector<Room> WithLentRooms(const Turn& turn, const Sweep& sweep,
                                                 std::vector<Room> rooms,
                                                 const KeptRooms& kept) const;

@@ -3,9 +3,9 @@
 
 #include "runtime/coordinator/coordinator_turn.h"
 
-/// Small trials on the node that is kept for a gang, as long as they do not delay it. When the gang can start at
-/// the latest is known where the attempts there have time limits (trial.time); a trial whose own limit ends
-/// before that may use the node meanwhile. After D. Lifka, "The ANL/IBM SP scheduling system", 1995 (EASY).
+/// Small trials on the nodes that are kept for a gang, as long as they do not delay it. When the gang can start at
+/// the latest, which is when the last of its nodes has room, is known where the attempts there have time limits
+/// (trial.time); a trial whose own limit ends before that may use such a node meanwhile. After D. Lifka, "The ANL/IBM SP scheduling system", 1995 (EASY).
 
 namespace muster::coordinator {
 namespace {
@@ -15,9 +15,10 @@ constexpr std::chrono::seconds kSlack(10);
 
 }  // namespace
 
-/// When the node will hold the gang at the latest; nullopt: nobody knows.
+/// When the node will hold so many ranks of the gang at the latest; nullopt: nobody knows.
 std::optional<MonotonicTime> Coordinator::RoomBy(const Turn& turn, const Node& node,
-                                                 const GangShape& shape) const {
+                                                 const GangShape& shape, int ranks) const {
+  if (RanksThatFit(node, shape, Count::kFree) >= ranks) return turn.now;
   std::vector<std::pair<MonotonicTime, const Attempt*>> ends;
   for (const AttemptEpoch epoch : node.attempts()) {
     const Attempt& attempt = state_.attempts.at(epoch);
@@ -28,7 +29,7 @@ std::optional<MonotonicTime> Coordinator::RoomBy(const Turn& turn, const Node& n
   for (const auto& [end, attempt] : ends) {
     Release(later, attempt->LiveMember(node.id)->place,
             state_.sweeps.at(state_.FindTrial(attempt->trial)->sweep).shape);
-    if (RanksThatFit(later, shape, Count::kFree) >= shape.ranks) return end;
+    if (RanksThatFit(later, shape, Count::kFree) >= ranks) return end;
   }
   return std::nullopt;
 }
@@ -48,13 +49,14 @@ std::vector<Room> Coordinator::WithLentRooms(const Turn& turn, const Sweep& swee
 /// Keeps nodes for a gang that found no place.
 void Coordinator::KeepRooms(const Turn& turn, const GangShape& shape, std::vector<Room>& rooms,
                             KeptRooms& kept) const {
-  const std::vector<Room> before = rooms;
-  Reserve(rooms, shape);
-  if (shape.most_nodes != 1) return;  // when several nodes have room together is not worked out
-  for (std::size_t i = 0; i < rooms.size(); ++i) {
-    if (!rooms[i].reserved || before[i].reserved) continue;
-    if (const auto until = RoomBy(turn, *rooms[i].node, shape)) kept[rooms[i].node->id] = *until;
+  const std::vector<Part> parts = Reserve(rooms, shape);
+  MonotonicTime start = turn.now;
+  for (const Part& part : parts) {
+    const auto until = RoomBy(turn, *part.room->node, shape, part.ranks);
+    if (!until) return;
+    start = std::max(start, *until);
   }
+  for (const Part& part : parts) kept[part.room->node->id] = start;
 }
 
 }  // namespace muster::coordinator

@@ -206,12 +206,11 @@ std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape) {
   return Spread(PartsOf(rooms, shape, Count::kFree), shape);
 }
 
-void Reserve(std::vector<Room>& rooms, const GangShape& shape) {
+std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape) {
   if (shape.most_nodes != 1) {
-    for (const Part& part : Spread(PartsOf(rooms, shape, Count::kAll), shape)) {
-      part.room->reserved = true;
-    }
-    return;
+    std::vector<Part> parts = Spread(PartsOf(rooms, shape, Count::kAll), shape);
+    for (const Part& part : parts) part.room->reserved = true;
+    return parts;
   }
   Room* best = nullptr;
   const auto soon = [](const Node& node) { return node.free() + node.stopping_slots; };
@@ -219,7 +218,9 @@ void Reserve(std::vector<Room>& rooms, const GangShape& shape) {
     if (room.reserved || RanksThatFit(*room.node, shape, Count::kAll) < shape.ranks) continue;
     if (best == nullptr || soon(*room.node) > soon(*best->node)) best = &room;
   }
-  if (best != nullptr) best->reserved = true;
+  if (best == nullptr) return {};
+  best->reserved = true;
+  return {{best, shape.ranks}};
 }
 
 bool CouldHold(std::vector<Room>& rooms, const GangShape& shape) {

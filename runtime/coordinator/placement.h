@@ -93,8 +93,8 @@ struct Part {
 /// that hold most of it. Empty: nowhere.
 std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape);
 /// Keeps for a gang that found no place the nodes where it will find one first, so that smaller gangs behind
-/// it cannot starve it.
-void Reserve(std::vector<Room>& rooms, const GangShape& shape);
+/// it cannot starve it. Answers what it will have of each; empty when no nodes can hold it.
+std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape);
 
 /// Could these nodes hold the gang if they were empty?
 bool CouldHold(std::vector<Room>& rooms, const GangShape& shape);

@@ -144,6 +144,32 @@ TEST_F(ShareTest, Backfill_LendsAKeptNodeToTrialsThatAreGoneInTime) {
   EXPECT_EQ(Held("gang"), 0);
 }
 
+TEST_F(ShareTest, Backfill_LendsTheNodesOfASpreadGangUntilTheLastHasRoom) {
+  rig.Join("a", 2);
+  rig.Join("b", 2);
+  const auto submit = [&](const std::string& id, int ranks, std::int64_t seconds) {
+    wire::SweepSpec spec = SmallSpec(1);
+    spec.trial.ranks = ranks;
+    spec.trial.nodes = 0;
+    spec.trial.time_seconds = seconds;
+    rig.Do(SubmitSweep{spec, SweepId(id), "ada"});
+    rig.AnswerCommands();
+  };
+  submit("hour", 1, 3'600);
+  submit("day", 2, 86'400);
+  for (const char* id : {"hour", "day"}) {
+    const AttemptEpoch epoch = rig.trial(std::string(id) + "/0").live;
+    const std::string node = rig.state().attempts.at(epoch).NodeNames();
+    rig.From(node, wire::Prepared{epoch, "127.0.0.1", 5000});
+    rig.From(node, wire::Started{epoch});
+  }
+  submit("gang", 4, 0);  // its one node has room within the hour, the other within the day
+  submit("unbounded", 1, 0);
+  EXPECT_EQ(Held("unbounded"), 0);
+  submit("two-hours", 1, 7'200);
+  EXPECT_EQ(Held("two-hours"), 1);
+}
+
 TEST_F(ShareTest, Amounts_AreWrittenForPeople) {
   EXPECT_EQ(AmountText("gpu", 1'500), "1.5");
   EXPECT_EQ(AmountText("gpu", 2'000), "2");
