@@ -157,17 +157,19 @@ bool CoordinatorHost::Impl::TakeAndStep() {
     };
     room ? void(inbox->wake.wait_until(lock, next_tick, due)) : inbox->wake.wait(lock, due);
     committed.swap(inbox->committed);
-    while (room && !inbox->items.empty() && items.size() < kMostInATurn) {
+    // After a commit that failed, nothing may have been taken.
+    while (committed.empty() && !inbox->items.empty() && items.size() < kMostInATurn) {
       items.push_back(std::move(inbox->items.front()));
       inbox->items.pop_front();
     }
-    if (room) questions.swap(inbox->questions);
+    if (committed.empty()) questions.swap(inbox->questions);
   }
-  const bool last = stopping && room;
-  if (!FinishTurns(std::move(committed))) return false;
-  if (room) StepTurn(std::move(items), std::move(questions));
-  if (last && FinishAll()) inbox->Close(Stopped());
-  return !last;
+  if (!committed.empty()) return FinishTurns(std::move(committed));
+  const bool last = stopping;
+  StepTurn(std::move(items), std::move(questions));
+  if (!last) return true;
+  if (FinishAll()) inbox->Close(Stopped());
+  return false;
 }
 
 void CoordinatorHost::Impl::StepTurn(std::vector<CoordinatorInbox::Item> items,

@@ -293,5 +293,63 @@ TEST_F(CoordinatorHostTest, FullDisk_StopsWithASentenceAndAcknowledgesNothing) {
   EXPECT_EQ(Submit(Tick{}).error().kind, ErrorKind::kUnavailable);
 }
 
+/// Commits when it is let; then fails from the batch on that it was told to fail.
+class GatedJournal final : public Journal {
+ public:
+  struct Gate {
+    std::promise<void> entered;
+    std::promise<bool> works;
+    std::atomic<bool> closed = false;
+    std::atomic<int> appended = 0;
+  };
+  explicit GatedJournal(Gate& gate) : gate_(gate) {}
+  Result<std::vector<Event>> Load() override { return std::vector<Event>(); }
+  Status Append(const std::vector<Event>& /*events*/) override {
+    if (gate_.closed.exchange(false)) {
+      gate_.entered.set_value();
+      if (!gate_.works.get_future().get()) return ResourceExhausted("disk full");
+    }
+    gate_.appended += 1;
+    return Ok();
+  }
+
+ private:
+  Gate& gate_;
+};
+
+TEST_F(CoordinatorHostTest, CommitThatFails_TakesWithItWhatWasSteppedOnTopOfIt) {
+  GatedJournal::Gate gate;
+  CoordinatorHost::Ports ports;
+  ports.send = [](const NodeId&, const wire::Envelope&) {};
+  ports.store_metrics = [](const StoreMetrics&, const std::function<void(Status)>&) {};
+  ports.run_command = [](const RunCommand&, const auto&) {};
+  auto host = CoordinatorHost::Start(Config::Default(), std::make_unique<GatedJournal>(gate),
+                                     folder_ / "logs", std::move(ports));
+  ASSERT_TRUE(host.ok());
+  host_ = std::move(host).value();
+  ASSERT_TRUE(Submit(SubmitSweep{SmallSpec(), SweepId("before")}).ok());
+  const int before = gate.appended;
+  gate.closed = true;
+  std::promise<Error> first, second;
+  const auto refused = [](std::promise<Error>& error) {
+    return [&error](const auto& reply) { error.set_value(reply.ok() ? Error{} : reply.error()); };
+  };
+  host_->Submit(SubmitSweep{SmallSpec(), SweepId("first")}, refused(first));
+  gate.entered.get_future().wait();
+  host_->Submit(SubmitSweep{SmallSpec(), SweepId("second")}, refused(second));
+  auto asked = std::async(std::launch::async, [&] {
+    return host_->Ask([](const Coordinator& coordinator, MonotonicTime,
+                         UnixMillis) -> Result<boost::json::value> {
+      return boost::json::value(coordinator.state().sweeps.size());
+    });
+  });
+  gate.works.set_value(false);
+  EXPECT_EQ(first.get_future().get().kind, ErrorKind::kResource);
+  EXPECT_THAT(second.get_future().get().message, testing::HasSubstr("disk full"));
+  EXPECT_FALSE(asked.get().ok()) << "it would tell of a sweep that is not durable";
+  host_.reset();
+  EXPECT_EQ(gate.appended, before);
+}
+
 }  // namespace
 }  // namespace muster::server
