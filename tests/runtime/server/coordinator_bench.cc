@@ -175,35 +175,44 @@ std::unique_ptr<server::CoordinatorHost> StartHost(Config config, const std::fil
 }
 
 /// The same trials through the host and a real journal, each step committed before the node hears of it.
-void DurableTrials(const std::filesystem::path& folder, const Load& load) {
+void DurableTrials(const std::filesystem::path& file, const Load& load) {
+  std::atomic<int> ended = 0;
+  std::atomic<server::CoordinatorHost*> playing = nullptr;
+  const auto say = [&](const NodeId& node, wire::Message message) {
+    wire::Envelope envelope;
+    envelope.message = std::move(message);
+    playing.load()->OnMessage(node, std::move(envelope));
+  };
+  server::CoordinatorHost::Ports ports;
+  ports.send = [&](const NodeId& node, const wire::Envelope& envelope) {
+    for (auto& answer : NodeAnswers(envelope.message)) say(node, std::move(answer));
+    if (!std::holds_alternative<wire::Forget>(envelope.message)) return;
+    ended.fetch_add(1);
+    ended.notify_one();
+  };
+  ports.store_metrics = [](const auto&, const auto& done) { done(Ok()); };
+  ports.run_command = [](const auto&, const auto& done) { done(boost::json::object()); };
+  const auto host = StartHost(BenchConfig(), file, std::move(ports));
+  playing = host.get();
+  const NodeId node("node");
+  say(node, wire::Hello{.node = node, .host = "host", .slots = load.slots, .incarnation = 1});
+  const auto start = std::chrono::steady_clock::now();
+  (void)host->SubmitAndWait(SubmitSweep{Spec(load.trials), {}});
+  for (int seen = ended; seen < load.trials; seen = ended) ended.wait(seen);
+  const double seconds = SecondsSince(start);
+  std::printf("durable, %d slots, %d trials: %.0f trials/s, %.3f ms each\n", load.slots,
+              load.trials, load.trials / seconds, 1000 * seconds / load.trials);
+}
+
+/// How long a coordinator takes to come back that has so many trials behind it.
+void Restart(const std::filesystem::path& folder, int trials) {
   const auto file = folder / ("bench-" + RandomHex(4) + ".db");
+  DurableTrials(file, {.slots = 1'000, .trials = trials});
+  const auto start = std::chrono::steady_clock::now();
   {
-    std::atomic<int> ended = 0;
-    std::atomic<server::CoordinatorHost*> playing = nullptr;
-    const auto say = [&](const NodeId& node, wire::Message message) {
-      wire::Envelope envelope;
-      envelope.message = std::move(message);
-      playing.load()->OnMessage(node, std::move(envelope));
-    };
-    server::CoordinatorHost::Ports ports;
-    ports.send = [&](const NodeId& node, const wire::Envelope& envelope) {
-      for (auto& answer : NodeAnswers(envelope.message)) say(node, std::move(answer));
-      if (!std::holds_alternative<wire::Forget>(envelope.message)) return;
-      ended.fetch_add(1);
-      ended.notify_one();
-    };
-    ports.store_metrics = [](const auto&, const auto& done) { done(Ok()); };
-    ports.run_command = [](const auto&, const auto& done) { done(boost::json::object()); };
-    const auto host = StartHost(BenchConfig(), file, std::move(ports));
-    playing = host.get();
-    const NodeId node("node");
-    say(node, wire::Hello{.node = node, .host = "host", .slots = load.slots, .incarnation = 1});
-    const auto start = std::chrono::steady_clock::now();
-    (void)host->SubmitAndWait(SubmitSweep{Spec(load.trials), {}});
-    for (int seen = ended; seen < load.trials; seen = ended) ended.wait(seen);
-    const double seconds = SecondsSince(start);
-    std::printf("durable, %d slots, %d trials: %.0f trials/s, %.3f ms each\n", load.slots,
-                load.trials, load.trials / seconds, 1000 * seconds / load.trials);
+    const auto host = StartHost(BenchConfig(), file, {});
+    (void)host->Ask([](const auto&...) { return boost::json::value(); });
+    std::printf("restart with %d ended trials: %.2f s\n", trials, SecondsSince(start));
   }
   Remove(file);
 }
@@ -249,11 +258,16 @@ int main(int argc, char** argv) {
     Trials({.nodes = 1'000, .trials = 100'000});
   }
   if (part.empty() || part == "trials") {
-    for (const int slots : {8, 64}) DurableTrials(folder, {.slots = slots, .trials = 20'000});
+    const auto file = folder / ("bench-" + RandomHex(4) + ".db");
+    for (const int slots : {8, 64}) {
+      DurableTrials(file, {.slots = slots, .trials = 20'000});
+      Remove(file);
+    }
   }
   if (part.empty() || part == "submits") {
     DurableSubmits(folder, 1'000, 1);
     DurableSubmits(folder, 20'000, 1'000);
     DurableSubmits(folder, 1, 1, 100'000);
   }
+  if (part.empty() || part == "restart") Restart(folder, 100'000);
 }
