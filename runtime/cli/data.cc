@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "runtime/cli/context.h"
-#include "trainer/hdf5/convert.h"
+#include "runtime/modules/hdf5.h"
 
 namespace muster::cli {
 namespace {
@@ -67,7 +67,7 @@ int Convert(const Context& context, ConvertFlags flags) {
   if (const Status status = ParseSplits(flags.split, flags.options.splits); !status.ok()) {
     return Fail(context, status.error());
   }
-  const auto files = trainer::hdf5::ConvertCsv(flags.options);
+  const auto files = modules::ConvertCsv(context.program.parent_path(), flags.options);
   if (!files.ok()) return Fail(context, files.error());
   Table table({"FILE", "ROWS"});
   boost::json::array list;

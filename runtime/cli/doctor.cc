@@ -13,8 +13,11 @@
 #include <thread>
 
 #include "cluster/local/cgroups.h"
+#include "registry/openvino/module.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/context.h"
+#include "runtime/modules/module.h"
+#include "trainer/hdf5/module.h"
 
 namespace muster::cli {
 namespace {
@@ -85,6 +88,16 @@ Finding CheckTrials(const Context& context) {
   return {"trials", good, good ? digits.string() : digits.string() + ": " + line};
 }
 
+/// Parts that are loaded when they are needed; loading one shows that its libraries are found.
+template <typename Module>
+Finding CheckModule(const Context& context, const char* what) {
+  const auto folder = context.program.parent_path();
+  const auto module = modules::Load<Module>(folder);
+  return {what, module.ok(),
+          module.ok() ? (folder / Module::kFile).string()
+                      : module.error().message + "; install muster's whole bin folder"};
+}
+
 Finding CheckGpus() {
   const auto [good, line] = FirstLine("nvidia-smi --query-gpu=name --format=csv,noheader");
   return {"gpus", true, good ? line : "none seen; trials run on CPUs"};
@@ -107,6 +120,8 @@ int Run(const Context& context) {
       CheckHome(context),
       CheckMpi(),
       CheckTrials(context),
+      CheckModule<registry::OpenVinoModule>(context, "inference"),
+      CheckModule<trainer::hdf5::Hdf5Module>(context, "datasets"),
       CheckServer(context)};
   bool good = true;
   boost::json::array list;

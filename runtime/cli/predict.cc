@@ -10,12 +10,12 @@
 #include <numeric>
 
 #include "registry/inference_engine.h"
-#include "registry/openvino/engine.h"
 #include "registry/serve/infer_codec.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
+#include "runtime/modules/hdf5.h"
+#include "runtime/modules/openvino.h"
 #include "runtime/wire/codec.h"
-#include "trainer/hdf5/dataset_file.h"
 
 namespace muster::cli {
 namespace {
@@ -33,7 +33,8 @@ using Infer = std::function<Result<registry::Tensor>(registry::Tensor inputs)>;
 Result<Infer> LocalModel(const Context& context, const std::string& name) {
   MUSTER_ASSIGN_OR_RETURN(const auto source, MakeModelSource(context, name));
   MUSTER_ASSIGN_OR_RETURN(const auto location, source->Current());
-  std::shared_ptr<registry::InferenceEngine> engine = registry::MakeOpenVinoEngine();
+  std::shared_ptr<registry::InferenceEngine> engine =
+      modules::MakeOpenVinoEngine(context.program.parent_path());
   MUSTER_ASSIGN_OR_RETURN(auto loaded, engine->Load(location.directory / "model.onnx", 0));
   std::shared_ptr<registry::InferenceModel> model = std::move(loaded);
   return Infer([engine, model](registry::Tensor inputs) -> Result<registry::Tensor> {
@@ -208,7 +209,7 @@ int Predict(const Context& context, const PredictFlags& flags) {
   auto infer = flags.model.find("://") == std::string::npos ? LocalModel(context, flags.model)
                                                             : RemoteModel(flags.model);
   if (!infer.ok()) return Fail(context, infer.error());
-  auto rows = trainer::hdf5::OpenDatasetFile(flags.in);
+  auto rows = modules::OpenDatasetFile(context.program.parent_path(), flags.in);
   if (!rows.ok()) return Fail(context, rows.error());
   const auto inputs = trainer::FindField(**rows, flags.inputs);
   if (!inputs.ok()) return Fail(context, inputs.error());

@@ -1,7 +1,6 @@
 // muster serve
 #include <memory>
 
-#include "registry/openvino/engine.h"
 #include "registry/serve/alias_follower.h"
 #include "registry/serve/model_server.h"
 #include "runtime/base/file.h"
@@ -10,6 +9,7 @@
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/http/server.h"
+#include "runtime/modules/openvino.h"
 
 namespace muster::cli {
 namespace {
@@ -24,7 +24,7 @@ int Serve(const Context& context, const ServeFlags& flags) {
   StopSignals signals;
   auto source = MakeModelSource(context, flags.model);
   if (!source.ok()) return Fail(context, source.error());
-  const auto engine = registry::MakeOpenVinoEngine();
+  const auto engine = modules::MakeOpenVinoEngine(context.program.parent_path());
   registry::serve::ModelServer models(*engine, {.version = MUSTER_VERSION});
   registry::serve::AliasFollower follower(**source, models);
   if (const Status first = follower.Step(); !first.ok()) return Fail(context, first.error());

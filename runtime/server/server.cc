@@ -10,13 +10,13 @@
 
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
-#include "registry/openvino/engine.h"
 #include "registry/sqlite/model_store.h"
 #include "registry/sqlite/trigger_store.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
+#include "runtime/modules/openvino.h"
 #include "runtime/net/coordinator_socket.h"
 #include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"
@@ -178,7 +178,7 @@ void Server::Impl::MakeRegistry() {
       *trigger_store, [this](const SweepId& sweep, const std::string& sweep_json) {
         return SubmitTriggered(sweep, sweep_json);
       });
-  engine = registry::MakeOpenVinoEngine();
+  engine = modules::MakeOpenVinoEngine(options.bin_dir);
   exporter = std::make_unique<ProgramExporter>(ProgramExporter::Options{options.bin_dir});
   run_artifacts = std::make_unique<RunArtifacts>(*runs, *artifacts);
   // A version that another client registered: its file is in the artifacts.

@@ -37,7 +37,7 @@ struct ServerOptions {
   /// listens on every interface. Empty: gethostname.
   std::string advertise;
   std::filesystem::path program;  ///< this executable: the agent's shims are started from it
-  std::filesystem::path bin_dir;  ///< trials that ship
+  std::filesystem::path bin_dir;  ///< trials that ship, and modules (runtime/modules)
 };
 
 class Server {

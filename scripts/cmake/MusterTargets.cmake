@@ -1,4 +1,4 @@
-# muster_library, muster_program, muster_test; and the layer table's enforcement.
+# muster_library, muster_program, muster_module, muster_test; and the layer table's enforcement.
 
 function(_muster_target_name folder out)
   string(REPLACE "/" "_" name "muster_${folder}")
@@ -32,6 +32,24 @@ function(muster_program name folder)
     target_link_libraries(${name} PRIVATE ${dependency})
   endforeach()
   target_link_libraries(${name} PRIVATE ${arg_PRIVATE_LIBS})
+  set_property(GLOBAL APPEND PROPERTY MUSTER_FOLDERS ${folder})
+  set_property(GLOBAL APPEND PROPERTY MUSTER_LINKS_${folder} ${arg_LINKS})
+endfunction()
+
+# muster_module(NAME FOLDER SOURCES ... LINKS ...): a part of the program that is loaded when it is first needed
+# (runtime/modules), in <build>/bin as NAME.so.
+function(muster_module name folder)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(${name} MODULE ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE MUSTER_VERSION="${PROJECT_VERSION}")
+  # Only its table is seen from outside.
+  target_link_options(${name} PRIVATE -Wl,--exclude-libs,ALL)
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  foreach(link IN LISTS arg_LINKS)
+    _muster_target_name(${link} dependency)
+    target_link_libraries(${name} PRIVATE ${dependency})
+  endforeach()
   set_property(GLOBAL APPEND PROPERTY MUSTER_FOLDERS ${folder})
   set_property(GLOBAL APPEND PROPERTY MUSTER_LINKS_${folder} ${arg_LINKS})
 endfunction()

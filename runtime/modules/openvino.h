@@ -1,0 +1,14 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "registry/inference_engine.h"
+
+namespace muster::modules {
+
+/// OpenVINO's engine (registry/openvino/engine.h) of the module in `folder`, which is loaded by the first Load.
+/// That answers an error of the module (module.h), and the next one looks for it again.
+std::unique_ptr<registry::InferenceEngine> MakeOpenVinoEngine(std::filesystem::path folder);
+
+}  // namespace muster::modules
