@@ -33,7 +33,8 @@
 ///
 /// Rules: after Connected only Hello goes out and only Welcome is heard until Welcome has come. A message
 /// of an older coordinator epoch is dropped. An attempt epoch that is not newer than
-/// those its slots have seen starts nothing. Everything is idempotent.
+/// those its slots have seen starts nothing. A node without attempts asks for an answer to one heartbeat in
+/// four, and until it has one. Everything is idempotent.
 
 namespace muster::agent {
 

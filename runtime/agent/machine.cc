@@ -9,9 +9,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Heartbeats without an answer before the agent introduces itself again: the coordinator may be a new
-/// one behind a connection that never broke.
-constexpr int kPatience = 3;
+/// After the oldest heartbeat that asked for an answer and has none, so many more before the agent introduces
+/// itself again: the coordinator may be a new one behind a connection that never broke.
+constexpr int kPatience = 2;
+/// Without attempts there is nothing that a lapsed lease would end: it only has to be fresh enough for a Prepare
+/// that comes. So old, in heartbeats, it is renewed; until then heartbeats ask for no answer.
+constexpr int kIdleLease = 4;
 constexpr std::size_t kMaxBeats = 1024;
 
 std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
@@ -110,6 +113,15 @@ void Machine::SendHello() {
   Send(std::move(hello));
 }
 
+void Machine::SendHeartbeat(bool asks) {
+  beat_ = now_;
+  if (asks) {
+    beats_.emplace_back(++sequence_, now_);
+    if (beats_.size() > kMaxBeats) beats_.pop_front();
+  }
+  Send(wire::Heartbeat{options_.node, asks ? sequence_ : 0});
+}
+
 bool Machine::LeaseHolds() const {
   return found_ && now_ - lease_from_ < milliseconds(options_.lease_ms);
 }
@@ -142,15 +154,12 @@ void Machine::On(const Tick&) {
   if (!found_) return;
   const milliseconds heartbeat(options_.heartbeat_ms);
   if (connected_ && now_ - beat_ >= heartbeat) {
-    const bool silent = now_ - heard_ >= kPatience * heartbeat;
+    const bool silent = !beats_.empty() && now_ - beats_.front().second >= kPatience * heartbeat;
     if (welcomed_ && silent) Introduce();
     if (!welcomed_) {
       if (beat_ != now_) SendHello();
     } else {
-      beat_ = now_;
-      beats_.emplace_back(++sequence_, now_);
-      if (beats_.size() > kMaxBeats) beats_.pop_front();
-      Send(wire::Heartbeat{options_.node, sequence_});
+      SendHeartbeat(!attempts_.empty() || now_ - lease_from_ >= kIdleLease * heartbeat);
     }
   }
   for (auto& [epoch, attempt] : attempts_) TickAttempt(attempt);
@@ -178,7 +187,7 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
   if (welcome.coordinator < coordinator_) return;
   coordinator_ = welcome.coordinator;
   welcomed_ = true;
-  heard_ = now_;
+  beats_.clear();  // what they asked is answered
   options_.lease_ms = welcome.lease_ms;
   options_.heartbeat_ms = welcome.heartbeat_ms;
   // It may be late, or one of many: the lease counts from the very Hello that it answers.
@@ -213,9 +222,7 @@ void Machine::OnMessage(const wire::Welcome& welcome) {
 }
 
 void Machine::OnMessage(const wire::HeartbeatAck& ack) {
-  if (!Heard(beats_, ack.sequence)) return;
-  heard_ = now_;
-  if (!attempts_.empty()) RenewLease();
+  if (Heard(beats_, ack.sequence) && !attempts_.empty()) RenewLease();
 }
 
 /// The coordinator has heard what was sent as number `answered`; false when that was known before.

@@ -102,6 +102,7 @@ class Machine {
   void OnMessage(const Other&) {}  // an agent's own messages mean nothing to an agent
   void Introduce();
   void SendHello();
+  void SendHeartbeat(bool asks);
   void FenceIfLeasePassed();
   bool Heard(std::deque<std::pair<std::int64_t, MonotonicTime>>& sent, std::int64_t answered);
   [[nodiscard]] bool LeaseHolds() const;
@@ -161,10 +162,9 @@ class Machine {
   bool welcomed_ = false;   ///< ... and Welcome came over it
   CoordinatorEpoch coordinator_;
   MonotonicTime lease_from_;
-  MonotonicTime heard_;  ///< the last HeartbeatAck or Welcome
-  MonotonicTime beat_;   ///< the last Heartbeat or Hello
+  MonotonicTime beat_;  ///< the last Heartbeat or Hello
   std::int64_t sequence_ = 0;
-  std::deque<std::pair<std::int64_t, MonotonicTime>> beats_;  ///< unanswered, bounded
+  std::deque<std::pair<std::int64_t, MonotonicTime>> beats_;  ///< that asked, unanswered, bounded
   std::int64_t hellos_said_ = 0;
   std::deque<std::pair<std::int64_t, MonotonicTime>> hellos_;  ///< the same
 

@@ -34,7 +34,7 @@ void Coordinator::On(Turn& turn, const FromNode& input) {
       [&](const auto& message) {
         using T = std::remove_cvref_t<decltype(message)>;
         if constexpr (std::is_same_v<T, wire::Heartbeat>) {
-          turn.Send(input.node, wire::HeartbeatAck{message.sequence});
+          if (message.sequence != 0) turn.Send(input.node, wire::HeartbeatAck{message.sequence});
         } else if constexpr (std::is_same_v<T, wire::Prepared>) {
           OnPrepared(turn, input.node, message);
         } else if constexpr (std::is_same_v<T, wire::Started>) {

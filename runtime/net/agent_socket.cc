@@ -19,6 +19,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookAtLeast(1000);
 
+bool WantsAnswer(const wire::Message& message) {
+  const auto* heartbeat = std::get_if<wire::Heartbeat>(&message);
+  return heartbeat == nullptr || heartbeat->sequence != 0;
+}
+
 }  // namespace
 
 struct AgentSocket::Impl {
@@ -203,7 +208,7 @@ void AgentSocket::Impl::SendAll() {
     envelope.major = dialect.major();
     envelope.incarnation = options.incarnation;
     envelope.sequence = ++sequence;
-    if (!unanswered) unanswered = SystemClock().Now();
+    if (!unanswered && WantsAnswer(envelope.message)) unanswered = SystemClock().Now();
     const std::string bytes = wire::EncodeEnvelope(envelope);
     if (zmq_send(dealer.get(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) < 0 &&
         dropped++ % 1000 == 0) {

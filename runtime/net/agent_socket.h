@@ -26,7 +26,7 @@ class AgentSocket {
     std::int64_t incarnation = 0;   ///< of the agent; travels with each message
     wire::Majors majors;            ///< that may be spoken
     std::chrono::milliseconds pause_after_refusal = std::chrono::seconds(5);
-    /// Said something and heard nothing for so long: the connection is taken for dead, and made anew.
+    /// Said something that wants an answer and heard nothing for so long: the connection is taken for dead, and made anew.
     std::chrono::milliseconds silence_max = std::chrono::seconds(6);
     int queue_max = 4096;  ///< messages waiting to be sent; more are dropped and counted
   };

@@ -113,7 +113,7 @@ struct Hello {
 };
 struct Heartbeat {
   NodeId node;
-  std::int64_t sequence = 0;
+  std::int64_t sequence = 0;  ///< 0: wants no answer; those that do are counted from 1
 };
 struct Prepared {
   AttemptEpoch epoch;

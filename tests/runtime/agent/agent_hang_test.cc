@@ -137,19 +137,19 @@ TEST_F(AgentHangTest, Lease_IsRenewedBeforeAnythingIsMadeAndWithEachAnswer) {
     return 0;
   };
   Connect();
-  PassTime(3'000);
+  PassTime(4'000);
   EXPECT_EQ(until(), 0);  // nobody waits for it
   Say(PrepareOf(5, {0}));
   ASSERT_EQ(effects_.size(), 2U);
   EXPECT_NE(std::get_if<RenewLease>(&effects_[0]), nullptr);
-  // 10 s since the heartbeat of 3 s was sent, 2 s of grace, 0.5 s of margin: under the 14 s after which the
+  // 10 s since the heartbeat of 4 s was sent, 2 s of grace, 0.5 s of margin: under the 14 s after which the
   // coordinator gives the slots to others.
-  EXPECT_EQ(until(), 15'500);
+  EXPECT_EQ(until(), 16'500);
   PassTime(900, false);
   EXPECT_EQ(until(), 0);
   const Lines beat = Do(Tick{}, 100);
-  EXPECT_EQ(Say(wire::HeartbeatAck{4}), Lines{});
-  EXPECT_EQ(until(), 16'500);
+  EXPECT_EQ(Say(wire::HeartbeatAck{2}), Lines{});
+  EXPECT_EQ(until(), 17'500);
 }
 
 }  // namespace

@@ -37,11 +37,39 @@ TEST_F(AgentTest, Hello_Unanswered_IsRepeatedEachHeartbeat) {
 
 TEST_F(AgentTest, Heartbeats_Unanswered_BringHelloUntilWelcome) {
   Connect();
+  MakeRunning(PrepareOf(5, {0}));
   EXPECT_EQ(PassTime(2900, false), Lines{});
-  EXPECT_EQ(Do(Tick{}, 100), Lines{"send hello incarnation 1:"});
-  EXPECT_EQ(PassTime(1000, false), Lines{"send hello incarnation 1:"});
-  EXPECT_EQ(Say(wire::Welcome{.coordinator = CoordinatorEpoch(1)}), Lines{});
+  EXPECT_EQ(Do(Tick{}, 100), Lines{"send hello incarnation 1: 5 running"});
+  EXPECT_EQ(PassTime(1000, false), Lines{"send hello incarnation 1: 5 running"});
+  EXPECT_EQ(Say(wire::Welcome{.coordinator = CoordinatorEpoch(1), .keep = {AttemptEpoch(5)}}),
+            Lines{});
   EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 3"});
+  EXPECT_EQ(PassTime(1900, false), Lines{});  // what was asked before Welcome is forgotten
+}
+
+TEST_F(AgentTest, Heartbeats_OfANodeWithoutAttempts_AskEachFourthTime) {
+  Connect();
+  for (const std::string fourth : {"1", "2"}) {
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 0"});
+    EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat " + fourth});
+    EXPECT_EQ(Say(wire::HeartbeatAck{std::stoll(fourth)}), Lines{});
+  }
+  EXPECT_EQ(Say(PrepareOf(5, {0})), Lines{"make 5"});
+  EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 3"});
+}
+
+TEST_F(AgentTest, Heartbeats_OfANodeWithoutAttempts_AskAgainUntilAnswered) {
+  Connect();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 0"});
+  EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 1"});
+  EXPECT_EQ(Do(Tick{}, 1000), Lines{"send heartbeat 2"});
+  EXPECT_EQ(Do(Tick{}, 1000), Lines{"send hello incarnation 1:"});
+}
+
+TEST_F(AgentTest, Prepare_BetweenTwoAnswersToAnIdleNode_FindsALease) {
+  Connect();
+  EXPECT_EQ(PassTime(12'900), Lines{});  // the last answer is 900 ms old, the Welcome 12.9 s
+  EXPECT_EQ(Say(PrepareOf(5, {0})), Lines{"make 5"});
 }
 
 TEST_F(AgentTest, NewCoordinatorBehindAnUnbrokenConnection_RenewsTheLease) {

@@ -55,7 +55,7 @@ class AgentTest : public testing::Test {
         const std::string heartbeat = "send heartbeat ";
         if (!line.starts_with(heartbeat)) {
           others.push_back(line);
-        } else if (answer) {
+        } else if (answer && line != heartbeat + "0") {
           const wire::HeartbeatAck ack{std::stoll(line.substr(heartbeat.size()))};
           EXPECT_EQ(Say(ack, coordinator_), Lines{});
         }

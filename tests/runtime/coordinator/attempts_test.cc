@@ -154,6 +154,41 @@ TEST(Attempts, InfraFailures_UseUpTheirBudget) {
   EXPECT_EQ(rig.trial("small-1/0").attempts.size(), 3u);
 }
 
+TEST(Attempts, HeartbeatThatWantsNoAnswer_IsHeardAllTheSame) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Sent<wire::Welcome>();
+  for (int second = 0; second < 20; ++second) {
+    rig.Pass(1'000);
+    rig.From("a", wire::Heartbeat{NodeId("a"), 0});
+  }
+  EXPECT_TRUE(rig.sends.empty());
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  rig.AnswerCommands();
+  EXPECT_EQ(rig.Sent<wire::Prepare>().trial, TrialId("small-1/0")) << "it is not silent";
+  rig.From("a", wire::Heartbeat{NodeId("a"), 7});
+  EXPECT_EQ(rig.Sent<wire::HeartbeatAck>().sequence, 7);
+}
+
+TEST(Attempts, SilentNodes_OneAfterTheOther_AreEachLostInTime) {
+  Rig rig;
+  rig.Do(SubmitSweep{SmallSpec(2), {}});
+  rig.Join("a", 1);
+  rig.RunOne("a");
+  rig.Pass(5'000, {"a"});  // heard last at 4.2 s
+  rig.Join("b", 1);
+  rig.RunOne("b");
+  rig.Pass(5'000, {"b"});  // at 9.2 s
+  rig.Pass(8'200);         // 18.2 s
+  EXPECT_EQ(rig.state().live.size(), 2U);
+  rig.Pass(200);
+  EXPECT_EQ(rig.state().live.size(), 1U);
+  rig.Pass(4'800);  // 23.2 s
+  EXPECT_EQ(rig.state().live.size(), 1U);
+  rig.Pass(200);
+  EXPECT_TRUE(rig.state().live.empty());
+}
+
 TEST(Attempts, SilentNode_LosesItsAttemptAfterLeaseAndMargin) {
   Rig rig;
   rig.Join("a", 1);

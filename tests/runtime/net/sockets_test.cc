@@ -329,6 +329,10 @@ TEST_F(SocketsTest, NothingAnswered_TheConnectionIsMadeAnew) {
   ASSERT_TRUE(socket.ok());
   ASSERT_TRUE(a_.WaitFor("connected"));
   EXPECT_EQ(a_.Count("disconnected"), 0U);  // nothing was said, so no answer is missed
+  (*socket)->Send(HeartbeatOf("a", 0));     // it wants none
+  ASSERT_TRUE(server_.WaitFor("a heartbeat 0"));
+  std::this_thread::sleep_for(250ms);
+  EXPECT_EQ(a_.Count("disconnected"), 0U);
   (*socket)->Send(HeartbeatOf("a", 1));
   ASSERT_TRUE(a_.WaitFor("disconnected"));
   ASSERT_TRUE(a_.WaitFor("connected", 2));

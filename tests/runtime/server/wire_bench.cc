@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -10,15 +11,18 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <random>
 #include <thread>
 
+#include "runtime/agent/agent.h"
+#include "runtime/base/clock.h"
 #include "runtime/net/coordinator_socket.h"
 #include "runtime/server/coordinator_host.h"
 
 /// Figures of the wire, one line each; run by scripts/bench/wire.
 ///   wire_bench [AGENTS [SECONDS]]
 /// Encoding and decoding alone, then a coordinator (state machine, journal in memory, socket, CURVE) with so
-/// many agents that say a heartbeat each second and have nothing to do. The agents are sockets of a process of
+/// many agents that have nothing to do: the state machine of runtime/agent, each with a socket, in a process of
 /// their own, so that what this process uses is the coordinator's.
 
 namespace {
@@ -52,7 +56,7 @@ void CodecAlone(const char* name, const wire::Message& message, int times) {
   }
 }
 
-std::string NodeName(std::size_t number) { return "node-" + std::to_string(number); }
+std::string NodeName(std::int64_t number) { return "node-" + std::to_string(number); }
 
 void Check(bool good, const char* what) {
   if (good) return;
@@ -60,36 +64,74 @@ void Check(bool good, const char* what) {
   std::_Exit(1);
 }
 
-/// The agents: a Hello each, then a heartbeat a second, spread over it, until the parent ends.
+/// One agent, and its socket without a thread: the machine that real ones have, in `major` from the start.
+class PlayedAgent {
+ public:
+  PlayedAgent(void* context, const std::string& endpoint, const std::string& server_key,
+              const net::KeyPair& keys, const NodeId& node, int major)
+      : socket_(zmq_socket(context, ZMQ_DEALER)),
+        machine_({.node = node, .host = "bench", .slots = 4, .incarnation = 1}),
+        major_(major) {
+    Check(socket_ != nullptr, "zmq_socket");
+    zmq_setsockopt(socket_, ZMQ_CURVE_SERVERKEY, server_key.data(), server_key.size());
+    zmq_setsockopt(socket_, ZMQ_CURVE_PUBLICKEY, keys.public_key.data(), 40);
+    zmq_setsockopt(socket_, ZMQ_CURVE_SECRETKEY, keys.secret_key.data(), 40);
+    Check(zmq_connect(socket_, endpoint.c_str()) == 0, "zmq_connect");
+    Step(agent::FoundAtStart{});
+    Step(agent::Connected{});
+  }
+
+  void Turn() {
+    std::array<char, 65'536> received{};
+    int size = 0;
+    while ((size = zmq_recv(socket_, received.data(), received.size(), ZMQ_DONTWAIT)) >= 0) {
+      auto envelope = wire::DecodeEnvelope({received.data(), static_cast<std::size_t>(size)});
+      if (!envelope.ok()) std::_Exit(1);
+      Step(agent::Received{std::move(envelope).value()});
+    }
+    Step(agent::Tick{});
+  }
+
+ private:
+  void Step(const agent::Input& input) {
+    for (agent::Effect& effect : machine_.Step(input, SystemClock().Now())) {
+      auto* send = std::get_if<agent::Send>(&effect);
+      if (send == nullptr) continue;
+      send->envelope.major = major_;
+      send->envelope.incarnation = 1;
+      const std::string bytes = wire::EncodeEnvelope(send->envelope);
+      zmq_send(socket_, bytes.data(), bytes.size(), ZMQ_DONTWAIT);
+    }
+  }
+
+  void* socket_;
+  agent::Agent machine_;
+  int major_;
+};
+
+/// Agents that join over a second and have their turn each 100 ms, until the parent ends.
 [[noreturn]] void PlayAgents(const std::string& endpoint, const std::string& server_key,
                              const std::vector<net::KeyPair>& keys, int major) {
   void* context = zmq_ctx_new();
   zmq_ctx_set(context, ZMQ_MAX_SOCKETS, static_cast<int>(keys.size()) + 10);
-  std::vector<void*> sockets;
-  const auto say = [&](std::size_t i, wire::Message message) {
-    const std::string bytes =
-        wire::EncodeEnvelope({.major = major, .incarnation = 1, .message = std::move(message)});
-    zmq_send(sockets[i], bytes.data(), bytes.size(), ZMQ_DONTWAIT);
-  };
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    void* socket = zmq_socket(context, ZMQ_DEALER);
-    Check(socket != nullptr, "zmq_socket");
-    sockets.push_back(socket);
-    zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_key.data(), server_key.size());
-    zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys[i].public_key.data(), 40);
-    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys[i].secret_key.data(), 40);
-    Check(zmq_connect(socket, endpoint.c_str()) == 0, "zmq_connect");
-    say(i, wire::Hello{.node = NodeId(NodeName(i)), .host = "bench", .slots = 4, .incarnation = 1});
-  }
-  std::array<char, 65'536> received{};
-  for (std::int64_t round = 1;; ++round) {
-    for (std::size_t i = 0; i < sockets.size(); ++i) {
-      while (zmq_recv(sockets[i], received.data(), received.size(), ZMQ_DONTWAIT) >= 0) {
-      }
-      say(i, wire::Heartbeat{NodeId(NodeName(i)), round});
-      std::this_thread::sleep_for(std::chrono::nanoseconds(1'000'000'000 / sockets.size()));
-    }
+  const auto count = static_cast<std::int64_t>(keys.size());
+  const auto start = Clock::now();
+  const auto wait_for = [&](std::chrono::nanoseconds since_start) {
+    std::this_thread::sleep_until(start + since_start);
     if (getppid() == 1) std::_Exit(0);
+  };
+  std::vector<PlayedAgent> agents;
+  for (std::int64_t i = 0; i < count; ++i) {
+    wait_for(std::chrono::seconds(1) * i / count);
+    agents.emplace_back(context, endpoint, server_key, keys[i], NodeId(NodeName(i)), major);
+  }
+  // Those whose turns are close joined at any times, so that heartbeats come one by one.
+  std::shuffle(agents.begin(), agents.end(), std::mt19937(1));
+  for (std::int64_t round = 10;; ++round) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (i % 10 == 0) wait_for(std::chrono::milliseconds(100) * (round * count + i) / count);
+      agents[i].Turn();
+    }
   }
 }
 
@@ -120,7 +162,7 @@ void IdleAgents(int agents, int seconds, int major) {
   net::AllowList allowed;
   for (int i = 0; i < agents; ++i) {
     keys.push_back(*net::MakeKeyPair());
-    allowed[keys.back().public_key] = NodeId(NodeName(static_cast<std::size_t>(i)));
+    allowed[keys.back().public_key] = NodeId(NodeName(i));
   }
   int pipe_ends[2];
   if (pipe(pipe_ends) != 0) std::abort();
