@@ -210,6 +210,7 @@ class Coordinator {
   Config config_;
   State state_;
   std::map<NodeId, NodeWatch> nodes_;
+  MonotonicTime none_lost_before_{};  // for silence
   std::map<AttemptEpoch, AttemptWatch> attempts_;
   std::map<SweepId, Search> searches_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries

@@ -26,7 +26,7 @@ void Coordinator::On(Turn& turn, const FromNode& input) {
   }
   const auto found = nodes_.find(input.node);
   if (found == nodes_.end() || !found->second.welcomed) return;
-  if (!IsUsable(input.node, turn.now)) all_unsettled_ = true;  // it is again
+  if (!IsUsable(found->second, turn.now)) all_unsettled_ = true;  // it is again
   found->second.connected = true;
   found->second.heard = turn.now;
   found->second.heard_unix = turn.unix_now;
@@ -109,11 +109,18 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   }
 }
 
+/// Nodes are heard far more often than they are lost, so it is known for a while that none can be.
 void Coordinator::LoseSilentNodes(Turn& turn) {
+  if (turn.now < none_lost_before_) return;
   const auto margin = Mutated(Mutation::kNoLeaseMargin) ? 0 : config_.lease_margin_ms;
   const auto most = Ms(config_.lease_ms + margin);
+  none_lost_before_ = turn.now + most;
   for (const auto& [node, watch] : nodes_) {
-    if (watch.node == nullptr || turn.now - watch.heard <= most) continue;
+    if (watch.node == nullptr) continue;
+    if (turn.now - watch.heard <= most) {
+      none_lost_before_ = std::min(none_lost_before_, watch.heard + most);
+      continue;
+    }
     for (const AttemptEpoch epoch : watch.node->attempts()) {
       EndMember(turn, state_.attempts.at(epoch),
                 {epoch, node, wire::ExitCause::kNode,
