@@ -6,8 +6,9 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "runtime/base/log.h"
@@ -20,7 +21,7 @@ namespace {
 
 /// Before the next look after one that found heartbeats alone: those of a thousand nodes are taken together. What
 /// runs a trial never waits behind more than one such pause.
-constexpr std::chrono::milliseconds kAfterHeartbeats(5);
+constexpr std::chrono::milliseconds kAfterHeartbeats(10);
 
 struct Outgoing {
   NodeId node;
@@ -60,7 +61,9 @@ NodeId ClaimedNode(const wire::Message& message) {
 
 struct CoordinatorSocket::Impl {
   Impl(Options given, Callbacks calls)
-      : options(std::move(given)), callbacks(std::move(calls)), outbox(options.queue_max) {}
+      : options(std::move(given)), callbacks(std::move(calls)), outbox(options.queue_max) {
+    Allow(std::move(options.allowed));
+  }
 
   Status Open();
   void Run();
@@ -72,12 +75,14 @@ struct CoordinatorSocket::Impl {
   void Refuse(const std::string& routing_id, wire::RefusalCode code, const std::string& sentence);
   void CutRevoked();
   void SendAll();
+  void Allow(AllowList list);
   std::optional<AllowedKey> Lookup(const std::string& public_key);
 
   Options options;
   Callbacks callbacks;
   Mailbox<Outgoing> outbox;
-  std::mutex mutex;  ///< guards options.allowed
+  std::mutex mutex;  ///< guards allowed
+  std::unordered_map<std::string, AllowedKey> allowed;
   std::atomic<bool> stopping = false;
   std::atomic<bool> allowed_changed = false;
   std::string endpoint;
@@ -85,8 +90,8 @@ struct CoordinatorSocket::Impl {
   SocketHandle zap;
   SocketHandle router;
   // Of the socket's thread:
-  std::map<NodeId, Route> routes;
-  std::set<std::string> seen;  ///< keys that on_key_seen was called with
+  std::unordered_map<NodeId, Route> routes;
+  std::unordered_set<std::string> seen;  ///< keys that on_key_seen was called with
   Seldom seldom;
   std::thread thread;
 };
@@ -131,10 +136,15 @@ void CoordinatorSocket::Impl::Run() {
   }
 }
 
+void CoordinatorSocket::Impl::Allow(AllowList list) {
+  const std::lock_guard lock(mutex);
+  allowed = {std::make_move_iterator(list.begin()), std::make_move_iterator(list.end())};
+}
+
 std::optional<AllowedKey> CoordinatorSocket::Impl::Lookup(const std::string& public_key) {
   const std::lock_guard lock(mutex);
-  const auto found = options.allowed.find(public_key);
-  if (found == options.allowed.end()) return std::nullopt;
+  const auto found = allowed.find(public_key);
+  if (found == allowed.end()) return std::nullopt;
   return found->second;
 }
 
@@ -194,34 +204,34 @@ bool CoordinatorSocket::Impl::ReceiveAll() {
 /// False: it was a heartbeat, or nothing to be heard.
 bool CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame& payload) {
   const std::string key = payload.property("User-Id");
-  const auto allowed = Lookup(key);
-  if (!allowed) {
+  const auto holder = Lookup(key);
+  if (!holder) {
     seldom.Warn("revoked " + key, "dropped a message with the key " + key + ", which was revoked");
     Refuse(routing_id, wire::RefusalCode::kKey, "this node's key was revoked");
     return false;
   }
-  const std::string who = "node " + allowed->node.value;
+  const auto who = [&] { return "node " + holder->node.value; };
   auto envelope = wire::DecodeEnvelope(payload.text(), options.majors);
   if (!envelope.ok()) {
-    seldom.Warn("decode " + key, "message of " + who + " dropped: " + envelope.error().message);
+    seldom.Warn("decode " + key, "message of " + who() + " dropped: " + envelope.error().message);
     if (envelope.error().kind == ErrorKind::kUnsupported)
       Refuse(routing_id, wire::RefusalCode::kVersion, envelope.error().message);
     return false;
   }
-  const std::string name(wire::MessageName(envelope->message));
-  if (allowed->role != Role::kAgent || !wire::SentByAgent(envelope->message)) {
-    seldom.Warn("role " + key, "dropped " + name + " of " + who + ": its key may not say that");
+  if (holder->role != Role::kAgent || !wire::SentByAgent(envelope->message)) {
+    const std::string name(wire::MessageName(envelope->message));
+    seldom.Warn("role " + key, "dropped " + name + " of " + who() + ": its key may not say that");
     Refuse(routing_id, wire::RefusalCode::kRole, "this key may not say " + name);
     return false;
   }
   const NodeId claimed = ClaimedNode(envelope->message);
-  if (!claimed.empty() && claimed != allowed->node) {
+  if (!claimed.empty() && claimed != holder->node) {
     seldom.Warn("claim " + key, "dropped a message that claims to be from node " + claimed.value +
-                                    " with the key of " + who);
+                                    " with the key of " + who());
     return false;
   }
   const bool work = !std::holds_alternative<wire::Heartbeat>(envelope->message);
-  Deliver(routing_id, key, allowed->node, std::move(envelope).value());
+  Deliver(routing_id, key, holder->node, std::move(envelope).value());
   return work;
 }
 
@@ -241,10 +251,11 @@ void CoordinatorSocket::Impl::Deliver(const std::string& routing_id, const std::
     route.id = routing_id;
     route.sequence = 0;
   }
-  route.key = key;
+  const bool other_key = route.key != key;
+  if (other_key) route.key = key;
   route.major = envelope.major;
   route.incarnation = std::max(route.incarnation, envelope.incarnation);
-  if (seen.insert(key).second && callbacks.on_key_seen) callbacks.on_key_seen(key);
+  if (other_key && seen.insert(key).second && callbacks.on_key_seen) callbacks.on_key_seen(key);
   callbacks.on_message(node, std::move(envelope));
 }
 
@@ -259,8 +270,8 @@ void CoordinatorSocket::Impl::Refuse(const std::string& routing_id, wire::Refusa
 void CoordinatorSocket::Impl::CutRevoked() {
   for (auto it = routes.begin(); it != routes.end();) {
     const auto& [node, route] = *it;
-    const auto allowed = Lookup(route.key);
-    if (allowed && allowed->node == node && allowed->role == Role::kAgent) {
+    const auto holder = Lookup(route.key);
+    if (holder && holder->node == node && holder->role == Role::kAgent) {
       ++it;
       continue;
     }
@@ -317,10 +328,7 @@ void CoordinatorSocket::Send(const NodeId& node, wire::Envelope envelope) {
 }
 
 void CoordinatorSocket::SetAllowed(AllowList allowed) {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->options.allowed = std::move(allowed);
-  }
+  impl_->Allow(std::move(allowed));
   impl_->allowed_changed = true;
   impl_->outbox.Wake();
 }
