@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "runtime/base/log.h"
+#include "runtime/net/zap.h"
 #include "runtime/net/zmq_handles.h"
 #include "runtime/wire/dialect.h"
 #include "runtime/wire/refusal.h"
@@ -62,12 +62,11 @@ NodeId ClaimedNode(const wire::Message& message) {
 struct CoordinatorSocket::Impl {
   Impl(Options given, Callbacks calls)
       : options(std::move(given)), callbacks(std::move(calls)), outbox(options.queue_max) {
-    Allow(std::move(options.allowed));
+    allowed.Set(std::move(options.allowed));
   }
 
   Status Open();
   void Run();
-  void AnswerZap();
   bool ReceiveAll();
   bool HandleMessage(const std::string& routing_id, Frame& payload);
   void Deliver(const std::string& routing_id, const std::string& key, const NodeId& node,
@@ -75,19 +74,16 @@ struct CoordinatorSocket::Impl {
   void Refuse(const std::string& routing_id, wire::RefusalCode code, const std::string& sentence);
   void CutRevoked();
   void SendAll();
-  void Allow(AllowList list);
-  std::optional<AllowedKey> Lookup(const std::string& public_key);
 
   Options options;
   Callbacks callbacks;
   Mailbox<Outgoing> outbox;
-  std::mutex mutex;  ///< guards allowed
-  std::unordered_map<std::string, AllowedKey> allowed;
+  KeyTable allowed;
   std::atomic<bool> stopping = false;
   std::atomic<bool> allowed_changed = false;
   std::string endpoint;
   ContextHandle context;
-  SocketHandle zap;
+  ZapHandler zap;
   SocketHandle router;
   // Of the socket's thread:
   std::unordered_map<NodeId, Route> routes;
@@ -98,12 +94,9 @@ struct CoordinatorSocket::Impl {
 
 Status CoordinatorSocket::Impl::Open() {
   context.reset(zmq_ctx_new());
-  zap.reset(zmq_socket(context.get(), ZMQ_REP));
+  MUSTER_RETURN_IF_ERROR(zap.Open(context.get()));
   router.reset(zmq_socket(context.get(), ZMQ_ROUTER));
-  if (!zap || !router) return ZmqError("zmq_socket");
-  MUSTER_RETURN_IF_ERROR(SetOption(zap.get(), ZMQ_LINGER, 0));
-  // The handler has to stand before the first handshake, or libzmq lets every key in.
-  if (zmq_bind(zap.get(), "inproc://zeromq.zap.01") != 0) return ZmqError("bind ZAP");
+  if (!router) return ZmqError("zmq_socket");
   MUSTER_RETURN_IF_ERROR(SetCommonOptions(router.get()));
   MUSTER_RETURN_IF_ERROR(SetOption(router.get(), ZMQ_ROUTER_MANDATORY, 1));
   MUSTER_RETURN_IF_ERROR(SetOption(router.get(), ZMQ_CURVE_SERVER, 1));
@@ -121,7 +114,7 @@ Status CoordinatorSocket::Impl::Open() {
 
 void CoordinatorSocket::Impl::Run() {
   while (!stopping) {
-    std::array<zmq_pollitem_t, 3> items{{{zap.get(), 0, ZMQ_POLLIN, 0},
+    std::array<zmq_pollitem_t, 3> items{{{zap.socket(), 0, ZMQ_POLLIN, 0},
                                          {router.get(), 0, ZMQ_POLLIN, 0},
                                          {nullptr, outbox.fd(), ZMQ_POLLIN, 0}}};
     if (zmq_poll(items.data(), items.size(), 1000) < 0 && zmq_errno() != EINTR) {
@@ -129,55 +122,14 @@ void CoordinatorSocket::Impl::Run() {
       return;
     }
     if (allowed_changed.exchange(false)) CutRevoked();
-    if (items[0].revents != 0) AnswerZap();
+    if (items[0].revents != 0) {
+      // Anybody may call, with a key of his own each time: one line for all of them.
+      if (const auto key = zap.Answer(allowed))
+        seldom.Warn("unknown key", "refused a connection with the unknown key " + *key);
+    }
     const bool idle = items[1].revents != 0 && !ReceiveAll();
     if (items[2].revents != 0) SendAll();
     if (idle) std::this_thread::sleep_for(kAfterHeartbeats);
-  }
-}
-
-void CoordinatorSocket::Impl::Allow(AllowList list) {
-  const std::lock_guard lock(mutex);
-  allowed = {std::make_move_iterator(list.begin()), std::make_move_iterator(list.end())};
-}
-
-std::optional<AllowedKey> CoordinatorSocket::Impl::Lookup(const std::string& public_key) {
-  const std::lock_guard lock(mutex);
-  const auto found = allowed.find(public_key);
-  if (found == allowed.end()) return std::nullopt;
-  return found->second;
-}
-
-void CoordinatorSocket::Impl::AnswerZap() {
-  // version, request id, domain, address, identity, mechanism, client key (32 bytes)
-  std::vector<std::string> request;
-  for (bool more = true; more;) {
-    Frame frame;
-    if (!frame.Receive(zap.get())) return;
-    request.emplace_back(frame.text());
-    more = frame.more();
-  }
-  bool known = false;
-  std::string key = "none";
-  if (request.size() == 7 && request[5] == "CURVE" && request[6].size() == 32) {
-    std::array<char, 41> text{};
-    zmq_z85_encode(text.data(), reinterpret_cast<const std::uint8_t*>(request[6].data()), 32);
-    key = text.data();
-    known = Lookup(key).has_value();
-  }
-  // Anybody may call, with a key of his own each time: one line for all of them.
-  if (!known) seldom.Warn("unknown key", "refused a connection with the unknown key " + key);
-  // 300, not 400: at a permanent refusal libzmq's client never tries again, so that a node whose key is
-  // allowed later would have to be restarted.
-  const std::array<std::string, 6> answer{"1.0",
-                                          request.size() > 1 ? request[1] : "",
-                                          known ? "200" : "300",
-                                          known ? "OK" : "unknown key",
-                                          known ? key : "",  // becomes each message's User-Id
-                                          ""};
-  for (std::size_t i = 0; i < answer.size(); ++i) {
-    zmq_send(zap.get(), answer[i].data(), answer[i].size(),
-             ZMQ_DONTWAIT | (i + 1 < answer.size() ? ZMQ_SNDMORE : 0));
   }
 }
 
@@ -204,7 +156,7 @@ bool CoordinatorSocket::Impl::ReceiveAll() {
 /// False: it was a heartbeat, or nothing to be heard.
 bool CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame& payload) {
   const std::string key = payload.property("User-Id");
-  const auto holder = Lookup(key);
+  const auto holder = allowed.Find(key);
   if (!holder) {
     seldom.Warn("revoked " + key, "dropped a message with the key " + key + ", which was revoked");
     Refuse(routing_id, wire::RefusalCode::kKey, "this node's key was revoked");
@@ -270,7 +222,7 @@ void CoordinatorSocket::Impl::Refuse(const std::string& routing_id, wire::Refusa
 void CoordinatorSocket::Impl::CutRevoked() {
   for (auto it = routes.begin(); it != routes.end();) {
     const auto& [node, route] = *it;
-    const auto holder = Lookup(route.key);
+    const auto holder = allowed.Find(route.key);
     if (holder && holder->node == node && holder->role == Role::kAgent) {
       ++it;
       continue;
@@ -328,7 +280,7 @@ void CoordinatorSocket::Send(const NodeId& node, wire::Envelope envelope) {
 }
 
 void CoordinatorSocket::SetAllowed(AllowList allowed) {
-  impl_->Allow(std::move(allowed));
+  impl_->allowed.Set(std::move(allowed));
   impl_->allowed_changed = true;
   impl_->outbox.Wake();
 }
