@@ -125,8 +125,9 @@ class PlayedAgent {
     wait_for(std::chrono::seconds(1) * i / count);
     agents.emplace_back(context, endpoint, server_key, keys[i], NodeId(NodeName(i)), major);
   }
-  // Those whose turns are close joined at any times, so that heartbeats come one by one.
-  std::shuffle(agents.begin(), agents.end(), std::mt19937(1));
+  // Those whose turns are close joined at any times, so that heartbeats come one by one; the same each run.
+  std::shuffle(agents.begin(), agents.end(),
+               std::mt19937(1));  // NOLINT(bugprone-random-generator-seed)
   for (std::int64_t round = 10;; ++round) {
     for (std::int64_t i = 0; i < count; ++i) {
       if (i % 10 == 0) wait_for(std::chrono::milliseconds(100) * (round * count + i) / count);
