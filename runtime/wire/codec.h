@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/value.hpp>
 #include <cmath>
 #include <concepts>
@@ -33,9 +35,10 @@ using Json = boost::json::value;
 enum class Unknown { kSkip, kRefuse };
 
 /// Parses text; the error carries the offset of the first wrong byte. kResource beyond `values_max` values
-/// (an object with two members has three), before they take memory.
+/// (an object with two members has three), before they take memory. The value lives in `storage`.
 Result<Json> ParseJson(std::string_view text,
-                       std::size_t values_max = std::numeric_limits<std::size_t>::max());
+                       std::size_t values_max = std::numeric_limits<std::size_t>::max(),
+                       boost::json::storage_ptr storage = {});
 /// Compact text, keys in insertion order; doubles round-trip.
 std::string SerializeJson(const Json& value);
 
@@ -151,14 +154,15 @@ Result<T> DecodeStruct(const Json& json, Unknown unknown) {
 template <typename T>
 Result<T> FromJson(const Json& json, Unknown unknown) {
   using internal::WrongType;
+  // Copies live where copies do, wherever `json` does.
   if constexpr (std::same_as<T, Json>) {
-    return json;
+    return Json(json, {});
   } else if constexpr (std::same_as<T, boost::json::object>) {
     if (!json.is_object()) return WrongType("an object", json);
-    return json.get_object();
+    return boost::json::object(json.get_object(), {});
   } else if constexpr (std::same_as<T, boost::json::array>) {
     if (!json.is_array()) return WrongType("an array", json);
-    return json.get_array();
+    return boost::json::array(json.get_array(), {});
   } else if constexpr (std::same_as<T, bool>) {
     if (!json.is_bool()) return WrongType("true or false", json);
     return json.get_bool();
@@ -217,7 +221,10 @@ Result<T> FromJson(const Json& json, Unknown unknown) {
 /// Text straight to a struct.
 template <typename T>
 Result<T> Decode(std::string_view text, Unknown unknown = Unknown::kSkip) {
-  auto json = ParseJson(text);
+  std::array<unsigned char, 4096> buffer;
+  boost::json::monotonic_resource values(buffer.data(), buffer.size());
+  const auto json =
+      ParseJson(text, std::numeric_limits<std::size_t>::max(), boost::json::storage_ptr(&values));
   if (!json.ok()) return json.error();
   return FromJson<T>(*json, unknown);
 }

@@ -1,6 +1,8 @@
+#include <array>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value_stack.hpp>
 #include <charconv>
+#include <utility>
 
 #include "runtime/wire/codec.h"
 
@@ -19,7 +21,8 @@ struct Builder {
   static constexpr std::size_t max_key_size = boost::json::string::max_size();
   static constexpr std::size_t max_string_size = boost::json::string::max_size();
 
-  boost::json::value_stack stack;
+  std::array<unsigned char, 2048> buffer;
+  boost::json::value_stack stack{{}, buffer.data(), buffer.size()};
   std::string number;  // the parts of a number that came so far
   std::size_t values_left = 0;
   bool overrun = false;
@@ -99,9 +102,10 @@ struct Builder {
 
 }  // namespace
 
-Result<Json> ParseJson(std::string_view text, std::size_t values_max) {
+Result<Json> ParseJson(std::string_view text, std::size_t values_max,
+                       boost::json::storage_ptr storage) {
   boost::json::basic_parser<Builder> parser{boost::json::parse_options()};
-  parser.handler().stack.reset();
+  parser.handler().stack.reset(std::move(storage));
   parser.handler().values_left = values_max;
   error_code failure;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), failure);
