@@ -277,16 +277,16 @@ class Applier {
   void operator()(const Noticed& e) { AttemptAt(e.epoch).notices.push_back(e); }
 
   void operator()(const OutboxAdded& e) {
-    const auto sequence = static_cast<std::int64_t>(state_.outbox.size());
-    state_.outbox[e.id] = {e.id, sequence, e.command, false, {}, {}};
+    const std::int64_t sequence = state_.next_sequence++;
+    state_.outbox[e.id] = {e.id, sequence, e.command};
     state_.pending[sequence] = e.id;
   }
 
   void operator()(const OutboxFinished& e) {
-    OutboxEntry& entry = state_.outbox.at(e.id);
-    entry.done = true;
-    entry.error = e.error;
-    entry.result = e.result;
+    const auto found = state_.outbox.find(e.id);
+    MUSTER_CHECK(found != state_.outbox.end(), "a command is done once");
+    const OutboxEntry entry = std::move(found->second);
+    state_.outbox.erase(found);
     state_.pending.erase(entry.sequence);
     if (const auto* create = std::get_if<CreateRun>(&entry.command); create && e.error.empty()) {
       Trial& trial = TrialAt(create->trial);

@@ -59,10 +59,10 @@ bool Coordinator::AsksForRun(const RunId& run) const {
 
 void Coordinator::On(Turn& turn, const OutboxDone& input) {
   const auto found = state_.outbox.find(input.id);
-  if (found == state_.outbox.end() || found->second.done) return;
+  if (found == state_.outbox.end()) return;  // done already
+  const Command command = found->second.command;
   Emit(turn, OutboxFinished{input.id, input.error, input.result});
-  const OutboxEntry& entry = found->second;
-  const auto queue = run_commands_.find(RunOf(entry.command));
+  const auto queue = run_commands_.find(RunOf(command));
   std::erase(queue->second, input.id);
   if (queue->second.empty()) {
     run_commands_.erase(queue);
@@ -70,14 +70,14 @@ void Coordinator::On(Turn& turn, const OutboxDone& input) {
     const OutboxEntry& next = state_.outbox.at(queue->second.front());
     turn.Do(RunCommand{next.id, next.command});
   }
-  if (const auto* create = std::get_if<CreateRun>(&entry.command)) {
+  if (const auto* create = std::get_if<CreateRun>(&command)) {
     const Trial& trial = *state_.FindTrial(create->trial);
     if (!input.error.empty() && !IsFinal(trial.phase)) {
       EndTrial(turn, trial, {}, TrialPhase::kFailed, {},
                "the tracker refuses the trial's run: " + input.error);
     }
     all_unsettled_ = true;
-  } else if (const auto* promote = std::get_if<PromoteModel>(&entry.command)) {
+  } else if (const auto* promote = std::get_if<PromoteModel>(&command)) {
     const Sweep& sweep = state_.sweeps.at(promote->sweep);
     if (!IsFinal(sweep.phase)) {
       Emit(turn, SweepEnded{promote->sweep, SweepPhase::kComplete,

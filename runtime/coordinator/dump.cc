@@ -116,12 +116,8 @@ boost::json::value Dump(const State& state) {
   for (const auto& [epoch, attempt] : state.attempts) attempts.push_back(wire::ToJson(attempt));
   for (const auto& [id, node] : state.nodes) nodes.push_back(DumpNode(node));
   for (const auto& [id, entry] : state.outbox) {
-    outbox.push_back(
-        boost::json::object{{"id", id},
-                            {"command", wire::ParseJson(EncodeCommand(entry.command)).value()},
-                            {"done", entry.done},
-                            {"error", entry.error},
-                            {"result", entry.result}});
+    outbox.push_back(boost::json::object{
+        {"id", id}, {"command", wire::ParseJson(EncodeCommand(entry.command)).value()}});
   }
   for (const auto& [sequence, id] : state.pending) pending.emplace_back(id);
   return boost::json::object{{"coordinator", state.coordinator.value},

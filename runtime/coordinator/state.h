@@ -134,9 +134,6 @@ struct OutboxEntry {
   std::string id;
   std::int64_t sequence = 0;
   Command command;
-  bool done = false;
-  std::string error;
-  boost::json::object result;
 };
 
 struct State {
@@ -148,10 +145,11 @@ struct State {
   std::set<AttemptEpoch> live;  ///< attempts that hold slots
   std::map<int, std::set<AttemptEpoch>> live_by_priority;
   std::map<NodeId, Node> nodes;
-  std::map<std::string, Amounts> users;   ///< what the gangs of each hold
-  std::map<std::string, Amounts> quotas;  ///< the most they may
-  std::map<std::string, OutboxEntry> outbox;
-  std::map<std::int64_t, std::string> pending;  ///< ids of those not done, by sequence
+  std::map<std::string, Amounts> users;         ///< what the gangs of each hold
+  std::map<std::string, Amounts> quotas;        ///< the most they may
+  std::map<std::string, OutboxEntry> outbox;    ///< by id, until they are done
+  std::map<std::int64_t, std::string> pending;  ///< their ids by sequence
+  std::int64_t next_sequence = 0;
   std::unordered_map<RunId, TrialId> runs;
   std::unordered_map<std::string, AttemptEpoch> tokens;
 

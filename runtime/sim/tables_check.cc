@@ -73,8 +73,7 @@ Rows AttemptRows(const coordinator::State& state) {
 Rows OutboxRows(const coordinator::State& state) {
   Rows rows;
   for (const auto& [id, entry] : state.outbox) {
-    rows[id] = (entry.done ? "1|" : "0|") + entry.error + "|" +
-               (entry.done ? wire::SerializeJson(entry.result) : "");
+    rows[id] = std::string(coordinator::CommandName(entry.command));
   }
   return rows;
 }
@@ -113,8 +112,7 @@ std::string CompareTables(sqlite::Database& database, const coordinator::State& 
        "SELECT CAST(epoch AS TEXT), trial || '|' || state || '|' || coalesce(cause, '') || '|' ||"
        " message || '|' || records_end FROM attempts",
        AttemptRows},
-      {"outbox", "SELECT id, done || '|' || error || '|' || coalesce(result, '') FROM outbox",
-       OutboxRows}};
+      {"outbox", "SELECT id, type FROM outbox WHERE NOT done", OutboxRows}};
   for (const Table& table : kTables) {
     std::string difference =
         Difference(table.name, Select(database, table.sql), table.wanted(state));
