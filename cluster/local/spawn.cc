@@ -9,16 +9,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 
 extern char** environ;
 
 namespace muster::cluster::local {
 namespace {
 
-/// What the child tells through a pipe when it cannot become the program.
-struct Failure {
-  enum Step : int { kFolder, kInput, kOutput, kProgram } step;
-  int error_number;
+/// What the child tells through a pipe: its pid when it is detached, and why it cannot become the program.
+struct Report {
+  enum Step : int { kPid, kFork, kFolder, kInput, kOutput, kProgram } step;
+  int number;  ///< the pid, else errno
 };
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
@@ -29,7 +30,9 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-/// Only async-signal-safe calls: the caller may have threads, whose locks the child inherits locked.
+/// Only async-signal-safe calls, and no write to what is not its own: the child of vfork runs in the caller's
+/// memory, whose other threads go on, and on its stack. So it leaves at once for a function of its own that is not
+/// inlined: within one, the compiler has both use the same places on the stack.
 class Child {
  public:
   Child(const SpawnRequest& request, const std::string& program, char* const* argv,
@@ -41,27 +44,44 @@ class Child {
         groups_(groups),
         report_fd_(report_fd) {}
 
-  [[noreturn]] void Become(int parent) {
+  /// Not fork: it copies the page tables of the whole caller, and exec throws them away.
+  [[gnu::noinline]] int Fork(int parent) const {
+    const int pid = vfork();
+    if (pid == 0) request_.detached ? BecomeDetached() : Become(parent);
+    return pid;
+  }
+
+ private:
+  /// The caller's child ends at once, so that its own child, which becomes the program, is taken in by init.
+  [[noreturn, gnu::noinline]] void BecomeDetached() const {
+    const int pid = vfork();
+    if (pid == 0) Become(0);
+    if (pid < 0) Fail(Report::kFork);
+    Tell({Report::kPid, pid});
+    _exit(0);
+  }
+
+  [[noreturn, gnu::noinline]] void Become(int parent) const {
+    if (request_.detached) setsid();
     if (request_.own_group) setpgid(0, 0);
-    if (request_.die_with_parent) {
+    if (request_.die_with_parent && !request_.detached) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (getppid() != parent) _exit(127);  // it died before the line above
     }
     ResetSignals();
     if (!request_.working_dir.empty() && chdir(request_.working_dir.c_str()) != 0)
-      Fail(Failure::kFolder);
-    Redirect("/dev/null", O_RDONLY, STDIN_FILENO, Failure::kInput);
+      Fail(Report::kFolder);
+    Redirect("/dev/null", O_RDONLY, STDIN_FILENO, Report::kInput);
     const int append = O_WRONLY | O_CREAT | O_APPEND;
     if (!request_.out.empty())
-      Redirect(request_.out.c_str(), append, STDOUT_FILENO, Failure::kOutput);
+      Redirect(request_.out.c_str(), append, STDOUT_FILENO, Report::kOutput);
     if (!request_.err.empty())
-      Redirect(request_.err.c_str(), append, STDERR_FILENO, Failure::kOutput);
+      Redirect(request_.err.c_str(), append, STDERR_FILENO, Report::kOutput);
     for (char* const* file = groups_; *file != nullptr; ++file) Enter(*file);
     execve(program_.c_str(), argv_, envp_);
-    Fail(Failure::kProgram);
+    Fail(Report::kProgram);
   }
 
- private:
   static void ResetSignals() {
     for (int number = 1; number < NSIG; ++number)
       signal(number, number == SIGUSR2 ? SIG_IGN : SIG_DFL);
@@ -69,7 +89,7 @@ class Child {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
   }
-  void Redirect(const char* path, int flags, int target, Failure::Step step) {
+  void Redirect(const char* path, int flags, int target, Report::Step step) const {
     const int fd = open(path, flags | O_CLOEXEC, 0644);
     if (fd < 0 || dup2(fd, target) < 0) Fail(step);
   }
@@ -83,9 +103,11 @@ class Child {
     constexpr std::string_view kNote = "muster: this rank could not enter its control group\n";
     [[maybe_unused]] const auto written = write(STDERR_FILENO, kNote.data(), kNote.size());
   }
-  [[noreturn]] void Fail(Failure::Step step) {
-    const Failure failure{step, errno};
-    [[maybe_unused]] const auto written = write(report_fd_, &failure, sizeof failure);
+  void Tell(const Report& report) const {
+    [[maybe_unused]] const auto written = write(report_fd_, &report, sizeof report);
+  }
+  [[noreturn]] void Fail(Report::Step step) const {
+    Tell({step, errno});
     _exit(127);
   }
 
@@ -97,18 +119,28 @@ class Child {
   int report_fd_;
 };
 
-Error Explain(const SpawnRequest& request, const std::string& program, const Failure& failure) {
+Error Explain(const SpawnRequest& request, const std::string& program, const Report& failure) {
   std::string what;
-  if (failure.step == Failure::kFolder) {
+  if (failure.step == Report::kFork) {
+    what = "fork";
+  } else if (failure.step == Report::kFolder) {
     what = "cannot enter the working directory " + request.working_dir.string();
-  } else if (failure.step == Failure::kInput) {
+  } else if (failure.step == Report::kInput) {
     what = "cannot open /dev/null";
-  } else if (failure.step == Failure::kOutput) {
+  } else if (failure.step == Report::kOutput) {
     what = "cannot open " + request.out.string();
   } else {
     what = "cannot start " + program;
   }
-  return IoError(what, failure.error_number);
+  return IoError(what, failure.number);
+}
+
+/// False at the end: every copy of the writing side is closed, by exec or exit.
+bool ReadReport(int fd, Report& report) {
+  ssize_t got = 0;
+  while ((got = read(fd, &report, sizeof report)) < 0 && errno == EINTR) {
+  }
+  return got == sizeof report;
 }
 
 }  // namespace
@@ -130,29 +162,32 @@ Result<int> Spawn(const SpawnRequest& request) {
   const auto groups = Pointers(group_files);
   std::array<int, 2> report{};
   if (pipe2(report.data(), O_CLOEXEC) != 0) return IoError("pipe", errno);
-  const int parent = getpid();
+  const Child child(request, program, argv.data(), envp.data(), groups.data(), report[1]);
   // Signals wait while the child still has the caller's handlers.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int pid = fork();
-  if (pid == 0)
-    Child(request, program, argv.data(), envp.data(), groups.data(), report[1]).Become(parent);
+  int pid = child.Fork(getpid());
   const int fork_error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   close(report[1]);
-  Failure failure{};
-  ssize_t got = 0;
-  if (pid > 0) {
-    while ((got = read(report[0], &failure, sizeof failure)) < 0 && errno == EINTR) {
-    }
+  if (pid < 0) {
+    close(report[0]);
+    return IoError("fork", fork_error);
+  }
+  if (request.detached) waitpid(pid, nullptr, 0);
+  std::optional<Error> error;
+  for (Report told{}; ReadReport(report[0], told);) {
+    if (told.step == Report::kPid)
+      pid = told.number;
+    else
+      error = Explain(request, program, told);
   }
   close(report[0]);
-  if (pid < 0) return IoError("fork", fork_error);
-  if (got != sizeof failure) return pid;
-  waitpid(pid, nullptr, 0);
-  return Explain(request, program, failure);
+  if (!error) return pid;
+  if (!request.detached) waitpid(pid, nullptr, 0);
+  return *error;
 }
 
 Environment CleanEnvironment() {

@@ -18,11 +18,12 @@ struct SpawnRequest {
   std::filesystem::path out;          ///< appended to; empty: the caller's
   std::filesystem::path err;          ///< appended to; may be the same as `out`
   bool own_group = false;             ///< a process group of its own
+  bool detached = false;              ///< a session of its own, and init for a parent
   bool die_with_parent = false;       ///< SIGKILL when the calling thread ends
   std::vector<std::filesystem::path> cgroups;  ///< that it enters before it runs, if it can
 };
 
-/// Forks and executes: standard input is /dev/null, signal mask empty, every signal at its default but
+/// Starts a program and answers its pid, without a copy of the caller's memory: standard input is /dev/null, signal mask empty, every signal at its default but
 /// SIGUSR2, which is ignored until the program asks for it (muster sends it to ask for a checkpoint, and its
 /// default would kill a program that never heard of it). Safe in a process with threads. The error names
 /// the step that failed: the folder, the file, the program.
