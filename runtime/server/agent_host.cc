@@ -34,8 +34,9 @@ using namespace std::chrono_literals;
 constexpr auto kTick = 100ms;
 /// While something is being killed: a slot is given again only when a look finds nothing left.
 constexpr auto kHurriedTick = 10ms;
-/// A rank that prints without end wakes the thread at every line; it looks no more often than this.
-constexpr auto kBetweenPolls = 5ms;
+/// A rank that prints without end wakes the thread at every line; it looks no more often than this. What changes
+/// after a longer pause is seen at once.
+constexpr auto kBetweenPolls = 3ms;
 constexpr std::size_t kInboxMax = 16384;
 
 /// Takes the number of this start from <home>/agent.starts, one higher each time; durable before it is used.
@@ -76,7 +77,7 @@ struct AgentHost::Impl {
   std::vector<agent::Input> TakeInbox();
   void Run();
   void Step(const agent::Input& input);
-  void Wait(MonotonicTime next_tick) const;
+  void Wait(MonotonicTime next_tick, MonotonicTime polled) const;
 
   Options options;
   std::unique_ptr<cluster::local::Processes> processes;
@@ -202,17 +203,18 @@ void AgentHost::Impl::Step(const agent::Input& input) {
   }
 }
 
-/// Until a message, a change in an attempt, or the tick.
-void AgentHost::Impl::Wait(MonotonicTime next_tick) const {
+/// Until a message, a change in an attempt, or the tick. `polled`: when the processes were looked at.
+void AgentHost::Impl::Wait(MonotonicTime next_tick, MonotonicTime polled) const {
   if (processes->hurried()) next_tick = std::min(next_tick, SystemClock().Now() + kHurriedTick);
-  const auto left = [&] {
-    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(next_tick - SystemClock().Now());
+  const auto left_until = [](MonotonicTime time) {
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(time - SystemClock().Now());
     return static_cast<int>(std::clamp<std::int64_t>(ms.count(), 0, kTick.count()));
   };
   std::array<pollfd, 2> items{
       {{.fd = wake_fd, .events = POLLIN}, {.fd = processes->fd(), .events = POLLIN}}};
-  poll(items.data(), 1, std::min(left(), static_cast<int>(kBetweenPolls.count())));
-  if (items[0].revents == 0) poll(items.data(), items.size(), left());
+  const int pause = left_until(std::min(next_tick, polled + kBetweenPolls));
+  if (pause > 0) poll(items.data(), 1, pause);
+  if (items[0].revents == 0) poll(items.data(), items.size(), left_until(next_tick));
 }
 
 void AgentHost::Impl::Run() {
@@ -224,13 +226,14 @@ void AgentHost::Impl::Run() {
       next_tick = SystemClock().Now() + kTick;
       Step(agent::Tick{});
     }
+    const MonotonicTime polled = SystemClock().Now();
     // What a Poll answers may ask for more at once (the next chunk of a spool).
     for (auto inputs = processes->Poll(SystemClock().Now()); !inputs.empty();
          inputs = processes->Poll(SystemClock().Now())) {
       for (const auto& input : inputs) Step(input);
       if (stopping) return;
     }
-    Wait(next_tick);
+    Wait(next_tick, polled);
   }
 }
 
