@@ -1,9 +1,12 @@
 #include "cluster/local/attempt_folder.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
+#include <cerrno>
 #include <cstring>
 
 #include "runtime/base/file.h"
@@ -22,12 +25,14 @@ BOOST_DESCRIBE_STRUCT(ProcessId, (), (pid, start_ticks))
 BOOST_DESCRIBE_STRUCT(RankProcess, (), (rank, process))
 BOOST_DESCRIBE_STRUCT(RankEnd, (), (rank, code, text, out_of_memory))
 BOOST_DESCRIBE_STRUCT(ShimState, (),
-                      (phase, shim, address, port, ranks, ends, all_ended, launcher_end, message))
+                      (phase, shim, address, port, ranks, ends, all_ended, empty, launcher_end,
+                       message))
 BOOST_DESCRIBE_STRUCT(EndNote, (), (cause, message))
 
 namespace {
 
 constexpr std::size_t kSocketPathMax = 100;  // sun_path holds 108
+constexpr uid_t kPeopleFrom = 1000;  // smaller ids are the system's (login.defs, SYS_UID_MAX)
 
 template <typename T>
 Result<T> ReadJson(const std::filesystem::path& file) {
@@ -37,13 +42,22 @@ Result<T> ReadJson(const std::filesystem::path& file) {
   return value;
 }
 
-std::filesystem::path SocketPath(const AttemptFolder& folder, const std::string& home_id,
-                                 const char* name) {
-  const auto near = folder.path() / name;
-  return near.native().size() <= kSocketPathMax ? near : folder.Scratch(home_id) / name;
+/// Where files live until the machine stops, without a disk; empty: nowhere.
+std::filesystem::path Memory() {
+  std::error_code ignored;
+  return std::filesystem::is_directory("/dev/shm", ignored) ? "/dev/shm" : "";
 }
 
 }  // namespace
+
+Status MakePrivate(const std::filesystem::path& folder) {
+  if (mkdir(folder.c_str(), 0700) == 0) return Ok();
+  if (errno != EEXIST) return IoError("make " + folder.string(), errno);
+  struct stat found{};
+  const bool ours = lstat(folder.c_str(), &found) == 0 && S_ISDIR(found.st_mode) &&
+                    found.st_uid == geteuid() && (found.st_mode & 077) == 0;
+  return ours ? Ok() : Status(Conflict(folder.string() + " is somebody else's"));
+}
 
 RankEnd DescribeEnd(int rank, int wait_status) {
   RankEnd end{.rank = rank};
@@ -60,45 +74,56 @@ RankEnd DescribeEnd(int rank, int wait_status) {
   return end;
 }
 
+AttemptFolder::AttemptFolder(std::filesystem::path path, std::string_view home_id)
+    : path_(std::move(path)) {
+  const auto memory = Memory();
+  const std::string ours = "muster-" + std::string(home_id) + "-";
+  const auto epoch = path_.filename();
+  scratch_ = memory.empty() ? path_ / "scratch" : memory / (ours + epoch.string());
+  run_ = memory.empty() || geteuid() >= kPeopleFrom ? path_ : memory / (ours + "run") / epoch;
+}
+
 std::filesystem::path AttemptFolder::output(int rank, const std::string& stream) const {
   return path_ / ("rank" + std::to_string(rank) + "." + stream);
 }
-std::filesystem::path AttemptFolder::control_socket(const std::string& home_id) const {
-  return SocketPath(*this, home_id, "control");
+std::filesystem::path AttemptFolder::Socket(const char* name) const {
+  const auto near = run_ / name;
+  return near.native().size() <= kSocketPathMax ? near : scratch_ / name;
 }
-std::filesystem::path AttemptFolder::agent_socket(const std::string& home_id) const {
-  return SocketPath(*this, home_id, "agent");
-}
-std::filesystem::path AttemptFolder::Scratch(const std::string& home_id) const {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory("/dev/shm", ignored)) return path_ / "scratch";
-  return "/dev/shm/muster-" + home_id + "-" + path_.filename().string();
+std::filesystem::path AttemptFolder::control_socket() const { return Socket("control"); }
+std::filesystem::path AttemptFolder::agent_socket() const { return Socket("agent"); }
+
+Status AttemptFolder::MakeRun() const {
+  if (run_ == path_) return Ok();
+  MUSTER_RETURN_IF_ERROR(MakePrivate(run_.parent_path()));
+  return MakePrivate(run_);
 }
 
 Status AttemptFolder::WritePrepare(const wire::Prepare& prepare) const {
-  return WriteFileAtomically(path_ / "prepare.json",
-                             wire::EncodeEnvelope({.major = 1, .message = prepare}) + "\n", 0600);
+  return OverwriteFile(path_ / "prepare.json",
+                       wire::EncodeEnvelope({.major = 1, .message = prepare}) + "\n", 0600);
 }
 Result<wire::Prepare> AttemptFolder::ReadPrepare() const {
-  MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path_ / "prepare.json"));
+  const auto file = path_ / "prepare.json";
+  MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(file));
+  if (text.find_first_not_of('\0') == std::string::npos)
+    return NotFound(file.string() + " is empty");
   MUSTER_ASSIGN_OR_RETURN(wire::Envelope envelope, wire::DecodeEnvelope(text));
   auto* prepare = std::get_if<wire::Prepare>(&envelope.message);
-  if (prepare == nullptr) return Corrupt((path_ / "prepare.json").string() + " is not a prepare");
+  if (prepare == nullptr) return Corrupt(file.string() + " is not a prepare");
   return std::move(*prepare);
 }
 Status AttemptFolder::WriteState(const ShimState& state) const {
-  return ReplaceFile(path_ / "state.json", wire::Encode(state) + "\n");
+  return ReplaceFile(state_file(), wire::Encode(state) + "\n");
 }
-Result<ShimState> AttemptFolder::ReadState() const {
-  return ReadJson<ShimState>(path_ / "state.json");
-}
+Result<ShimState> AttemptFolder::ReadState() const { return ReadJson<ShimState>(state_file()); }
 Status AttemptFolder::WriteCgroups(const std::vector<std::filesystem::path>& groups) const {
   std::string lines;
   for (const auto& group : groups) lines += group.string() + "\n";
-  return ReplaceFile(path_ / "cgroups", lines);
+  return ReplaceFile(run_ / "cgroups", lines);
 }
 std::vector<std::filesystem::path> AttemptFolder::ReadCgroups() const {
-  const auto text = ReadWholeFile(path_ / "cgroups");
+  const auto text = ReadWholeFile(run_ / "cgroups");
   std::vector<std::filesystem::path> groups;
   for (std::size_t at = 0; text.ok() && at < text->size();) {
     const std::size_t end = std::min(text->find('\n', at), text->size());

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cluster/local/process_table.h"
@@ -42,6 +43,7 @@ struct ShimState {
   std::vector<RankProcess> ranks;  ///< those that were started
   std::vector<RankEnd> ends;       ///< in the order in which they ended
   bool all_ended = false;          ///< no further rank will end
+  bool empty = false;  ///< and no process is left that descends from the shim, which ends now
   std::string
       launcher_end;     ///< how mpirun ended while ranks were left: "killed by signal 9 (SIGKILL)"
   std::string message;  ///< of kFailed
@@ -53,36 +55,51 @@ struct EndNote {
   std::string message;
 };
 
+/// Makes a folder that nobody else may look into; kConflict when it is there and is not one of ours.
+Status MakePrivate(const std::filesystem::path& folder);
+
 /// What a child did, of a wait status.
 RankEnd DescribeEnd(int rank, int wait_status);
 
-/// Paths and typed access; holds no descriptor. Writes are atomic. Only prepare.json is durable: what a power loss
-/// takes of the rest says how processes stand, of which none is left then.
+/// Paths and typed access; holds no descriptor. There are two folders: `path` on disk, and `run` for what says how
+/// processes stand and means nothing once the machine has stopped. Writes are atomic but for those of what nobody
+/// reads yet.
 class AttemptFolder {
  public:
-  explicit AttemptFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  /// `home_id` is ProcessesOptions'.
+  AttemptFolder(std::filesystem::path path, std::string_view home_id);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// In memory for root and system users, whose files in /dev/shm live until the machine stops. For others it is
+  /// `path`: when such a user logs out, logind may clear /dev/shm (RemoveIPC=).
+  [[nodiscard]] const std::filesystem::path& run() const { return run_; }
+  /// Makes `run`; kConflict when somebody else has it.
+  [[nodiscard]] Status MakeRun() const;
   [[nodiscard]] std::filesystem::path records() const { return path_ / "records.jsonl"; }
   [[nodiscard]] std::filesystem::path output(int rank, const std::string& stream) const;
-  [[nodiscard]] std::filesystem::path params() const { return path_ / "params.json"; }
+  [[nodiscard]] std::filesystem::path params() const { return run_ / "params.json"; }
+  /// Where ranks start when the trial has no working folder of its own.
+  [[nodiscard]] std::filesystem::path work() const { return path_ / "work"; }
   [[nodiscard]] std::filesystem::path launcher_log() const { return path_ / "mpirun.log"; }
-  [[nodiscard]] std::filesystem::path shim_log() const { return path_ / "shim.log"; }
+  [[nodiscard]] std::filesystem::path shim_log() const { return run_ / "shim.log"; }
+  [[nodiscard]] std::filesystem::path state_file() const { return run_ / "state.json"; }
   /// What `muster inspect` found, in short.
   [[nodiscard]] std::filesystem::path hang_text() const { return path_ / "hang.txt"; }
   /// Of the node (lease.h): beside the folder that holds all attempts.
   [[nodiscard]] std::filesystem::path lease() const {
     return path_.parent_path().parent_path() / "agent.lease";
   }
-  /// Sockets of ranks and agent. In the folder, or in `Scratch` when that path would be too long for a
-  /// unix address (108 bytes).
-  [[nodiscard]] std::filesystem::path control_socket(const std::string& home_id) const;
-  [[nodiscard]] std::filesystem::path agent_socket(const std::string& home_id) const;
+  /// Sockets of ranks and agent. In `run`, or in `scratch` when that path would be too long for a unix address
+  /// (108 bytes).
+  [[nodiscard]] std::filesystem::path control_socket() const;
+  [[nodiscard]] std::filesystem::path agent_socket() const;
   /// Shared memory and session files of Open MPI, which must not outlive the attempt: a folder in
   /// /dev/shm, or in the attempt's folder where there is none.
-  [[nodiscard]] std::filesystem::path Scratch(const std::string& home_id) const;
+  [[nodiscard]] const std::filesystem::path& scratch() const { return scratch_; }
 
+  /// In place: before the folder has the name of its epoch (spare_folders.h).
   Status WritePrepare(const wire::Prepare& prepare) const;
+  /// kNotFound also when the file is empty: the machine stopped before its bytes were on the disk.
   [[nodiscard]] Result<wire::Prepare> ReadPrepare() const;
   Status WriteState(const ShimState& state) const;
   [[nodiscard]] Result<ShimState> ReadState() const;
@@ -98,7 +115,11 @@ class AttemptFolder {
   [[nodiscard]] Result<RankEnd> ReadRankEnd(int rank) const;
 
  private:
+  [[nodiscard]] std::filesystem::path Socket(const char* name) const;
+
   std::filesystem::path path_;
+  std::filesystem::path run_;
+  std::filesystem::path scratch_;
 };
 
 }  // namespace muster::cluster::local

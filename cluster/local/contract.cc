@@ -25,7 +25,7 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
   all["MUSTER_TRIAL"] = prepare.trial.value;
   all["MUSTER_PARAMS"] = folder.params().string();
   all["MUSTER_CHECKPOINT_DIR"] = prepare.checkpoint_dir;
-  all["MUSTER_CONTROL"] = folder.control_socket(home_id).string();
+  all["MUSTER_CONTROL"] = folder.control_socket().string();
   all["MLFLOW_RUN_ID"] = prepare.run.value;
   all["NODE_RANK"] = all["GROUP_RANK"] = std::to_string(prepare.node_rank);
   all["WORLD_SIZE"] = std::to_string(std::max(prepare.world_size, prepare.ranks));

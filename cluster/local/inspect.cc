@@ -195,7 +195,7 @@ int InspectMain(const std::vector<std::string>& args) {
     LogError("inspect", "usage: muster inspect ATTEMPT_DIR WHY RANK..., with MUSTER_HOME_ID set");
     return 2;
   }
-  const AttemptFolder folder(args[0]);
+  const AttemptFolder folder(args[0], home_id);
   const std::vector<int> blamed = RanksOf(args);
   const MonotonicTime end = SystemClock().Now() + kAllMost;
   const auto prepare = folder.ReadPrepare();

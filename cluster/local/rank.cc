@@ -75,7 +75,7 @@ int RankMain(const std::vector<std::string>& args) {
     LogError("rank", "usage: muster rank ATTEMPT_DIR -- COMMAND...");
     return 2;
   }
-  const AttemptFolder folder(args[0]);
+  const AttemptFolder folder(args[0], "");  // nothing of its run folder is needed
   const auto prepare = folder.ReadPrepare();
   if (!prepare.ok()) {
     LogError("rank", prepare.error().message);

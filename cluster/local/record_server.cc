@@ -63,8 +63,7 @@ RecordServer::~RecordServer() {
 }
 
 Status RecordServer::Open(const std::filesystem::path& socket, const std::filesystem::path& spool) {
-  spool_ = open(spool.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (spool_ < 0) return IoError("open " + spool.string(), errno);
+  spool_file_ = spool;
   MUSTER_ASSIGN_OR_RETURN(listener_, ListenUnix(socket));
   return Ok();
 }
@@ -146,6 +145,8 @@ bool RecordServer::AppendLines(Connection& connection) {
 
 /// All or nothing: the spool never holds half a line, which the next line would be glued to.
 Status RecordServer::Append(std::string_view lines) {
+  if (spool_ < 0) spool_ = open(spool_file_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (spool_ < 0) return IoError("open " + spool_file_.string(), errno);
   struct stat before{};
   if (fstat(spool_, &before) != 0) return IoError("stat the record spool", errno);
   std::string_view rest = lines;

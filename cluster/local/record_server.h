@@ -26,6 +26,7 @@ class RecordServer {
   RecordServer(const RecordServer&) = delete;
   RecordServer& operator=(const RecordServer&) = delete;
 
+  /// The spool comes to be with its first line.
   Status Open(const std::filesystem::path& socket, const std::filesystem::path& spool);
 
   /// Adds what is to be polled.
@@ -50,7 +51,8 @@ class RecordServer {
   Status Append(std::string_view lines);
 
   int listener_ = -1;
-  int spool_ = -1;
+  std::filesystem::path spool_file_;
+  int spool_ = -1;  ///< once there is something to write
   bool stalled_ = false;
   std::map<int, Connection> connections_;
 };

@@ -76,8 +76,8 @@ std::string Tail(const std::filesystem::path& file) {
 
 class Shim {
  public:
-  Shim(std::filesystem::path folder, std::string home_id, std::filesystem::path self)
-      : folder_(std::move(folder)), home_id_(std::move(home_id)), self_(std::move(self)) {}
+  Shim(std::filesystem::path folder, std::string home_id)
+      : folder_(std::move(folder), home_id), home_id_(std::move(home_id)) {}
 
   Status Prepare();
   void Loop();
@@ -95,6 +95,7 @@ class Shim {
   void MpirunEnded(int status);
   void CollectMpi();
   void AddEnd(RankEnd end);
+  void SeeIfEmpty();
   [[nodiscard]] bool HasEnded(int rank) const;
   void SaveIfChanged();
   void KillAll() const;
@@ -102,7 +103,6 @@ class Shim {
 
   AttemptFolder folder_;
   std::string home_id_;
-  std::filesystem::path self_;
   wire::Prepare prepare_;
   ShimState state_;
   bool changed_ = false;  // state_ is newer than the file
@@ -122,17 +122,21 @@ class Shim {
 Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(prepare_, folder_.ReadPrepare());
   MUSTER_RETURN_IF_ERROR(
-      ReplaceFile(folder_.params(), prepare_.params_json.empty() ? "{}" : prepare_.params_json));
+      OverwriteFile(folder_.params(), prepare_.params_json.empty() ? "{}" : prepare_.params_json));
   std::error_code error;
-  std::filesystem::create_directories(folder_.path() / "work", error);
-  const auto scratch = folder_.Scratch(home_id_);
-  if (mkdir(scratch.c_str(), 0700) != 0 && errno != EEXIST)
-    return IoError("make " + scratch.string(), errno);
+  const bool mpi = prepare_.launcher == wire::LauncherKind::kMpi;
+  if (mpi || folder_.control_socket().parent_path() == folder_.scratch()) {
+    MUSTER_RETURN_IF_ERROR(MakePrivate(folder_.scratch()));
+  }
   if (!prepare_.checkpoint_dir.empty()) {
     std::filesystem::create_directories(prepare_.checkpoint_dir, error);
     if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
   }
-  if (prepare_.working_dir.empty()) prepare_.working_dir = (folder_.path() / "work").string();
+  if (prepare_.working_dir.empty()) {
+    prepare_.working_dir = folder_.work().string();
+    std::filesystem::create_directory(prepare_.working_dir, error);
+    if (error) return IoError("make " + prepare_.working_dir, error.value());
+  }
 
   sigset_t children;
   sigemptyset(&children);
@@ -144,8 +148,8 @@ Status Shim::Prepare() {
       inotify_add_watch(folder_fd_, folder_.path().c_str(), IN_MOVED_TO | IN_DELETE_SELF) < 0) {
     return IoError("signalfd or inotify", errno);
   }
-  MUSTER_RETURN_IF_ERROR(records_.Open(folder_.control_socket(home_id_), folder_.records()));
-  MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket(home_id_)));
+  MUSTER_RETURN_IF_ERROR(records_.Open(folder_.control_socket(), folder_.records()));
+  MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket()));
   MUSTER_RETURN_IF_ERROR(HoldPort(state_.port));
   state_.address = "127.0.0.1";
   MUSTER_ASSIGN_OR_RETURN(state_.shim, IdentifyProcess(getpid()));
@@ -168,6 +172,7 @@ void Shim::Loop() {
     if (!std::filesystem::exists(folder_.path(), error) && !error) {
       KillAll();
       (void)RemoveCgroups(groups_);  // an agent that did so has left none
+      std::filesystem::remove_all(folder_.run(), error);
       return;
     }
     // Records first: what a rank wrote before it ended is in the spool before its end is known.
@@ -176,7 +181,9 @@ void Shim::Loop() {
     ServeAgent();
     Reap();
     CollectMpi();
+    SeeIfEmpty();
     SaveIfChanged();
+    if (state_.empty && !changed_) return;
   }
 }
 
@@ -266,8 +273,11 @@ Status Shim::StartLocal(const Environment& environment) {
 }
 
 Status Shim::StartMpi(Environment environment) {
-  AddMpiSettings(environment, folder_.Scratch(home_id_));
-  const SpawnRequest request{.command = MpirunCommand(self_, folder_, prepare_),
+  AddMpiSettings(environment, folder_.scratch());
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return IoError("read /proc/self/exe", error.value());
+  const SpawnRequest request{.command = MpirunCommand(self, folder_, prepare_),
                              .environment = std::move(environment),
                              .working_dir = prepare_.working_dir,
                              .out = folder_.launcher_log(),
@@ -357,6 +367,18 @@ void Shim::AddEnd(RankEnd end) {
   changed_ = true;
 }
 
+/// Whatever descends from the ranks is a child of the shim in the end, which adopts what they orphan: without a
+/// child nothing is left of the attempt, and nothing can come.
+void Shim::SeeIfEmpty() {
+  siginfo_t child{};
+  if (!state_.all_ended || state_.empty) return;
+  if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD) return;
+  records_.Serve();  // what the last of them wrote
+  if (records_.stalled()) return;
+  state_.empty = true;
+  changed_ = true;
+}
+
 bool Shim::HasEnded(int rank) const {
   return std::ranges::any_of(state_.ends, [&](const RankEnd& end) { return end.rank == rank; });
 }
@@ -396,29 +418,6 @@ void Shim::KillIfOrphaned() {
   KillAll();
 }
 
-/// The child goes on as the shim; the parent ends, with 0 once the child is prepared. Answers what the
-/// child is to write to.
-int Detach() {
-  std::array<int, 2> ready{};
-  if (pipe2(ready.data(), O_CLOEXEC) != 0) _exit(1);
-  const int pid = fork();
-  if (pid < 0) _exit(1);
-  if (pid > 0) {
-    close(ready[1]);
-    char byte = 0;
-    ssize_t got = 0;
-    while ((got = read(ready[0], &byte, 1)) < 0 && errno == EINTR) {
-    }
-    _exit(got == 1 ? 0 : 1);
-  }
-  close(ready[0]);
-  setsid();
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2})
-    signal(number, SIG_IGN);
-  return ready[1];
-}
-
 }  // namespace
 
 int ShimMain(const std::vector<std::string>& args) {
@@ -428,17 +427,15 @@ int ShimMain(const std::vector<std::string>& args) {
     return 2;
   }
   close_range(3, ~0U, 0);  // the server's files and sockets are not ours to keep open
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const int ready = Detach();
-  Shim shim(args[0], home_id, self);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2})
+    signal(number, SIG_IGN);
+  Shim shim(args[0], home_id);
   if (const Status status = shim.Prepare(); !status.ok()) {
     shim.Fail(status.error());
     LogError("shim", status.error().message);
     return 1;
   }
-  [[maybe_unused]] const auto written = write(ready, "1", 1);
-  close(ready);
   shim.Loop();
   return 0;
 }

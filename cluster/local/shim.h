@@ -8,8 +8,8 @@
 
 namespace muster::cluster::local {
 
-/// `muster shim ATTEMPT_DIR`: the parent of the ranks of one attempt on one node. Detaches itself (own
-/// session, parent is init), so it outlives the agent and the coordinator; binds and keeps the rendezvous
+/// `muster shim ATTEMPT_DIR`: the parent of the ranks of one attempt on one node. Started detached (own
+/// session, parent is init), it outlives the agent and the coordinator; binds and keeps the rendezvous
 /// port; waits to be told to start the ranks; appends their records to the spool; writes down how each
 /// ended. Ends when every rank has ended and the agent has taken note of it by deleting the folder, or
 /// when it is killed. Everything it starts carries MUSTER_HOME_ID and MUSTER_ATTEMPT in its environment.

@@ -52,8 +52,8 @@ void Machine::Adopt(const FoundAttempt& found) {
     // An earlier agent was ending it; how much of the grace it had left is lost.
     End(attempt, *found.end_cause, found.end_message, found.prepare.grace_ms);
   } else if (attempt.phase == Phase::kMaking) {
-    End(attempt, wire::ExitCause::kInfra, "the agent was restarted while it prepared the attempt",
-        0);
+    End(attempt, wire::ExitCause::kInfra,
+        "the agent was restarted while it prepared the attempt, or the machine was since", 0);
   } else if (found.phase == wire::AttemptPhase::kExited) {
     Kill(attempt);
   }

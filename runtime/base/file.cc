@@ -31,16 +31,19 @@ Error FileError(std::string_view verb, const std::filesystem::path& path, int er
 }
 
 Status Write(const std::filesystem::path& path, std::string_view bytes, unsigned mode, bool sync) {
-  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, mode));
   if (file.get() < 0) return FileError("create", path, errno);
   // A temporary file that a crash left behind keeps its old mode.
   if (fchmod(file.get(), mode) != 0) return FileError("set the mode of", path, errno);
+  const auto size = static_cast<off_t>(bytes.size());
   while (!bytes.empty()) {
     const ssize_t written = write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return FileError("write", path, errno);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+  // At the end: blocks that are written again need not be found again.
+  if (ftruncate(file.get(), size) != 0) return FileError("set the size of", path, errno);
   if (sync && fsync(file.get()) != 0) return FileError("fsync", path, errno);
   return Ok();
 }
@@ -64,6 +67,10 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view b
 
 Status ReplaceFile(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
   return Replace(path, bytes, mode, false);
+}
+
+Status OverwriteFile(const std::filesystem::path& path, std::string_view bytes, unsigned mode) {
+  return Write(path, bytes, mode, false);
 }
 
 Status SyncToDisk(const std::filesystem::path& path) {

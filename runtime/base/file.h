@@ -20,6 +20,11 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view b
 /// empty. For what means nothing once the machine has stopped.
 Status ReplaceFile(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0644);
 
+/// Writes over what is there, without a new inode. Not whole for a reader of the same time, nor after a crash: for a
+/// file that nobody knows of yet.
+Status OverwriteFile(const std::filesystem::path& path, std::string_view bytes,
+                     unsigned mode = 0644);
+
 /// fsync of a file or a folder: what was written to it, or the names in it, survive a power loss.
 /// kNotFound, kIo; kResource when the disk is full.
 Status SyncToDisk(const std::filesystem::path& path);

@@ -100,13 +100,14 @@ TEST_F(RealCgroupsTest, FolderDeleted_LeavesNoGroup) {
   Start(PrepareOf(7, {"sleep", "600"}));
   WaitFor<agent::ShimStarted>(kFirst);
   const auto groups = FolderOf(kFirst).ReadCgroups();
+  const auto run = FolderOf(kFirst).run();
   if (groups.empty()) GTEST_SKIP() << "no control groups here";
   processes_.reset();
   made_.clear();
   std::filesystem::remove_all(home_);
   const auto deadline = SystemClock().Now() + std::chrono::seconds(30);
   const auto left = [&] {
-    return !ScanAttempts(home_id_)->empty() ||
+    return fs::exists(run) || !ScanAttempts(home_id_)->empty() ||
            std::ranges::any_of(groups, [](const auto& group) { return fs::exists(group); });
   };
   while (left() && SystemClock().Now() < deadline) usleep(10'000);

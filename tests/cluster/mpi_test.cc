@@ -36,7 +36,7 @@ TEST_F(MpiTest, TwoRanks_ReduceTogetherAndEndWellWithNothingLeft) {
   EXPECT_EQ(Output(kFirst, 1, "out"), "sum 2 rank 1 of 2\n");
   Apply(agent::KillAttempt{.epoch = kFirst});
   WaitFor<agent::SlotEmpty>(kFirst);
-  EXPECT_FALSE(std::filesystem::exists(FolderOf(kFirst).Scratch(home_id_)));
+  EXPECT_FALSE(std::filesystem::exists(FolderOf(kFirst).scratch()));
   const auto ms = [&](auto time) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(time - begin).count();
   };

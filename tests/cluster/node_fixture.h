@@ -124,7 +124,7 @@ class NodeFixture : public testing::Test {
     return ends;
   }
   [[nodiscard]] AttemptFolder FolderOf(AttemptEpoch epoch) const {
-    return AttemptFolder(home_ / "attempts" / std::to_string(epoch.value));
+    return {home_ / "attempts" / std::to_string(epoch.value), home_id_};
   }
   std::string Output(AttemptEpoch epoch, int rank, const std::string& stream) {
     return ReadWholeFile(FolderOf(epoch).output(rank, stream)).value();

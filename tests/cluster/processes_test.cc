@@ -7,6 +7,7 @@
 
 #include "cluster/local/order.h"
 #include "cluster/local/record_server.h"
+#include "cluster/local/spawn.h"
 #include "cluster/local/spool.h"
 #include "runtime/base/base64.h"
 #include "runtime/wire/codec.h"
@@ -130,13 +131,15 @@ TEST_F(ProcessesTest, FolderThatCannotBeLookedAt_IsNotADeletedOne) {
   Start(PrepareOf(7, {helper(), "obey"}));
   ASSERT_TRUE(WaitUntil([&] { return FileSize(kFirst, "out") > 0; }));
   const auto path = FolderOf(kFirst).path();
-  const AttemptFolder away(home_ / "away");
+  const AttemptFolder away(home_ / "away", home_id_);
+  const bool on_disk = FolderOf(kFirst).run() == path;
+  const auto socket = (on_disk ? away : FolderOf(kFirst)).agent_socket();
   std::filesystem::rename(path, away.path());
   std::filesystem::create_directory_symlink(path, path);  // ELOOP, whoever asks
   // The first order wakes the shim, which looks at its folder; the second shows that it went on.
   const Order order{.order = "signal", .signal = SIGUSR2};
   for (const std::size_t times : {1U, 2U}) {
-    EXPECT_TRUE(SendUnix(away.agent_socket(home_id_), wire::Encode(order)).ok());
+    EXPECT_TRUE(SendUnix(socket, wire::Encode(order)).ok());
     EXPECT_TRUE(WaitUntil([&] {
       const std::string out = ReadWholeFile(away.output(0, "out")).value();
       std::size_t seen = 0;
@@ -234,10 +237,68 @@ TEST_F(ProcessesTest, NewAgent_DeletesWhatWasNeverPromisedAndLeavesWhatItCannotR
   ASSERT_TRUE(WriteFileAtomically(FolderOf(kFirst).path() / "prepare.json", "half a line").ok());
   EXPECT_TRUE(Reopen().attempts.empty());
   EXPECT_FALSE(std::filesystem::exists(home_ / "attempts" / "8"));
-  EXPECT_TRUE(std::filesystem::exists(FolderOf(kFirst).path() / "state.json"));
+  EXPECT_TRUE(std::filesystem::exists(FolderOf(kFirst).path()));
+  EXPECT_TRUE(std::filesystem::exists(FolderOf(kFirst).state_file()));
   WaitFor<agent::SlotEmpty>(kFirst);  // nothing of it holds the slots that others get
   for (const auto& group : groups) EXPECT_FALSE(std::filesystem::exists(group)) << group;
   EXPECT_TRUE(ScanAttempts(home_id_)->empty());
+}
+
+TEST_F(ProcessesTest, NewAgent_DeletesWhatTheDiskLostWhenTheMachineStopped) {
+  const std::filesystem::path attempts = home_ / "attempts";
+  for (const char* epoch : {"8", "9"}) std::filesystem::create_directory(attempts / epoch);
+  ASSERT_TRUE(ReplaceFile(attempts / "8" / "prepare.json", std::string(100, '\0')).ok());
+  ASSERT_TRUE(AttemptFolder(attempts / "9", home_id_).WritePrepare(PrepareOf(7, {"true"})).ok());
+  EXPECT_TRUE(Reopen().attempts.empty());
+  EXPECT_TRUE(std::filesystem::is_empty(attempts));
+}
+
+TEST_F(ProcessesTest, ShimWhoseRanksLeftNothing_EndsByItself) {
+  Start(PrepareOf(7, {"sh", "-c", "sleep 600 & kill $!; exit 3"}));
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 3"));
+  EXPECT_TRUE(WaitUntil([&] { return ScanAttempts(home_id_)->empty(); }));
+  EXPECT_TRUE(FolderOf(kFirst).ReadState()->empty);
+}
+
+TEST_F(ProcessesTest, ShimWhoseRanksLeftAChild_StaysUntilItIsKilled) {
+  Start(PrepareOf(7, {"sh", "-c", "setsid sleep 600 & exit 0"}));
+  EXPECT_THAT(Ends(kFirst), testing::ElementsAre("0: exit 0"));
+  EXPECT_FALSE(FolderOf(kFirst).ReadState()->empty);
+  EXPECT_EQ(ScanAttempts(home_id_)->at(kFirst).processes.size(), 2U);
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  EXPECT_TRUE(ScanAttempts(home_id_)->empty());
+}
+
+TEST_F(ProcessesTest, MarkedProcessOfAnotherParent_IsSweptOnceTheAttemptIsOver) {
+  Start(PrepareOf(7, {"true"}));
+  Environment environment = CleanEnvironment();
+  environment["MUSTER_HOME_ID"] = home_id_;
+  environment["MUSTER_ATTEMPT"] = "7";
+  const auto stray =
+      Spawn({.command = {"sleep", "600"}, .environment = environment, .detached = true});
+  ASSERT_TRUE(stray.ok());
+  Ends(kFirst);
+  EXPECT_EQ(ScanAttempts(home_id_)->at(kFirst).processes.back().pid, *stray);
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  EXPECT_TRUE(WaitUntil([&] { return ScanAttempts(home_id_)->empty(); }));
+}
+
+TEST_F(ProcessesTest, NextAttempt_FindsNothingOfTheOneWhoseFolderItGets) {
+  const char* script = "ls; echo $MUSTER_ATTEMPT; echo mine > file; echo error >&2";
+  for (const std::int64_t number : {7, 8}) {
+    const AttemptEpoch epoch(number);
+    Start(PrepareOf(number, {"sh", "-c", script}));
+    Ends(epoch);
+    EXPECT_EQ(Output(epoch, 0, "out"), std::to_string(number) + "\n");
+    EXPECT_EQ(Output(epoch, 0, "err"), "error\n");
+    Apply(agent::KillAttempt{.epoch = epoch});
+    WaitFor<agent::SlotEmpty>(epoch);
+    Apply(agent::ForgetAttempt{.epoch = epoch});
+    EXPECT_FALSE(std::filesystem::exists(FolderOf(epoch).path()));
+    EXPECT_FALSE(std::filesystem::exists(FolderOf(epoch).run()));
+  }
 }
 
 TEST_F(ProcessesTest, TwoHomes_DoNotKillEachOther) {

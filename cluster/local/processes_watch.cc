@@ -1,0 +1,168 @@
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "cluster/local/contract.h"
+#include "cluster/local/observe.h"
+#include "cluster/local/processes_impl.h"
+#include "cluster/local/spool.h"
+#include "runtime/base/log.h"
+
+namespace muster::cluster::local {
+
+/// Notes whose folder changed.
+void Processes::Impl::ReadWatches() {
+  alignas(inotify_event) std::array<char, 16384> buffer;
+  ssize_t got = 0;
+  while ((got = read(watch_fd, buffer.data(), buffer.size())) > 0) {
+    for (ssize_t at = 0; at < got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+      at += static_cast<ssize_t>(sizeof *event + event->len);
+      if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        for (auto& [epoch, attempt] : attempts) attempt.changed = true;
+      }
+      const auto whose = watched.find(event->wd);
+      if (whose == watched.end()) continue;
+      if (Attempt* attempt = FindAttempt(whose->second)) attempt->changed = true;
+      if ((event->mask & IN_IGNORED) != 0) watched.erase(whose);
+    }
+  }
+}
+
+/// True when the shim wrote a newer state than the one known.
+bool Processes::Impl::LoadState(Attempt& attempt) {
+  struct stat status{};
+  if (stat(attempt.folder.state_file().c_str(), &status) != 0) return false;
+  const std::pair version(status.st_ino,
+                          status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec);
+  if (attempt.state && version == attempt.state_version) return false;
+  auto state = attempt.folder.ReadState();
+  if (!state.ok()) {
+    LogError("agent", state.error().message);
+    return false;
+  }
+  attempt.state = std::move(state).value();
+  attempt.state_version = version;
+  attempt.changed = true;
+  return true;
+}
+
+void Processes::Impl::TellState(Attempt& attempt) {
+  if (!attempt.state) return;
+  const ShimState& state = *attempt.state;
+  const AttemptEpoch epoch = attempt.prepare.epoch;
+  if (state.phase == ShimPhase::kFailed) return FailMake(attempt, state.message);
+  if (!std::exchange(attempt.ready_told, true)) {
+    inputs.emplace_back(
+        agent::ShimReady{.epoch = epoch, .address = AddressOf(state), .port = state.port});
+  }
+  if (state.phase != ShimPhase::kRunning) return;
+  attempt.start.reset();
+  if (!std::exchange(attempt.started_told, true))
+    inputs.emplace_back(agent::ShimStarted{.epoch = epoch});
+  if (!state.launcher_end.empty() && !std::exchange(attempt.over_told, true))
+    inputs.emplace_back(agent::ShimLost{.epoch = epoch, .message = state.launcher_end});
+  const bool all_news = state.all_ended && !attempt.all_told;
+  if (attempt.ends_told == state.ends.size() && !all_news) return;
+  agent::RanksExited exited{.epoch = epoch, .all = state.all_ended};
+  for (; attempt.ends_told < state.ends.size(); ++attempt.ends_told) {
+    const RankEnd& end = state.ends[attempt.ends_told];
+    exited.ranks.push_back({.exit = {.rank = end.rank, .code = end.code, .text = end.text},
+                            .out_of_memory = end.out_of_memory});
+  }
+  attempt.all_told = state.all_ended;
+  inputs.emplace_back(std::move(exited));
+}
+
+/// Is the shim gone although ranks were left?
+void Processes::Impl::CheckShim(Attempt& attempt) {
+  const AttemptEpoch epoch = attempt.prepare.epoch;
+  if (attempt.over_told || attempt.spawned || kills.contains(epoch)) return;
+  if (!attempt.state) {
+    // An earlier agent asked for this shim. It may be about to become ready.
+    if (!Scan() || table.contains(epoch) || LoadState(attempt)) return;
+    return FailMake(attempt, "the shim of an earlier agent never became ready");
+  }
+  if (attempt.state->all_ended) return;
+  const auto alive = IsAlive(attempt.state->shim);
+  if (!alive.ok() || *alive) return;
+  if (LoadState(attempt)) return;  // its last words, told next time
+  attempt.over_told = true;
+  inputs.emplace_back(agent::ShimLost{
+      .epoch = epoch,
+      .message = "the shim (pid " + std::to_string(attempt.state->shim.pid) + ") was killed"});
+}
+
+void Processes::Impl::Observe(Attempt& attempt) {
+  LoadState(attempt);
+  TellState(attempt);
+}
+
+void Processes::Impl::On(const agent::ReadRecords& effect) {
+  Attempt* attempt = FindAttempt(effect.epoch);
+  if (attempt == nullptr) return;
+  attempt->records_wanted = effect;
+  attempt->changed = true;
+}
+
+void Processes::Impl::On(const agent::ReadLog& effect) {
+  Attempt* attempt = FindAttempt(effect.epoch);
+  if (attempt == nullptr) return;
+  attempt->logs_wanted[{effect.rank, effect.stream}] = effect;
+  attempt->changed = true;
+}
+
+void Processes::Impl::ReadSpools(Attempt& attempt) {
+  if (attempt.records_wanted) {
+    if (auto read = ReadRecordSpool(attempt.folder.records(), *attempt.records_wanted)) {
+      attempt.records_wanted.reset();
+      inputs.emplace_back(std::move(*read));
+    }
+  }
+  for (auto it = attempt.logs_wanted.begin(); it != attempt.logs_wanted.end();) {
+    const auto& [rank, stream] = it->first;
+    auto read = ReadLogSpool(attempt.folder.output(rank, stream), it->second);
+    if (read) inputs.emplace_back(std::move(*read));
+    it = read ? attempt.logs_wanted.erase(it) : std::next(it);
+  }
+}
+
+void Processes::Impl::CheckActivity(Attempt& attempt) {
+  if (attempt.prepare.silence_ms == 0) return;
+  std::int64_t bytes = FileBytes(attempt.folder.records());
+  for (const int rank : RanksOf(attempt.prepare)) {
+    for (const char* stream : {"out", "err"})
+      bytes += FileBytes(attempt.folder.output(rank, stream));
+  }
+  const auto all = table.find(attempt.prepare.epoch);
+  const std::int64_t ticks = all == table.end() ? 0 : all->second.cpu_ticks;
+  if (bytes != std::exchange(attempt.spool_bytes, bytes) ||
+      ticks != std::exchange(attempt.cpu_ticks, ticks)) {
+    inputs.emplace_back(agent::Activity{.epoch = attempt.prepare.epoch});
+  }
+}
+
+void Processes::Impl::SampleAttempt(const Attempt& attempt) {
+  const wire::Prepare& prepare = attempt.prepare;
+  const auto all = table.find(prepare.epoch);
+  if (prepare.hang_ms == 0 && prepare.memory_bytes == 0) return;
+  if (!attempt.state || all == table.end() || kills.contains(prepare.epoch)) return;
+  inputs.emplace_back(
+      agent::Observed{.epoch = prepare.epoch,
+                      .ranks = SampleRanks(all->second, *attempt.state, prepare.memory_bytes)});
+}
+
+/// Looks at all processes. False when that failed, which says nothing about any of them.
+bool Processes::Impl::Scan() {
+  auto scanned = ScanAttempts(options.home_id);
+  if (!scanned.ok() && !scan_failed)
+    LogWarning("agent", "cannot look for processes, slots stay taken: " + scanned.error().message);
+  scan_failed = !scanned.ok();
+  if (scanned.ok()) table = std::move(scanned).value();
+  return !scan_failed;
+}
+
+}  // namespace muster::cluster::local
