@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -62,19 +63,45 @@ bool IsGroup(const fs::path& folder) {
          access(folder.c_str(), W_OK) == 0;
 }
 
-/// Version 2: can children of `parent` have a memory limit? It is asked for when they have none yet; the
-/// kernel refuses where processes sit in `parent` itself.
-bool GivesMemory(const fs::path& parent) {
+/// Version 2: can children of `parent` have a limit of this controller? It is asked for when they have none yet;
+/// the kernel refuses where processes sit in `parent` itself.
+bool Gives(const fs::path& parent, const std::string& controller) {
   const fs::path control = parent / "cgroup.subtree_control";
-  if (HasWord(control, "memory")) return true;
-  if (!HasWord(parent / "cgroup.controllers", "memory")) return false;
-  return WriteControl(control, "+memory").ok() && HasWord(control, "memory");
+  if (HasWord(control, controller)) return true;
+  if (!HasWord(parent / "cgroup.controllers", controller)) return false;
+  return WriteControl(control, "+" + controller).ok() && HasWord(control, controller);
+}
+
+/// cgroups(7) and the kernel's admin-guide/cgroup-v2.rst, by Controller.
+struct Kind {
+  const char* name;
+  const char* file_one;
+  const char* file_two;
+};
+constexpr std::array<Kind, 3> kKinds{{{"memory", "memory.limit_in_bytes", "memory.max"},
+                                      {"cpu", "cpu.shares", "cpu.weight"},
+                                      {"pids", "pids.max", "pids.max"}}};
+
+/// What stands in the file of a limit; empty for none.
+std::string Value(Controller controller, const GroupLimits& limits, bool version_two) {
+  constexpr std::int64_t kWeightOfACpu = 100;  // the default of a group, and so of one CPU
+  constexpr std::int64_t kWeightMost = 10'000;
+  constexpr std::int64_t kSharesOfACpu = 1024;
+  constexpr std::int64_t kSharesMost = 262'144;
+  std::int64_t value = limits.memory_bytes;
+  if (controller == Controller::kPids) value = limits.tasks;
+  if (controller == Controller::kCpu) {
+    value = version_two ? std::min(limits.cpus * kWeightOfACpu, kWeightMost)
+                        : std::min(limits.cpus * kSharesOfACpu, kSharesMost);
+  }
+  return value > 0 ? std::to_string(value) : "";
 }
 
 }  // namespace
 
 Cgroups Cgroups::Find(const fs::path& root, std::string_view self) {
   Cgroups found;
+  found.root_ = root.string();
   for (const fs::path& mount : {root, root / "unified"}) {
     std::error_code ignored;
     if (!fs::exists(mount / "cgroup.controllers", ignored)) continue;
@@ -82,29 +109,44 @@ Cgroups Cgroups::Find(const fs::path& root, std::string_view self) {
     // A service that was given a subtree sits in a child of it.
     for (const fs::path& parent : {own, own.parent_path()}) {
       if (!IsGroup(parent)) continue;
-      if (found.kill_.empty()) found.kill_ = parent;
-      if (!GivesMemory(parent)) continue;
-      found.kill_ = found.memory_ = parent;
-      found.limit_file_ = "memory.max";
-      break;
+      // Memory first: a parent that is refused it has processes of its own, and asked for the others it would become
+      // one of threads, whose children take no process.
+      const bool memory = Gives(parent, kKinds[0].name);
+      if (!found.kill_.empty() && !memory) continue;
+      found.kill_ = parent;
+      for (std::size_t i = 0; i < kKinds.size(); ++i) {
+        const bool given = memory ? Gives(parent, kKinds[i].name)
+                                  : HasWord(parent / "cgroup.subtree_control", kKinds[i].name);
+        found.places_[i] = given ? Place{parent, true} : Place{};
+      }
+      if (memory) break;
     }
     break;
   }
-  const fs::path memory = root / "memory" / fs::path(OwnGroup(self, "memory")).relative_path();
-  if (found.memory_.empty() && IsGroup(memory)) {
-    found.memory_ = memory;
-    found.limit_file_ = "memory.limit_in_bytes";
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    const char* name = kKinds[i].name;
+    const fs::path own = root / name / fs::path(OwnGroup(self, name)).relative_path();
+    if (found.places_[i].parent.empty() && IsGroup(own)) found.places_[i] = {own, false};
   }
-  found.why_not_ = found.limits_memory() ? ""
-                                         : "no control group under " + root.string() +
-                                               " may be made by this user with a memory limit";
   return found;
 }
 
-std::vector<fs::path> Cgroups::Make(const std::string& name, std::int64_t memory_bytes) const {
+std::string Cgroups::why_not() const {
+  std::string missing;
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    if (places_[i].parent.empty())
+      missing += (missing.empty() ? "" : ", ") + std::string(kKinds[i].name);
+  }
+  return missing.empty() ? ""
+                         : "no control group under " + root_ +
+                               " may be made by this user with a limit of " + missing;
+}
+
+std::vector<fs::path> Cgroups::Make(const std::string& name, const GroupLimits& limits) const {
   std::vector<fs::path> groups;
   const auto make = [&](const fs::path& parent) {
     const fs::path group = parent / name;
+    if (std::ranges::find(groups, group) != groups.end()) return true;
     if (mkdir(group.c_str(), 0755) != 0 && errno != EEXIST) {
       LogWarning("agent", IoError("make control group " + group.string(), errno).message);
       return false;
@@ -112,12 +154,15 @@ std::vector<fs::path> Cgroups::Make(const std::string& name, std::int64_t memory
     groups.push_back(group);
     return true;
   };
-  const bool limited = memory_bytes > 0 && limits_memory();
-  if (limited && make(memory_)) {
-    const Status written = WriteControl(groups.back() / limit_file_, std::to_string(memory_bytes));
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    const Place& place = places_[i];
+    const std::string value = Value(static_cast<Controller>(i), limits, place.version_two);
+    if (place.parent.empty() || value.empty() || !make(place.parent)) continue;
+    const char* file = place.version_two ? kKinds[i].file_two : kKinds[i].file_one;
+    const Status written = WriteControl(place.parent / name / file, value);
     if (!written.ok()) LogWarning("agent", written.error().message);
   }
-  if (!kill_.empty() && !(limited && kill_ == memory_)) make(kill_);
+  if (!kill_.empty()) make(kill_);
   return groups;
 }
 

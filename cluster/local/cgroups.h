@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -8,11 +9,21 @@
 
 #include "runtime/base/result.h"
 
-/// Control groups of attempts (cgroups(7), version 1 and 2), where the node lets us make any: a limit on the
-/// memory of a gang that the kernel keeps, and a kill that no fork outruns. An addition: what belongs to an
-/// attempt is still found by its mark.
+/// Control groups of attempts (cgroups(7), version 1 and 2), where the node lets us make any: limits on a gang that
+/// the kernel keeps, and a kill that no fork outruns. An addition: what belongs to an attempt is still found by its
+/// mark.
 
 namespace muster::cluster::local {
+
+enum class Controller { kMemory, kCpu, kPids };
+
+/// On all processes of a gang on this node together; 0: none.
+struct GroupLimits {
+  std::int64_t memory_bytes = 0;
+  /// Its share of the CPU where more is wanted than there is; what others leave idle it may use.
+  std::int64_t cpus = 0;
+  std::int64_t tasks = 0;  ///< processes and threads
+};
 
 class Cgroups {
  public:
@@ -22,22 +33,27 @@ class Cgroups {
   /// become children of the caller's own.
   static Cgroups Find(const std::filesystem::path& root, std::string_view self);
 
-  /// Does the kernel keep memory limits for us?
-  [[nodiscard]] bool limits_memory() const { return !memory_.empty(); }
-  /// For people; empty when it does.
-  [[nodiscard]] const std::string& why_not() const { return why_not_; }
+  /// Does the kernel keep such limits for us?
+  [[nodiscard]] bool keeps(Controller controller) const {
+    return !places_[static_cast<std::size_t>(controller)].parent.empty();
+  }
+  /// For people; empty when it keeps all of them.
+  [[nodiscard]] std::string why_not() const;
 
-  /// Makes a group called `name` in each place, with that limit (0: none) on all of its processes together.
-  /// The folders of it; none where none can be made.
+  /// Makes a group called `name` in each place, with the limits. The folders of it; none where none can be made.
   [[nodiscard]] std::vector<std::filesystem::path> Make(const std::string& name,
-                                                        std::int64_t memory_bytes) const;
+                                                        const GroupLimits& limits) const;
 
  private:
-  std::filesystem::path memory_;  ///< parent of groups with a memory limit; empty: there is none
-  std::string limit_file_;        ///< "memory.max" or "memory.limit_in_bytes"
-  std::filesystem::path
-      kill_;  ///< parent of groups that have cgroup.kill (version 2); may be memory_
-  std::string why_not_ = "nobody looked for control groups";
+  /// Where groups with a limit of one controller are made.
+  struct Place {
+    std::filesystem::path parent;  ///< empty: nowhere
+    bool version_two = false;
+  };
+
+  std::string root_;
+  std::array<Place, 3> places_;  ///< by Controller
+  std::filesystem::path kill_;   ///< parent of groups that have cgroup.kill (version 2)
 };
 
 /// SIGKILL to all that is in the groups, as far as they have cgroup.kill.

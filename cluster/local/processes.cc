@@ -59,8 +59,8 @@ Result<std::unique_ptr<Processes>> Processes::Open(ProcessesOptions options) {
   if (!impl->options.cgroup_root.empty()) {
     const auto own = ReadWholeFile("/proc/self/cgroup");
     impl->cgroups = Cgroups::Find(impl->options.cgroup_root, own.ok() ? *own : "");
-    if (!impl->cgroups.limits_memory())
-      LogInfo("agent", "memory limits are watched, not enforced: " + impl->cgroups.why_not());
+    if (const std::string missing = impl->cgroups.why_not(); !missing.empty())
+      LogInfo("agent", "not every limit is kept by the kernel: " + missing);
   }
   impl->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (impl->watch_fd < 0) return IoError("inotify", errno);
@@ -184,6 +184,15 @@ void Processes::Impl::LookForActivity(MonotonicTime now) {
     SampleAttempt(attempt);
   }
   if (scanned) SweepStrays();
+}
+
+std::map<std::string, std::string> Processes::limits() const {
+  const auto kept = [this](Controller controller, const char* otherwise) {
+    return impl_->cgroups.keeps(controller) ? "cgroup" : otherwise;
+  };
+  return {{"memory", kept(Controller::kMemory, "watched")},
+          {"cpu", kept(Controller::kCpu, "no")},
+          {"pids", kept(Controller::kPids, "no")}};
 }
 
 bool Processes::hurried() const { return !impl_->kills.empty(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +53,9 @@ class Processes {
   /// Inputs that arose since the last call. Call it when `fd()` is readable and at least every 100 ms
   /// while attempts live.
   std::vector<agent::Input> Poll(MonotonicTime now);
+
+  /// What attempts are kept within, as wire::Hello says it.
+  [[nodiscard]] std::map<std::string, std::string> limits() const;
 
   /// True while something is being killed: Poll again within some 10 ms.
   [[nodiscard]] bool hurried() const;

@@ -19,6 +19,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kStartEvery = 200ms;  // between orders to start that were not followed yet
+/// Processes and threads. Loaders and thread pools of a large machine fit; a program that forks without end does not.
+constexpr std::int64_t kTasksARank = 4096;
+
+GroupLimits LimitsOf(const wire::Prepare& prepare) {
+  return {.memory_bytes = prepare.memory_bytes * prepare.ranks,
+          .cpus = static_cast<std::int64_t>(prepare.cpus_per_rank) * prepare.ranks,
+          .tasks = kTasksARank * prepare.ranks};
+}
 
 }  // namespace
 
@@ -56,9 +64,8 @@ Status Processes::Impl::Make(Attempt& attempt) {
     return NotFound("working directory " + prepare.working_dir + " does not exist on this node");
   MUSTER_RETURN_IF_ERROR(spares.Make(attempt.folder, prepare));
   MUSTER_RETURN_IF_ERROR(attempt.folder.MakeRun());
-  const auto groups =
-      cgroups.Make("muster-" + options.home_id + "-" + std::to_string(prepare.epoch.value),
-                   prepare.memory_bytes * prepare.ranks);
+  const auto groups = cgroups.Make(
+      "muster-" + options.home_id + "-" + std::to_string(prepare.epoch.value), LimitsOf(prepare));
   if (!groups.empty()) MUSTER_RETURN_IF_ERROR(attempt.folder.WriteCgroups(groups));
   Watch(attempt);
   return SpawnShim(attempt);

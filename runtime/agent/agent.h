@@ -225,7 +225,8 @@ struct Options {
   std::vector<std::int64_t> gpu_memory;  ///< this and the next as in wire::Hello
   std::map<std::string, std::int64_t> resources;
   std::map<std::string, std::string> labels;
-  std::int64_t incarnation = 1;  ///< higher after each start of this node's agent
+  std::map<std::string, std::string> limits;  ///< as in wire::Hello
+  std::int64_t incarnation = 1;               ///< higher after each start of this node's agent
 
   std::int64_t heartbeat_ms = 1'000;  ///< until a Welcome says otherwise
   std::int64_t lease_ms = 10'000;     ///< until a Welcome says otherwise

@@ -105,7 +105,8 @@ void Machine::SendHello() {
                     .labels = options_.labels,
                     .incarnation = options_.incarnation,
                     .attempts = {},
-                    .sequence = ++hellos_said_};
+                    .sequence = ++hellos_said_,
+                    .limits = options_.limits};
   hellos_.emplace_back(hellos_said_, now_);
   if (hellos_.size() > kMaxBeats) hellos_.pop_front();
   for (const auto& [epoch, attempt] : attempts_)

@@ -104,19 +104,20 @@ Finding CheckGpus() {
 }
 
 /// Never missing: without them the agent watches the memory of ranks once a second.
-Finding CheckMemoryLimits() {
+Finding CheckLimits() {
   const auto self = ReadWholeFile("/proc/self/cgroup");
   const auto groups = cluster::local::Cgroups::Find("/sys/fs/cgroup", self.ok() ? *self : "");
-  return {"memory limits", true,
-          groups.limits_memory() ? "kept by the kernel (control groups)"
-                                 : "watched once a second, not enforced: " + groups.why_not()};
+  const std::string missing = groups.why_not();
+  return {"limits", true,
+          missing.empty() ? "memory, cpu and pids are kept by the kernel (control groups)"
+                          : missing + "; memory is watched once a second all the same"};
 }
 
 int Run(const Context& context) {
   const std::vector<Finding> findings{
       {"cpus", true, std::to_string(std::thread::hardware_concurrency())},
       CheckGpus(),
-      CheckMemoryLimits(),
+      CheckLimits(),
       CheckHome(context),
       CheckMpi(),
       CheckTrials(context),

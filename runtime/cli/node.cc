@@ -10,14 +10,23 @@
 namespace muster::cli {
 namespace {
 
+/// "memory: cgroup, cpu: no, pids: cgroup"; "-" of an agent that does not say.
+std::string LimitsText(const wire::NodeSummary& node) {
+  std::string text;
+  for (const auto& [name, how] : node.limits)
+    text += (text.empty() ? "" : ", ") + name + ": " + how;
+  return text.empty() ? "-" : text;
+}
+
 int List(const Context& context) {
   return Ask(context, {"GET", "/api/muster/v1/nodes"},
              [](const boost::json::value& answer) -> Status {
-               Table table({"NODE", "HOST", "STATE", "SLOTS", "USED", "GPUS", "REASON"});
+               Table table({"NODE", "HOST", "STATE", "SLOTS", "USED", "GPUS", "LIMITS", "REASON"});
                for (const auto& entry : answer.at("nodes").as_array()) {
                  MUSTER_ASSIGN_OR_RETURN(const auto one, wire::NodeSummaryFromJson(entry));
                  table.Add({one.id, one.host, one.state, std::to_string(one.slots),
-                            std::to_string(one.used), std::to_string(one.gpus), one.reason});
+                            std::to_string(one.used), std::to_string(one.gpus), LimitsText(one),
+                            one.reason});
                }
                table.Print();
                return Ok();

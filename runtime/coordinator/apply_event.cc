@@ -40,6 +40,7 @@ class Applier {
     }
     node.resources = e.resources;
     node.labels = e.labels;
+    node.limits = e.limits;
   }
 
   void operator()(const SweepSubmitted& e) {

@@ -65,9 +65,10 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   const auto known = state_.nodes.find(node);
   if (known == state_.nodes.end() || known->second.host != hello.host ||
       known->second.slots != hello.slots || !SameDevices(known->second.devices, hello) ||
-      known->second.resources != hello.resources || known->second.labels != hello.labels) {
+      known->second.resources != hello.resources || known->second.labels != hello.labels ||
+      known->second.limits != hello.limits) {
     Emit(turn, NodeSeen{node, hello.host, hello.slots, hello.gpus, hello.gpu_memory,
-                        hello.resources, hello.labels});
+                        hello.resources, hello.labels, hello.limits});
     watch.node = &state_.nodes.at(node);
   }
 

@@ -100,6 +100,7 @@ boost::json::object DumpNode(const Node& node) {
           {"resources", wire::ToJson(node.resources)},
           {"held", wire::ToJson(node.held)},
           {"labels", wire::ToJson(node.labels)},
+          {"limits", wire::ToJson(node.limits)},
           {"holders", std::move(holders)},
           {"stopping_slots", node.stopping_slots},
           {"mode", wire::ToJson(node.mode)},

@@ -75,6 +75,7 @@ struct NodeSeen {
   std::vector<std::int64_t> gpu_memory;
   std::map<std::string, std::int64_t> resources;
   std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> limits;  ///< as in wire::Hello
 };
 struct SweepSubmitted {
   SweepId sweep;

@@ -33,7 +33,8 @@ BOOST_DESCRIBE_STRUCT(ResumeRun, (), (run, epoch, step))
 BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec))
 
 BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
-BOOST_DESCRIBE_STRUCT(NodeSeen, (), (node, host, slots, gpus, gpu_memory, resources, labels))
+BOOST_DESCRIBE_STRUCT(NodeSeen, (),
+                      (node, host, slots, gpus, gpu_memory, resources, labels, limits))
 BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec, user))
 BOOST_DESCRIBE_STRUCT(QuotaSet, (), (user, most))
 BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change, message))

@@ -36,9 +36,10 @@ struct Node {
   std::vector<Device> devices;
   Amounts resources;
   std::map<std::string, std::string> labels;
-  std::map<int, AttemptEpoch> holders;  ///< slot -> attempt
-  Amounts held;                         ///< of `resources`
-  int stopping_slots = 0;               ///< held by attempts that were told to stop
+  std::map<std::string, std::string> limits;  ///< what it keeps attempts within; for people
+  std::map<int, AttemptEpoch> holders;        ///< slot -> attempt
+  Amounts held;                               ///< of `resources`
+  int stopping_slots = 0;                     ///< held by attempts that were told to stop
   NodeMode mode = NodeMode::kOpen;
   std::string mode_reason;
   /// Trials whose attempts failed on it in a row, each started after the one before had failed, as if the node

@@ -291,7 +291,7 @@ boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
     rows.push_back(wire::ToJson(wire::NodeSummary{
         id.value, node.host, NodeState(coordinator, node, moment.now), node.slots,
         static_cast<int>(node.holders.size()), static_cast<int>(node.devices.size()),
-        watch == nullptr ? 0 : watch->heard_unix, node.mode_reason}));
+        watch == nullptr ? 0 : watch->heard_unix, node.mode_reason, node.limits}));
   }
   return rows;
 }

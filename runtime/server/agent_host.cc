@@ -116,6 +116,7 @@ Status AgentHost::Impl::Open() {
                                                           .gpu_memory = options.has.gpu_memory,
                                                           .resources = options.has.resources,
                                                           .labels = options.has.labels,
+                                                          .limits = processes->limits(),
                                                           .incarnation = incarnation,
                                                           .orphans_end = options.orphans_end});
   return Connect();

@@ -18,7 +18,8 @@ BOOST_DESCRIBE_STRUCT(SweepSummary, (),
                        running, waiting, budget, best, best_trial, created_ms, ended_ms,
                        slot_seconds, busy_share, message))
 BOOST_DESCRIBE_STRUCT(SweepDetail, (), (sweep, promotion, spec))
-BOOST_DESCRIBE_STRUCT(NodeSummary, (), (id, host, state, slots, used, gpus, last_seen_ms, reason))
+BOOST_DESCRIBE_STRUCT(NodeSummary, (),
+                      (id, host, state, slots, used, gpus, last_seen_ms, reason, limits))
 
 boost::json::value ToJson(const TrialSummary& value) { return ToJson<TrialSummary>(value); }
 boost::json::value ToJson(const TrialDetail& value) { return ToJson<TrialDetail>(value); }

@@ -89,6 +89,8 @@ struct NodeSummary {
   int slots = 0, used = 0, gpus = 0;
   std::int64_t last_seen_ms = 0;
   std::string reason;  ///< why it is out of work
+  /// What it keeps attempts within, "memory", "cpu" and "pids": "cgroup" (by the kernel), "watched" or "no".
+  std::map<std::string, std::string> limits;
 };
 
 boost::json::value ToJson(const TrialSummary& value);

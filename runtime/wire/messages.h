@@ -110,6 +110,9 @@ struct Hello {
   std::int64_t incarnation = 0;  ///< of the agent, higher after each start
   std::vector<AttemptReport> attempts;
   std::int64_t sequence = 0;  ///< counts the Hellos of this incarnation
+  /// How the node keeps an attempt within its "memory", "cpu" and "pids", in words for people: "cgroup", "watched",
+  /// "no". Empty: not known.
+  std::map<std::string, std::string> limits;
 };
 struct Heartbeat {
   NodeId node;

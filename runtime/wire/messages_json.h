@@ -21,7 +21,7 @@ BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 BOOST_DESCRIBE_STRUCT(AttemptReport, (), (epoch, trial, phase))
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (node, host, slots, gpus, gpu_memory, resources, labels, incarnation,
-                       attempts, sequence))
+                       attempts, sequence, limits))
 BOOST_DESCRIBE_STRUCT(Heartbeat, (), (node, sequence))
 BOOST_DESCRIBE_STRUCT(Prepared, (), (epoch, address, port))
 BOOST_DESCRIBE_STRUCT(Started, (), (epoch))

@@ -1,5 +1,8 @@
 #include "cluster/local/cgroups.h"
 
+#include <algorithm>
+#include <fstream>
+
 #include "tests/cluster/node_fixture.h"
 
 namespace muster::cluster::local {
@@ -29,18 +32,23 @@ class CgroupsTest : public testing::Test {
   fs::path root_;
 };
 
+constexpr GroupLimits kLimits{.memory_bytes = 1000, .cpus = 3, .tasks = 50};
+
 TEST_F(CgroupsTest, VersionTwo_LimitsChildrenOfTheOwnGroup) {
-  Write("cgroup.controllers", "cpu memory");
+  Write("cgroup.controllers", "cpu memory pids");
   Write("job/cgroup.procs", "");
-  Write("job/cgroup.controllers", "cpu memory");
-  Write("job/cgroup.subtree_control", "memory");
+  Write("job/cgroup.controllers", "cpu memory pids");
+  Write("job/cgroup.subtree_control", "cpu memory pids");
   const auto groups = Cgroups::Find(root_, "0::/job\n");
-  EXPECT_TRUE(groups.limits_memory());
   EXPECT_EQ(groups.why_not(), "");
-  EXPECT_THAT(groups.Make("m-7", 1000), ElementsAre(root_ / "job/m-7"));
+  EXPECT_THAT(groups.Make("m-7", kLimits), ElementsAre(root_ / "job/m-7"));
   EXPECT_EQ(Read(root_ / "job/m-7/memory.max"), "1000");
-  EXPECT_THAT(groups.Make("m-8", 0), ElementsAre(root_ / "job/m-8"));  // for its kill
+  EXPECT_EQ(Read(root_ / "job/m-7/cpu.weight"), "300");
+  EXPECT_EQ(Read(root_ / "job/m-7/pids.max"), "50");
+  EXPECT_THAT(groups.Make("m-8", {.cpus = 1000}), ElementsAre(root_ / "job/m-8"));
+  EXPECT_EQ(Read(root_ / "job/m-8/cpu.weight"), "10000");  // the most there is
   EXPECT_FALSE(fs::exists(root_ / "job/m-8/memory.max"));
+  EXPECT_THAT(groups.Make("m-9", {}), ElementsAre(root_ / "job/m-9"));  // for its kill
 }
 
 TEST_F(CgroupsTest, ServiceInAChildOfItsSubtree_MakesSiblings) {
@@ -50,24 +58,46 @@ TEST_F(CgroupsTest, ServiceInAChildOfItsSubtree_MakesSiblings) {
   Write("service/agent/cgroup.procs", "");
   Write("service/agent/cgroup.controllers", "");
   const auto groups = Cgroups::Find(root_, "0::/service/agent\n");
-  EXPECT_THAT(groups.Make("m-7", 1000), ElementsAre(root_ / "service/m-7"));
+  EXPECT_THAT(groups.Make("m-7", kLimits), ElementsAre(root_ / "service/m-7"));
+  EXPECT_TRUE(groups.keeps(Controller::kMemory));
+  EXPECT_TRUE(groups.keeps(Controller::kCpu));
+  EXPECT_FALSE(groups.keeps(Controller::kPids));
+  EXPECT_THAT(groups.why_not(), HasSubstr("with a limit of pids"));
+}
+
+TEST_F(CgroupsTest, VersionTwoWithoutMemory_AsksForNothingElse) {
+  // Asked for "cpu" alone, a group with processes would take none into its children any more.
+  Write("cgroup.controllers", "cpu pids");
+  Write("job/cgroup.procs", "");
+  Write("job/cgroup.controllers", "cpu pids");
+  Write("job/cgroup.subtree_control", "pids");
+  const auto groups = Cgroups::Find(root_, "0::/job\n");
+  EXPECT_EQ(Read(root_ / "job/cgroup.subtree_control"), "pids");
+  EXPECT_TRUE(groups.keeps(Controller::kPids));
+  EXPECT_FALSE(groups.keeps(Controller::kCpu));
 }
 
 TEST_F(CgroupsTest, VersionOneBesideTwo_LimitsInOneAndKillsInTheOther) {
   Write("unified/cgroup.controllers", "");
   Write("unified/cgroup.procs", "");
-  Write("memory/a/cgroup.procs", "");
-  const auto groups = Cgroups::Find(root_, "9:name=systemd:/\n4:cpu,memory:/a\n0::/\n");
-  EXPECT_TRUE(groups.limits_memory());
-  EXPECT_THAT(groups.Make("m-7", 1000), ElementsAre(root_ / "memory/a/m-7", root_ / "unified/m-7"));
+  for (const char* name : {"memory", "cpu", "pids"})
+    Write(std::string(name) + "/a/cgroup.procs", "");
+  const auto groups = Cgroups::Find(root_, "9:name=systemd:/\n4:cpu,memory:/a\n3:pids:/a\n0::/\n");
+  EXPECT_EQ(groups.why_not(), "");
+  EXPECT_THAT(groups.Make("m-7", kLimits),
+              ElementsAre(root_ / "memory/a/m-7", root_ / "cpu/a/m-7", root_ / "pids/a/m-7",
+                          root_ / "unified/m-7"));
   EXPECT_EQ(Read(root_ / "memory/a/m-7/memory.limit_in_bytes"), "1000");
+  EXPECT_EQ(Read(root_ / "cpu/a/m-7/cpu.shares"), "3072");
+  EXPECT_EQ(Read(root_ / "pids/a/m-7/pids.max"), "50");
 }
 
 TEST_F(CgroupsTest, NoneMounted_SaysSoAndMakesNothing) {
   const auto groups = Cgroups::Find(root_, "0::/job\n");
-  EXPECT_FALSE(groups.limits_memory());
+  EXPECT_FALSE(groups.keeps(Controller::kMemory));
   EXPECT_THAT(groups.why_not(), HasSubstr(root_.string()));
-  EXPECT_TRUE(groups.Make("m-7", 1000).empty());
+  EXPECT_THAT(groups.why_not(), HasSubstr("memory, cpu, pids"));
+  EXPECT_TRUE(groups.Make("m-7", kLimits).empty());
 }
 
 TEST_F(CgroupsTest, Members_AreReadKilledAndAnEmptyGroupIsDeleted) {
@@ -114,10 +144,24 @@ TEST_F(RealCgroupsTest, FolderDeleted_LeavesNoGroup) {
   EXPECT_FALSE(left());
 }
 
+TEST_F(RealCgroupsTest, RanksAreWithinTheLimitOfTasks) {
+  Start(PrepareOf(7, {"sh", "-c", "echo up; while [ ! -e go ]; do :; done; (true); exit 0"}));
+  ASSERT_TRUE(WaitUntil([&] { return FileSize(kFirst, "out") > 0; }));
+  const auto made = FolderOf(kFirst).ReadCgroups();
+  const auto limited =
+      std::ranges::find_if(made, [](const auto& group) { return fs::exists(group / "pids.max"); });
+  if (limited == made.end()) GTEST_SKIP() << "no limit of pids here";
+  EXPECT_EQ(*ReadWholeFile(*limited / "pids.max"), "4096\n");
+  std::ofstream(*limited / "pids.max") << "1";
+  std::ofstream(FolderOf(kFirst).work() / "go") << "now";
+  EXPECT_THAT(Ends(kFirst), testing::Not(ElementsAre("0: exit 0")));
+  EXPECT_THAT(Output(kFirst, 0, "err"), HasSubstr("fork"));
+}
+
 TEST_F(RealCgroupsTest, GangBeyondItsMemory_IsKilledByTheKernelAndItsGroupIsDeleted) {
   const auto self = ReadWholeFile("/proc/self/cgroup");
   const auto groups = Cgroups::Find("/sys/fs/cgroup", self.ok() ? *self : "");
-  if (!groups.limits_memory()) GTEST_SKIP() << groups.why_not();
+  if (!groups.keeps(Controller::kMemory)) GTEST_SKIP() << groups.why_not();
   wire::Prepare prepare = PrepareOf(7, {helper(), "hold", "64"});
   prepare.memory_bytes = 16 << 20;
   Start(prepare);

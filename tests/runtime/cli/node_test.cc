@@ -20,8 +20,16 @@ class NodeCommandTest : public ::testing::Test {
                   return http::Response::Json(boost::json::object());
                 }));
     router_.Add("GET", "/api/muster/v1/nodes", http::Sync([](const http::Request&) {
-                  const auto row = wire::ToJson(wire::NodeSummary{
-                      "gpu7", "gpu7.example", "excluded", 8, 0, 8, 0, "3 trials in a row failed"});
+                  const auto row =
+                      wire::ToJson(wire::NodeSummary{"gpu7",
+                                                     "gpu7.example",
+                                                     "excluded",
+                                                     8,
+                                                     0,
+                                                     8,
+                                                     0,
+                                                     "3 trials in a row failed",
+                                                     {{"cpu", "no"}, {"memory", "cgroup"}}});
                   return http::Response::Json({{"nodes", {row}}});
                 }));
     server_ = *http::Server::Start({}, router_);
@@ -64,7 +72,8 @@ TEST_F(NodeCommandTest, Exclude_WantsAReason) {
 
 TEST_F(NodeCommandTest, Ls_ShowsWhyANodeIsOutOfWork) {
   EXPECT_EQ(Run("node ls"), kDone);
-  EXPECT_THAT(out_, testing::HasSubstr("excluded\t8\t0\t8\t3 trials in a row failed\n"));
+  EXPECT_THAT(out_, testing::HasSubstr(
+                        "excluded\t8\t0\t8\tcpu: no, memory: cgroup\t3 trials in a row failed\n"));
 }
 
 }  // namespace
