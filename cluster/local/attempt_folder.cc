@@ -86,6 +86,9 @@ AttemptFolder::AttemptFolder(std::filesystem::path path, std::string_view home_i
 std::filesystem::path AttemptFolder::output(int rank, const std::string& stream) const {
   return path_ / ("rank" + std::to_string(rank) + "." + stream);
 }
+std::filesystem::path AttemptFolder::beat(int rank) const {
+  return run_ / ("rank" + std::to_string(rank) + ".beat");
+}
 std::filesystem::path AttemptFolder::Socket(const char* name) const {
   const auto near = run_ / name;
   return near.native().size() <= kSocketPathMax ? near : scratch_ / name;

@@ -83,6 +83,8 @@ class AttemptFolder {
   [[nodiscard]] std::filesystem::path launcher_log() const { return path_ / "mpirun.log"; }
   [[nodiscard]] std::filesystem::path shim_log() const { return run_ / "shim.log"; }
   [[nodiscard]] std::filesystem::path state_file() const { return run_ / "state.json"; }
+  /// What MUSTER_HEARTBEAT names for a rank (runtime/agent/beat.h).
+  [[nodiscard]] std::filesystem::path beat(int rank) const;
   /// What `muster inspect` found, in short.
   [[nodiscard]] std::filesystem::path hang_text() const { return path_ / "hang.txt"; }
   /// Of the node (lease.h): beside the folder that holds all attempts.

@@ -26,6 +26,7 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
   all["MUSTER_PARAMS"] = folder.params().string();
   all["MUSTER_CHECKPOINT_DIR"] = prepare.checkpoint_dir;
   all["MUSTER_CONTROL"] = folder.control_socket().string();
+  all["MUSTER_HEARTBEAT"] = (folder.run() / "rank").string();  // AddRank adds whose
   all["MLFLOW_RUN_ID"] = prepare.run.value;
   all["NODE_RANK"] = all["GROUP_RANK"] = std::to_string(prepare.node_rank);
   all["WORLD_SIZE"] = std::to_string(std::max(prepare.world_size, prepare.ranks));
@@ -46,6 +47,7 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
 void AddRank(Environment& environment, const wire::Prepare& prepare, int rank) {
   const int local = rank - prepare.first_rank;
   environment["RANK"] = std::to_string(rank);
+  environment["MUSTER_HEARTBEAT"] += std::to_string(rank) + ".beat";
   environment["LOCAL_RANK"] = std::to_string(local);
   const auto index = static_cast<std::size_t>(local);
   if (prepare.gpus_per_rank == 0 && index < prepare.devices.size()) {

@@ -24,7 +24,7 @@ inline auto RanksOf(const wire::Prepare& prepare) {
 Environment GangEnvironment(Environment base, const AttemptFolder& folder,
                             const std::string& home_id, const wire::Prepare& prepare,
                             const wire::Go& go);
-/// What is one rank's own: RANK, LOCAL_RANK, and the GPU of a rank that has a share of one.
+/// What is one rank's own: RANK, LOCAL_RANK, MUSTER_HEARTBEAT, and the GPU of a rank that has a share of one.
 void AddRank(Environment& environment, const wire::Prepare& prepare, int rank);
 
 /// mpirun's command line for a gang whose every rank is `self_executable rank FOLDER -- command`.

@@ -6,9 +6,13 @@
 #include <charconv>
 #include <string_view>
 
+#include "runtime/base/file.h"
+
 namespace muster::cluster::local {
 namespace {
 
+constexpr std::size_t kBeatBytesMost = 4096;
+constexpr int kBeatReadsMost = 5;
 constexpr int kDepthMost =
     64;  // guards against a loop that processes made by dying between two reads
 
@@ -65,6 +69,17 @@ std::int64_t SharedOutBytes(const std::vector<ProcessStat>& processes, std::int6
   return bytes;
 }
 
+/// It is written over while it is read: what two reads agree on is whole.
+std::optional<agent::Beat> ReadBeat(const std::filesystem::path& file) {
+  auto before = ReadWholeFile(file, kBeatBytesMost);
+  for (int again = 0; before.ok() && again < kBeatReadsMost; ++again) {
+    auto after = ReadWholeFile(file, kBeatBytesMost);
+    if (after.ok() && *after == *before) return agent::ParseBeat(*after);
+    before = std::move(after);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::map<int, std::vector<ProcessStat>> ProcessesOfRanks(const AttemptProcesses& all,
@@ -94,11 +109,15 @@ std::map<int, std::vector<ProcessStat>> ProcessesOfRanks(const AttemptProcesses&
 }
 
 std::vector<agent::RankSample> SampleRanks(const AttemptProcesses& all, const ShimState& state,
-                                           std::int64_t memory_bytes) {
+                                           const AttemptFolder& folder, std::int64_t memory_bytes) {
   const std::int64_t ticks_a_second = sysconf(_SC_CLK_TCK);
   std::vector<agent::RankSample> samples;
-  for (const auto& [rank, processes] : ProcessesOfRanks(all, state)) {
-    agent::RankSample sample{.rank = rank};
+  const auto ranks = ProcessesOfRanks(all, state);
+  // One right after the other: who is behind whom is of interest.
+  for (const auto& [rank, processes] : ranks)
+    samples.push_back({.rank = rank, .beat = ReadBeat(folder.beat(rank))});
+  for (auto& sample : samples) {
+    const auto& processes = ranks.at(sample.rank);
     for (const ProcessStat& process : processes) {
       sample.cpu_ms += process.cpu_ticks * 1000 / ticks_a_second;
       sample.ready_ms += ReadyMs(process.id.pid);
@@ -110,7 +129,6 @@ std::vector<agent::RankSample> SampleRanks(const AttemptProcesses& all, const Sh
     }
     if (memory_bytes > 0 && sample.rss_bytes > memory_bytes)
       sample.rss_bytes = SharedOutBytes(processes, sample.rss_bytes);
-    samples.push_back(sample);
   }
   return samples;
 }

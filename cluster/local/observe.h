@@ -18,7 +18,8 @@ std::map<int, std::vector<ProcessStat>> ProcessesOfRanks(const AttemptProcesses&
 
 /// One sample a living rank. Reads three small files of each process, and one more of those of a rank whose
 /// memory seems to be beyond `memory_bytes` (0: no limit): there pages that processes share count once.
+/// And the beat of a program that says where it is.
 std::vector<agent::RankSample> SampleRanks(const AttemptProcesses& all, const ShimState& state,
-                                           std::int64_t memory_bytes);
+                                           const AttemptFolder& folder, std::int64_t memory_bytes);
 
 }  // namespace muster::cluster::local

@@ -34,10 +34,15 @@ std::string Others(std::size_t count) {
 }  // namespace
 
 void HangWatch::Step(std::optional<int> rank, std::int64_t step, MonotonicTime now) {
+  if (beating_) return;  // beats are finer
   if (rank) {
     auto [known, first] = rank_steps_.try_emplace(*rank, step);
     if (!first) known->second = std::max(known->second, step);
   }
+  Advance(step, now);
+}
+
+void HangWatch::Advance(std::int64_t step, MonotonicTime now) {
   if (step_ && step <= *step_) return;
   if (step_) {
     step_times_.push_back(std::chrono::duration_cast<milliseconds>(now - step_at_));
@@ -76,6 +81,37 @@ void HangWatch::Observe(const std::vector<RankSample>& samples, MonotonicTime no
     while (rank.points.size() > 1 && rank.points[1].first <= oldest) rank.points.pop_front();
   }
   ranks_ = std::move(living);
+  FollowBeats(now);
+}
+
+void HangWatch::ObserveBeats(const std::vector<RankSample>& samples, MonotonicTime now) {
+  for (const RankSample& sample : samples) {
+    const auto rank = ranks_.find(sample.rank);
+    if (rank != ranks_.end()) rank->second.last.beat = sample.beat;
+  }
+  FollowBeats(now);
+}
+
+void HangWatch::FollowBeats(MonotonicTime now) {
+  const bool beat = !ranks_.empty() && std::ranges::all_of(ranks_, [](const auto& entry) {
+    return entry.second.last.beat.has_value();
+  });
+  if (beat != beating_) {  // what was known is of another unit
+    step_.reset();
+    step_times_.clear();
+    rank_steps_.clear();
+  }
+  beating_ = beat;
+  if (!beating_) return;
+  for (const auto& [number, rank] : ranks_) rank_steps_[number] = rank.last.beat->count;
+  Advance(NewestBeat().count, now);
+}
+
+/// Of a gang that beats.
+const Beat& HangWatch::NewestBeat() const {
+  const auto newest = std::ranges::max_element(
+      ranks_, {}, [](const auto& entry) { return entry.second.last.beat->count; });
+  return *newest->second.last.beat;
 }
 
 std::optional<HangWatch::Used> HangWatch::UsedIn(const Rank& rank, milliseconds window) const {
@@ -134,7 +170,10 @@ milliseconds HangWatch::MedianStep() const {
   return *middle;
 }
 
-std::string HangWatch::AtStep() const { return step_ ? " at step " + std::to_string(*step_) : ""; }
+std::string HangWatch::AtStep() const {
+  if (beating_) return " at " + TextOf(NewestBeat());
+  return step_ ? " at step " + std::to_string(*step_) : "";
+}
 
 std::optional<Hang> HangWatch::Judge() const {
   if (ranks_.empty()) return std::nullopt;
@@ -148,11 +187,33 @@ std::optional<Hang> HangWatch::Judge() const {
                              (others > 0 ? " while " + Others(others) + " went on" : "")};
   }
   if (now_ - step_at_ < limits_.after) return std::nullopt;
+  if (auto hang = JudgeBeats()) return hang;
   if (auto hang = JudgeWaits(step_ ? limits_.after : limits_.first)) return hang;
   return JudgeRhythm();
 }
 
-/// Rules 3 and 4.
+/// Steps came regularly, and none for long.
+bool HangWatch::IsLate() const {
+  return step_times_.size() >= kRhythm && now_ - step_at_ >= kPatience * MedianStep();
+}
+
+/// Rule 3. A rank that loads or writes, or touches new memory, is left alone: a checkpoint takes its time.
+std::optional<Hang> HangWatch::JudgeBeats() const {
+  const Ranks behind = Behind();
+  if (!beating_ || behind.empty()) return std::nullopt;
+  const bool still = std::ranges::all_of(behind, [this](int number) {
+    const Rank& rank = ranks_.at(number);
+    return IsQuiet(rank, limits_.after) || (IsLate() && IsSpinning(rank, limits_.after));
+  });
+  if (!still) return std::nullopt;
+  const std::size_t others = ranks_.size() - behind.size();
+  return Hang{behind, "no beat for " + Text(limits_.after) + " at " +
+                          TextOf(*ranks_.at(behind.front()).last.beat) + " while " +
+                          Others(others) + (others == 1 ? " waits at " : " wait at ") +
+                          TextOf(NewestBeat())};
+}
+
+/// Rules 4 and 5.
 std::optional<Hang> HangWatch::JudgeWaits(milliseconds window) const {
   const Ranks quiet = Select([&](int, const Rank& rank) { return IsQuiet(rank, window); });
   const std::string idle = "no activity for " + Text(window) + AtStep();
@@ -177,12 +238,11 @@ std::optional<Hang> HangWatch::JudgeWaits(milliseconds window) const {
                           (ranks_.size() - blamed.size() == 1 ? " spins" : " spin")};
 }
 
-/// Rule 5.
+/// Rule 6.
 std::optional<Hang> HangWatch::JudgeRhythm() const {
-  if (step_times_.size() < kRhythm) return std::nullopt;
-  const milliseconds median = MedianStep();
   const auto silent = std::chrono::duration_cast<milliseconds>(now_ - step_at_);
-  if (silent < std::max(limits_.first, kPatience * median)) return std::nullopt;
+  if (!IsLate() || silent < limits_.first) return std::nullopt;
+  const milliseconds median = MedianStep();
   const std::string late =
       "no step for " + Text(silent) + AtStep() + ", where a step took " + Text(median);
   Ranks blamed = Behind();

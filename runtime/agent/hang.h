@@ -22,13 +22,16 @@
 /// Rules, the first that holds:
 ///   1. Stopped (SIGSTOP, a debugger) and quiet for `after`: those ranks.
 ///   2. Nothing below while the gang made a step within `after`.
-///   3. All ranks quiet: the one whose own step is behind the others', else all.
-///   4. Some quiet, the others all spinning, the quiet ones not more than the others: the quiet ones.
-///   5. Steps came regularly, and none for 10 times their median and `first`: the rank whose own step is
+///   3. Every rank beats (beat.h) and some stand behind the others, quiet; or quiet or spinning, where steps came
+///      regularly and none for 10 times their median: those behind.
+///   4. All ranks quiet: the one whose own step is behind the others', else all.
+///   5. Some quiet, the others all spinning, the quiet ones not more than the others: the quiet ones.
+///   6. Steps came regularly, and none for 10 times their median and `first`: the rank whose own step is
 ///      behind, else the fewer of quiet and busy ones, else all.
-/// Before the first step (and for a program that reports none) rules 3 and 4 wait for `first` instead of
+/// Steps are the beats of ranks that all beat, else those of the records.
+/// Before the first step (and for a program that reports none) rules 4 and 5 wait for `first` instead of
 /// `after`, but not when most of the ranks spin. A long step on the CPU cannot be told from an endless loop;
-/// that is why rule 5 is patient and asks for a rhythm.
+/// that is why rule 6 is patient and asks for a rhythm.
 
 namespace muster::agent {
 
@@ -53,6 +56,8 @@ class HangWatch {
   void Step(std::optional<int> rank, std::int64_t step, MonotonicTime now);
   /// All ranks that live, about once a second. A rank that is not in it has ended.
   void Observe(const std::vector<RankSample>& samples, MonotonicTime now);
+  /// Their beats alone, while what they use is no measure (a debugger looks at them).
+  void ObserveBeats(const std::vector<RankSample>& samples, MonotonicTime now);
   /// As of the last observation.
   [[nodiscard]] std::optional<Hang> Judge() const;
 
@@ -79,6 +84,11 @@ class HangWatch {
   template <typename Predicate>
   [[nodiscard]] Ranks Select(Predicate predicate) const;
   [[nodiscard]] Ranks Behind() const;
+  [[nodiscard]] const Beat& NewestBeat() const;
+  void FollowBeats(MonotonicTime now);
+  void Advance(std::int64_t step, MonotonicTime now);
+  [[nodiscard]] bool IsLate() const;
+  [[nodiscard]] std::optional<Hang> JudgeBeats() const;
   [[nodiscard]] std::optional<Hang> JudgeWaits(std::chrono::milliseconds window) const;
   [[nodiscard]] std::optional<Hang> JudgeRhythm() const;
   [[nodiscard]] std::chrono::milliseconds MedianStep() const;
@@ -89,6 +99,7 @@ class HangWatch {
   MonotonicTime now_;          ///< of the last observation
   MonotonicTime step_at_;      ///< of the newest step, else of the first observation
   bool observed_ = false;
+  bool beating_ = false;                              ///< every living rank
   std::optional<std::int64_t> step_;                  ///< the newest of the gang
   std::map<int, std::int64_t> rank_steps_;            ///< the newest of each rank that says so
   std::deque<std::chrono::milliseconds> step_times_;  ///< the last ones, bounded

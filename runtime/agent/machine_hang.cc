@@ -52,8 +52,12 @@ void Machine::On(const Observed& input) {
                "rank " + std::to_string(slow->rank) + " on node " + options_.node.value +
                    " is slow: " + slow->why);
   }
+  if (attempt->prepare.hang_ms <= 0) return;
   // While they are looked at, debuggers stop the ranks and use CPU.
-  if (attempt->prepare.hang_ms <= 0 || attempt->inspected_from) return;
+  if (attempt->inspected_from) {
+    if (attempt->hang_watch) attempt->hang_watch->ObserveBeats(input.ranks, now_);
+    return;
+  }
   if (!attempt->hang_watch) {
     const milliseconds after(attempt->prepare.hang_ms);
     attempt->hang_watch.emplace(HangLimits{

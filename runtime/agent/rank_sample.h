@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "runtime/agent/beat.h"
 
 namespace muster::agent {
 
@@ -16,6 +19,7 @@ struct RankSample {
   std::int64_t faults = 0;     ///< pages that were touched for the first time
   std::int64_t rss_bytes = 0;  ///< memory in use; shared pages counted once where that can be told
   bool stopped = false;        ///< by SIGSTOP or a tracer
+  std::optional<Beat> beat;    ///< of a program that says where it is
 };
 
 }  // namespace muster::agent

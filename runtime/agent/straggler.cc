@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace muster::agent {
 namespace {
@@ -18,7 +19,13 @@ std::string Percent(double share) { return std::to_string(std::lround(share * 10
 
 std::optional<Straggler> StragglerWatch::Observe(const std::vector<RankSample>& samples,
                                                  MonotonicTime now) {
-  if (!cpu_ms_.empty() && now - begin_ < kWindow) return std::nullopt;
+  const bool beats = samples.size() > 1 && std::ranges::all_of(samples, [](const RankSample& one) {
+                       return one.beat.has_value();
+                     });
+  if (beats) return ObserveBeats(samples, now);
+  looks_ = 0;
+  suspect_.reset();
+  if (!cpu_ms_.empty() && now - begin_ < window_) return std::nullopt;
   std::map<int, double> shares;
   const double window_ms = std::chrono::duration<double, std::milli>(now - begin_).count();
   std::map<int, std::int64_t> cpu_ms;
@@ -36,6 +43,42 @@ std::optional<Straggler> StragglerWatch::Observe(const std::vector<RankSample>& 
   auto slowest = Slowest(shares);
   if (slowest && !named_.insert(slowest->rank).second) slowest.reset();
   return slowest;
+}
+
+std::optional<Straggler> StragglerWatch::ObserveBeats(const std::vector<RankSample>& samples,
+                                                      MonotonicTime now) {
+  const auto count = [](const RankSample& sample) { return sample.beat->count; };
+  const auto last = std::ranges::min_element(samples, {}, count);
+  const std::int64_t step = std::ranges::max(samples, {}, count).beat->step;
+  if (looks_ == 0) {
+    begin_ = now;
+    first_step_ = step;
+    last_.clear();
+    cpu_ms_.clear();
+  }
+  ++looks_;
+  if (std::ranges::count(samples, count(*last), count) == 1) ++last_[last->rank];
+  if (now - begin_ < window_) return std::nullopt;
+  auto slow = OftenLast(step - first_step_);
+  const std::optional<int> before = std::exchange(suspect_, std::nullopt);
+  if (slow) suspect_ = slow->rank;
+  looks_ = 0;
+  if (!slow || before != slow->rank || !named_.insert(slow->rank).second) return std::nullopt;
+  return slow;
+}
+
+std::optional<Straggler> StragglerWatch::OftenLast(std::int64_t steps) const {
+  if (steps < kStepsLeast || looks_ < kLooksLeast || last_.empty()) return std::nullopt;
+  const auto most =
+      std::ranges::max_element(last_, {}, [](const auto& entry) { return entry.second; });
+  int next = 0;
+  for (const auto& [rank, times] : last_) {
+    if (rank != most->first) next = std::max(next, times);
+  }
+  const double share = static_cast<double>(most->second) / looks_;
+  if (share < kLastLeast || most->second < kLastRatio * next) return std::nullopt;
+  return Straggler{most->first, "behind all others in " + Percent(share) + " of the looks over " +
+                                    std::to_string(steps) + " steps: they wait for it"};
 }
 
 std::optional<Straggler> StragglerWatch::Slowest(const std::map<int, double>& shares) {

@@ -2,6 +2,7 @@
 
 #include "cluster/local/lease.h"
 #include "runtime/agent/hang.h"
+#include "runtime/agent/straggler.h"
 #include "tests/cluster/node_fixture.h"
 
 namespace muster::cluster::local {
@@ -75,6 +76,32 @@ TEST_F(HangTest, ReadThatNobodyAnswers_IsNamedWhileItsPeerSpins) {
   EXPECT_EQ(hang->ranks, std::vector<int>{1});
   EXPECT_EQ(hang->why, "no activity for 2 s while the other spins");
   EXPECT_THAT(Inspect(*hang), HasSubstr("rank 1 (pid "));
+}
+
+TEST_F(HangTest, RankThatStandsWhereItsPeersDoNot_IsNamedWithItsPhase) {
+  Start(Watched({helper(), "lockstep", "1", "5", "30"}, 3));
+  const auto hang = WaitForHang();
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+  EXPECT_EQ(hang->why,
+            "no beat for 2 s at step 30 of 100000 (forward) while the 2 others wait at step 30 of "
+            "100000 (meet)");
+}
+
+TEST_F(HangTest, SlowRank_IsNamedByTheBeatsOfItsGang) {
+  Start(Watched({helper(), "lockstep", "2", "80"}, 3));
+  agent::StragglerWatch watch(4s);
+  std::optional<agent::Straggler> slow;
+  std::size_t seen = 0;
+  WaitUntil([&] {
+    const auto all = Seen<agent::Observed>(kFirst);
+    for (; seen < all.size() && !slow; ++seen)
+      slow = watch.Observe(all[seen].ranks, SystemClock().Now());
+    return slow.has_value();
+  });
+  ASSERT_TRUE(slow);
+  EXPECT_EQ(slow->rank, 2);
+  EXPECT_THAT(slow->why, HasSubstr("behind all others in "));
 }
 
 TEST_F(HangTest, ChildThatWaits_IsTheOneThatIsLookedAt) {

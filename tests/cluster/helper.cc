@@ -4,13 +4,17 @@
 //   say N [END]     sends N metric records, each after the ack of the one before, then ends with code END
 //   obey            says "resumed", then prints commands and signals until it is told to stop; ends with 75
 //   hold N          holds N MiB, which a child shares, and sleeps
+//   lockstep R MS [N]  trains beside its peers, with beats; rank R takes MS a step, the others 5, and stands for ever
+//                   in its step N
 //   escape          leaves a child with its own session and no environment behind, and sleeps
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -81,6 +85,36 @@ int Escape() {
   return 0;
 }
 
+/// Its peers are met in a file that all map, by polling as some libraries do.
+int Lockstep(int slow_rank, int slow_ms, std::int64_t stand_at) {
+  constexpr std::size_t kRanksMost = 64;
+  const auto rank = static_cast<std::size_t>(std::atoi(getenv("RANK")));
+  const auto ranks = static_cast<std::size_t>(std::atoi(getenv("WORLD_SIZE")));
+  const int meeting = open("meeting", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int beats = open(getenv("MUSTER_HEARTBEAT"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  constexpr std::size_t kSize = kRanksMost * sizeof(std::atomic<std::int64_t>);
+  if (meeting < 0 || beats < 0 || ftruncate(meeting, kSize) != 0) return 9;
+  void* memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, meeting, 0);
+  if (memory == MAP_FAILED) return 9;
+  auto* reached = static_cast<std::atomic<std::int64_t>*>(memory);
+  const bool slow = static_cast<int>(rank) == slow_rank;
+  const auto beat = [beats](std::int64_t step, int phase) {
+    const std::string line = std::to_string(step * 2 + phase) + " " + std::to_string(step) +
+                             " 100000 " + (phase == 0 ? "forward" : "meet") + "\n";
+    return pwrite(beats, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size());
+  };
+  for (std::int64_t step = 1; beat(step, 0); ++step) {
+    if (slow && step == stand_at) pause();
+    usleep(static_cast<useconds_t>(slow ? slow_ms : 5) * 1000);
+    if (!beat(step, 1)) return 8;
+    reached[rank] = step;
+    for (std::size_t peer = 0; peer < ranks; ++peer) {
+      while (reached[peer] < step) usleep(500);
+    }
+  }
+  return 8;
+}
+
 /// Memory that a child shares.
 int Hold(std::size_t mebibytes) {
   const std::vector<char> memory(mebibytes << 20, 'x');
@@ -101,5 +135,9 @@ int main(int argc, char** argv) {
   if (mode == "obey") return Obey();
   if (mode == "hold") return Hold(std::stoul(args.at(0)));
   if (mode == "escape") return Escape();
+  if (mode == "lockstep") {
+    return Lockstep(std::stoi(args.at(0)), std::stoi(args.at(1)),
+                    args.size() > 2 ? std::stoi(args[2]) : 0);
+  }
   return 2;
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "trainer/control/console_control.h"
+#include "trainer/control/heartbeat_control.h"
 #include "trainer/control/socket_control.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
@@ -47,7 +48,7 @@ Result<std::unique_ptr<Control>> Connect(const Options& options) {
       MUSTER_ASSIGN_OR_RETURN(inner, control::ConnectControl(options.control_socket));
     }
   }
-  return MakeSignalControl(std::move(inner));
+  return MakeSignalControl(control::WithHeartbeat(std::move(inner), options.heartbeat_file));
 }
 
 Status LoadModel(const std::string& path, const torch::nn::Module& module) {

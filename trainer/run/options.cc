@@ -126,6 +126,7 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
 
 void ReadEnvironment(Options& options) {
   options.control_socket = Environment("MUSTER_CONTROL");
+  options.heartbeat_file = Environment("MUSTER_HEARTBEAT");
   options.attempt = EnvironmentNumber({"MUSTER_ATTEMPT"}, 0);
   // muster and torchrun set the first name, mpirun the second.
   options.rank.rank = EnvironmentNumber({"RANK", "OMPI_COMM_WORLD_RANK"}, 0);

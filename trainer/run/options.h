@@ -21,6 +21,7 @@ struct Options {
   std::filesystem::path checkpoint_dir;             ///< empty: nothing is saved
   int keep = 2;
   std::filesystem::path control_socket;  ///< empty: a person watches
+  std::filesystem::path heartbeat_file;  ///< empty: nobody asks
   bool terminal = false;                 ///< a person sees stdout directly
   std::int64_t attempt = 0;
   RankInfo rank;

@@ -40,6 +40,9 @@ class SignalControl final : public Control {
     return command;
   }
   Status Flush() override { return inner_ ? inner_->Flush() : Ok(); }
+  void Beat(const Position& at) override {
+    if (inner_) inner_->Beat(at);
+  }
 
  private:
   std::unique_ptr<Control> inner_;

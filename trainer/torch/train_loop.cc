@@ -47,6 +47,9 @@ class TrainLoop {
   [[nodiscard]] Command Agree();
   [[nodiscard]] std::int64_t NextInterval() const;
   Status Send(wire::TrialRecord record) const;
+  void Beat(const char* phase) const {
+    parts_.control.Beat({.step = progress_.step, .total = schedule_.total_steps, .phase = phase});
+  }
   [[nodiscard]] NamedTensors AllTensors() const;
   [[nodiscard]] Epoch CurrentEpoch() const {
     return {.seed = static_cast<std::uint64_t>(parts_.seed),
@@ -180,6 +183,7 @@ Status TrainLoop::Send(wire::TrialRecord record) const {
 }
 
 Command TrainLoop::Agree() {
+  Beat("agree");
   const Command heard = parts_.control.Poll();
   // One message: whether any rank has heard a command, and rank 0's interval.
   std::vector<double> said{heard == Command::kStop ? 1.0 : 0.0,
@@ -204,6 +208,7 @@ std::int64_t TrainLoop::NextInterval() const {
 Status TrainLoop::Save(bool best) {
   // Also where only rank 0 has a folder: the others hear whether it went well.
   Status status;
+  Beat("save");
   if (parts_.gang.first() && parts_.checkpoints != nullptr) {
     auto tensors = StoreTensors(AllTensors());
     if (tensors.ok()) {
@@ -236,6 +241,7 @@ Status TrainLoop::Save(bool best) {
       status = tensors.error();
     }
   }
+  Beat("saved");  // the others wait there for rank 0
   return parts_.gang.Share(status);
 }
 
@@ -245,12 +251,14 @@ void TrainLoop::TrainStep(const LoadedBatch& loaded) {
                static_cast<std::uint64_t>(parts_.gang.rank().rank) + 1);
   seeds.Seek(static_cast<std::uint64_t>(progress_.step));
   at::manual_seed(seeds.Next());
+  Beat("forward");
   ZeroGradients(parameters_);
   // A forward that reads them must read the same on every rank, and after a resume.
   parts_.gang.Broadcast(buffers_);
   data_parallel_->BeginStep();
   const at::Tensor loss_sum = parts_.trial.TrainLoss(loaded.batch);
   data_parallel_->BeginBackward();
+  Beat("backward");
   // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
   const double scale =
       static_cast<double>(parts_.gang.rank().world_size) / static_cast<double>(loaded.global_rows);
@@ -275,6 +283,7 @@ Result<Command> TrainLoop::RunEpoch() {
                                         .threads = parts_.loader_threads}));
   const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
   for (;;) {
+    Beat("load");
     MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
     if (!loaded) break;
     TrainStep(*loaded);
@@ -315,6 +324,7 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
   const double start = Seconds();
   progress_.metrics = {{"train/loss", train_loss}};
   if (parts_.validation != nullptr) {
+    Beat("validate");
     MUSTER_ASSIGN_OR_RETURN(
         const auto means, EvaluateSource(parts_.trial, *module_, *parts_.validation, parts_.gang));
     for (const auto& [name, mean] : means) progress_.metrics["validation/" + name] = mean;

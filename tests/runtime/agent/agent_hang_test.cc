@@ -77,6 +77,21 @@ TEST_F(AgentHangTest, StepWhileItIsLookedAt_IsNoReasonToKill) {
   EXPECT_EQ(Inspected(), Lines{"send notice 5 1001: " + text_ + "; it went on since"});
 }
 
+TEST_F(AgentHangTest, BeatWhileItIsLookedAt_IsNoReasonToKill) {
+  Run(wire::HangAction::kRestart);
+  for (RankSample& rank : ranks_) rank.beat = Beat{1, 1, 9, ""};
+  const Lines inspect = Watch(6);
+  ASSERT_EQ(inspect.size(), 1U);
+  EXPECT_EQ(inspect.front(),
+            "inspect 5 ranks 1: stopped (state T) for 5 s at step 1 of 9 while the other went on");
+  for (RankSample& rank : ranks_) rank.beat = Beat{2, 2, 9, ""};
+  EXPECT_EQ(Do(Observed{kFive, ranks_}, 1), Lines{});
+  const Lines notice = Inspected();
+  ASSERT_EQ(notice.size(), 1U);
+  EXPECT_TRUE(notice.front().starts_with("send notice 5 1001: rank 1 on node n1: stopped"));
+  EXPECT_TRUE(notice.front().ends_with("; it went on since"));
+}
+
 TEST_F(AgentHangTest, EndedWhileItIsLookedAt_StaysEndedForItsOwnReason) {
   Run(wire::HangAction::kRestart);
   EXPECT_EQ(Watch(6), Lines{"inspect 5 ranks 1: " + why_});

@@ -147,6 +147,78 @@ TEST_F(HangTest, RankAtALowerStep_IsTheOneOfAllQuiet) {
   EXPECT_EQ(hang->why, "no activity for 45 s at step 10, behind the other");
 }
 
+/// Ranks in lockstep: each is at the phase it says, of one more step a second.
+class BeatHangTest : public HangTest {
+ protected:
+  void Beat(std::size_t rank, std::int64_t step, int phase) {
+    static constexpr const char* kPhases[] = {"load", "forward", "backward"};
+    samples_[rank].beat = agent::Beat{step * 3 + phase, step, 400, kPhases[phase]};
+  }
+  /// So many seconds of a step each; then the first rank waits in "backward", where the others do not come.
+  void TrainUntilOneStands(std::size_t ranks, int steps, int phase) {
+    samples_.resize(ranks);
+    ASSERT_EQ(For(steps, std::vector<Doing>(ranks, kComputes),
+                  [&] {
+                    ++step_;
+                    for (std::size_t rank = 0; rank < ranks; ++rank) Beat(rank, step_, 0);
+                  }),
+              std::nullopt);
+    for (std::size_t rank = 0; rank < ranks; ++rank) Beat(rank, step_, rank == 1 ? phase : 2);
+  }
+};
+
+TEST_F(BeatHangTest, QuietRankBehindTheOthers_IsNamedWithItsPhase_HoweverTheyWait) {
+  TrainUntilOneStands(4, 10, 0);
+  // One of those that wait looks busy: without beats nobody would be blamed.
+  const auto hang = For(48, {kWaits, kWaits, kSpins, kDownloads});
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+  EXPECT_EQ(hang->why,
+            "no beat for 45 s at step 10 of 400 (load) while the 3 others wait at step 10 of 400 "
+            "(backward)");
+}
+
+TEST_F(BeatHangTest, SpinningRankBehindTheOthers_IsNamedOnceStepsCameRegularly) {
+  TrainUntilOneStands(2, 10, 1);
+  const auto hang = For(48, {kSpins, kSpins});
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+  EXPECT_THAT(hang->why, HasSubstr("(forward) while the other waits at step 10 of 400 (backward)"));
+}
+
+TEST_F(BeatHangTest, SpinningRankOfTheFirstSteps_MayCompute) {
+  TrainUntilOneStands(2, 3, 1);
+  EXPECT_EQ(For(200, {kSpins, kSpins}), std::nullopt);
+}
+
+TEST_F(BeatHangTest, RankBehindThatLoadsOrComputes_IsLeftAlone) {
+  TrainUntilOneStands(2, 10, 0);
+  EXPECT_EQ(For(100, {kWaits, kLoads}), std::nullopt);
+  EXPECT_EQ(For(100, {kWaits, kComputes}), std::nullopt);
+}
+
+TEST_F(BeatHangTest, AllAtOnePlace_AreAllNamedWhenQuiet) {
+  TrainUntilOneStands(2, 10, 2);
+  const auto hang = For(48, {kWaits, kWaits});
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, (std::vector<int>{0, 1}));
+  EXPECT_EQ(hang->why, "no activity for 45 s at step 10 of 400 (backward) of any rank");
+}
+
+TEST_F(BeatHangTest, BeatsTakeThePlaceOfTheStepsInRecords) {
+  TrainUntilOneStands(2, 10, 0);
+  // Epochs, say, of a rank that goes on writing records: they are no progress of the gang.
+  const auto hang = For(48, {kWaits, kWaits}, [this] { watch_.Step(0, 1'000 + ++step_, now_); });
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+}
+
+TEST_F(BeatHangTest, RankWithoutABeat_LeavesTheGangToTheOtherRules) {
+  TrainUntilOneStands(2, 10, 0);
+  samples_[0].beat.reset();
+  EXPECT_EQ(For(100, {kWaits, kWaits}), std::nullopt);  // as before a first step
+}
+
 TEST_F(HangTest, EndlessLoop_IsNamedOnlyAfterARhythmAndTheLongLimit) {
   Train(10, {kComputes, kWaits, kWaits});
   EXPECT_EQ(For(299, {kSpins, kWaits, kWaits}), std::nullopt);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 namespace muster::agent {
 namespace {
 
@@ -53,6 +55,54 @@ TEST_F(StragglerTest, RankThatEnded_IsNotTheYardstick) {
   Minute({500, 500}, 60);
   samples_.pop_back();
   EXPECT_FALSE(Minute({900}, 60));
+}
+
+/// A gang of three that beats; `last` says who is behind in each second, -1: nobody.
+class BeatStragglerTest : public StragglerTest {
+ protected:
+  std::optional<Straggler> Minute(const std::function<int(int)>& last, int steps = 60) {
+    std::optional<Straggler> named;
+    for (int second = 0; second < 61; ++second) {
+      if (second < steps) ++step_;
+      samples_.clear();
+      for (int rank = 0; rank < 3; ++rank) {
+        const std::int64_t count = step_ * 2 + (rank == last(second) ? 0 : 1);
+        samples_.push_back({.rank = rank, .beat = Beat{count, step_, 0, ""}});
+      }
+      now_ += seconds(1);
+      if (auto one = watch_.Observe(samples_, now_)) named = one;
+    }
+    return named;
+  }
+  std::int64_t step_ = 0;
+};
+
+TEST_F(BeatStragglerTest, RankThatIsTheLastAgainAndAgain_IsNamedOnceAfterTwoMinutes) {
+  const auto mostly_one = [](int second) { return second % 2 == 0 ? 1 : -1; };
+  EXPECT_FALSE(Minute(mostly_one));
+  const auto named = Minute(mostly_one);
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->rank, 1);
+  EXPECT_EQ(named->why, "behind all others in 51 % of the looks over 59 steps: they wait for it");
+  EXPECT_FALSE(Minute(mostly_one));
+}
+
+TEST_F(BeatStragglerTest, RanksThatTakeTurns_FewStepsOrOneBadMinute_NameNobody) {
+  const auto turns = [](int second) { return second % 3; };
+  const auto two = [](int second) { return second % 5 < 2 ? 1 : second % 5 == 2 ? 2 : -1; };
+  const auto seldom = [](int second) { return second % 5 == 0 ? 1 : -1; };
+  const auto always = [](int) { return 1; };
+  for (int minute = 0; minute < 3; ++minute) EXPECT_FALSE(Minute(turns));
+  for (int minute = 0; minute < 3; ++minute) EXPECT_FALSE(Minute(two));
+  for (int minute = 0; minute < 3; ++minute) EXPECT_FALSE(Minute(seldom));
+  for (int minute = 0; minute < 3; ++minute) EXPECT_FALSE(Minute(always, 19));
+  EXPECT_FALSE(Minute(always));
+  EXPECT_FALSE(Minute(seldom));
+  EXPECT_FALSE(Minute(always));
+}
+
+TEST_F(BeatStragglerTest, RanksWithoutALast_NameNobody) {
+  for (int minute = 0; minute < 3; ++minute) EXPECT_FALSE(Minute([](int) { return -1; }));
 }
 
 }  // namespace

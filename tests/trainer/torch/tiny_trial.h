@@ -85,7 +85,7 @@ class Clouds final : public RowSource {
   std::vector<std::int64_t> labels_;
 };
 
-/// Keeps records; says `command` at its `at`-th Poll.
+/// Keeps records and beats; says `command` at its `at`-th Poll.
 class ScriptedControl final : public Control {
  public:
   ScriptedControl() = default;
@@ -96,7 +96,11 @@ class ScriptedControl final : public Control {
   }
   Command Poll() override { return ++polls_ == at_ ? command_ : Command::kNone; }
   Status Flush() override { return Ok(); }
+  void Beat(const Position& at) override {
+    beats += at.phase + std::to_string(at.step) + "/" + std::to_string(at.total) + " ";
+  }
   std::vector<wire::TrialRecord> records;
+  std::string beats;
 
  private:
   int polls_ = 0;

@@ -59,6 +59,14 @@ constexpr const char* kAdamW = R"({"epochs": 6, "batch_size": 16, "lr": 0.02, "d
 constexpr const char* kSgd =
     R"({"epochs": 6, "batch_size": 16, "lr": 0.1, "dropout": 0.3, "optimizer": "sgd"})";
 
+TEST_F(TrainLoopTest, EachPhaseOfAnEpoch_IsABeat) {
+  ScriptedControl control;
+  ASSERT_TRUE(Run(R"({"epochs": 1, "batch_size": 75, "lr": 0.1})", control).ok());
+  EXPECT_EQ(control.beats,
+            "load0/2 forward0/2 backward0/2 agree1/2 load1/2 forward1/2 backward1/2 load2/2 "
+            "validate2/2 save2/2 saved2/2 agree2/2 ");
+}
+
 TEST_F(TrainLoopTest, ThreeClouds_AreLearned) {
   ScriptedControl control;
   const auto store = Store(1);
