@@ -113,6 +113,7 @@ std::vector<agent::RankSample> SampleRanks(const AttemptProcesses& all, const Sh
   const std::int64_t ticks_a_second = sysconf(_SC_CLK_TCK);
   std::vector<agent::RankSample> samples;
   const auto ranks = ProcessesOfRanks(all, state);
+  samples.reserve(ranks.size());
   // One right after the other: who is behind whom is of interest.
   for (const auto& [rank, processes] : ranks)
     samples.push_back({.rank = rank, .beat = ReadBeat(folder.beat(rank))});

@@ -172,7 +172,10 @@ void Shim::Loop() {
     if (!std::filesystem::exists(folder_.path(), error) && !error) {
       KillAll();
       (void)RemoveCgroups(groups_);  // an agent that did so has left none
-      std::filesystem::remove_all(folder_.run(), error);
+      if (folder_.run() != folder_.path()) {
+        std::filesystem::remove_all(folder_.run(), error);
+        std::filesystem::remove(folder_.run().parent_path(), error);  // if it was the last one
+      }
       return;
     }
     // Records first: what a rank wrote before it ended is in the spool before its end is known.

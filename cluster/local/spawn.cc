@@ -44,9 +44,10 @@ class Child {
         groups_(groups),
         report_fd_(report_fd) {}
 
-  /// Not fork: it copies the page tables of the whole caller, and exec throws them away.
+  /// Not fork: it copies the page tables of the whole caller, and exec throws them away. Not posix_spawn: it knows no
+  /// parent-death signal, no control group, no grandchild, and does not say what failed.
   [[gnu::noinline]] int Fork(int parent) const {
-    const int pid = vfork();
+    const int pid = vfork();  // NOLINT(bugprone-unsafe-functions)
     if (pid == 0) request_.detached ? BecomeDetached() : Become(parent);
     return pid;
   }
@@ -54,7 +55,7 @@ class Child {
  private:
   /// The caller's child ends at once, so that its own child, which becomes the program, is taken in by init.
   [[noreturn, gnu::noinline]] void BecomeDetached() const {
-    const int pid = vfork();
+    const int pid = vfork();  // NOLINT(bugprone-unsafe-functions)
     if (pid == 0) Become(0);
     if (pid < 0) Fail(Report::kFork);
     Tell({Report::kPid, pid});
@@ -135,6 +136,14 @@ Error Explain(const SpawnRequest& request, const std::string& program, const Rep
   return IoError(what, failure.number);
 }
 
+/// What the child writes itself into. Version 1 has a file for one thread, which is all the child has: the kernel
+/// need not stop every fork of the machine for that, and wait for it (cgroup_procs_write_start).
+std::string EntranceOf(const std::filesystem::path& group) {
+  std::error_code ignored;
+  const auto thread = group / "tasks";
+  return (std::filesystem::exists(thread, ignored) ? thread : group / "cgroup.procs").string();
+}
+
 /// False at the end: every copy of the writing side is closed, by exec or exit.
 bool ReadReport(int fd, Report& report) {
   ssize_t got = 0;
@@ -154,8 +163,7 @@ Result<int> Spawn(const SpawnRequest& request) {
   std::vector<std::string> settings;
   std::vector<std::string> group_files;
   group_files.reserve(request.cgroups.size());
-  for (const auto& group : request.cgroups)
-    group_files.push_back((group / "cgroup.procs").string());
+  for (const auto& group : request.cgroups) group_files.push_back(EntranceOf(group));
   for (const auto& [name, value] : request.environment) settings.push_back(name + "=" + value);
   const auto argv = Pointers(arguments);
   const auto envp = Pointers(settings);

@@ -88,8 +88,8 @@ int Escape() {
 /// Its peers are met in a file that all map, by polling as some libraries do.
 int Lockstep(int slow_rank, int slow_ms, std::int64_t stand_at) {
   constexpr std::size_t kRanksMost = 64;
-  const auto rank = static_cast<std::size_t>(std::atoi(getenv("RANK")));
-  const auto ranks = static_cast<std::size_t>(std::atoi(getenv("WORLD_SIZE")));
+  const auto rank = std::stoul(getenv("RANK"));
+  const auto ranks = std::stoul(getenv("WORLD_SIZE"));
   const int meeting = open("meeting", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   const int beats = open(getenv("MUSTER_HEARTBEAT"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   constexpr std::size_t kSize = kRanksMost * sizeof(std::atomic<std::int64_t>);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 
+#include "cluster/local/attempt_folder.h"
 #include "cluster/local/process_table.h"
 #include "cluster/local/spawn.h"
 #include "runtime/base/file.h"
@@ -89,6 +90,8 @@ class AgentHostTest : public testing::Test {
     }
     StopListening();
     std::filesystem::remove_all(home_);
+    const cluster::local::AttemptFolder any(home_ / "attempts" / "0", node_.value);
+    std::filesystem::remove_all(any.run().parent_path());
   }
 
   void Listen(const std::string& endpoint) {
