@@ -13,6 +13,13 @@
 
 extern char** environ;
 
+// AddressSanitizer keeps one return address for all vforks of a thread, which a second one within the first overwrites.
+#ifdef __SANITIZE_ADDRESS__
+#define MUSTER_VFORK() fork()
+#else
+#define MUSTER_VFORK() vfork()  // NOLINT(bugprone-unsafe-functions)
+#endif
+
 namespace muster::cluster::local {
 namespace {
 
@@ -47,7 +54,7 @@ class Child {
   /// Not fork: it copies the page tables of the whole caller, and exec throws them away. Not posix_spawn: it knows no
   /// parent-death signal, no control group, no grandchild, and does not say what failed.
   [[gnu::noinline]] int Fork(int parent) const {
-    const int pid = vfork();  // NOLINT(bugprone-unsafe-functions)
+    const int pid = MUSTER_VFORK();
     if (pid == 0) request_.detached ? BecomeDetached() : Become(parent);
     return pid;
   }
@@ -55,7 +62,7 @@ class Child {
  private:
   /// The caller's child ends at once, so that its own child, which becomes the program, is taken in by init.
   [[noreturn, gnu::noinline]] void BecomeDetached() const {
-    const int pid = vfork();  // NOLINT(bugprone-unsafe-functions)
+    const int pid = MUSTER_VFORK();
     if (pid == 0) Become(0);
     if (pid < 0) Fail(Report::kFork);
     Tell({Report::kPid, pid});

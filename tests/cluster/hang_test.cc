@@ -134,7 +134,7 @@ TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
 #endif
   cgroup_root_.clear();  // the kernel would act first
   Reopen();
-  wire::Prepare prepare = Watched({helper(), "hold", "64"}, 1);
+  wire::Prepare prepare = Watched({helper(), "hold", "200"}, 1);
   prepare.memory_bytes = 32 << 20;
   Start(prepare);
   std::int64_t most = 0;
@@ -142,9 +142,9 @@ TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
     for (const auto& observed : Seen<agent::Observed>(kFirst)) {
       for (const auto& rank : observed.ranks) most = std::max(most, rank.rss_bytes);
     }
-    return most > (60 << 20) && WaitForProcesses(3);
+    return most > (190 << 20) && WaitForProcesses(3);
   }));
-  EXPECT_LT(most, 150 << 20);  // three times 64 MiB would be 192
+  EXPECT_LT(most, 300 << 20);  // a sanitizer's own memory is in it
 }
 
 TEST_F(HangTest, AgentThatNeverComesBack_LeavesNoRank) {
