@@ -22,9 +22,17 @@ std::optional<Straggler> StragglerWatch::Observe(const std::vector<RankSample>& 
   const bool beats = samples.size() > 1 && std::ranges::all_of(samples, [](const RankSample& one) {
                        return one.beat.has_value();
                      });
-  if (beats) return ObserveBeats(samples, now);
-  looks_ = 0;
-  suspect_.reset();
+  if (beats) {
+    if (auto slow = ObserveBeats(samples, now)) return slow;
+  } else {
+    looks_ = 0;
+    suspect_.reset();
+  }
+  return ObserveCpu(samples, now);
+}
+
+std::optional<Straggler> StragglerWatch::ObserveCpu(const std::vector<RankSample>& samples,
+                                                    MonotonicTime now) {
   if (!cpu_ms_.empty() && now - begin_ < window_) return std::nullopt;
   std::map<int, double> shares;
   const double window_ms = std::chrono::duration<double, std::milli>(now - begin_).count();
@@ -51,14 +59,14 @@ std::optional<Straggler> StragglerWatch::ObserveBeats(const std::vector<RankSamp
   const auto last = std::ranges::min_element(samples, {}, count);
   const std::int64_t step = std::ranges::max(samples, {}, count).beat->step;
   if (looks_ == 0) {
-    begin_ = now;
-    first_step_ = step;
+    looks_from_ = now;
+    first_step_ = step_ = step;
     last_.clear();
-    cpu_ms_.clear();
   }
+  steps_ += step - std::exchange(step_, step);
   ++looks_;
   if (std::ranges::count(samples, count(*last), count) == 1) ++last_[last->rank];
-  if (now - begin_ < window_) return std::nullopt;
+  if (now - looks_from_ < window_) return std::nullopt;
   auto slow = OftenLast(step - first_step_);
   const std::optional<int> before = std::exchange(suspect_, std::nullopt);
   if (slow) suspect_ = slow->rank;

@@ -14,7 +14,7 @@
 /// slow one works for most of it while the others wait.
 /// Where every rank beats (beat.h), the slow one is the last whenever one looks: over two minutes in turn, of 20
 /// steps each at least, the only last one in a quarter of the looks, and thrice as often as any other.
-/// Without beats: over a minute and 20 steps at least, a rank that used more than 1.3 times the CPU of the median
+/// Besides, of any gang: over a minute and 20 steps at least, a rank that used more than 1.3 times the CPU of the median
 /// of the others, and half of a CPU at least. It is seen only where waiting sleeps (gloo, a socket); ranks that wait
 /// by spinning use the CPU as well.
 
@@ -45,6 +45,8 @@ class StragglerWatch {
 
  private:
   [[nodiscard]] static std::optional<Straggler> Slowest(const std::map<int, double>& shares);
+  [[nodiscard]] std::optional<Straggler> ObserveCpu(const std::vector<RankSample>& samples,
+                                                    MonotonicTime now);
   [[nodiscard]] std::optional<Straggler> ObserveBeats(const std::vector<RankSample>& samples,
                                                       MonotonicTime now);
   [[nodiscard]] std::optional<Straggler> OftenLast(std::int64_t steps) const;
@@ -52,12 +54,14 @@ class StragglerWatch {
   std::chrono::milliseconds window_;
   std::map<int, std::int64_t> cpu_ms_;  ///< at the begin of the window
   MonotonicTime begin_;
-  int steps_ = 0;  ///< in the window
+  std::int64_t steps_ = 0;  ///< in the window
   std::set<int> named_;
 
-  // Of ranks that beat, in the window that began at begin_.
+  // Of ranks that beat, in a window of their own.
+  MonotonicTime looks_from_;
   int looks_ = 0;
   std::int64_t first_step_ = 0;
+  std::int64_t step_ = 0;       ///< at the last look
   std::map<int, int> last_;     ///< how often a rank alone was the last
   std::optional<int> suspect_;  ///< of the window before
 };

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
+#include <torch/csrc/autograd/engine.h>
 #include <torch/nn/module.h>
 
 #include <algorithm>
@@ -259,6 +260,10 @@ void TrainLoop::TrainStep(const LoadedBatch& loaded) {
   const at::Tensor loss_sum = parts_.trial.TrainLoss(loaded.batch);
   data_parallel_->BeginBackward();
   Beat("backward");
+  // Queued before the engine's own, which waits for the other ranks: who computes is told from who waits.
+  loss_sum.register_hook([this](const at::Tensor& /*gradient*/) {
+    torch::autograd::Engine::get_default_engine().queue_callback([this] { Beat("reduce"); });
+  });
   // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
   const double scale =
       static_cast<double>(parts_.gang.rank().world_size) / static_cast<double>(loaded.global_rows);

@@ -60,14 +60,17 @@ TEST_F(StragglerTest, RankThatEnded_IsNotTheYardstick) {
 /// A gang of three that beats; `last` says who is behind in each second, -1: nobody.
 class BeatStragglerTest : public StragglerTest {
  protected:
-  std::optional<Straggler> Minute(const std::function<int(int)>& last, int steps = 60) {
+  std::optional<Straggler> Minute(const std::function<int(int)>& last, int steps = 60,
+                                  int busy = -1) {
     std::optional<Straggler> named;
     for (int second = 0; second < 61; ++second) {
       if (second < steps) ++step_;
       samples_.clear();
       for (int rank = 0; rank < 3; ++rank) {
         const std::int64_t count = step_ * 2 + (rank == last(second) ? 0 : 1);
-        samples_.push_back({.rank = rank, .beat = Beat{count, step_, 0, ""}});
+        cpu_ms_[rank] += rank == busy ? 950 : 300;
+        samples_.push_back(
+            {.rank = rank, .cpu_ms = cpu_ms_[rank], .beat = Beat{count, step_, 0, ""}});
       }
       now_ += seconds(1);
       if (auto one = watch_.Observe(samples_, now_)) named = one;
@@ -75,7 +78,16 @@ class BeatStragglerTest : public StragglerTest {
     return named;
   }
   std::int64_t step_ = 0;
+  std::int64_t cpu_ms_[3] = {};
 };
+
+TEST_F(BeatStragglerTest, BusyRankAtThePlaceOfTheOthers_IsNamedByItsCpu) {
+  const auto nobody = [](int) { return -1; };
+  EXPECT_FALSE(Minute(nobody));
+  const auto named = Minute(nobody, 60, 2);
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->rank, 2);
+}
 
 TEST_F(BeatStragglerTest, RankThatIsTheLastAgainAndAgain_IsNamedOnceAfterTwoMinutes) {
   const auto mostly_one = [](int second) { return second % 2 == 0 ? 1 : -1; };

@@ -63,7 +63,8 @@ TEST_F(TrainLoopTest, EachPhaseOfAnEpoch_IsABeat) {
   ScriptedControl control;
   ASSERT_TRUE(Run(R"({"epochs": 1, "batch_size": 75, "lr": 0.1})", control).ok());
   EXPECT_EQ(control.beats,
-            "load0/2 forward0/2 backward0/2 agree1/2 load1/2 forward1/2 backward1/2 load2/2 "
+            "load0/2 forward0/2 backward0/2 reduce0/2 agree1/2 "
+            "load1/2 forward1/2 backward1/2 reduce1/2 load2/2 "
             "validate2/2 save2/2 saved2/2 agree2/2 ");
 }
 
