@@ -109,7 +109,8 @@ std::map<int, std::vector<ProcessStat>> ProcessesOfRanks(const AttemptProcesses&
 }
 
 std::vector<agent::RankSample> SampleRanks(const AttemptProcesses& all, const ShimState& state,
-                                           const AttemptFolder& folder, std::int64_t memory_bytes) {
+                                           const AttemptFolder& folder, std::int64_t memory_bytes,
+                                           const GpuActivity* gpus) {
   const std::int64_t ticks_a_second = sysconf(_SC_CLK_TCK);
   std::vector<agent::RankSample> samples;
   const auto ranks = ProcessesOfRanks(all, state);
@@ -125,6 +126,7 @@ std::vector<agent::RankSample> SampleRanks(const AttemptProcesses& all, const Sh
       sample.io_bytes += IoBytes(process);
       sample.switches += Switches(process.id.pid);
       sample.faults += process.faults;
+      if (gpus != nullptr) sample.gpu_ms += gpus->BusyMs(process.id.pid);
       sample.rss_bytes += process.rss_pages * getpagesize();
       sample.stopped = sample.stopped || process.state == 'T' || process.state == 't';
     }

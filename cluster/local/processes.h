@@ -30,6 +30,8 @@ struct ProcessesOptions {
   std::string address;
   /// Where control groups are mounted; empty: none are made.
   std::filesystem::path cgroup_root = "/sys/fs/cgroup";
+  /// The driver's library that tells what GPUs do (gpu_activity.h).
+  std::string gpu_library = "libnvidia-ml.so.1";
 };
 
 /// One thread at a time; never blocks for longer than a few milliseconds of file work. An object can be

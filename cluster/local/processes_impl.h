@@ -12,6 +12,7 @@
 
 #include "cluster/local/attempt_folder.h"
 #include "cluster/local/cgroups.h"
+#include "cluster/local/gpu_activity.h"
 #include "cluster/local/order.h"
 #include "cluster/local/process_table.h"
 #include "cluster/local/processes.h"
@@ -81,6 +82,7 @@ struct Processes::Impl {
   void DeleteOldRuns();
   void LookRegularly(MonotonicTime now);
   void LookForActivity(MonotonicTime now);
+  void LookAtGpus(MonotonicTime now);
 
   // processes_start.cc
   Status Make(Attempt& attempt);
@@ -140,6 +142,8 @@ struct Processes::Impl {
   bool strays = true;
   std::map<AttemptEpoch, AttemptProcesses> table;  ///< of the last scan
   bool scan_failed = false;                        ///< that one, and it was said
+  std::unique_ptr<GpuActivity> gpus;               ///< null where nobody tells
+  bool gpus_asked = false;
 };
 
 }  // namespace muster::cluster::local

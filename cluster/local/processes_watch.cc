@@ -150,9 +150,10 @@ void Processes::Impl::SampleAttempt(const Attempt& attempt) {
   const auto all = table.find(prepare.epoch);
   if (prepare.hang_ms == 0 && prepare.memory_bytes == 0) return;
   if (!attempt.state || all == table.end() || kills.contains(prepare.epoch)) return;
-  inputs.emplace_back(agent::Observed{
-      .epoch = prepare.epoch,
-      .ranks = SampleRanks(all->second, *attempt.state, attempt.folder, prepare.memory_bytes)});
+  inputs.emplace_back(
+      agent::Observed{.epoch = prepare.epoch,
+                      .ranks = SampleRanks(all->second, *attempt.state, attempt.folder,
+                                           prepare.memory_bytes, gpus.get())});
 }
 
 /// Looks at all processes. False when that failed, which says nothing about any of them.

@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 
 // Quiet is not zero: a stuck program still has threads that look at a clock now and then.
 constexpr double kQuietCpuShare = 0.02;  // of one CPU
+constexpr double kQuietGpuShare = 0.02;  // of one GPU
 constexpr double kQuietIoBytesPerSecond = 1024;
 constexpr double kQuietSwitchesPerSecond = 25;  // a poll of 50 ms is waiting, not working
 constexpr double kSpinCpuShare = 0.5;
@@ -71,6 +72,7 @@ void HangWatch::Observe(const std::vector<RankSample>& samples, MonotonicTime no
       rank.used.io_bytes += grown(sample.io_bytes, rank.last.io_bytes);
       rank.used.switches += grown(sample.switches, rank.last.switches);
       rank.used.faults += grown(sample.faults, rank.last.faults);
+      rank.used.gpu_ms += grown(sample.gpu_ms, rank.last.gpu_ms);
     }
     if (!sample.stopped) rank.stopped_at.reset();
     if (sample.stopped && !rank.stopped_at) rank.stopped_at = before;
@@ -123,13 +125,15 @@ std::optional<HangWatch::Used> HangWatch::UsedIn(const Rank& rank, milliseconds 
               .ready_ms = rank.used.ready_ms - before.ready_ms,
               .io_bytes = rank.used.io_bytes - before.io_bytes,
               .switches = rank.used.switches - before.switches,
-              .faults = rank.used.faults - before.faults};
+              .faults = rank.used.faults - before.faults,
+              .gpu_ms = rank.used.gpu_ms - before.gpu_ms};
 }
 
 bool HangWatch::IsQuiet(const Rank& rank, milliseconds window) const {
   const auto used = UsedIn(rank, window);
   const double seconds = SecondsOf(window);
   return used && static_cast<double>(used->cpu_ms) <= kQuietCpuShare * 1000 * seconds &&
+         static_cast<double>(used->gpu_ms) <= kQuietGpuShare * 1000 * seconds &&
          static_cast<double>(used->io_bytes) <= kQuietIoBytesPerSecond * seconds &&
          static_cast<double>(used->switches) <= kQuietSwitchesPerSecond * seconds;
 }
@@ -137,8 +141,9 @@ bool HangWatch::IsQuiet(const Rank& rank, milliseconds window) const {
 bool HangWatch::IsSpinning(const Rank& rank, milliseconds window) const {
   const auto used = UsedIn(rank, window);
   const double seconds = SecondsOf(window);
-  return used &&
-         static_cast<double>(used->cpu_ms + used->ready_ms) >= kSpinCpuShare * 1000 * seconds &&
+  if (!used) return false;
+  const std::int64_t busy_ms = std::max(used->cpu_ms + used->ready_ms, used->gpu_ms);
+  return static_cast<double>(busy_ms) >= kSpinCpuShare * 1000 * seconds &&
          static_cast<double>(used->io_bytes) <= kQuietIoBytesPerSecond * seconds &&
          static_cast<double>(used->faults) <= kSpinFaultsPerSecond * seconds;
 }

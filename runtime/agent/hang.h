@@ -15,9 +15,9 @@
 /// there are any, from the steps that ranks report. Pure: time comes with every call.
 ///
 /// Over a window of `after` a rank is
-///   quiet     it used next to no CPU, no I/O, and hardly woke up. It waits, or it is stuck.
-///   spinning  it used the CPU (or queued for it), but no I/O and no new memory: it waits in a loop, or
-///             computes in place.
+///   quiet     it used next to no CPU and GPU, no I/O, and hardly woke up. It waits, or it is stuck.
+///   spinning  it used the CPU (or queued for it) or its GPUs, but no I/O and no new memory: it waits in a loop,
+///             as a collective's kernel does, or computes in place.
 ///   working   anything else. A gang with a working rank and no steps known is left alone.
 /// Rules, the first that holds:
 ///   1. Stopped (SIGSTOP, a debugger) and quiet for `after`: those ranks.
@@ -66,7 +66,7 @@ class HangWatch {
  private:
   /// What a rank used since it was first seen; never falls, though its children end.
   struct Used {
-    std::int64_t cpu_ms = 0, ready_ms = 0, io_bytes = 0, switches = 0, faults = 0;
+    std::int64_t cpu_ms = 0, ready_ms = 0, io_bytes = 0, switches = 0, faults = 0, gpu_ms = 0;
   };
   struct Rank {
     RankSample last;

@@ -17,6 +17,7 @@ struct RankSample {
   std::int64_t io_bytes = 0;   ///< read and written, files and pipes
   std::int64_t switches = 0;   ///< how often the main threads gave up or lost the CPU
   std::int64_t faults = 0;     ///< pages that were touched for the first time
+  std::int64_t gpu_ms = 0;     ///< kept multiprocessors of GPUs busy; 0 where nobody tells
   std::int64_t rss_bytes = 0;  ///< memory in use; shared pages counted once where that can be told
   bool stopped = false;        ///< by SIGSTOP or a tracer
   std::optional<Beat> beat;    ///< of a program that says where it is

@@ -1,5 +1,8 @@
 #include <signal.h>
 
+#include <cstdlib>
+#include <fstream>
+
 #include "cluster/local/lease.h"
 #include "runtime/agent/hang.h"
 #include "runtime/agent/straggler.h"
@@ -145,6 +148,22 @@ TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
     return most > (190 << 20) && WaitForProcesses(3);
   }));
   EXPECT_LT(most, 300 << 20);  // a sanitizer's own memory is in it
+}
+
+TEST_F(HangTest, RankThatKeepsItsGpuBusy_IsSeenToWork) {
+  const auto driver = home_ / "nvml";
+  setenv("MUSTER_FAKE_NVML", driver.c_str(), 1);
+  wire::Prepare prepare = Watched({"sleep", "600"}, 1);
+  prepare.devices = {{0, 1000, 0}};
+  Start(prepare);
+  WaitFor<agent::ShimStarted>(kFirst);
+  const int pid = FolderOf(kFirst).ReadState()->ranks[0].process.pid;
+  int time_us = 0;
+  EXPECT_TRUE(WaitUntil([&] {
+    std::ofstream(driver, std::ios::app) << pid << ' ' << ++time_us << " 90\n";
+    const auto all = Seen<agent::Observed>(kFirst);
+    return !all.empty() && !all.back().ranks.empty() && all.back().ranks[0].gpu_ms >= 900;
+  }));
 }
 
 TEST_F(HangTest, AgentThatNeverComesBack_LeavesNoRank) {

@@ -45,7 +45,8 @@ class NodeFixture : public testing::Test {
                          .self_executable = MUSTER_TEST_HELPER,
                          .bin_dir = std::filesystem::path(MUSTER_TEST_HELPER).parent_path(),
                          .home_id = home_id_,
-                         .cgroup_root = cgroup_root_});
+                         .cgroup_root = cgroup_root_,
+                         .gpu_library = MUSTER_TEST_NVML});
     EXPECT_TRUE(opened.ok()) << opened.error().message;
     processes_ = std::move(opened).value();
     return processes_->Find();

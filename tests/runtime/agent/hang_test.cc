@@ -16,6 +16,7 @@ struct Doing {
   std::int64_t cpu_ms = 0, io_bytes = 0, switches = 0, faults = 0;
   bool stopped = false;
   std::int64_t ready_ms = 0;
+  std::int64_t gpu_ms = 0;
 };
 constexpr Doing kWaits{.cpu_ms = 3, .switches = 11};  // a watchdog thread wakes up now and then
 constexpr Doing kSpins{.cpu_ms = 990, .switches = 4000};
@@ -23,6 +24,8 @@ constexpr Doing kComputes{.cpu_ms = 1500, .switches = 80, .faults = 5000};
 constexpr Doing kLoads{.cpu_ms = 10, .io_bytes = 50'000'000, .switches = 400};
 constexpr Doing kDownloads{.cpu_ms = 15, .switches = 300};
 constexpr Doing kSpinsOnACrowdedNode{.cpu_ms = 300, .switches = 100, .ready_ms = 690};
+constexpr Doing kLongKernel{
+    .cpu_ms = 3, .switches = 11, .gpu_ms = 980};  // or a collective's that waits
 constexpr Doing kStopped{.stopped = true};
 
 /// A gang that lives second by second.
@@ -42,6 +45,7 @@ class HangTest : public testing::Test {
         sample.switches += gang[rank].switches;
         sample.faults += gang[rank].faults;
         sample.ready_ms += gang[rank].ready_ms;
+        sample.gpu_ms += gang[rank].gpu_ms;
         sample.stopped = gang[rank].stopped;
       }
       each_second();
@@ -118,6 +122,19 @@ TEST_F(HangTest, QuietBesideOneThatSpins_AfterSteps_IsNamed) {
   const auto hang = For(47, {kSpins, kWaits});
   ASSERT_TRUE(hang);
   EXPECT_EQ(hang->ranks, std::vector<int>{1});
+}
+
+TEST_F(HangTest, LongKernel_IsWorkThoughItsRankIsQuiet) {
+  Train(10, {kLongKernel});
+  EXPECT_EQ(For(200, {kLongKernel}), std::nullopt);
+}
+
+TEST_F(HangTest, OneQuietWhileTheOthersGpusSpin_IsNamed) {
+  Train(10, {kComputes, kComputes, kComputes});
+  const auto hang = For(60, {kLongKernel, kWaits, kLongKernel});
+  ASSERT_TRUE(hang);
+  EXPECT_EQ(hang->ranks, std::vector<int>{1});
+  EXPECT_EQ(hang->why, "no activity for 45 s at step 10 while the 2 others spin");
 }
 
 TEST_F(HangTest, AllQuiet_AreAllNamed) {

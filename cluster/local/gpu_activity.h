@@ -1,0 +1,45 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "runtime/base/clock.h"
+
+namespace muster::cluster::local {
+
+/// How busy processes keep the node's GPUs, as NVIDIA's driver tells (NVML, whose library is looked for at run
+/// time; https://docs.nvidia.com/deploy/nvml-api, nvmlDeviceGetProcessUtilization). A kernel that spins, as
+/// those of a collective that waits, is busy, too. Devices that cannot tell (MIG, before Maxwell) count as idle, and so
+/// do processes of another pid namespace. One thread.
+class GpuActivity {
+ public:
+  /// Null where there is no such library, or no device.
+  static std::unique_ptr<GpuActivity> Open(const std::string& library = "libnvidia-ml.so.1");
+  ~GpuActivity();
+  GpuActivity(const GpuActivity&) = delete;
+  GpuActivity& operator=(const GpuActivity&) = delete;
+
+  /// Asks every device what its processes did since the last call; about once a second.
+  void Look(MonotonicTime now);
+  /// Time for which it kept a device's multiprocessors busy since it was first seen, all devices together, in ms: half
+  /// a second at 40 % are 200. A process that is not seen for a minute is forgotten.
+  [[nodiscard]] std::int64_t BusyMs(pid_t pid) const;
+
+ private:
+  struct Driver;
+  explicit GpuActivity(std::unique_ptr<Driver> driver);
+
+  struct Process {
+    double busy_ms = 0;
+    MonotonicTime seen;
+  };
+  std::unique_ptr<Driver> driver_;
+  MonotonicTime looked_{};
+  std::map<pid_t, Process> processes_;
+};
+
+}  // namespace muster::cluster::local

@@ -1,0 +1,47 @@
+// A driver's library of two devices, as far as cluster/local/gpu_activity.h asks it. The second cannot tell.
+// What processes do stands in the file that MUSTER_FAKE_NVML names, a line a sample: "pid time_us percent".
+#include <cstdlib>
+#include <fstream>
+#include <vector>
+
+namespace {
+
+struct Sample {
+  unsigned int pid;
+  unsigned long long time_us;
+  unsigned int sm, memory, encoder, decoder;
+};
+int devices[2];
+
+}  // namespace
+
+extern "C" {
+int nvmlInit_v2() { return 0; }
+int nvmlShutdown() { return 0; }
+int nvmlDeviceGetCount_v2(unsigned int* count) {
+  *count = 2;
+  return 0;
+}
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** device) {
+  *device = &devices[index];
+  return 0;
+}
+int nvmlDeviceGetProcessUtilization(void* device, Sample* samples, unsigned int* count,
+                                    unsigned long long after) {
+  if (device == &devices[1]) return 3;  // NVML_ERROR_NOT_SUPPORTED
+  std::vector<Sample> known;
+  std::ifstream file(std::getenv("MUSTER_FAKE_NVML"));
+  for (Sample one{}; file >> one.pid >> one.time_us >> one.sm;) {
+    if (one.time_us > after) known.push_back(one);
+  }
+  const auto given = static_cast<unsigned int>(known.size());
+  if (given == 0) return 6;  // NVML_ERROR_NOT_FOUND
+  if (samples == nullptr || *count < given) {
+    *count = given;
+    return 7;  // NVML_ERROR_INSUFFICIENT_SIZE
+  }
+  for (unsigned int i = 0; i < given; ++i) samples[i] = known[i];
+  *count = given;
+  return 0;
+}
+}
