@@ -1,8 +1,8 @@
 # Every outside library, found once. LibTorch and OpenVINO come from the environment of scripts/setup.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-set(Boost_USE_STATIC_LIBS ON)  # muster-shim has no shared library at all
 find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json url)
+find_library(MUSTER_BOOST_JSON_ARCHIVE libboost_json.a REQUIRED)  # for programs that set MUSTER_STATIC
 find_package(SQLite3 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(ZLIB REQUIRED)
