@@ -21,8 +21,11 @@ FILES = ["muster", "muster-shim", "muster-openvino.so", "muster-hdf5.so"]
 
 
 def libraries(file):
-    listed = subprocess.run(["ldd", file], check=True, capture_output=True, text=True).stdout
-    return re.findall(r"^\s*(\S+)", listed, re.MULTILINE)
+    listed = subprocess.run(["ldd", file], capture_output=True, text=True)
+    if "not a dynamic executable" in listed.stdout + listed.stderr:
+        return []
+    listed.check_returncode()
+    return re.findall(r"^\s*(\S+)", listed.stdout, re.MULTILINE)
 
 
 def main(bin_dir):
