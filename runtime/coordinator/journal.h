@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,8 +14,11 @@ namespace muster::coordinator {
 class Journal {
  public:
   virtual ~Journal() = default;
-  /// Every event, oldest first. kCorrupt names the first one that cannot be read.
-  virtual Result<std::vector<Event>> Load() = 0;
+  /// Every event, oldest first; a long history does not fit into memory twice. kCorrupt names the first one that
+  /// cannot be read.
+  virtual Status Replay(const std::function<void(Event)>& each) = 0;
+  /// All of them at once.
+  Result<std::vector<Event>> Load();
   /// All of `events` or, on an error, none; durable when it returns. kResource for a full disk; kFenced when
   /// a result is not of the trial's live attempt.
   virtual Status Append(const std::vector<Event>& events) = 0;
@@ -23,7 +27,7 @@ class Journal {
 /// Keeps them as text, as a disk would: what was appended survives a crash of everything else.
 class MemoryJournal final : public Journal {
  public:
-  Result<std::vector<Event>> Load() override;
+  Status Replay(const std::function<void(Event)>& each) override;
   Status Append(const std::vector<Event>& events) override;
   [[nodiscard]] std::size_t size() const { return rows_.size(); }
 

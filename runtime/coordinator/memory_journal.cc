@@ -2,14 +2,18 @@
 
 namespace muster::coordinator {
 
-Result<std::vector<Event>> MemoryJournal::Load() {
+Result<std::vector<Event>> Journal::Load() {
   std::vector<Event> events;
-  events.reserve(rows_.size());
+  MUSTER_RETURN_IF_ERROR(Replay([&](Event event) { events.push_back(std::move(event)); }));
+  return events;
+}
+
+Status MemoryJournal::Replay(const std::function<void(Event)>& each) {
   for (const Row& row : rows_) {
     MUSTER_ASSIGN_OR_RETURN(EventBody body, DecodeEvent(row.name, row.json));
-    events.push_back({row.unix_ms, std::move(body)});
+    each({row.unix_ms, std::move(body)});
   }
-  return events;
+  return Ok();
 }
 
 Status MemoryJournal::Append(const std::vector<Event>& events) {

@@ -15,16 +15,15 @@ Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Over(sqlite::Database data
   return std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(database)));
 }
 
-Result<std::vector<coordinator::Event>> SqliteJournal::Load() {
-  std::vector<coordinator::Event> events;
+Status SqliteJournal::Replay(const std::function<void(coordinator::Event)>& each) {
   auto rows = database_.Prepare("SELECT seq, unix_ms, type, json FROM events ORDER BY seq");
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return events;
+    if (!row) return Ok();
     auto body = coordinator::DecodeEvent(rows.Text(2), rows.Text(3));
     if (!body.ok())
       return body.error().With("coordinator.db, event " + std::to_string(rows.Int(0)));
-    events.push_back({rows.Int(1), std::move(body).value()});
+    each({rows.Int(1), std::move(body).value()});
   }
 }
 

@@ -18,7 +18,7 @@ class SqliteJournal final : public coordinator::Journal {
   /// The same over an open connection.
   static Result<std::unique_ptr<SqliteJournal>> Over(sqlite::Database database);
 
-  Result<std::vector<coordinator::Event>> Load() override;
+  Status Replay(const std::function<void(coordinator::Event)>& each) override;
   Status Append(const std::vector<coordinator::Event>& events) override;
 
  private:

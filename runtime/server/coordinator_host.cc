@@ -68,14 +68,14 @@ struct CoordinatorHost::Impl {
                 std::deque<CoordinatorInbox::Asked> questions);
   void Commit(Turn turn);
   bool FinishAll();
-  bool FinishTurns(std::deque<Status> committed);
+  bool FinishTurns(const std::deque<Status>& committed);
   void FinishTurn(Turn& turn);
   void Fail(const Error& error);
   void Carry(Action action);
   void Run(const RunCommand& command, int tries);
   void RunDelayed();
-  void NoteForOperators(const std::vector<Event>& events);
-  void NoteTokens(const std::vector<Event>& events);
+  void NoteForOperators(const Event& event);
+  void NoteToken(const Event& event);
 
   static MonotonicTime Now() { return SystemClock().Now(); }
   static UnixMillis UnixNow() { return SystemClock().UnixNow(); }
@@ -164,7 +164,7 @@ bool CoordinatorHost::Impl::TakeAndStep() {
     }
     if (committed.empty()) questions.swap(inbox->questions);
   }
-  if (!committed.empty()) return FinishTurns(std::move(committed));
+  if (!committed.empty()) return FinishTurns(committed);
   const bool last = stopping;
   StepTurn(std::move(items), std::move(questions));
   if (!last) return true;
@@ -218,12 +218,12 @@ bool CoordinatorHost::Impl::FinishAll() {
       inbox->wake.wait(lock, [this] { return !inbox->committed.empty(); });
       committed.swap(inbox->committed);
     }
-    if (!FinishTurns(std::move(committed))) return false;
+    if (!FinishTurns(committed)) return false;
   }
   return true;
 }
 
-bool CoordinatorHost::Impl::FinishTurns(std::deque<Status> committed) {
+bool CoordinatorHost::Impl::FinishTurns(const std::deque<Status>& committed) {
   for (const Status& status : committed) {
     if (!status.ok()) {
       Fail(status.error());
@@ -236,8 +236,11 @@ bool CoordinatorHost::Impl::FinishTurns(std::deque<Status> committed) {
 }
 
 void CoordinatorHost::Impl::FinishTurn(Turn& turn) {
-  NoteTokens(turn.events);
-  NoteForOperators(turn.events);
+  for (const Event& event : turn.events) {
+    NoteToken(event);
+    NoteForOperators(event);
+    logs.Forget(coordinator.state(), event);
+  }
   for (std::size_t i = 0; i < turn.effects.size(); ++i) {
     Effects& effects = turn.effects[i];
     for (Send& send : effects.sends) {
@@ -314,35 +317,30 @@ void CoordinatorHost::Impl::RunDelayed() {
 }
 
 /// What people should read in the server's own log.
-void CoordinatorHost::Impl::NoteForOperators(const std::vector<Event>& events) {
-  const State& state = coordinator.state();
-  for (const Event& event : events) {
-    if (const auto* node = std::get_if<NodeChanged>(&event.body); node && node->automatic) {
-      LogWarning("coordinator", "node " + node->node.value + " is excluded: " + node->reason +
-                                    "; undo it with: muster node uncordon " + node->node.value);
-    } else if (const auto* rule = std::get_if<LogRuleFired>(&event.body);
-               rule && rule->excludes_node) {
-      LogWarning("coordinator", "node " + rule->node.value + " is excluded for the sweep of " +
-                                    state.FindAttempt(rule->epoch)->trial.value +
-                                    " by its on_log: " + rule->line);
-    }
-    logs.Forget(state, event);
+void CoordinatorHost::Impl::NoteForOperators(const Event& event) {
+  if (const auto* node = std::get_if<NodeChanged>(&event.body); node && node->automatic) {
+    LogWarning("coordinator", "node " + node->node.value + " is excluded: " + node->reason +
+                                  "; undo it with: muster node uncordon " + node->node.value);
+  } else if (const auto* rule = std::get_if<LogRuleFired>(&event.body);
+             rule && rule->excludes_node) {
+    LogWarning("coordinator", "node " + rule->node.value + " is excluded for the sweep of " +
+                                  coordinator.state().FindAttempt(rule->epoch)->trial.value +
+                                  " by its on_log: " + rule->line);
   }
 }
 
-void CoordinatorHost::Impl::NoteTokens(const std::vector<Event>& events) {
+void CoordinatorHost::Impl::NoteToken(const Event& event) {
   const State& state = coordinator.state();
-  const std::lock_guard lock(tokens_mutex);
-  for (const Event& event : events) {
-    if (const auto* started = std::get_if<AttemptStarted>(&event.body)) {
-      const RunId& run = state.FindTrial(started->trial)->run;
-      tokens[started->token] = {started->epoch, run, true};
-      live_runs[run] = started->epoch;
-    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.body)) {
-      const Attempt& attempt = *state.FindAttempt(ended->epoch);
-      tokens[attempt.token].live = false;
-      live_runs.erase(state.FindTrial(attempt.trial)->run);
-    }
+  if (const auto* started = std::get_if<AttemptStarted>(&event.body)) {
+    const RunId& run = state.FindTrial(started->trial)->run;
+    const std::lock_guard lock(tokens_mutex);
+    tokens[started->token] = {started->epoch, run, true};
+    live_runs[run] = started->epoch;
+  } else if (const auto* ended = std::get_if<AttemptEnded>(&event.body)) {
+    const Attempt& attempt = *state.FindAttempt(ended->epoch);
+    const std::lock_guard lock(tokens_mutex);
+    tokens[attempt.token].live = false;
+    live_runs.erase(state.FindTrial(attempt.trial)->run);
   }
 }
 
@@ -354,9 +352,10 @@ Result<std::unique_ptr<CoordinatorHost>> CoordinatorHost::Start(Config config,
                                                                 Ports ports) {
   auto impl = std::make_unique<Impl>(std::move(config), std::move(journal), std::move(log_root),
                                      std::move(ports));
-  MUSTER_ASSIGN_OR_RETURN(const std::vector<Event> events, impl->journal->Load());
-  for (const Event& event : events) impl->coordinator.Apply(event);
-  impl->NoteTokens(events);
+  MUSTER_RETURN_IF_ERROR(impl->journal->Replay([&](const Event& event) {
+    impl->coordinator.Apply(event);
+    impl->NoteToken(event);
+  }));
   Impl& started = *impl;
   started.thread = std::thread([&started] { started.Loop(); });
   return std::unique_ptr<CoordinatorHost>(new CoordinatorHost(std::move(impl)));

@@ -195,7 +195,7 @@ TEST_F(CoordinatorHostTest, Restart_KeepsWhatWasAcknowledgedAndAsksTheTracker) {
 class FailingJournal final : public Journal {
  public:
   explicit FailingJournal(std::atomic<bool>& full) : full_(full) {}
-  Result<std::vector<Event>> Load() override { return inner_.Load(); }
+  Status Replay(const std::function<void(Event)>& each) override { return inner_.Replay(each); }
   Status Append(const std::vector<Event>& events) override {
     if (full_ && !events.empty())
       return ResourceExhausted("coordinator.db: database or disk is full");
@@ -303,7 +303,7 @@ class GatedJournal final : public Journal {
     std::atomic<int> appended = 0;
   };
   explicit GatedJournal(Gate& gate) : gate_(gate) {}
-  Result<std::vector<Event>> Load() override { return std::vector<Event>(); }
+  Status Replay(const std::function<void(Event)>& /*each*/) override { return Ok(); }
   Status Append(const std::vector<Event>& /*events*/) override {
     if (gate_.closed.exchange(false)) {
       gate_.entered.set_value();
