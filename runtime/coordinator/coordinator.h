@@ -20,6 +20,7 @@
 ///   2. One journal transaction with the events of all of them. If it fails, the host stops: this object
 ///      is ahead of the disk and must be thrown away.
 ///   3. Only then sends, actions and replies, in their order.
+/// The next turn's 1 may come before this one's 2 has ended; its 2 and 3 come after this one's.
 /// At start: `Apply` every event of the journal, then `Start`, then a turn's 2 and 3.
 ///
 /// One attempt, seen from here (the agent's half is at the head of runtime/agent/agent.h):

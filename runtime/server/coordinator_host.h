@@ -11,8 +11,9 @@
 #include "runtime/coordinator/journal.h"
 
 /// A coordinator that runs: the state machine on a thread of its own, its journal, and the ports through
-/// which it acts. What waits in the inbox is stepped together and committed in one transaction; only then
-/// are messages sent, actions begun and replies given.
+/// which it acts. What waits in the inbox is stepped together and committed in one transaction, on a thread of
+/// the journal's own while the next turn is stepped; only then are messages sent, actions begun, replies given, and
+/// questions answered that saw it.
 
 namespace muster::server {
 
@@ -58,7 +59,8 @@ class CoordinatorHost {
   /// From any thread. The tracker has acknowledged them, so no bound drops them.
   void OnMetrics(coordinator::TrackedMetrics metrics);
 
-  /// Runs `question` on the coordinator's thread between turns and waits for its answer; the views are in
+  /// Runs `question` on the coordinator's thread between turns and waits for its answer, which comes when all that
+  /// it saw is durable; the views are in
   /// runtime/coordinator/views.h. Not from the coordinator's thread (a port, a reply).
   Result<boost::json::value> Ask(std::function<Result<boost::json::value>(
                                      const coordinator::Coordinator&, MonotonicTime, UnixMillis)>
