@@ -44,7 +44,15 @@ class Process:
     """A process as it is now; two with the same pid at different times are not equal."""
 
     def __init__(self, pid):
+        """ProcessLookupError when it is gone, or goes meanwhile."""
         self.pid = pid
+        try:
+            self._look()
+        except FileNotFoundError as gone:
+            raise ProcessLookupError(pid) from gone
+
+    def _look(self):
+        pid = self.pid
         stat = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         if len(stat) < 20:
             raise ProcessLookupError(pid)
