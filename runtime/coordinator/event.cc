@@ -25,6 +25,15 @@ struct OutboxAddedJson {
 };
 BOOST_DESCRIBE_STRUCT(OutboxAddedJson, (), (id, command))
 
+std::string EncodeBody(const OutboxAdded& added) {
+  return R"({"id":)" + wire::Encode(added.id) + R"(,"command":)" + EncodeCommand(added.command) +
+         "}";
+}
+template <typename T>
+std::string EncodeBody(const T& event) {
+  return wire::Encode(event);
+}
+
 template <typename T>
 Result<EventBody> DecodeBody(std::string_view json) {
   if constexpr (std::is_same_v<T, OutboxAdded>) {
@@ -57,19 +66,7 @@ Result<Command> DecodeCommand(const boost::json::object& json) {
 std::string_view EventName(const EventBody& body) { return kEventNames[body.index()]; }
 
 std::string EncodeEvent(const EventBody& body) {
-  if (const auto* added = std::get_if<OutboxAdded>(&body)) {
-    return R"({"id":)" + wire::Encode(added->id) + R"(,"command":)" +
-           EncodeCommand(added->command) + "}";
-  }
-  return std::visit(
-      [](const auto& alternative) -> std::string {
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(alternative)>, OutboxAdded>) {
-          return {};  // handled above
-        } else {
-          return wire::Encode(alternative);
-        }
-      },
-      body);
+  return std::visit([](const auto& event) { return EncodeBody(event); }, body);
 }
 
 Result<EventBody> DecodeEvent(std::string_view name, std::string_view json) {

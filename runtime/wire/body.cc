@@ -79,6 +79,10 @@ Json BodyToJson(const Message& message) {
   return std::visit([](const auto& one) { return ToJson(one); }, message);
 }
 
+std::string EncodeBody(const Message& message) {
+  return std::visit([](const auto& one) { return Encode(one); }, message);
+}
+
 Result<Message> BodyFromJson(std::size_t type, const Json& body) {
   return boost::mp11::mp_with_index<std::variant_size_v<Message>>(
       type, [&](auto index) -> Result<Message> {

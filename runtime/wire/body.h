@@ -18,6 +18,8 @@ namespace muster::wire {
 inline constexpr std::size_t kBodyValuesMax = 300'000;
 
 Json BodyToJson(const Message& message);
+/// The same as text.
+std::string EncodeBody(const Message& message);
 /// Decodes and checks (CheckMessage).
 Result<Message> BodyFromJson(std::size_t type, const Json& body);
 

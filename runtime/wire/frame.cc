@@ -72,7 +72,7 @@ std::pair<Form, std::string> BodyOf(const Message& message) {
     return {kShortForm, ShortBody(beat->sequence, beat->node.value)};
   if (const auto* ack = std::get_if<HeartbeatAck>(&message))
     return {kShortForm, ShortBody(ack->sequence, {})};
-  return {kJsonForm, SerializeJson(BodyToJson(message))};
+  return {kJsonForm, EncodeBody(message)};
 }
 
 Result<Message> ReadShortBody(std::string_view name, std::string_view body) {
