@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "runtime/base/file.h"
@@ -164,6 +165,23 @@ std::vector<fs::path> Cgroups::Make(const std::string& name, const GroupLimits& 
   }
   if (!kill_.empty()) make(kill_);
   return groups;
+}
+
+void Cgroups::DeleteEmpty(std::string_view prefix, std::chrono::seconds age) const {
+  std::set<fs::path> parents;
+  for (const Place& place : places_) parents.insert(place.parent);
+  parents.insert(kill_);
+  const auto now = fs::file_time_type::clock::now();
+  std::error_code ignored;
+  for (const fs::path& parent : parents) {
+    if (parent.empty()) continue;
+    for (const auto& entry : fs::directory_iterator(parent, ignored)) {
+      const fs::path& group = entry.path();
+      if (!group.filename().string().starts_with(prefix)) continue;
+      if (now - entry.last_write_time(ignored) < age) continue;
+      rmdir(group.c_str());  // refused while there are processes in it
+    }
+  }
 }
 
 void KillCgroups(const std::vector<fs::path>& groups) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -43,6 +44,11 @@ class Cgroups {
   /// Makes a group called `name` in each place, with the limits. The folders of it; none where none can be made.
   [[nodiscard]] std::vector<std::filesystem::path> Make(const std::string& name,
                                                         const GroupLimits& limits) const;
+
+  /// Deletes the groups of these names that no process is in and that are older than `age`: those of agents that were
+  /// killed and whose homes nobody uses any more. A younger one may be about to be entered. (The kernel tells how long
+  /// it has had the folder in memory, which may be less than its age.)
+  void DeleteEmpty(std::string_view prefix, std::chrono::seconds age) const;
 
  private:
   /// Where groups with a limit of one controller are made.

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kRegularEvery = 100ms;
 constexpr auto kActivityEvery = 1s;
+constexpr auto kGroupIsOld = 10min;
 
 AttemptEpoch EpochOfFolder(const std::filesystem::path& folder) {
   const std::string name = folder.filename().string();
@@ -77,6 +78,7 @@ agent::FoundAtStart Processes::Find() {
     if (auto known = impl_->FindIn(entry.path())) found.attempts.push_back(*std::move(known));
   }
   impl_->DeleteOldRuns();
+  impl_->cgroups.DeleteEmpty(kGroupPrefix, kGroupIsOld);
   return found;
 }
 

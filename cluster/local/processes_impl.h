@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,9 @@ struct Kill {
   /// True now and then while it lasts.
   bool IsLate(MonotonicTime now);
 };
+
+/// Of every control group's name; the home and the epoch follow.
+inline constexpr std::string_view kGroupPrefix = "muster-";
 
 struct Processes::Impl {
   explicit Impl(ProcessesOptions given) : options(std::move(given)), spares(options.attempts_dir) {}

@@ -65,7 +65,8 @@ Status Processes::Impl::Make(Attempt& attempt) {
   MUSTER_RETURN_IF_ERROR(spares.Make(attempt.folder, prepare));
   MUSTER_RETURN_IF_ERROR(attempt.folder.MakeRun());
   const auto groups = cgroups.Make(
-      "muster-" + options.home_id + "-" + std::to_string(prepare.epoch.value), LimitsOf(prepare));
+      std::string(kGroupPrefix) + options.home_id + "-" + std::to_string(prepare.epoch.value),
+      LimitsOf(prepare));
   if (!groups.empty()) MUSTER_RETURN_IF_ERROR(attempt.folder.WriteCgroups(groups));
   Watch(attempt);
   return SpawnShim(attempt);

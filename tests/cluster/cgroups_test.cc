@@ -92,6 +92,21 @@ TEST_F(CgroupsTest, VersionOneBesideTwo_LimitsInOneAndKillsInTheOther) {
   EXPECT_EQ(Read(root_ / "pids/a/m-7/pids.max"), "50");
 }
 
+TEST_F(CgroupsTest, GroupsThatNobodyIsIn_AreDeletedOnceTheyAreOld) {
+  Write("cgroup.controllers", "");
+  Write("cgroup.procs", "");
+  const auto groups = Cgroups::Find(root_, "0::/\n");
+  for (const char* name : {"muster-a-1", "muster-b-2", "system"})
+    fs::create_directory(root_ / name);
+  Write("muster-b-2/process", "");  // what the kernel would refuse to delete
+  groups.DeleteEmpty("muster-", std::chrono::hours(1));
+  EXPECT_TRUE(fs::exists(root_ / "muster-a-1"));
+  groups.DeleteEmpty("muster-", std::chrono::seconds(0));
+  EXPECT_FALSE(fs::exists(root_ / "muster-a-1"));
+  EXPECT_TRUE(fs::exists(root_ / "muster-b-2"));
+  EXPECT_TRUE(fs::exists(root_ / "system"));
+}
+
 TEST_F(CgroupsTest, NoneMounted_SaysSoAndMakesNothing) {
   const auto groups = Cgroups::Find(root_, "0::/job\n");
   EXPECT_FALSE(groups.keeps(Controller::kMemory));
