@@ -82,6 +82,57 @@ UPDATE outbox SET type=json_extract(command, '$.type'), run=json_extract(command
         THEN json_extract(command, '$.sweep') ELSE '' END;
 ALTER TABLE outbox DROP COLUMN command;
 )",
+      // What every trial paid for and nobody read: indices beside the ids, how much of a spool was read, commands
+      // that are done.
+      R"(
+CREATE TABLE lean_trials (
+  id TEXT PRIMARY KEY, -- sweep/number
+  sweep TEXT NOT NULL REFERENCES sweeps(id),
+  number INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  run TEXT NOT NULL,
+  params TEXT NOT NULL,
+  value REAL,
+  message TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER
+) WITHOUT ROWID;
+INSERT INTO lean_trials SELECT * FROM trials;
+DROP INDEX attempts_of_trial;
+CREATE TABLE lean_attempts (
+  epoch INTEGER PRIMARY KEY,
+  trial TEXT NOT NULL,
+  node TEXT NOT NULL,
+  state TEXT NOT NULL,
+  cause TEXT,
+  message TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  ended_ms INTEGER
+);
+INSERT INTO lean_attempts SELECT epoch, trial, node, state, cause, message, created_ms, started_ms,
+  ended_ms FROM attempts;
+CREATE TABLE lean_members (
+  epoch INTEGER NOT NULL,
+  node TEXT NOT NULL,
+  first_rank INTEGER NOT NULL,
+  ranks INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (epoch, node)
+) WITHOUT ROWID;
+INSERT INTO lean_members SELECT * FROM members;
+DROP TABLE members;
+DROP TABLE attempts;
+DROP TABLE trials;
+ALTER TABLE lean_trials RENAME TO trials;
+ALTER TABLE lean_attempts RENAME TO attempts;
+ALTER TABLE lean_members RENAME TO members;
+DELETE FROM outbox WHERE done;
+ALTER TABLE outbox DROP COLUMN done;
+ALTER TABLE outbox DROP COLUMN error;
+ALTER TABLE outbox DROP COLUMN result;
+)",
   };
   return kMigrations;
 }

@@ -1,7 +1,6 @@
 #include "runtime/journal/sqlite_journal.h"
 
 #include "runtime/journal/schema.h"
-#include "runtime/journal/tables.h"
 
 namespace muster::journal {
 
@@ -12,7 +11,9 @@ Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(const std::filesystem
 
 Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Over(sqlite::Database database) {
   MUSTER_RETURN_IF_ERROR(database.Migrate(Migrations()));
-  return std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(database)));
+  std::unique_ptr<SqliteJournal> journal(new SqliteJournal(std::move(database)));
+  MUSTER_RETURN_IF_ERROR(journal->tables_.Open(journal->database_));
+  return journal;
 }
 
 Status SqliteJournal::Replay(const std::function<void(coordinator::Event)>& each) {
@@ -35,7 +36,7 @@ Status SqliteJournal::Append(const std::vector<coordinator::Event>& events) {
           database_.Prepare("INSERT INTO events(unix_ms, type, json) VALUES(?,?,?)")
               .RunWith(event.unix_ms, coordinator::EventName(event.body),
                        coordinator::EncodeEvent(event.body)));
-      MUSTER_RETURN_IF_ERROR(ApplyToTables(database_, event));
+      MUSTER_RETURN_IF_ERROR(tables_.Apply(database_, event));
     }
     return Ok();
   });

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "runtime/coordinator/journal.h"
+#include "runtime/journal/tables.h"
 #include "runtime/sqlite/database.h"
 
 namespace muster::journal {
@@ -24,6 +25,7 @@ class SqliteJournal final : public coordinator::Journal {
  private:
   explicit SqliteJournal(sqlite::Database database) : database_(std::move(database)) {}
   sqlite::Database database_;
+  Tables tables_;
 };
 
 }  // namespace muster::journal

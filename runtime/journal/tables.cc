@@ -24,7 +24,9 @@ std::string NodeNames(const AttemptStarted& e) {
 
 class TableWriter {
  public:
-  TableWriter(sqlite::Database& database, UnixMillis unix_ms) : db_(database), unix_ms_(unix_ms) {}
+  TableWriter(sqlite::Database& database, UnixMillis unix_ms,
+              std::unordered_set<std::int64_t>& spread)
+      : db_(database), unix_ms_(unix_ms), spread_(spread) {}
 
   Status operator()(const CoordinatorStarted& /*e*/) { return Ok(); }
   Status operator()(const NodeSeen& /*e*/) { return Ok(); }
@@ -88,6 +90,7 @@ class TableWriter {
                                .RunWith(e.epoch.value, e.trial.value, NodeNames(e), unix_ms_));
     for (const Placement& place : e.places) {
       if (e.places.size() == 1) break;
+      spread_.insert(e.epoch.value);
       MUSTER_RETURN_IF_ERROR(
           db_.Prepare("INSERT INTO members(epoch, node, first_rank, ranks, state)"
                       " VALUES(?,?,?,?,'preparing')")
@@ -126,11 +129,7 @@ class TableWriter {
             " AND state='running'")
         .RunWith(e.message, e.epoch.value, e.epoch.value);
   }
-  Status operator()(const Reported& e) {
-    return db_.Prepare("UPDATE attempts SET records_end=max(records_end, ?) WHERE epoch=?")
-        .RunWith(e.records_end, e.epoch.value);
-  }
-
+  Status operator()(const Reported& /*e*/) { return Ok(); }
   Status operator()(const Noticed& /*e*/) { return Ok(); }
 
   Status operator()(const OutboxAdded& e) {
@@ -140,12 +139,16 @@ class TableWriter {
         .RunWith(e.id, CommandName(e.command), run, promote ? promote->sweep.value : std::string());
   }
   Status operator()(const OutboxFinished& e) {
-    const std::string result = wire::SerializeJson(e.result);
-    MUSTER_RETURN_IF_ERROR(db_.Prepare("UPDATE outbox SET done=1, error=?, result=? WHERE id=?")
-                               .RunWith(e.error, result, e.id));
-    return db_
-        .Prepare("UPDATE sweeps SET promotion=? WHERE id=(SELECT sweep FROM outbox WHERE id=?)")
-        .RunWith(result, e.id);
+    std::string promoted;  // the sweep
+    {
+      auto row = db_.Prepare("DELETE FROM outbox WHERE id=? RETURNING sweep");
+      row.BindAll(e.id);
+      MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+      if (found) promoted = row.Text(0);
+    }
+    if (promoted.empty()) return Ok();
+    return db_.Prepare("UPDATE sweeps SET promotion=? WHERE id=?")
+        .RunWith(wire::SerializeJson(e.result), promoted);
   }
 
  private:
@@ -153,6 +156,7 @@ class TableWriter {
     return db_.Prepare("UPDATE sweeps SET state=? WHERE id=?").RunWith(state, id.value);
   }
   Status SetMember(AttemptEpoch epoch, const NodeId& node, std::string_view state) {
+    if (!spread_.contains(epoch.value)) return Ok();
     return db_.Prepare("UPDATE members SET state=? WHERE epoch=? AND node=?")
         .RunWith(state, epoch.value, node.value);
   }
@@ -170,12 +174,22 @@ class TableWriter {
 
   sqlite::Database& db_;
   UnixMillis unix_ms_;
+  std::unordered_set<std::int64_t>& spread_;
 };
 
 }  // namespace
 
-Status ApplyToTables(sqlite::Database& database, const coordinator::Event& event) {
-  return std::visit(TableWriter(database, event.unix_ms), event.body);
+Status Tables::Open(sqlite::Database& database) {
+  auto rows = database.Prepare("SELECT DISTINCT epoch FROM members");
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return Ok();
+    spread_.insert(rows.Int(0));
+  }
+}
+
+Status Tables::Apply(sqlite::Database& database, const coordinator::Event& event) {
+  return std::visit(TableWriter(database, event.unix_ms, spread_), event.body);
 }
 
 }  // namespace muster::journal

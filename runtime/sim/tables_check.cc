@@ -53,19 +53,12 @@ Rows TrialRows(const coordinator::State& state) {
   return rows;
 }
 
-/// The table keeps the longest of the gang's spools.
-std::int64_t RecordsEnd(const coordinator::Attempt& attempt) {
-  std::int64_t end = 0;
-  for (const auto& member : attempt.members) end = std::max(end, member.records_end);
-  return end;
-}
-
 Rows AttemptRows(const coordinator::State& state) {
   Rows rows;
   for (const auto& [epoch, attempt] : state.attempts) {
     rows[std::to_string(epoch.value)] = attempt.trial.value + "|" + Text(attempt.phase) + "|" +
                                         (attempt.cause ? Text(*attempt.cause) : "") + "|" +
-                                        attempt.message + "|" + std::to_string(RecordsEnd(attempt));
+                                        attempt.message;
   }
   return rows;
 }
@@ -110,9 +103,9 @@ std::string CompareTables(sqlite::Database& database, const coordinator::State& 
        TrialRows},
       {"attempts",
        "SELECT CAST(epoch AS TEXT), trial || '|' || state || '|' || coalesce(cause, '') || '|' ||"
-       " message || '|' || records_end FROM attempts",
+       " message FROM attempts",
        AttemptRows},
-      {"outbox", "SELECT id, type FROM outbox WHERE NOT done", OutboxRows}};
+      {"outbox", "SELECT id, type FROM outbox", OutboxRows}};
   for (const Table& table : kTables) {
     std::string difference =
         Difference(table.name, Select(database, table.sql), table.wanted(state));

@@ -105,11 +105,10 @@ TEST_F(SqliteJournalTest, Tables_EqualWhatReplayGives) {
   const Trial& trial = *state.FindTrial(TrialId("s/0"));
   EXPECT_EQ(trial.phase, TrialPhase::kComplete);
   EXPECT_EQ(Query("SELECT state || ' ' || value FROM trials"), "complete 0.9");
-  EXPECT_EQ(Query("SELECT state || ' ' || cause || ' ' || records_end FROM attempts"),
-            "exited success 10");
+  EXPECT_EQ(Query("SELECT state || ' ' || cause FROM attempts"), "exited success");
   EXPECT_EQ(Query("SELECT state || ' ' || promotion FROM sweeps"),
             R"(complete {"state":"promoted"})");
-  EXPECT_EQ(Query("SELECT count(*) FROM outbox WHERE done"), "1");
+  EXPECT_EQ(Query("SELECT count(*) FROM outbox"), "0");
 }
 
 TEST_F(SqliteJournalTest, PoliciesEvents_GiveTheSameStateAndTables) {
@@ -174,17 +173,30 @@ TEST_F(SqliteJournalTest, DatabaseOfTheFirstVersion_IsUpgradedInPlaceAndRead) {
                       .Run()
                       .ok());
     }
-    ASSERT_TRUE(database
-                    ->Execute("INSERT INTO outbox(id, command) VALUES"
-                              R"(('o1', '{"type":"create_run","run":"r0","trial":"s/0"}'),)"
-                              R"(('o2', '{"type":"promote_model","sweep":"s","run":"r0"}'))")
-                    .ok());
+    ASSERT_TRUE(
+        database
+            ->Execute("INSERT INTO outbox(id, done, command) VALUES"
+                      R"(('o0', 1, '{"type":"create_run","run":"r9","trial":"s/9"}'),)"
+                      R"(('o1', 0, '{"type":"create_run","run":"r0","trial":"s/0"}'),)"
+                      R"(('o2', 0, '{"type":"promote_model","sweep":"s","run":"r0"}');)"
+                      "INSERT INTO sweeps VALUES('s', 's', 'running', '{}', '', NULL, 1, NULL);"
+                      "INSERT INTO trials VALUES"
+                      "('s/0', 's', 0, 'running', 1, 'r0', '{}', 0.5, 'words', 1, NULL);"
+                      "INSERT INTO attempts VALUES"
+                      "(1, 's/0', 'a', 'running', NULL, 'so', 10, 1, 2, NULL)")
+            .ok());
   }
   const auto loaded = OpenJournal()->Load();
   ASSERT_TRUE(loaded.ok()) << loaded.error().message;
   EXPECT_EQ(
       Query("SELECT group_concat(id || ' ' || type || ' ' || run || ' ' || sweep) FROM outbox"),
       "o1 create_run r0 ,o2 promote_model r0 s");
+  EXPECT_EQ(Query("SELECT state || ' ' || epoch || ' ' || run || ' ' || value || ' ' || message"
+                  " FROM trials"),
+            "running 1 r0 0.5 words");
+  EXPECT_EQ(Query("SELECT trial || ' ' || node || ' ' || state || ' ' || message || ' ' ||"
+                  " started_ms FROM attempts"),
+            "s/0 a running so 2");
   State state;
   for (const Event& event : *loaded) ApplyEvent(state, event);
   const Attempt& attempt = state.attempts.at(AttemptEpoch(1));
