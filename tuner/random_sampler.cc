@@ -10,7 +10,8 @@ constexpr std::uint64_t kDrawsPerPoint = 1 << 16;
 
 }  // namespace
 
-SeenPoints::SeenPoints(const History& history) {
+SeenPoints::SeenPoints(const Space& space, const History& history) {
+  if (!space.finite()) return;
   for (const auto& trial : history.trials) seen_.insert(trial.params);
 }
 
@@ -26,7 +27,7 @@ Result<Params> SeenPoints::Unseen(const Space& space, Random random) const {
 
 Result<Params> RandomSampler::Suggest(std::int64_t number, const History& history) {
   Random random(seed_, static_cast<std::uint64_t>(number));
-  const SeenPoints seen(history);
+  const SeenPoints seen(*space_, history);
   for (int redraw = 0; redraw < kRedraws; ++redraw) {
     random.Seek(static_cast<std::uint64_t>(redraw) * kDrawsPerPoint);
     Params params = space_->Draw(random);

@@ -11,7 +11,8 @@ namespace muster::tuner {
 /// point of a finite space.
 class SeenPoints {
  public:
-  explicit SeenPoints(const History& history);
+  /// Empty for a space with a float, where no point comes twice.
+  SeenPoints(const Space& space, const History& history);
   [[nodiscard]] bool Contains(const Params& params) const { return seen_.contains(params); }
   /// Any point of a finite space that was not seen, by seed; kResource when none is left. A space with
   /// a float, or with more than 100,000 points, answers kNotFound: it cannot be listed.

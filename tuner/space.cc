@@ -65,6 +65,12 @@ Params Space::Draw(const Random& random) const {
   return params;
 }
 
+bool Space::finite() const {
+  return std::ranges::none_of(parameters_, [](const Parameter& parameter) {
+    return std::holds_alternative<FloatDomain>(parameter.domain);
+  });
+}
+
 std::vector<Params> Space::Enumerate(std::size_t most) const {
   std::vector<Params> points{{}};
   for (std::size_t i = 0; i < parameters_.size(); ++i) {

@@ -55,6 +55,8 @@ class Space {
   /// Draws every active parameter uniformly (log-uniformly where log). The draw of one parameter does
   /// not depend on how many others are active.
   [[nodiscard]] Params Draw(const Random& random) const;
+  /// Without a float: its points can be told apart and listed.
+  [[nodiscard]] bool finite() const;
   /// Every point, when there are at most `most` of them; empty when there are more, or a float.
   [[nodiscard]] std::vector<Params> Enumerate(std::size_t most) const;
 

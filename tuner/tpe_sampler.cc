@@ -60,7 +60,7 @@ Result<Params> TpeSampler::Suggest(std::int64_t number, const History& history) 
 
   const ParzenEstimator good(*space_, best), bad(*space_, rest);
   Random random(seed_, static_cast<std::uint64_t>(number));
-  const SeenPoints seen(history);
+  const SeenPoints seen(*space_, history);
   std::optional<Params> chosen;
   double chosen_score = 0;
   for (int i = 0; i < kCandidates; ++i) {
