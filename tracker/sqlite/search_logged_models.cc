@@ -1,0 +1,45 @@
+#include "tracker/run_rules.h"
+#include "tracker/sqlite/rows.h"
+#include "tracker/sqlite/search.h"
+#include "tracker/sqlite/search_sql.h"
+
+namespace muster::tracker {
+
+namespace {
+
+using sqlite::Database;
+
+Place LocateInModel(std::string_view entity, std::string_view key) {
+  if (entity == "tag") return Keyed("logged_model_tags", "model", "m");
+  if (entity == "param") return Keyed("logged_model_params", "model", "m");
+  if (entity == "metric") {
+    // The latest over all datasets and runs.
+    return {.column = "value",
+            .from =
+                " FROM (SELECT value, nan FROM logged_model_metrics WHERE model = m.id "
+                "AND key = ? ORDER BY step DESC, ts DESC, value DESC LIMIT 1) WHERE 1",
+            .keyed = true,
+            .nan_column = "nan"};
+  }
+  if (key == "status") return {.column = "substr(m.status, length('LOGGED_MODEL_') + 1)"};
+  if (key == "creation_timestamp") return {.column = "m.creation_ms"};
+  if (key == "last_updated_timestamp") return {.column = "m.last_updated_ms"};
+  return {.column = "m." + std::string(key)};
+}
+
+}  // namespace
+
+Result<Page<LoggedModel>> SearchLoggedModelRows(Database& db, const SearchQuery& query) {
+  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
+  Sql sql;
+  sql.Add(
+      "SELECT m.id FROM logged_models m WHERE m.deleted = 0 AND m.experiment IN "
+      "(SELECT CAST(value AS INTEGER) FROM json_each(?))",
+      JsonArray(query.experiment_ids));
+  MUSTER_ASSIGN_OR_RETURN(auto ids, SearchIds(db, std::move(sql), query, LoggedModelGrammar(),
+                                              LocateInModel, "m.creation_ms DESC, m.model_id"));
+  return ReadPage<LoggedModel>(std::move(ids),
+                               [&](std::int64_t row) { return ReadLoggedModel(db, row); });
+}
+
+}  // namespace muster::tracker

@@ -1,0 +1,166 @@
+#include "tracker/sqlite/search_sql.h"
+
+#include "tracker/run_rules.h"
+
+namespace muster::tracker {
+
+namespace {
+
+using filter::Clause;
+using filter::Op;
+using filter::Order;
+using sqlite::Database;
+using sqlite::Statement;
+
+std::string Comparison(const Clause& clause, std::string_view column) {
+  const std::string value(column);
+  switch (clause.op) {
+    case Op::kLike:
+      return value + " LIKE ?";
+    case Op::kIlike:
+      return "lower(" + value + ") LIKE lower(?)";
+    case Op::kIn:
+      return value + " IN (SELECT value FROM json_each(?))";
+    case Op::kNotIn:
+      return value + " NOT IN (SELECT value FROM json_each(?))";
+    case Op::kIsNull:
+    case Op::kIsNotNull:
+      return value + " IS NOT NULL";
+    default:
+      return value + " " + std::string(filter::OpText(clause.op)) + " ?";
+  }
+}
+
+void AddValue(Sql& sql, const Clause& clause) {
+  if (clause.op == Op::kIsNull || clause.op == Op::kIsNotNull) return;
+  if (clause.op == Op::kIn || clause.op == Op::kNotIn) {
+    sql.values.emplace_back(JsonArray(clause.list));
+  } else if (clause.type == filter::Type::kNumber) {
+    sql.values.emplace_back(clause.number);
+  } else {
+    sql.values.emplace_back(clause.text);
+  }
+}
+
+/// Every operator but IS NULL wants the key to be there: the value's row is looked for with EXISTS.
+void AddClause(Sql& sql, const Clause& clause, const Place& place) {
+  std::string comparison = Comparison(clause, place.column);
+  if (!place.nan_column.empty()) {
+    // NaN satisfies != only, and is stored as 0.
+    comparison = clause.op == Op::kNotEqual
+                     ? "(" + comparison + " OR " + place.nan_column + " = 1)"
+                     : "(" + comparison + " AND " + place.nan_column + " = 0)";
+  }
+  sql.Add(" AND ");
+  if (place.from.empty()) {
+    sql.Add(comparison);
+  } else {
+    sql.Add(clause.op == Op::kIsNull ? "NOT EXISTS (SELECT 1" : "EXISTS (SELECT 1");
+    sql.Add(place.from);
+    if (place.keyed) sql.values.emplace_back(clause.key);
+    sql.Add(" AND " + comparison + ")");
+  }
+  AddValue(sql, clause);
+}
+
+void AddSubquery(Sql& sql, const Order& order, const Place& place, const std::string& column) {
+  if (place.from.empty()) {
+    sql.Add(column);
+    return;
+  }
+  sql.Add("(SELECT " + column + place.from);
+  if (place.keyed) sql.values.emplace_back(order.key);
+  sql.Add(" LIMIT 1)");
+}
+
+/// Missing keys last and NaN before them, in both directions.
+void AddOrder(Sql& sql, const Order& order, const Place& place) {
+  if (!place.nan_column.empty()) {
+    sql.Add("coalesce(");
+    AddSubquery(sql, order, place, place.nan_column);
+    sql.Add(", 2), ");
+  } else {
+    AddSubquery(sql, order, place, place.column);
+    sql.Add(" IS NULL, ");
+  }
+  AddSubquery(sql, order, place, place.column);
+  sql.Add(order.ascending ? " ASC, " : " DESC, ");
+}
+
+Status Bind(Statement& statement, const Sql& sql) {
+  int index = 0;
+  for (const auto& value : sql.values) {
+    std::visit(
+        [&](const auto& v) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::string>) {
+            statement.Bind(index, std::string_view(v));
+          } else {
+            statement.Bind(index, v);
+          }
+        },
+        value);
+    ++index;
+  }
+  return Ok();
+}
+
+}  // namespace
+
+std::string JsonArray(const std::vector<std::string>& items) {
+  std::string json = "[";
+  for (const std::string& item : items) {
+    json += json.size() > 1 ? ",\"" : "\"";
+    for (const char c : item) {
+      if (c == '"' || c == '\\') json += '\\';
+      if (static_cast<unsigned char>(c) < 0x20) {
+        static constexpr char kHex[] = "0123456789abcdef";
+        json += std::string("\\u00") + kHex[c >> 4] + kHex[c & 15];
+      } else {
+        json += c;
+      }
+    }
+    json += '"';
+  }
+  return json + "]";
+}
+
+Place Keyed(std::string_view table, std::string_view owner, std::string_view thing) {
+  return {.column = "value",
+          .from = " FROM " + std::string(table) + " WHERE " + std::string(owner) + " = " +
+                  std::string(thing) + ".id AND key = ?",
+          .keyed = true};
+}
+
+std::string ViewCondition(std::string_view thing, ViewType view) {
+  if (view == ViewType::kAll) return "";
+  return " AND " + std::string(thing) +
+         ".deleted = " + (view == ViewType::kDeletedOnly ? "1" : "0");
+}
+
+Result<Page<std::int64_t>> SearchIds(Database& db, Sql sql, const SearchQuery& query,
+                                     const filter::Grammar& grammar, const Locate& locate,
+                                     std::string_view tie_break) {
+  MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
+  MUSTER_ASSIGN_OR_RETURN(const auto clauses, filter::ParseFilter(query.filter, grammar));
+  MUSTER_ASSIGN_OR_RETURN(const auto orders, filter::ParseOrderBy(query.order_by, grammar));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t offset, filter::PageOffset(query.page_token));
+  for (const Clause& clause : clauses) AddClause(sql, clause, locate(clause.entity, clause.key));
+  sql.Add(" ORDER BY ");
+  for (const Order& order : orders) AddOrder(sql, order, locate(order.entity, order.key));
+  // One more than asked for tells whether there is a next page.
+  sql.Add(tie_break).Add(" LIMIT ?", query.max_results + 1).Add(" OFFSET ?", offset);
+  MUSTER_ASSIGN_OR_RETURN(Statement rows, db.PrepareOnce(sql.text));
+  MUSTER_RETURN_IF_ERROR(Bind(rows, sql));
+  Page<std::int64_t> page;
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return page;
+    if (std::ssize(page.items) == query.max_results) {
+      page.next_page_token = filter::PageToken(offset + query.max_results);
+      return page;
+    }
+    page.items.push_back(rows.Int(0));
+  }
+}
+
+}  // namespace muster::tracker
