@@ -1,0 +1,29 @@
+#include "tests/tracker/mlflow/routes_fixture.h"
+
+namespace muster::tracker {
+namespace {
+
+TEST_F(RoutesTest, Experiments_BodiesAsMlflows) {
+  Expect("POST", "/experiments/create", R"({"name": "e", "tags": [{"key": "k", "value": "v"}]})",
+         200, R"({"experiment_id": "1"})");
+  Expect("GET", "/experiments/get-by-name?experiment_name=e", "", 200,
+         R"({"experiment": {"experiment_id": "1", "name": "e", "artifact_location":
+             "mlflow-artifacts:/1", "lifecycle_stage": "active", "last_update_time": 1700000000000,
+             "creation_time": 1700000000000, "tags": [{"key": "k", "value": "v"}],
+             "workspace": "default"}})");
+  ExpectError("GET", "/experiments/get-by-name?experiment_name=x", "", 404,
+              "RESOURCE_DOES_NOT_EXIST", "Could not find experiment with name 'x'");
+  ExpectError("POST", "/experiments/create", R"({"name": "e"})", 400, "RESOURCE_ALREADY_EXISTS",
+              "Experiment(name=e) already exists.");
+  ExpectError("POST", "/experiments/create", "{}", 400, "INVALID_PARAMETER_VALUE",
+              "Missing value for required parameter 'name'. See the API docs for more information "
+              "about request parameters.");
+  Expect("POST", "/experiments/delete", R"({"experiment_id": "1"})", 200, "{}");
+  ExpectError("POST", "/experiments/update", R"({"experiment_id": "1", "new_name": "f"})", 500,
+              "INVALID_STATE", "Cannot rename a non-active experiment.");
+  // Without max_results MLflow refuses, too.
+  EXPECT_EQ(Send("POST", "/api/2.0/mlflow/experiments/search", "{}").status, 400);
+}
+
+}  // namespace
+}  // namespace muster::tracker

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "registry/memory_model_store.h"
+#include "tracker/memory_run_store.h"
+#include "tracker/mlflow/routes.h"
+#include "tracker/sqlite/artifact_store.h"
+
+/// The routes on stores in memory, without a socket. What MLflow's client cannot show: exact bodies and
+/// statuses, wrong requests, who is let in. Expected bodies are written after what MLflow 3.18's own server
+/// answered to the same requests.
+
+namespace muster::tracker {
+
+class RoutesTest : public testing::Test {
+ protected:
+  RoutesTest() : runs_(clock_), models_(clock_) {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "muster_routes_XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    artifacts_ = OpenLocalArtifactStore(folder_).value();
+    AddMlflowRoutes(
+        router_, runs_, *artifacts_, models_,
+        {.fence = [this](const http::Request& request, const RunId& run) -> Result<AttemptEpoch> {
+           fenced_run_ = run.value;
+           if (request.BearerToken() == "old") return Fenced("attempt 3 is over");
+           return AttemptEpoch(attempt_);
+         },
+         .actor = [](const http::Request&) { return std::string("ada"); }});
+  }
+  ~RoutesTest() override {
+    artifacts_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  http::Response Send(std::string method, std::string_view target, std::string body = "",
+                      std::string token = "") {
+    http::Request request{.method = std::move(method), .body = std::move(body)};
+    http::SetTarget(request, target);
+    request.headers["Content-Type"] = "application/json";
+    if (!token.empty()) request.headers["Authorization"] = "Bearer " + token;
+    std::optional<http::Response> answer;
+    router_.Dispatch(std::move(request),
+                     [&](http::Response response) { answer = std::move(response); });
+    return std::move(answer).value();
+  }
+  /// Sends below /api/2.0/mlflow and expects this status and body.
+  void Expect(std::string method, std::string_view path, std::string body, int status,
+              std::string_view wanted) {
+    const auto answer = Send(std::move(method), "/api/2.0/mlflow" + std::string(path), body);
+    EXPECT_EQ(answer.status, status) << path << " " << body << ": " << answer.body;
+    EXPECT_EQ(answer.body, boost::json::serialize(boost::json::parse(wanted))) << path;
+  }
+  void ExpectError(std::string method, std::string_view path, std::string body, int status,
+                   std::string_view code, std::string_view message) {
+    Expect(std::move(method), path, std::move(body), status,
+           boost::json::serialize(boost::json::value{{"error_code", code}, {"message", message}}));
+  }
+  void MakeRun(std::string id) {
+    runs_.CreateRun(
+        {.run_id = RunId(std::move(id)), .user_id = "ada", .run_name = "r", .start_time_ms = 5},
+        [](const Result<tracker::Run>& run) { ASSERT_TRUE(run.ok()); });
+  }
+
+  FakeClock clock_;
+  std::filesystem::path folder_;
+  MemoryRunStore runs_;
+  registry::MemoryModelStore models_;
+  std::unique_ptr<ArtifactStore> artifacts_;
+  http::Router router_;
+  std::int64_t attempt_ = 0;
+  std::string fenced_run_;  ///< of the last write
+};
+
+}  // namespace muster::tracker

@@ -1,0 +1,65 @@
+#include "tests/tracker/mlflow/routes_fixture.h"
+#include "tracker/run_rules.h"
+
+namespace muster::tracker {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(RoutesTest, Runs_BodiesAsMlflows) {
+  MakeRun("abc");
+  Expect("POST", "/runs/log-metric",
+         R"({"run_uuid": "abc", "key": "m", "value": "NaN", "timestamp": "7", "step": 2})", 200,
+         "{}");
+  Expect("POST", "/runs/log-parameter", R"({"run_id": "abc", "key": "p"})", 200, "{}");
+  Expect("GET", "/runs/get?run_id=abc", "", 200,
+         R"({"run": {"info": {"run_uuid": "abc", "experiment_id": "0", "run_name": "r", "user_id":
+             "ada", "status": "RUNNING", "start_time": 5, "artifact_uri":
+             "mlflow-artifacts:/0/abc/artifacts", "lifecycle_stage": "active", "run_id": "abc"},
+             "data": {"metrics": [{"key": "m", "value": "NaN", "timestamp": 7, "step": 2}],
+             "params": [{"key": "p", "value": ""}],
+             "tags": [{"key": "mlflow.runName", "value": "r"}]}, "inputs": {}}})");
+  Expect("GET", "/metrics/get-history?run_id=abc&metric_key=m&max_results=25000", "", 200,
+         R"({"metrics": [{"key": "m", "value": "NaN", "timestamp": 7, "step": 2}]})");
+  Expect("GET", "/metrics/get-history?run_id=none&metric_key=m", "", 200, "{}");
+  for (const std::string view : {"1", "\"1\"", "\"ACTIVE_ONLY\""}) {
+    const auto found = Send("POST", "/api/2.0/mlflow/runs/search",
+                            R"({"experiment_ids": ["0"], "run_view_type": )" + view + "}");
+    EXPECT_THAT(found.body, HasSubstr(R"("run_id":"abc")")) << view;
+  }
+  ExpectError("GET", "/runs/get?run_id=nope", "", 404, "RESOURCE_DOES_NOT_EXIST",
+              "Run with id=nope not found");
+  ExpectError("POST", "/runs/log-metric",
+              R"({"run_id": "abc", "key": "bad,name", "value": 1, "timestamp": 1})", 400,
+              "INVALID_PARAMETER_VALUE",
+              "Invalid value \"bad,name\" for parameter 'name' supplied: Names may only contain "
+              "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and "
+              "slashes (/).");
+  ExpectError("POST", "/runs/log-batch", R"({"run_id": "abc", "metrics": [{"key": "m"}]})", 400,
+              "INVALID_PARAMETER_VALUE",
+              "Missing value for required parameter 'metrics[0].value'. See the API docs for more "
+              "information about request parameters.");
+  const auto updated = Send("POST", "/api/2.0/mlflow/runs/update",
+                            R"({"run_id": "abc", "status": "FINISHED", "end_time": 9})");
+  EXPECT_THAT(updated.body, HasSubstr(R"("status":"FINISHED","start_time":5,"end_time":9)"));
+}
+
+TEST_F(RoutesTest, History_WithoutMaxResults_IsWhole) {
+  MakeRun("abc");
+  Batch batch;
+  for (int step = 0; step <= kMaxHistoryPage; ++step) {
+    batch.metrics.push_back({.key = "m", .timestamp_ms = step, .step = step});
+  }
+  runs_.LogBatch(RunId("abc"), std::move(batch),
+                 [](const Status& status) { ASSERT_TRUE(status.ok()); });
+  const std::string target = "/api/2.0/mlflow/metrics/get-history?run_id=abc&metric_key=m";
+  const auto whole = boost::json::parse(Send("GET", target).body);
+  EXPECT_EQ(whole.at("metrics").as_array().size(), 25'001U);
+  EXPECT_FALSE(whole.as_object().contains("next_page_token"));
+  const auto page = boost::json::parse(Send("GET", target + "&max_results=2").body);
+  EXPECT_EQ(page.at("metrics").as_array().size(), 2U);
+  EXPECT_TRUE(page.as_object().contains("next_page_token"));
+}
+
+}  // namespace
+}  // namespace muster::tracker
