@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,16 @@ class Await {
  private:
   std::promise<Answer> promise_;
 };
+
+/// Calls, and waits for the answer.
+inline Status Wait(const std::function<void(Done)>& call) {
+  Await<Status> await;
+  call(await.callback());
+  return await.Get();
+}
+
+inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class RunStoreContract : public testing::TestWithParam<RunStoreMaker> {
  protected:
