@@ -49,8 +49,13 @@ http::Response MlflowError(const Error& error) {
 }
 
 void Reply::operator()(Result<boost::json::object> answer) const {
-  if (!answer) return respond_(MlflowError(answer.error()));
+  if (!answer) return (*this)(answer.error());
   respond_(http::Response::Json(std::move(*answer)));
+}
+
+void Reply::operator()(Result<JsonText> answer) const {
+  if (!answer) return (*this)(answer.error());
+  respond_(http::Response::Text(std::move(answer->text), 200, "application/json"));
 }
 
 Done Reply::WhenDone() const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tracker/mlflow/fields.h"
+#include "tracker/mlflow/json_writer.h"
 #include "tracker/mlflow/routes.h"
 
 /// What the handlers of this folder have in common: one call with its fields, its services and its answer.
@@ -30,7 +31,9 @@ class Reply {
  public:
   explicit Reply(http::Respond respond) : respond_(std::move(respond)) {}
 
+  void operator()(const Error& error) const { respond_(MlflowError(error)); }
   void operator()(Result<boost::json::object> answer) const;
+  void operator()(Result<JsonText> answer) const;
   /// A callback for a write that answers {}.
   [[nodiscard]] Done WhenDone() const;
   /// A callback for a write that answers what `encode` makes of its result.
@@ -57,12 +60,15 @@ struct Call {
 using Handle = Status (*)(Call&);
 /// Answers at once, and may wait for the disk before.
 using HandleNow = Result<boost::json::object> (*)(Call&);
+/// The same, for large answers.
+using HandleText = Result<JsonText> (*)(Call&);
 
 struct Route {
   std::string_view method;
   std::string_view path;  ///< below /api/2.0/mlflow and /ajax-api/2.0/mlflow
   Handle later = nullptr;
   HandleNow now = nullptr;
+  HandleText text = nullptr;
 };
 
 /// The tables of routes, one a file.

@@ -18,41 +18,6 @@ json::array TagArray(const std::vector<T>& tags) {
 
 std::string_view Stage(bool deleted) { return deleted ? "deleted" : "active"; }
 
-json::object DatasetInputJson(const DatasetInput& input) {
-  const Dataset& dataset = input.dataset;
-  json::object inner{{"name", dataset.name},
-                     {"digest", dataset.digest},
-                     {"source_type", dataset.source_type},
-                     {"source", dataset.source}};
-  PutText(inner, "schema", dataset.schema);
-  PutText(inner, "profile", dataset.profile);
-  json::object object;
-  PutList(object, "tags", TagArray(input.tags));
-  object["dataset"] = std::move(inner);
-  return object;
-}
-
-json::object RunInputsJson(const Run& run) {
-  json::array datasets, models;
-  for (const DatasetInput& input : run.dataset_inputs) datasets.push_back(DatasetInputJson(input));
-  for (const std::string& id : run.model_inputs) models.push_back(json::object{{"model_id", id}});
-  json::object inputs;
-  PutList(inputs, "dataset_inputs", std::move(datasets));
-  PutList(inputs, "model_inputs", std::move(models));
-  return inputs;
-}
-
-json::object RunDataJson(const Run& run) {
-  json::array metrics;
-  metrics.reserve(run.metrics.size());
-  for (const Metric& metric : run.metrics) metrics.push_back(ToMlflow(metric));
-  json::object data;
-  PutList(data, "metrics", std::move(metrics));
-  PutList(data, "params", TagArray(run.params));
-  PutList(data, "tags", TagArray(run.tags));
-  return data;
-}
-
 }  // namespace
 
 json::array ToMlflow(const std::vector<ArtifactInfo>& files, const std::string& path) {
@@ -83,31 +48,6 @@ json::object ToMlflow(const Experiment& experiment) {
                       {"creation_time", experiment.creation_time_ms}};
   PutList(object, "tags", TagArray(experiment.tags));
   object["workspace"] = "default";
-  return object;
-}
-
-json::object ToMlflow(const RunInfo& info) {
-  json::object object{{"run_uuid", info.run_id.value},
-                      {"experiment_id", info.experiment_id},
-                      {"run_name", info.run_name},
-                      {"user_id", info.user_id},
-                      {"status", RunStatusName(info.status)},
-                      {"start_time", info.start_time_ms}};
-  if (info.end_time_ms) object["end_time"] = *info.end_time_ms;
-  object["artifact_uri"] = info.artifact_uri;
-  object["lifecycle_stage"] = Stage(info.deleted);
-  object["run_id"] = info.run_id.value;
-  return object;
-}
-
-json::object ToMlflow(const Run& run) {
-  json::array outputs;
-  for (const auto& [id, step] : run.model_outputs) {
-    outputs.push_back({{"model_id", id}, {"step", step}});
-  }
-  json::object object{
-      {"info", ToMlflow(run.info)}, {"data", RunDataJson(run)}, {"inputs", RunInputsJson(run)}};
-  if (!outputs.empty()) object["outputs"] = {{"model_outputs", std::move(outputs)}};
   return object;
 }
 

@@ -13,8 +13,6 @@
 namespace muster::tracker {
 
 boost::json::object ToMlflow(const Experiment& experiment);
-boost::json::object ToMlflow(const RunInfo& info);
-boost::json::object ToMlflow(const Run& run);
 boost::json::object ToMlflow(const Metric& metric);
 boost::json::object ToMlflow(const LoggedModel& model);
 boost::json::object ToMlflow(const registry::RegisteredModel& model);

@@ -23,6 +23,7 @@ http::Handler HandlerOf(const Route& route, const std::shared_ptr<const Services
     if (!fields) return reply(fields.error());
     Call call{request, *services, std::move(*fields), reply};
     if (route.now) return reply(route.now(call));
+    if (route.text) return reply(route.text(call));
     const Status status = route.later(call);
     if (!status.ok()) reply(status.error());
   };
@@ -60,7 +61,7 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
          {&ExperimentRoutes(), &RunRoutes(), &LoggedModelRoutes(), &RegistryRoutes()}) {
       for (const Route& route : *table) {
         const std::string pattern = api + "2.0/mlflow" + std::string(route.path);
-        const auto add = route.now ? &http::Router::AddBlocking : &http::Router::Add;
+        const auto add = route.later == nullptr ? &http::Router::AddBlocking : &http::Router::Add;
         (router.*add)(route.method, pattern, HandlerOf(route, services));
       }
     }

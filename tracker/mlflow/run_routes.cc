@@ -4,6 +4,7 @@
 
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/run_text.h"
 #include "tracker/run_rules.h"
 
 namespace muster::tracker {
@@ -26,17 +27,15 @@ Status Create(Call& call) {
              .start_time_ms = fields.Int("start_time", 0),
              .tags = TagsOf(fields, "tags")};
   MUSTER_RETURN_IF_ERROR(fields.status());
-  call.services.runs.CreateRun(std::move(run), call.reply.When<Run>([](const Run& made) {
-    return json::object{{"run", ToMlflow(made)}};
-  }));
+  call.services.runs.CreateRun(std::move(run), call.reply.When<Run>(RunAnswer));
   return Ok();
 }
 
-Result<json::object> Get(Call& call) {
+Result<JsonText> Get(Call& call) {
   const RunId run_id(call.fields.RunId());
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const Run run, call.services.runs.GetRun(run_id));
-  return json::object{{"run", ToMlflow(run)}};
+  return RunAnswer(run);
 }
 
 Status Update(Call& call) {
@@ -46,10 +45,7 @@ Status Update(Call& call) {
   // An unknown status changes nothing, as in MLflow.
   update.status = RunStatusFromName(call.fields.Text("status"));
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
-  call.services.runs.UpdateRun(run_id, std::move(update),
-                               call.reply.When<RunInfo>([](const RunInfo& info) {
-                                 return json::object{{"run_info", ToMlflow(info)}};
-                               }));
+  call.services.runs.UpdateRun(run_id, std::move(update), call.reply.When<RunInfo>(RunInfoAnswer));
   return Ok();
 }
 
@@ -151,15 +147,15 @@ Status LogOutputs(Call& call) {
   return Ok();
 }
 
-Result<json::object> Search(Call& call) {
+Result<JsonText> Search(Call& call) {
   SearchQuery query = SearchOf(call.fields, 1'000);
   MUSTER_ASSIGN_OR_RETURN(query.view, ViewTypeOf(call.fields, "run_view_type"));
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.runs.SearchRuns(query));
-  return PageToMlflow("runs", page);
+  return RunsAnswer(page);
 }
 
-Result<json::object> History(Call& call) {
+Result<JsonText> History(Call& call) {
   const RunId run_id(call.fields.RunId());
   const std::string key = call.fields.Required("metric_key");
   const auto max_results = call.fields.OptionalInt("max_results");
@@ -177,7 +173,7 @@ Result<json::object> History(Call& call) {
     }
     page.next_page_token = std::move(next.next_page_token);
   } while (!max_results && !page.next_page_token.empty());
-  return PageToMlflow("metrics", page);
+  return MetricsAnswer(page);
 }
 
 Result<json::object> ListArtifacts(Call& call) {
@@ -200,7 +196,7 @@ Result<json::object> ListArtifacts(Call& call) {
 const std::vector<Route>& RunRoutes() {
   static const std::vector<Route> routes = {
       {"POST", "/runs/create", Create},
-      {"GET", "/runs/get", nullptr, Get},
+      {"GET", "/runs/get", nullptr, nullptr, Get},
       {"POST", "/runs/update", Update},
       {"POST", "/runs/delete", SetDeleted<true>},
       {"POST", "/runs/restore", SetDeleted<false>},
@@ -211,8 +207,8 @@ const std::vector<Route>& RunRoutes() {
       {"POST", "/runs/log-batch", LogBatch},
       {"POST", "/runs/log-inputs", LogInputs},
       {"POST", "/runs/outputs", LogOutputs},
-      {"POST", "/runs/search", nullptr, Search},
-      {"GET", "/metrics/get-history", nullptr, History},
+      {"POST", "/runs/search", nullptr, nullptr, Search},
+      {"GET", "/metrics/get-history", nullptr, nullptr, History},
       {"GET", "/artifacts/list", nullptr, ListArtifacts},
   };
   return routes;

@@ -10,6 +10,7 @@
 #include "runtime/base/clock.h"
 #include "tracker/memory_run_store.h"
 #include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/run_text.h"
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/run_store.h"
@@ -149,7 +150,7 @@ std::string Describe(RunStore& store) {
   const auto runs = store.SearchRuns(all).value();
   for (const tracker::Run& found : runs.items) {
     const tracker::Run run = store.GetRun(found.info.run_id).value();
-    add(ToMlflow(run));
+    text += RunAnswer(run).text + "\n";
     for (const Metric& latest : run.metrics) {
       const auto history =
           store.MetricHistory(run.info.run_id, latest.key, kMaxHistoryPage, "").value();
