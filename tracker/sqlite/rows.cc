@@ -37,54 +37,6 @@ Result<Experiment> TakeExperiment(Database& db, Statement& row) {
   return experiment;
 }
 
-Status ReadMetrics(Database& db, std::int64_t run, std::vector<Metric>& metrics) {
-  Statement rows = db.Prepare(
-      "SELECT key, latest_value, latest_ts, latest_step, latest_attempt, latest_nan FROM series "
-      "WHERE run = ? AND latest_value IS NOT NULL ORDER BY key");
-  rows.Bind(0, run);
-  return ForEachRow(rows, [&](Statement& row) {
-    metrics.push_back({.key = TextOf(row, 0),
-                       .value = LoadedValue(row.Double(1), row.Int(5) != 0),
-                       .timestamp_ms = row.Int(2),
-                       .step = row.Int(3),
-                       .attempt = row.Int(4)});
-  });
-}
-
-Status ReadDatasetInputs(Database& db, std::int64_t run, std::vector<DatasetInput>& inputs) {
-  Statement rows = db.Prepare(
-      "SELECT i.id, name, digest, source_type, source, schema, profile FROM dataset_inputs i "
-      "JOIN datasets d ON d.id = i.dataset WHERE i.run = ? ORDER BY i.id");
-  rows.Bind(0, run);
-  std::vector<std::int64_t> ids;
-  MUSTER_RETURN_IF_ERROR(ForEachRow(rows, [&](Statement& row) {
-    ids.push_back(row.Int(0));
-    inputs.push_back({{.name = TextOf(row, 1),
-                       .digest = TextOf(row, 2),
-                       .source_type = TextOf(row, 3),
-                       .source = TextOf(row, 4),
-                       .schema = TextOf(row, 5),
-                       .profile = TextOf(row, 6)},
-                      {}});
-  }));
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    MUSTER_ASSIGN_OR_RETURN(inputs[i].tags, ReadTags(db, "input_tags", "input", ids[i]));
-  }
-  return Ok();
-}
-
-Status ReadModelLinks(Database& db, std::int64_t run, Run& out) {
-  Statement inputs = db.Prepare("SELECT model_id FROM model_inputs WHERE run = ? ORDER BY id");
-  inputs.Bind(0, run);
-  MUSTER_RETURN_IF_ERROR(
-      ForEachRow(inputs, [&](Statement& row) { out.model_inputs.push_back(TextOf(row, 0)); }));
-  Statement outputs =
-      db.Prepare("SELECT model_id, step FROM model_outputs WHERE run = ? ORDER BY id");
-  outputs.Bind(0, run);
-  return ForEachRow(
-      outputs, [&](Statement& row) { out.model_outputs.emplace_back(TextOf(row, 0), row.Int(1)); });
-}
-
 }  // namespace
 
 double StoredValue(double value) { return std::isnan(value) ? 0 : value; }
@@ -136,34 +88,30 @@ Result<RunRow> ActiveRun(Database& db, const RunId& run_id) {
   return run;
 }
 
-Result<RunInfo> ReadRunInfo(Database& db, std::int64_t run) {
-  Statement row = db.Prepare(
-      "SELECT run_id, experiment, name, user_id, artifact_uri, status, start_time_ms, "
-      "end_time_ms, deleted FROM runs WHERE id = ?");
-  row.Bind(0, run);
-  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  MUSTER_CHECK(found, "a run's row was found before and rows are never removed");
-  RunInfo info{.run_id = RunId(TextOf(row, 0)),
-               .experiment_id = std::to_string(row.Int(1)),
-               .run_name = TextOf(row, 2),
-               .user_id = TextOf(row, 3),
-               .artifact_uri = TextOf(row, 4),
-               .status = RunStatusFromName(row.Text(5)).value_or(RunStatus::kRunning),
-               .start_time_ms = row.Int(6),
-               .deleted = row.Int(8) != 0};
-  if (!row.IsNull(7)) info.end_time_ms = row.Int(7);
+RunInfo TakeRunInfo(const Statement& row) {
+  RunInfo info{.run_id = RunId(TextOf(row, 1)),
+               .experiment_id = std::to_string(row.Int(2)),
+               .run_name = TextOf(row, 3),
+               .user_id = TextOf(row, 4),
+               .artifact_uri = TextOf(row, 5),
+               .status = RunStatusFromName(row.Text(6)).value_or(RunStatus::kRunning),
+               .start_time_ms = row.Int(7),
+               .deleted = row.Int(9) != 0};
+  if (!row.IsNull(8)) info.end_time_ms = row.Int(8);
   return info;
 }
 
+Result<RunInfo> ReadRunInfo(Database& db, std::int64_t run) {
+  Statement row = db.Prepare(std::string(kSelectRunInfo) + " WHERE id = ?");
+  row.Bind(0, run);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  MUSTER_CHECK(found, "a run's row was found before and rows are never removed");
+  return TakeRunInfo(row);
+}
+
 Result<Run> ReadRun(Database& db, std::int64_t row) {
-  Run run;
-  MUSTER_ASSIGN_OR_RETURN(run.info, ReadRunInfo(db, row));
-  MUSTER_RETURN_IF_ERROR(ReadMetrics(db, row, run.metrics));
-  MUSTER_ASSIGN_OR_RETURN(run.params, ReadTags(db, "params", "run", row));
-  MUSTER_ASSIGN_OR_RETURN(run.tags, ReadTags(db, "tags", "run", row));
-  MUSTER_RETURN_IF_ERROR(ReadDatasetInputs(db, row, run.dataset_inputs));
-  MUSTER_RETURN_IF_ERROR(ReadModelLinks(db, row, run));
-  return run;
+  MUSTER_ASSIGN_OR_RETURN(std::vector<Run> runs, ReadRuns(db, {row}));
+  return std::move(runs.front());
 }
 
 Result<std::vector<Resume>> ReadResumes(Database& db, std::int64_t run_row) {

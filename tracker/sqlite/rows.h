@@ -34,8 +34,15 @@ Result<ExperimentRow> ActiveExperiment(sqlite::Database& db, std::string_view ex
 Result<RunRow> FindRun(sqlite::Database& db, const RunId& run_id);
 /// FindRun; kInvalid when it is deleted.
 Result<RunRow> ActiveRun(sqlite::Database& db, const RunId& run_id);
+/// To be completed with WHERE; TakeRunInfo reads such a row.
+inline constexpr std::string_view kSelectRunInfo =
+    "SELECT id, run_id, experiment, name, user_id, artifact_uri, status, start_time_ms, "
+    "end_time_ms, deleted FROM runs";
+RunInfo TakeRunInfo(const sqlite::Statement& row);
 Result<RunInfo> ReadRunInfo(sqlite::Database& db, std::int64_t row);
 Result<Run> ReadRun(sqlite::Database& db, std::int64_t row);
+/// Those of `rows`, in their order, by one statement a table: a page of a search.
+Result<std::vector<Run>> ReadRuns(sqlite::Database& db, const std::vector<std::int64_t>& rows);
 Result<std::vector<Resume>> ReadResumes(sqlite::Database& db, std::int64_t run_row);
 
 /// kNotFound also when it is deleted.

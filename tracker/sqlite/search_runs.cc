@@ -47,11 +47,9 @@ Result<Page<Run>> SearchRunRows(Database& db, const SearchQuery& query) {
   sql.Add(ViewCondition("r", query.view));
   MUSTER_ASSIGN_OR_RETURN(auto ids, SearchIds(db, std::move(sql), query, RunGrammar(), LocateInRun,
                                               "r.start_time_ms DESC, r.run_id"));
-  return ReadPage<Run>(std::move(ids), [&](std::int64_t row) -> Result<Run> {
-    MUSTER_ASSIGN_OR_RETURN(Run run, ReadRun(db, row));
-    run.model_inputs.clear();  // MLflow's search answers outputs, not inputs
-    return run;
-  });
+  MUSTER_ASSIGN_OR_RETURN(std::vector<Run> runs, ReadRuns(db, ids.items));
+  for (Run& run : runs) run.model_inputs.clear();  // MLflow's search answers outputs, not inputs
+  return Page<Run>{std::move(runs), std::move(ids.next_page_token)};
 }
 
 }  // namespace muster::tracker
