@@ -6,23 +6,20 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "cluster/local/nvml.h"
 #include "runtime/base/clock.h"
 
 namespace muster::cluster::local {
 
-/// How busy processes keep the node's GPUs, as NVIDIA's driver tells (NVML, whose library is looked for at run
-/// time; https://docs.nvidia.com/deploy/nvml-api, nvmlDeviceGetProcessUtilization). A kernel that spins, as
-/// those of a collective that waits, is busy, too. Devices that cannot tell (MIG, before Maxwell) count as idle, and so
-/// do processes of another pid namespace. One thread.
+/// How busy processes keep the node's GPUs, as NVIDIA's driver tells (nvml.h, nvmlDeviceGetProcessUtilization). A
+/// kernel that spins, as those of a collective that waits, is busy, too. Devices that cannot tell count as idle, and
+/// so do processes of another pid namespace. One thread.
 class GpuActivity {
  public:
   /// Null where there is no such library, or no device.
   static std::unique_ptr<GpuActivity> Open(const std::string& library = "libnvidia-ml.so.1");
-  ~GpuActivity();
-  GpuActivity(const GpuActivity&) = delete;
-  GpuActivity& operator=(const GpuActivity&) = delete;
-
   /// Asks every device what its processes did since the last call; about once a second.
   void Look(MonotonicTime now);
   /// Time for which it kept a device's multiprocessors busy since it was first seen, all devices together, in ms: half
@@ -30,14 +27,14 @@ class GpuActivity {
   [[nodiscard]] std::int64_t BusyMs(pid_t pid) const;
 
  private:
-  struct Driver;
-  explicit GpuActivity(std::unique_ptr<Driver> driver);
+  explicit GpuActivity(std::unique_ptr<Nvml> driver);
 
   struct Process {
     double busy_ms = 0;
     MonotonicTime seen;
   };
-  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<Nvml> driver_;
+  std::vector<unsigned long long> newest_us_;  ///< each device's newest sample
   MonotonicTime looked_{};
   std::map<pid_t, Process> processes_;
 };

@@ -13,9 +13,11 @@
 #include <thread>
 
 #include "cluster/local/cgroups.h"
+#include "cluster/local/nvml.h"
 #include "registry/openvino/module.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/context.h"
+#include "runtime/coordinator/quota.h"
 #include "runtime/modules/module.h"
 #include "trainer/hdf5/module.h"
 
@@ -99,8 +101,15 @@ Finding CheckModule(const Context& context, const char* what) {
 }
 
 Finding CheckGpus() {
-  const auto [good, line] = FirstLine("nvidia-smi --query-gpu=name --format=csv,noheader");
-  return {"gpus", true, good ? line : "none seen; trials run on CPUs"};
+  const auto nvml = cluster::local::Nvml::Open();
+  if (nvml == nullptr) return {"gpus", true, "none seen; trials run on CPUs"};
+  std::string sizes;
+  for (std::size_t device = 0; device < nvml->devices(); ++device)
+    sizes +=
+        (device > 0 ? ", " : "") + coordinator::AmountText("memory", nvml->MemoryBytes(device));
+  const auto [good, name] = FirstLine("nvidia-smi --query-gpu=name --format=csv,noheader");
+  return {"gpus", true,
+          std::to_string(nvml->devices()) + " (" + sizes + ")" + (good ? ": " + name : "")};
 }
 
 /// Never missing: without them the agent watches the memory of ranks once a second.

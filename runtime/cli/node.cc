@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "runtime/cli/context.h"
+#include "runtime/coordinator/quota.h"
 #include "runtime/wire/api.h"
 
 namespace muster::cli {
@@ -18,6 +19,18 @@ std::string LimitsText(const wire::NodeSummary& node) {
   return text.empty() ? "-" : text;
 }
 
+/// "2 (80GiB)", "2 (80GiB and 40GiB)", or the number alone where the memory is not known.
+std::string GpusText(const wire::NodeSummary& node) {
+  std::string sizes;
+  std::int64_t last = 0;
+  for (const std::int64_t bytes : node.gpu_memory) {
+    if (bytes == last || bytes == 0) continue;
+    sizes += (sizes.empty() ? "" : " and ") + coordinator::AmountText("memory", bytes);
+    last = bytes;
+  }
+  return std::to_string(node.gpus) + (sizes.empty() ? "" : " (" + sizes + ")");
+}
+
 int List(const Context& context) {
   return Ask(context, {"GET", "/api/muster/v1/nodes"},
              [](const boost::json::value& answer) -> Status {
@@ -25,8 +38,7 @@ int List(const Context& context) {
                for (const auto& entry : answer.at("nodes").as_array()) {
                  MUSTER_ASSIGN_OR_RETURN(const auto one, wire::NodeSummaryFromJson(entry));
                  table.Add({one.id, one.host, one.state, std::to_string(one.slots),
-                            std::to_string(one.used), std::to_string(one.gpus), LimitsText(one),
-                            one.reason});
+                            std::to_string(one.used), GpusText(one), LimitsText(one), one.reason});
                }
                table.Print();
                return Ok();

@@ -6,12 +6,13 @@
 #include <filesystem>
 #include <thread>
 
+#include "cluster/local/nvml.h"
 #include "runtime/config/sweep_file.h"
 
 namespace muster::cli {
 namespace {
 
-constexpr int kMostGpus = 1'024;
+constexpr std::size_t kMostGpus = 1'024;
 
 Result<int> CountOf(const std::string& flag, const std::string& text, int found, int least) {
   if (text == "auto") return found;
@@ -22,13 +23,20 @@ Result<int> CountOf(const std::string& flag, const std::string& text, int found,
   return Invalid(flag + " " + text + ": wanted auto, or a number from " + std::to_string(least));
 }
 
-/// /dev/nvidia0, /dev/nvidia1, ...: one a GPU.
-int GpusHere() {
-  int count = 0;
-  while (count < kMostGpus && std::filesystem::exists("/dev/nvidia" + std::to_string(count))) {
-    ++count;
+/// The memory of each GPU. Without the driver's library there is /dev/nvidia0, /dev/nvidia1, ..., one a GPU, of a
+/// size that is not known.
+std::vector<std::int64_t> GpusHere(const std::string& library) {
+  std::vector<std::int64_t> memory;
+  if (const auto nvml = cluster::local::Nvml::Open(library)) {
+    for (std::size_t device = 0; device < nvml->devices(); ++device)
+      memory.push_back(nvml->MemoryBytes(device));
+    return memory;
   }
-  return count;
+  while (memory.size() < kMostGpus &&
+         std::filesystem::exists("/dev/nvidia" + std::to_string(memory.size()))) {
+    memory.push_back(0);
+  }
+  return memory;
 }
 
 /// "key=value" flags in a map, each key once.
@@ -76,17 +84,24 @@ void AddNodeFlags(CLI::App& command, const std::shared_ptr<NodeFlags>& flags) {
       ->type_name("KEY=VALUE");
 }
 
-Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots) {
+Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots,
+                                      const std::string& nvml) {
   server::Inventory has;
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   MUSTER_ASSIGN_OR_RETURN(has.slots, CountOf("--slots", flags.slots, cores, least_slots));
-  MUSTER_ASSIGN_OR_RETURN(has.gpus, CountOf("--gpus", flags.gpus, GpusHere(), 0));
-  if (has.gpus > kMostGpus)
+  // A driver that nobody uses takes its time to wake up.
+  const auto found = flags.gpus == "0" ? std::vector<std::int64_t>() : GpusHere(nvml);
+  MUSTER_ASSIGN_OR_RETURN(has.gpus,
+                          CountOf("--gpus", flags.gpus, static_cast<int>(found.size()), 0));
+  const auto gpus = static_cast<std::size_t>(has.gpus);
+  if (gpus > kMostGpus)
     return Invalid("--gpus " + flags.gpus + ": wanted at most " + std::to_string(kMostGpus));
   if (!flags.gpu_memory.empty()) {
     auto bytes = config::ParseSize(flags.gpu_memory);
     if (!bytes.ok()) return bytes.error().With("--gpu-memory");
-    has.gpu_memory.assign(static_cast<std::size_t>(has.gpus), *bytes);
+    has.gpu_memory.assign(gpus, *bytes);
+  } else if (gpus <= found.size()) {
+    has.gpu_memory.assign(found.begin(), found.begin() + has.gpus);
   }
   has.resources["memory"] = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
   MUSTER_ASSIGN_OR_RETURN(const auto resources, PairsOf("--resource", flags.resources));

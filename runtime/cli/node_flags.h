@@ -19,7 +19,9 @@ struct NodeFlags {
 
 void AddNodeFlags(CLI::App& command, const std::shared_ptr<NodeFlags>& flags);
 
-/// What they say, and what "auto" finds on this machine. kInvalid names the flag.
-Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots);
+/// What they say, and what "auto" finds on this machine. GPUs and their memory are what NVIDIA's driver says, through
+/// its library `nvml`. kInvalid names the flag.
+Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots,
+                                      const std::string& nvml = "libnvidia-ml.so.1");
 
 }  // namespace muster::cli

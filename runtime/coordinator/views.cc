@@ -288,10 +288,14 @@ boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
   boost::json::array rows;
   for (const auto& [id, node] : coordinator.state().nodes) {
     const auto* watch = coordinator.WatchOf(id);
+    std::vector<std::int64_t> gpu_memory;
+    gpu_memory.reserve(node.devices.size());
+    for (const Device& device : node.devices) gpu_memory.push_back(device.memory_bytes);
     rows.push_back(wire::ToJson(wire::NodeSummary{
         id.value, node.host, NodeState(coordinator, node, moment.now), node.slots,
         static_cast<int>(node.holders.size()), static_cast<int>(node.devices.size()),
-        watch == nullptr ? 0 : watch->heard_unix, node.mode_reason, node.limits}));
+        watch == nullptr ? 0 : watch->heard_unix, node.mode_reason, node.limits,
+        std::move(gpu_memory)}));
   }
   return rows;
 }

@@ -19,7 +19,8 @@ BOOST_DESCRIBE_STRUCT(SweepSummary, (),
                        slot_seconds, busy_share, message))
 BOOST_DESCRIBE_STRUCT(SweepDetail, (), (sweep, promotion, spec))
 BOOST_DESCRIBE_STRUCT(NodeSummary, (),
-                      (id, host, state, slots, used, gpus, last_seen_ms, reason, limits))
+                      (id, host, state, slots, used, gpus, last_seen_ms, reason, limits,
+                       gpu_memory))
 
 boost::json::value ToJson(const TrialSummary& value) { return ToJson<TrialSummary>(value); }
 boost::json::value ToJson(const TrialDetail& value) { return ToJson<TrialDetail>(value); }

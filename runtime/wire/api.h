@@ -91,6 +91,7 @@ struct NodeSummary {
   std::string reason;  ///< why it is out of work
   /// What it keeps attempts within, "memory", "cpu" and "pids": "cgroup" (by the kernel), "watched" or "no".
   std::map<std::string, std::string> limits;
+  std::vector<std::int64_t> gpu_memory;  ///< bytes of each GPU; 0: not known
 };
 
 boost::json::value ToJson(const TrialSummary& value);

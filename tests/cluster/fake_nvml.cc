@@ -1,4 +1,5 @@
-// A driver's library of two devices, as far as cluster/local/gpu_activity.h asks it. The second cannot tell.
+// A driver's library of two devices, as far as cluster/local/nvml.h asks it. The second, of 40 GiB, cannot tell what
+// processes do; the first, of 80 GiB, can.
 // What processes do stands in the file that MUSTER_FAKE_NVML names, a line a sample: "pid time_us percent".
 #include <cstdlib>
 #include <fstream>
@@ -10,6 +11,9 @@ struct Sample {
   unsigned int pid;
   unsigned long long time_us;
   unsigned int sm, memory, encoder, decoder;
+};
+struct Memory {
+  unsigned long long total, free, used;
 };
 int devices[2];
 
@@ -24,6 +28,10 @@ int nvmlDeviceGetCount_v2(unsigned int* count) {
 }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** device) {
   *device = &devices[index];
+  return 0;
+}
+int nvmlDeviceGetMemoryInfo(void* device, Memory* memory) {
+  *memory = {.total = (device == &devices[0] ? 80ULL : 40ULL) << 30, .free = 0, .used = 0};
   return 0;
 }
 int nvmlDeviceGetProcessUtilization(void* device, Sample* samples, unsigned int* count,

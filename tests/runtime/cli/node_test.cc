@@ -29,7 +29,8 @@ class NodeCommandTest : public ::testing::Test {
                                                      8,
                                                      0,
                                                      "3 trials in a row failed",
-                                                     {{"cpu", "no"}, {"memory", "cgroup"}}});
+                                                     {{"cpu", "no"}, {"memory", "cgroup"}},
+                                                     {std::int64_t{80} << 30, 0}});
                   return http::Response::Json({{"nodes", {row}}});
                 }));
     server_ = *http::Server::Start({}, router_);
@@ -72,8 +73,9 @@ TEST_F(NodeCommandTest, Exclude_WantsAReason) {
 
 TEST_F(NodeCommandTest, Ls_ShowsWhyANodeIsOutOfWork) {
   EXPECT_EQ(Run("node ls"), kDone);
-  EXPECT_THAT(out_, testing::HasSubstr(
-                        "excluded\t8\t0\t8\tcpu: no, memory: cgroup\t3 trials in a row failed\n"));
+  EXPECT_THAT(
+      out_, testing::HasSubstr(
+                "excluded\t8\t0\t8 (80GiB)\tcpu: no, memory: cgroup\t3 trials in a row failed\n"));
 }
 
 }  // namespace

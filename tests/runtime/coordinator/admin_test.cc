@@ -40,6 +40,15 @@ class AdminTest : public testing::Test {
   Rig rig;
 };
 
+TEST_F(AdminTest, NodeWithGpus_ShowsTheirMemory) {
+  rig.From("a",
+           wire::Hello{
+               .node = NodeId("a"), .slots = 4, .gpus = 2, .gpu_memory = {80}, .incarnation = 1});
+  const auto rows = NodesView(rig.coordinator(), {rig.now(), rig.unix_now()});
+  EXPECT_EQ(rows.at(0).at("gpus").as_int64(), 2);
+  EXPECT_EQ(rows.at(0).at("gpu_memory"), (boost::json::array{80, 0})) << "not said: not known";
+}
+
 TEST_F(AdminTest, CordonedNode_FinishesItsWorkAndGetsNoNew) {
   rig.Join("a", 2);
   Submit("s");
