@@ -258,6 +258,16 @@ Error NoDevices(const GangShape& shape, const std::vector<Room>& rooms) {
                                        std::to_string(most));
 }
 
+Error NoDeviceMemory(const GangShape& shape, const std::vector<Room>& rooms) {
+  std::int64_t most = 0;
+  for (const Room& room : rooms) {
+    for (const Device& device : room.node->devices) most = std::max(most, device.memory_bytes);
+  }
+  return At("trial.resources.gpu_memory_bytes",
+            "no node can ever hold the gang, which needs " + NeedsText(shape) +
+                "; the largest GPU that a node has is of " + AmountText("memory", most));
+}
+
 Error NoAmount(const std::string& name, std::int64_t each, const std::vector<Room>& rooms) {
   std::int64_t most = 0;
   for (const Room& room : rooms) {
@@ -280,6 +290,8 @@ std::string NeedsText(const GangShape& shape) {
     parts.push_back(std::to_string(shape.ranks) + " times " + std::to_string(shape.gpu_milli) +
                     "/1000 of a GPU");
   }
+  if (shape.gpu_memory > 0)
+    parts.back() += " with " + AmountText("memory", shape.gpu_memory) + " each";
   for (const auto& [name, each] : shape.amounts) {
     parts.push_back(AmountText(name, each * shape.ranks) + " of " + name);
   }
@@ -306,8 +318,9 @@ Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& n
   }
   some.gpus = shape.gpus;
   some.gpu_milli = shape.gpu_milli;
-  some.gpu_memory = shape.gpu_memory;
   if (!CouldHold(rooms, some)) return NoDevices(some, rooms);
+  some.gpu_memory = shape.gpu_memory;
+  if (!CouldHold(rooms, some)) return NoDeviceMemory(some, rooms);
   for (const auto& [name, each] : shape.amounts) {
     some.amounts = {{name, each}};
     if (!CouldHold(rooms, some)) return NoAmount(name, each, rooms);

@@ -117,6 +117,28 @@ TEST(Sweeps, GangThatOverflows_AcceptedBeforeThatWasRefused_OnlyWaits) {
   EXPECT_EQ(rig.trial("old/0").phase, TrialPhase::kWaiting);
 }
 
+TEST(Sweeps, MoreMemoryThanAnyGpuHas_IsRefused) {
+  Rig rig;
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  rig.From("a", wire::Hello{.node = NodeId("a"),
+                            .slots = 4,
+                            .gpus = 2,
+                            .gpu_memory = {80 * kGiB, 40 * kGiB},
+                            .incarnation = 1});
+  wire::SweepSpec spec = SmallSpec();
+  spec.trial.resources.gpu = 2;
+  spec.trial.resources.gpu_memory_bytes = 48 * kGiB;
+  const auto refused = rig.Ask(SubmitSweep{spec, {}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(
+      refused.error().message,
+      HasSubstr("at trial.resources.gpu_memory_bytes: no node can ever hold the gang, which "
+                "needs 1 slots and 2 GPUs with 48GiB each on one node; the largest GPU that "
+                "a node has is of 80GiB"));
+  spec.trial.resources.gpu_memory_bytes = 40 * kGiB;
+  EXPECT_TRUE(rig.Ask(SubmitSweep{spec, {}}).ok());
+}
+
 TEST(Sweeps, MoreRanksThanAnyNodeHas_IsRefusedWhenNodesAreKnown) {
   Rig rig;
   wire::SweepSpec spec = SmallSpec();
