@@ -46,6 +46,7 @@ struct Attempt {
   std::map<std::pair<int, std::string>, agent::ReadLog> logs_wanted;
   std::int64_t spool_bytes = 0;  ///< at the last look for activity
   std::int64_t cpu_ticks = 0;
+  std::int64_t gpu_ms = 0;
   int inspecting = 0;  ///< pid of `muster inspect`
   MonotonicTime inspect_until;
 };

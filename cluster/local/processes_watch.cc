@@ -139,8 +139,13 @@ void Processes::Impl::CheckActivity(Attempt& attempt) {
   }
   const auto all = table.find(attempt.prepare.epoch);
   const std::int64_t ticks = all == table.end() ? 0 : all->second.cpu_ticks;
+  std::int64_t gpu_ms = 0;
+  if (gpus != nullptr && all != table.end()) {
+    for (const ProcessStat& process : all->second.stats) gpu_ms += gpus->BusyMs(process.id.pid);
+  }
   if (bytes != std::exchange(attempt.spool_bytes, bytes) ||
-      ticks != std::exchange(attempt.cpu_ticks, ticks)) {
+      ticks != std::exchange(attempt.cpu_ticks, ticks) ||
+      gpu_ms != std::exchange(attempt.gpu_ms, gpu_ms)) {
     inputs.emplace_back(agent::Activity{.epoch = attempt.prepare.epoch});
   }
 }

@@ -85,7 +85,7 @@ struct MakeFailed {
 struct ShimStarted {
   AttemptEpoch epoch;
 };
-/// Something of the attempt moved (a spool grew, CPU was used). At most one a second is enough.
+/// Something of the attempt moved (a spool grew, CPU or a GPU was used). At most one a second is enough.
 struct Activity {
   AttemptEpoch epoch;
 };

@@ -155,6 +155,7 @@ TEST_F(HangTest, RankThatKeepsItsGpuBusy_IsSeenToWork) {
   setenv("MUSTER_FAKE_NVML", driver.c_str(), 1);
   wire::Prepare prepare = Watched({"sleep", "600"}, 1);
   prepare.devices = {{0, 1000, 0}};
+  prepare.silence_ms = 60'000;
   Start(prepare);
   WaitFor<agent::ShimStarted>(kFirst);
   const int pid = FolderOf(kFirst).ReadState()->ranks[0].process.pid;
@@ -162,8 +163,9 @@ TEST_F(HangTest, RankThatKeepsItsGpuBusy_IsSeenToWork) {
   EXPECT_TRUE(WaitUntil([&] {
     std::ofstream(driver, std::ios::app) << pid << ' ' << ++time_us << " 90\n";
     const auto all = Seen<agent::Observed>(kFirst);
-    return !all.empty() && !all.back().ranks.empty() && all.back().ranks[0].gpu_ms >= 900;
+    return !all.empty() && !all.back().ranks.empty() && all.back().ranks[0].gpu_ms >= 3'600;
   }));
+  EXPECT_GE(Seen<agent::Activity>(kFirst).size(), 4U) << "its CPU sleeps";
 }
 
 TEST_F(HangTest, AgentThatNeverComesBack_LeavesNoRank) {
