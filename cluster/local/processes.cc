@@ -179,7 +179,7 @@ void Processes::Impl::LookForActivity(MonotonicTime now) {
     return prepare.silence_ms > 0 || prepare.hang_ms > 0 || prepare.memory_bytes > 0;
   });
   const bool scanned = (wanted || strays) && Scan();
-  LookAtGpus(now);
+  if (wanted) LookAtGpus(now);
   for (auto& [epoch, attempt] : attempts) {
     attempt.changed = true;  // should a watch have told nothing
     if (!scanned) continue;
@@ -189,11 +189,8 @@ void Processes::Impl::LookForActivity(MonotonicTime now) {
   if (scanned) SweepStrays();
 }
 
-/// The driver is asked for once there is an attempt with devices.
+/// For every attempt: one that asked for no GPU may use one all the same.
 void Processes::Impl::LookAtGpus(MonotonicTime now) {
-  const bool used = std::ranges::any_of(
-      attempts, [](const auto& entry) { return !entry.second.prepare.devices.empty(); });
-  if (!used) return;
   if (!std::exchange(gpus_asked, true)) gpus = GpuActivity::Open(options.gpu_library);
   if (gpus) gpus->Look(now);
 }

@@ -150,11 +150,11 @@ TEST_F(HangTest, MemoryOfARank_IsCountedOnceThoughItsChildrenShareIt) {
   EXPECT_LT(most, 300 << 20);  // a sanitizer's own memory is in it
 }
 
-TEST_F(HangTest, RankThatKeepsItsGpuBusy_IsSeenToWork) {
+/// Whether it asked for one, or takes what it finds.
+TEST_F(HangTest, RankThatKeepsAGpuBusy_IsSeenToWork) {
   const auto driver = home_ / "nvml";
   setenv("MUSTER_FAKE_NVML", driver.c_str(), 1);
   wire::Prepare prepare = Watched({"sleep", "600"}, 1);
-  prepare.devices = {{0, 1000, 0}};
   prepare.silence_ms = 60'000;
   Start(prepare);
   WaitFor<agent::ShimStarted>(kFirst);
