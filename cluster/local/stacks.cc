@@ -35,7 +35,7 @@ bool SaysNothing(std::string_view function) {
 
 /// How everything waits; who calls it is what matters.
 bool OnlySaysHow(std::string_view function) {
-  constexpr std::array<std::string_view, 24> kWaits = {"??",
+  constexpr std::array<std::string_view, 25> kWaits = {"??",
                                                        "syscall",
                                                        "poll",
                                                        "ppoll",
@@ -55,6 +55,7 @@ bool OnlySaysHow(std::string_view function) {
                                                        "usleep",
                                                        "sleep",
                                                        "clock_nanosleep",
+                                                       "clock_gettime",
                                                        "sched_yield",
                                                        "pthread_cond_wait",
                                                        "pthread_mutex_lock",

@@ -26,6 +26,15 @@ TEST(TellingFrame, EuStack_HasNoArguments) {
             "MPI_Allreduce");
 }
 
+/// torch.cuda.synchronize() on a kernel that never ends.
+TEST(TellingFrame, LoopThatLooksAtTheClock_IsNamedByWhoLoops) {
+  EXPECT_EQ(TellingFrame("TID 5:\n"
+                         "#0  0x00007ffd0a1f6a2b clock_gettime\n"
+                         "#1  0x00007f5c6d1c0b54\n"
+                         "#2  0x00007f5c6d1c0b55 cuCtxSynchronize\n"),
+            "cuCtxSynchronize");
+}
+
 TEST(TellingFrame, NothingButWaits_IsTheFirstOfThem) {
   EXPECT_EQ(TellingFrame("#0  pause () at x.c:1\n#1  0x1 in _start ()\n"), "pause");
   EXPECT_EQ(TellingFrame("#0  __read (fd=0)\n#1  0x1 in _start ()\n"), "__read");
