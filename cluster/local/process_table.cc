@@ -65,6 +65,7 @@ Result<ProcessStat> ReadStat(int pid) {
     if (field == 10) stat.faults = number;
     if (field == 12) stat.disk_faults = number;
     if (field == 14 || field == 15) stat.cpu_ticks += number;
+    if (field == 20) stat.threads = number;
     if (field == 22) stat.id.start_ticks = number;
     if (field == 24) stat.rss_pages = number;
     rest.remove_prefix(std::min(rest.size(), word.size() + 1));
@@ -72,7 +73,10 @@ Result<ProcessStat> ReadStat(int pid) {
   return stat;
 }
 
-bool IsDead(const ProcessStat& stat) { return stat.state == 'Z' || stat.state == 'X'; }
+/// The state is the first thread's; what the process holds is let go of by the last one.
+bool IsDead(const ProcessStat& stat) {
+  return (stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1;
+}
 
 /// The epoch that the process is marked with, of this home; 0 when it is not. Errors as ReadProcFile.
 Result<AttemptEpoch> ReadMark(int pid, const std::string& home_id) {

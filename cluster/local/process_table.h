@@ -32,7 +32,8 @@ bool SendSignal(const ProcessId& process, int signal);
 struct ProcessStat {
   ProcessId id;
   int parent = 0;
-  char state = 'X';              ///< R, S, D, T, t, Z, ...
+  char state = 'X';  ///< R, S, D, T, t, Z, ...; of the first thread
+  std::int64_t threads = 0;
   std::int64_t cpu_ticks = 0;    ///< user and system time
   std::int64_t faults = 0;       ///< pages found in memory
   std::int64_t disk_faults = 0;  ///< pages that had to be read

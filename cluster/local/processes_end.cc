@@ -28,6 +28,14 @@ bool Kill::IsLate(MonotonicTime now) {
   return true;
 }
 
+bool Kill::IsOver() {
+  std::erase_if(killed, [](const ProcessId& process) {
+    const auto alive = IsAlive(process);
+    return alive.ok() && !*alive;
+  });
+  return killed.empty();
+}
+
 void Processes::Impl::On(const agent::KillAttempt& effect) { kills.try_emplace(effect.epoch); }
 
 void Processes::Impl::On(const agent::NoteEnd& effect) {
@@ -80,6 +88,7 @@ void Processes::Impl::KillProcesses(AttemptEpoch epoch, Kill& kill, MonotonicTim
   const Attempt* attempt = FindAttempt(epoch);
   const ProcessId shim = attempt != nullptr && attempt->state ? attempt->state->shim : ProcessId();
   const auto& all = table.at(epoch).processes;
+  kill.killed.insert(all.begin(), all.end());
   for (const auto& process : all) {
     if (process != shim || all.size() == 1) SendSignal(process, SIGKILL);
   }
@@ -107,13 +116,15 @@ void Processes::Impl::SweepStrays() {
 
 /// True when the attempt's control groups hold nothing and are deleted; else what they hold is killed. With
 /// its environment wiped after the shim had died, a process is found here alone.
-bool Processes::Impl::EmptyCgroups(AttemptEpoch epoch) const {
+bool Processes::Impl::EmptyCgroups(AttemptEpoch epoch, Kill& kill) const {
   const auto groups = FolderOf(epoch).ReadCgroups();
   bool empty = true;
   for (const int pid : ProcessesOfCgroups(groups)) {
     const auto process = IdentifyProcess(pid);
     empty = empty && process.ok() && process->pid == 0;
-    if (process.ok()) SendSignal(*process, SIGKILL);
+    if (!process.ok() || process->pid == 0) continue;
+    SendSignal(*process, SIGKILL);
+    kill.killed.insert(*process);
   }
   if (!empty) return false;
   const Status removed = RemoveCgroups(groups);
@@ -122,13 +133,19 @@ bool Processes::Impl::EmptyCgroups(AttemptEpoch epoch) const {
 }
 
 void Processes::Impl::TellEmpty(AttemptEpoch epoch, MonotonicTime now) {
-  if (!EmptyCgroups(epoch)) return;
+  Kill& kill = kills[epoch];
+  if (!kill.IsOver() || !EmptyCgroups(epoch, kill)) {
+    if (kill.IsLate(now))
+      LogWarning("agent", "attempt " + std::to_string(epoch.value) +
+                              ": what was killed has not ended yet; its slots stay taken");
+    return;
+  }
   agent::SlotEmpty empty{.epoch = epoch};
   if (Attempt* attempt = FindAttempt(epoch)) {
     Observe(*attempt);  // what the shim wrote last comes before
     const auto records_end = WholeLineBytes(attempt->folder.records());
     if (!records_end.ok()) {  // what is not known to be read must not be forgotten
-      if (kills[epoch].IsLate(now))
+      if (kill.IsLate(now))
         LogWarning("agent", "its slots stay taken: " + records_end.error().message);
       return;
     }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,7 +57,12 @@ struct Kill {
   MonotonicTime look_at;  ///< when the machine's processes are looked through again
   std::chrono::milliseconds look_every{};  ///< grows while it lasts
   MonotonicTime complain_at;
+  /// What was seen of it. A process that ends is found by nothing any more (its environment goes first) while it still
+  /// lets go of what it holds, a GPU for one.
+  std::set<ProcessId> killed;
 
+  /// True when all that was killed is gone.
+  bool IsOver();
   /// True now and then while it lasts.
   bool IsLate(MonotonicTime now);
 };
@@ -118,7 +124,7 @@ struct Processes::Impl {
   [[nodiscard]] bool ShimSawItEmpty(AttemptEpoch epoch);
   void SweepStrays();
   void TellEmpty(AttemptEpoch epoch, MonotonicTime now);
-  [[nodiscard]] bool EmptyCgroups(AttemptEpoch epoch) const;
+  [[nodiscard]] bool EmptyCgroups(AttemptEpoch epoch, Kill& kill) const;
 
   [[nodiscard]] AttemptFolder FolderOf(AttemptEpoch epoch) const {
     return {options.attempts_dir / std::to_string(epoch.value), options.home_id};

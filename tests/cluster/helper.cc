@@ -6,8 +6,10 @@
 //   hold N          holds N MiB, which a child shares, and sleeps
 //   lockstep R MS [N]  trains beside its peers, with beats; rank R takes MS a step, the others 5, and stands for ever
 //                   in its step N
+//   headless        sleeps in its second thread; the first has ended
 //   escape          leaves a child with its own session and no environment behind, and sleeps
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -19,6 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/local/inspect.h"
@@ -115,6 +118,11 @@ int Lockstep(int slow_rank, int slow_ms, std::int64_t stand_at) {
   return 8;
 }
 
+[[noreturn]] void Headless() {
+  std::thread([] { pause(); }).detach();
+  pthread_exit(nullptr);
+}
+
 /// Memory that a child shares.
 int Hold(std::size_t mebibytes) {
   const std::vector<char> memory(mebibytes << 20, 'x');
@@ -134,6 +142,7 @@ int main(int argc, char** argv) {
   if (mode == "say") return Say(std::stoi(args.at(0)), args.size() > 1 ? std::stoi(args[1]) : 0);
   if (mode == "obey") return Obey();
   if (mode == "hold") return Hold(std::stoul(args.at(0)));
+  if (mode == "headless") Headless();
   if (mode == "escape") return Escape();
   if (mode == "lockstep") {
     return Lockstep(std::stoi(args.at(0)), std::stoi(args.at(1)),

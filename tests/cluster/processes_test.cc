@@ -98,6 +98,20 @@ TEST_F(ProcessesTest, Kill_TakesEscapedAndUnmarkedChildrenAndProvesTheSlotEmpty)
   EXPECT_TRUE(ScanAttempts(home_id_)->empty());
 }
 
+/// Its first thread is a zombie then, though the process holds all that it held.
+TEST_F(ProcessesTest, RankWhoseFirstThreadEnded_LivesUntilTheLastOneDoes) {
+  Start(PrepareOf(7, {helper(), "headless"}));
+  WaitFor<agent::ShimStarted>(kFirst);
+  const ProcessId rank = FolderOf(kFirst).ReadState()->ranks[0].process;
+  ASSERT_TRUE(
+      WaitUntil([&] { return ReadProcFile(rank.pid, "stat")->find(") Z ") != std::string::npos; }));
+  EXPECT_TRUE(*IsAlive(rank));
+  EXPECT_EQ(ScanAttempts(home_id_)->at(kFirst).processes.size(), 2U) << "the shim and the rank";
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  WaitFor<agent::SlotEmpty>(kFirst);
+  EXPECT_FALSE(*IsAlive(rank));
+}
+
 TEST_F(ProcessesTest, ShimKilled_IsLostAndItsRanksAreSwept) {
   Start(PrepareOf(7, {"sleep", "600"}));
   WaitFor<agent::ShimStarted>(kFirst);
