@@ -46,7 +46,7 @@ class NodeFixture : public testing::Test {
                          .bin_dir = std::filesystem::path(MUSTER_TEST_HELPER).parent_path(),
                          .home_id = home_id_,
                          .cgroup_root = cgroup_root_,
-                         .gpu_library = MUSTER_TEST_NVML});
+                         .gpu_library = gpu_library_});
     EXPECT_TRUE(opened.ok()) << opened.error().message;
     processes_ = std::move(opened).value();
     return processes_->Find();
@@ -139,6 +139,7 @@ class NodeFixture : public testing::Test {
 
   std::filesystem::path home_;
   std::filesystem::path cgroup_root_ = "/sys/fs/cgroup";
+  std::string gpu_library_ = MUSTER_TEST_NVML;
   const std::string home_id_ = "test-" + RandomHex(4);
   std::unique_ptr<Processes> processes_;
   std::vector<agent::Input> inputs_;
