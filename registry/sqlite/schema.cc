@@ -2,8 +2,8 @@
 
 namespace muster::registry {
 
-const std::vector<std::string_view>& RegistryMigrations() {
-  static const std::vector<std::string_view> migrations = {R"sql(
+const std::vector<sqlite::Migration>& RegistryMigrations() {
+  static const std::vector<sqlite::Migration> migrations = {R"sql(
 CREATE TABLE models (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <string_view>
 #include <vector>
+
+#include "runtime/sqlite/database.h"
 
 namespace muster::journal {
 
 /// One script a version; a released one is never edited.
-inline const std::vector<std::string_view>& Migrations() {
-  static const std::vector<std::string_view> kMigrations = {
+inline const std::vector<sqlite::Migration>& Migrations() {
+  static const std::vector<sqlite::Migration> kMigrations = {
       R"(
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,

@@ -231,7 +231,7 @@ Status Database::RewriteLog() {
   });
 }
 
-Status Database::Migrate(const std::vector<std::string_view>& migrations) {
+Status Database::Migrate(const std::vector<Migration>& migrations) {
   std::int64_t version = 0;
   {
     auto pragma = Prepare("PRAGMA user_version");
@@ -248,8 +248,10 @@ Status Database::Migrate(const std::vector<std::string_view>& migrations) {
                        std::to_string(known) + "; use the newer muster that wrote it");
   }
   for (; version < known; ++version) {
+    const Migration& next = migrations[static_cast<std::size_t>(version)];
+    if (next.function_ != nullptr) MUSTER_RETURN_IF_ERROR(next.function_(*this));
     MUSTER_RETURN_IF_ERROR(Transact([&]() -> Status {
-      MUSTER_RETURN_IF_ERROR(Execute(migrations[static_cast<std::size_t>(version)]));
+      MUSTER_RETURN_IF_ERROR(Execute(next.sql_));
       return Execute("PRAGMA user_version=" + std::to_string(version + 1));
     }));
   }

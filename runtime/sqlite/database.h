@@ -86,6 +86,22 @@ struct OpenOptions {
   const char* vfs = nullptr;
 };
 
+class Database;
+
+/// One step of a schema: statements, run in one transaction; or a function for what SQL cannot say. It may commit
+/// its work in parts, and is called again on what it left when the process ended before it did.
+class Migration {
+ public:
+  Migration(std::string_view sql) : sql_(sql) {}                     // NOLINT: by intent
+  Migration(const char* sql) : sql_(sql) {}                          // NOLINT: by intent
+  Migration(Status (*function)(Database&)) : function_(function) {}  // NOLINT: by intent
+
+ private:
+  friend class Database;
+  std::string_view sql_;
+  Status (*function_)(Database&) = nullptr;
+};
+
 class Database {
  public:
   /// Opens or creates; WAL, foreign keys on. ":memory:" for tests.
@@ -120,9 +136,9 @@ class Database {
   [[nodiscard]] std::int64_t last_insert_id() const;
 
   /// For whoever owns the database, before anything else. Makes what is found as durable as it looks, and
-  /// brings the schema from PRAGMA user_version to migrations.size(), one transaction a step.
+  /// brings the schema from PRAGMA user_version to migrations.size(), step by step.
   /// kUnsupported when the file is newer than this program, naming both versions.
-  Status Migrate(const std::vector<std::string_view>& migrations);
+  Status Migrate(const std::vector<Migration>& migrations);
 
  private:
   Status RewriteLog();

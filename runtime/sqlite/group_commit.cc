@@ -10,12 +10,14 @@
 namespace muster::sqlite {
 namespace {
 
-/// Bounds how long one commit, and so one acknowledgement, can take.
+/// Bound how long one commit, and so one acknowledgement, can take.
 constexpr std::size_t kMostInACommit = 10'000;
+constexpr std::size_t kMostBytesInACommit = 8 << 20;
 
 struct Item {
   GroupCommit::Work work;
   GroupCommit::Done done;
+  std::size_t bytes = 0;
   Status status;
 };
 
@@ -30,18 +32,21 @@ Status RunOne(Database& database, Item& item) {
   return database.Prepare("RELEASE item").Run();
 }
 
-void CommitGroup(Database& database, std::vector<Item>& group) {
+void CommitGroup(Database& database, std::vector<Item>& group,
+                 const GroupCommit::Options& options) {
   const Status whole = database.Transact([&]() -> Status {
     for (Item& item : group) MUSTER_RETURN_IF_ERROR(RunOne(database, item));
     return Ok();
   });
+  if (!whole.ok() && options.undone) options.undone();
   for (Item& item : group) item.done(whole.ok() ? item.status : whole);
+  if (whole.ok() && options.committed) options.committed();
 }
 
 }  // namespace
 
 struct GroupCommit::Impl {
-  Impl(Database owned, std::size_t most) : database(std::move(owned)), most_queued(most) {}
+  Impl(Database owned, Options chosen) : database(std::move(owned)), options(std::move(chosen)) {}
 
   void Loop() {
     std::vector<Item> group;
@@ -51,27 +56,41 @@ struct GroupCommit::Impl {
         std::unique_lock lock(mutex);
         wake.wait(lock, [&] { return stopping || !queue.empty(); });
         if (queue.empty()) return;
-        while (!queue.empty() && group.size() < kMostInACommit) {
+        std::size_t bytes = 0;
+        while (!queue.empty() && group.size() < kMostInACommit && bytes < kMostBytesInACommit) {
+          bytes += queue.front().bytes;
           group.push_back(std::move(queue.front()));
           queue.pop_front();
         }
+        queued_bytes -= bytes;
       }
-      room.notify_all();
-      CommitGroup(database, group);
+      CommitGroup(database, group, options);
     }
   }
 
+  /// False when too much waits. The writer itself is never refused: it would wait for itself.
+  bool Push(Item& item) {
+    const std::lock_guard lock(mutex);
+    const bool full = queue.size() >= options.most_queued ||
+                      (queued_bytes > 0 && queued_bytes + item.bytes > options.most_queued_bytes);
+    if (full && std::this_thread::get_id() != thread.get_id()) return false;
+    queued_bytes += item.bytes;
+    queue.push_back(std::move(item));
+    return true;
+  }
+
   Database database;  // the thread's own
-  const std::size_t most_queued;
-  std::mutex mutex;  // guards queue and stopping
-  std::condition_variable wake, room;
+  const Options options;
+  std::mutex mutex;  // guards queue, queued_bytes and stopping
+  std::condition_variable wake;
   std::deque<Item> queue;
+  std::size_t queued_bytes = 0;
   bool stopping = false;
   std::thread thread;
 };
 
-GroupCommit::GroupCommit(Database database, std::size_t most_queued)
-    : impl_(std::make_unique<Impl>(std::move(database), most_queued)) {
+GroupCommit::GroupCommit(Database database, Options options)
+    : impl_(std::make_unique<Impl>(std::move(database), std::move(options))) {
   impl_->thread = std::thread([this] { impl_->Loop(); });
 }
 
@@ -84,14 +103,10 @@ GroupCommit::~GroupCommit() {
   impl_->thread.join();
 }
 
-void GroupCommit::Write(Work work, Done done) {
-  {
-    std::unique_lock lock(impl_->mutex);
-    // The writer itself must not wait for room that only it makes.
-    if (std::this_thread::get_id() != impl_->thread.get_id()) {
-      impl_->room.wait(lock, [&] { return impl_->queue.size() < impl_->most_queued; });
-    }
-    impl_->queue.push_back({std::move(work), std::move(done), {}});
+void GroupCommit::Write(Work work, Done done, std::size_t bytes) {
+  Item item{std::move(work), std::move(done), bytes, {}};
+  if (!impl_->Push(item)) {
+    return item.done(Unavailable("too many writes wait for the disk already; try again later"));
   }
   impl_->wake.notify_one();
 }

@@ -14,8 +14,8 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 
-const std::vector<std::string_view>& NameMigrations() {
-  static const std::vector<std::string_view> migrations = {R"sql(
+const std::vector<sqlite::Migration>& NameMigrations() {
+  static const std::vector<sqlite::Migration> migrations = {R"sql(
 CREATE TABLE names(
   path TEXT PRIMARY KEY,
   sha256 TEXT NOT NULL,

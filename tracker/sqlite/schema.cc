@@ -150,8 +150,8 @@ CREATE TABLE logged_model_metrics(
 
 }  // namespace
 
-const std::vector<std::string_view>& TrackerMigrations() {
-  static const std::vector<std::string_view> migrations = {kVersion1};
+const std::vector<sqlite::Migration>& TrackerMigrations() {
+  static const std::vector<sqlite::Migration> migrations = {kVersion1};
   return migrations;
 }
 

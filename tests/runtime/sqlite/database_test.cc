@@ -87,6 +87,29 @@ TEST(Database, Migrate_GoesOnWhereItStood_AndRefusesTheFuture) {
   EXPECT_TRUE(db.Migrate({"", "", "CREATE TABLE c(x)"}).ok());
 }
 
+Status MoveHalf(Database& db) {
+  // Ends after its first commit, once.
+  MUSTER_RETURN_IF_ERROR(
+      db.Execute("INSERT INTO b SELECT x FROM a WHERE x NOT IN (SELECT x FROM b) LIMIT 1"));
+  auto left = db.Prepare("SELECT count(*) FROM a WHERE x NOT IN (SELECT x FROM b)");
+  MUSTER_RETURN_IF_ERROR(left.Step());
+  return left.Int(0) == 0 ? Ok() : Status(ResourceExhausted("not yet"));
+}
+
+TEST(Database, Migrate_AFunctionThatFails_IsCalledAgainOnWhatItLeft) {
+  Database db = Memory();
+  const std::vector<Migration> steps = {"CREATE TABLE a(x); INSERT INTO a VALUES (1), (2)",
+                                        "CREATE TABLE b(x)", MoveHalf, "DROP TABLE a"};
+  EXPECT_EQ(db.Migrate(steps).error().kind, ErrorKind::kResource);
+  EXPECT_TRUE(db.Execute("SELECT x FROM a").ok());
+  ASSERT_TRUE(db.Migrate(steps).ok());
+  EXPECT_FALSE(db.Execute("SELECT x FROM a").ok());
+  auto sum = db.Prepare("SELECT sum(x), count(*) FROM b");
+  ASSERT_TRUE(*sum.Step());
+  EXPECT_EQ(sum.Int(0), 3);
+  EXPECT_EQ(sum.Int(1), 2);
+}
+
 TEST(Database, Migrate_AfterACrashWithALongLog_KeepsAllOfIt) {
   const auto folder =
       std::filesystem::temp_directory_path() / ("muster-database-" + std::to_string(getpid()));
