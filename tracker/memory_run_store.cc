@@ -20,20 +20,20 @@ void AddPoint(std::vector<Metric>& points, const Metric& point) {
   }
 }
 
-/// A logged model keeps the latest point of each (key, dataset, run).
+/// A logged model keeps each point, by (key, dataset, run) and then in history order.
 void AddModelPoint(LoggedModel& model, const RunId& run_id, const Metric& point) {
-  for (auto& [run, metric] : model.metrics) {
-    if (run == run_id && metric.key == point.key && metric.dataset_name == point.dataset_name &&
-        metric.dataset_digest == point.dataset_digest) {
-      if (!IsLater(metric, point)) metric = point;
-      return;
-    }
-  }
-  model.metrics.emplace_back(run_id, point);
-  std::ranges::sort(model.metrics, [](const auto& a, const auto& b) {
-    return std::tie(a.second.key, a.second.dataset_name, a.second.dataset_digest, a.first) <
-           std::tie(b.second.key, b.second.dataset_name, b.second.dataset_digest, b.first);
-  });
+  const auto before = [](const auto& a, const auto& b) {
+    const auto owner = [](const auto& entry) {
+      const auto& [run, metric] = entry;
+      return std::tie(metric.key, metric.dataset_name, metric.dataset_digest, run);
+    };
+    if (owner(a) != owner(b)) return owner(a) < owner(b);
+    return InHistoryOrder(a.second, b.second);
+  };
+  std::pair entry(run_id, point);
+  const auto at = std::ranges::lower_bound(model.metrics, entry, before);
+  if (at != model.metrics.end() && !before(entry, *at)) return;
+  model.metrics.insert(at, std::move(entry));
 }
 
 }  // namespace

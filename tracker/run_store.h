@@ -128,7 +128,7 @@ struct LoggedModel {
   std::int64_t creation_ms = 0, last_updated_ms = 0;
   std::vector<Tag> tags;
   std::vector<Param> params;
-  std::vector<std::pair<RunId, Metric>> metrics;  ///< the latest of each (key, dataset), by its run
+  std::vector<std::pair<RunId, Metric>> metrics;  ///< each point logged to it, with its run
 };
 
 /// Hears committed metrics of observed batches, on the writer's thread, before `done` of their batch is called.

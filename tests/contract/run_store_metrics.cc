@@ -2,7 +2,15 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
+#include <map>
+#include <tuple>
+
+#include "runtime/base/random.h"
+#include "tracker/run_rules.h"
 
 namespace muster::tracker {
 
@@ -115,6 +123,103 @@ TEST_P(RunStoreContract, Attempts_AHiddenPointLoggedAgainByNobodyStaysHidden) {
   ASSERT_TRUE(LogPoint(id, "m", 5, 5, 50, 0).ok());
   EXPECT_THAT(History(id, "m"), ElementsAre(1));
   EXPECT_EQ(store_->GetRun(id)->metrics.at(0).value, 1);
+}
+
+/// What a series should hold: each identity once, with its youngest attempt.
+struct SeriesModel {
+  using Key = std::tuple<std::int64_t, std::int64_t, double, bool>;
+  std::map<Key, std::int64_t> attempts;
+  std::vector<tracker::Resume> resumes;
+
+  void Add(const Metric& metric) {
+    const bool nan = std::isnan(metric.value);
+    auto& attempt = attempts[{metric.timestamp_ms, metric.step, nan ? 0 : metric.value, nan}];
+    attempt = std::max(attempt, metric.attempt);
+  }
+  [[nodiscard]] std::vector<std::pair<Key, std::int64_t>> Visible() const {
+    std::vector<std::pair<Key, std::int64_t>> points;
+    for (const auto& [key, attempt] : attempts) {
+      if (!IsHidden(attempt, std::get<1>(key), resumes)) points.emplace_back(key, attempt);
+    }
+    return points;
+  }
+};
+
+/// A batch for the keys "a" and "b": mostly new points, some late or at the same time as others.
+Batch RandomBatch(Random& random, std::int64_t& now) {
+  static constexpr std::array<std::uint64_t, 4> kSizes = {3, 40, 700, 2'500};
+  Batch batch;
+  for (std::uint64_t n = 1 + random.Below(kSizes[random.Below(kSizes.size())]); n > 0; --n) {
+    now += static_cast<std::int64_t>(random.Below(3));
+    const bool late = random.Chance(0.03);
+    const std::int64_t ts =
+        late ? static_cast<std::int64_t>(random.Below(static_cast<std::uint64_t>(now + 1))) : now;
+    batch.metrics.push_back({.key = random.Chance(0.8) ? "a" : "b",
+                             .value = random.Chance(0.05) ? std::numeric_limits<double>::quiet_NaN()
+                                                          : static_cast<double>(random.Below(50)),
+                             .timestamp_ms = ts,
+                             .step = static_cast<std::int64_t>(random.Below(4)) + ts / 2,
+                             .attempt = static_cast<std::int64_t>(random.Below(3))});
+  }
+  return batch;
+}
+
+TEST_P(RunStoreContract, Metrics_ManyInAnyOrderWithReplays_AreThereOnce) {
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    Random random(seed);
+    const RunId id = CreateRun("r").info.run_id;
+    std::map<std::string, SeriesModel> model;
+    std::vector<Batch> logged;
+    std::int64_t now = 0;
+    for (int i = 0; i < 25; ++i) {
+      const bool replay = !logged.empty() && random.Chance(0.3);
+      logged.push_back(replay ? logged[random.Below(logged.size())] : RandomBatch(random, now));
+      ASSERT_TRUE(Log(id, logged.back()).ok());
+      for (const Metric& metric : logged.back().metrics) model[metric.key].Add(metric);
+      if (random.Chance(0.1)) {
+        const tracker::Resume resume{.attempt = static_cast<std::int64_t>(random.Below(3)),
+                            .step = now / 2 - static_cast<std::int64_t>(random.Below(300))};
+        ASSERT_TRUE(Resume(id, resume.attempt, resume.step).ok());
+        for (auto& [key, series] : model) {
+          std::erase_if(series.resumes, [&](const auto& r) { return r.attempt == resume.attempt; });
+          series.resumes.push_back(resume);
+        }
+      }
+      if (random.Chance(0.1)) {
+        Await<Result<RunInfo>> ended;
+        store_->UpdateRun(id, {.status = RunStatus::kFinished}, ended.callback());
+        ASSERT_TRUE(ended.Get().ok());
+      }
+    }
+    if (GetParam().durable) Reopen();
+    for (const auto& [key, series] : model) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + ", key " + key);
+      const auto expected = series.Visible();
+      std::vector<std::pair<SeriesModel::Key, std::int64_t>> got;
+      std::string token;
+      do {
+        const auto page = store_->MetricHistory(id, key, 777, token);
+        ASSERT_TRUE(page.ok()) << page.error().message;
+        for (const Metric& point : page->items) {
+          const bool nan = std::isnan(point.value);
+          got.push_back(
+              {{point.timestamp_ms, point.step, nan ? 0 : point.value, nan}, point.attempt});
+        }
+        token = page->next_page_token;
+      } while (!token.empty());
+      ASSERT_EQ(got, expected);
+      const auto latest = std::ranges::max(expected, {}, [](const auto& point) {
+        const auto& [ts, step, value, nan] = point.first;
+        return std::tuple(step, ts, value);
+      });
+      const auto metrics = store_->GetRun(id)->metrics;
+      const auto shown = std::ranges::find(metrics, key, &Metric::key);
+      ASSERT_NE(shown, metrics.end());
+      EXPECT_EQ(std::tuple(shown->step, shown->timestamp_ms),
+                std::tuple(std::get<1>(latest.first), std::get<0>(latest.first)));
+      EXPECT_EQ(std::isnan(shown->value) ? 0 : shown->value, std::get<2>(latest.first));
+    }
+  }
 }
 
 }  // namespace muster::tracker

@@ -36,7 +36,7 @@ TEST_P(RunStoreContract, LoggedModels_LifeOfOne) {
             NotFound("Logged model with ID '" + id + "' not found."));
 }
 
-TEST_P(RunStoreContract, LoggedModels_KeepTheirLatestMetricsAndAreSearched) {
+TEST_P(RunStoreContract, LoggedModels_KeepEachPointAndAreSearchedByTheLatest) {
   const RunId run = CreateRun("r").info.run_id;
   const LoggedModel good = CreateModel({.experiment_id = "0", .name = "good"});
   clock_.Advance(std::chrono::seconds(1));
@@ -51,11 +51,13 @@ TEST_P(RunStoreContract, LoggedModels_KeepTheirLatestMetricsAndAreSearched) {
   };
   ASSERT_TRUE(log(good, 0.5, 1).ok());
   ASSERT_TRUE(log(good, 0.9, 2).ok());
+  ASSERT_TRUE(log(good, 0.9, 2).ok());
   ASSERT_TRUE(log(bad, 0.1, 3).ok());
   const LoggedModel model = store_->GetLoggedModel(good.model_id).value();
-  ASSERT_EQ(model.metrics.size(), 1u);
+  ASSERT_EQ(model.metrics.size(), 2u);
   EXPECT_EQ(model.metrics[0].first, run);
-  EXPECT_EQ(model.metrics[0].second.value, 0.9);
+  EXPECT_EQ(model.metrics[0].second.value, 0.5);
+  EXPECT_EQ(model.metrics[1].second.value, 0.9);
   EXPECT_EQ(model.metrics[0].second.dataset_name, "test");
   const auto names = [&](std::string filter, std::vector<std::string> order_by) {
     std::vector<std::string> found;

@@ -1,39 +1,76 @@
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/search.h"
+#include "tracker/sqlite/series_points.h"
 
 namespace muster::tracker {
 
+namespace {
+
 using sqlite::Database;
-using sqlite::Statement;
+
+/// A page begins after a point, which its token names: "p<ts>_<step>_<bits of the value>". So points that
+/// arrive between two pages move nothing, and no page costs more than another.
+std::string TokenOf(const Point& point) {
+  return "p" + std::to_string(point.ts_ms) + "_" + std::to_string(point.step) + "_" +
+         std::to_string(std::bit_cast<std::uint64_t>(point.value));
+}
+
+Result<std::optional<Point>> PointOf(std::string_view token) {
+  if (token.empty()) return std::optional<Point>();
+  Point point;
+  std::uint64_t bits = 0;
+  const char* at = token.data();
+  const char* const end = at + token.size();
+  const auto take = [&](char before, auto& number) {
+    if (at == end || *at != before) return false;
+    const auto [stop, error] = std::from_chars(at + 1, end, number);
+    at = stop;
+    return error == std::errc();
+  };
+  if (!take('p', point.ts_ms) || !take('_', point.step) || !take('_', bits) || at != end) {
+    return Invalid("Invalid page token, '" + std::string(token) + "' is none of this history");
+  }
+  point.value = std::bit_cast<double>(bits);
+  return std::optional(point);
+}
+
+}  // namespace
 
 Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, std::string_view key,
                                  std::int64_t max_results, std::string_view page_token) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(max_results, kMaxHistoryPage));
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t offset, filter::PageOffset(page_token));
+  MUSTER_ASSIGN_OR_RETURN(const std::optional<Point> after, PointOf(page_token));
   Page<Metric> page;
   const auto run = FindRun(db, run_id);
   if (!run && run.error().kind == ErrorKind::kNotFound) return page;
   if (!run) return run.error();
-  Statement rows = db.Prepare(
-      "SELECT p.ts, p.step, p.value, p.nan, p.attempt FROM series s JOIN points p "
-      "ON p.series = s.id WHERE s.run = ? AND s.key = ? AND NOT EXISTS "
-      "(SELECT 1 FROM resumes z WHERE z.run = ? AND p.attempt > 0 AND p.attempt < z.attempt "
-      "AND p.step > z.step) ORDER BY p.ts, p.step, p.value, p.nan LIMIT ? OFFSET ?");
-  rows.BindAll(run->row, key, run->row, max_results + 1, offset);
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return page;
-    if (std::ssize(page.items) == max_results) {
-      page.next_page_token = filter::PageToken(offset + max_results);
-      return page;
+  MUSTER_ASSIGN_OR_RETURN(const auto series, FindSeries(db, run->row, key));
+  if (!series) return page;
+  MUSTER_ASSIGN_OR_RETURN(const std::vector<Resume> resumes, ReadResumes(db, run->row));
+  Point last;
+  MUSTER_RETURN_IF_ERROR(VisitPoints(db, *series, after, [&](std::span<const Point> points) {
+    for (const Point& point : points) {
+      if (IsHidden(point.attempt, point.step, resumes)) continue;
+      if (std::ssize(page.items) == max_results) {
+        page.next_page_token = TokenOf(last);
+        return false;
+      }
+      last = point;
+      page.items.push_back({.key = std::string(key),
+                            .value = point.value,
+                            .timestamp_ms = point.ts_ms,
+                            .step = point.step,
+                            .attempt = point.attempt});
     }
-    page.items.push_back({.key = std::string(key),
-                          .value = LoadedValue(rows.Double(2), rows.Int(3) != 0),
-                          .timestamp_ms = rows.Int(0),
-                          .step = rows.Int(1),
-                          .attempt = rows.Int(4)});
-  }
+    return true;
+  }));
+  return page;
 }
 
 }  // namespace muster::tracker

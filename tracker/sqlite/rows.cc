@@ -152,7 +152,7 @@ Result<LoggedModel> ReadLoggedModel(Database& db, std::int64_t model_row) {
   Statement metrics = db.Prepare(
       "SELECT run_id, key, value, nan, ts, step, dataset_name, dataset_digest "
       "FROM logged_model_metrics WHERE model = ? ORDER BY key, dataset_name, dataset_digest, "
-      "run_id");
+      "run_id, ts, step, value, nan");
   metrics.Bind(0, model_row);
   MUSTER_RETURN_IF_ERROR(ForEachRow(metrics, [&](Statement& metric) {
     model.metrics.emplace_back(RunId(TextOf(metric, 0)),

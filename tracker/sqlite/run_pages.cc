@@ -57,7 +57,7 @@ Status ReadMetrics(Database& db, Runs& runs) {
   MUSTER_RETURN_IF_ERROR(Each(db, runs,
                               "SELECT run, key, latest_value, latest_ts, latest_step, "
                               "latest_attempt, latest_nan FROM series "
-                              "WHERE latest_value IS NOT NULL AND run",
+                              "WHERE latest_value IS NOT NULL AND rank = -1 AND run",
                               [](Run& run, const Statement& row) {
                                 run.metrics.push_back(
                                     {.key = Text(row, 1),

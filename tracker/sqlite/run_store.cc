@@ -12,12 +12,22 @@
 #include "tracker/sqlite/schema.h"
 #include "tracker/sqlite/search.h"
 #include "tracker/sqlite/write_batch.h"
+#include "tracker/sqlite/write_metrics.h"
 
 namespace muster::tracker {
 
 namespace {
 
 using sqlite::Database;
+
+/// About what a batch holds in memory, for the bound of what waits.
+std::size_t BytesOf(const Batch& batch) {
+  std::size_t bytes = 512 + batch.metrics.size() * sizeof(Metric);
+  for (const auto* tags : {&batch.params, &batch.tags}) {
+    for (const Tag& tag : *tags) bytes += sizeof(Tag) + tag.key.size() + tag.value.size();
+  }
+  return bytes;
+}
 
 /// Joins the writer and the readers; what each call does to the tables is in the files beside this one.
 class SqliteRunStore final : public RunStore {
@@ -27,7 +37,7 @@ class SqliteRunStore final : public RunStore {
       : clock_(clock),
         options_(std::move(options)),
         readers_(std::move(file)),
-        writer_(std::move(writer)) {}
+        writer_(std::move(writer), {.undone = [this] { series_.Clear(); }}) {}
 
   void CreateExperiment(std::string name, std::string artifact_location, std::vector<Tag> tags,
                         std::function<void(Result<std::string> id)> done) override {
@@ -87,8 +97,8 @@ class SqliteRunStore final : public RunStore {
 
   void UpdateRun(RunId run_id, RunUpdate update,
                  std::function<void(Result<RunInfo>)> done) override {
-    Answer<RunInfo>([run_id = std::move(run_id), update = std::move(update)](
-                        Database& db) { return UpdateRunRow(db, run_id, update); },
+    Answer<RunInfo>([this, run_id = std::move(run_id), update = std::move(update)](
+                        Database& db) { return UpdateRunRow(db, series_, run_id, update); },
                     std::move(done));
   }
 
@@ -104,15 +114,20 @@ class SqliteRunStore final : public RunStore {
       RunId run_id;
       Batch batch;
     };
+    const std::size_t bytes = BytesOf(batch);
     const auto logged = std::make_shared<const Logged>(std::move(run_id), std::move(batch));
-    writer_.Write([logged](Database& db) { return WriteBatch(db, logged->run_id, logged->batch); },
-                  [this, logged, done = std::move(done)](const Status& status) {
-                    if (status.ok() && logged->batch.observed && !logged->batch.metrics.empty()) {
-                      const std::lock_guard lock(mutex_);
-                      if (observer_) observer_(logged->run_id, logged->batch.metrics);
-                    }
-                    done(status);
-                  });
+    writer_.Write(
+        [this, logged](Database& db) {
+          return WriteBatch(db, series_, logged->run_id, logged->batch);
+        },
+        [this, logged, done = std::move(done)](const Status& status) {
+          if (status.ok() && logged->batch.observed && !logged->batch.metrics.empty()) {
+            const std::lock_guard lock(mutex_);
+            if (observer_) observer_(logged->run_id, logged->batch.metrics);
+          }
+          done(status);
+        },
+        bytes);
   }
 
   void DeleteTag(RunId run_id, std::string key, Done done) override {
@@ -148,8 +163,8 @@ class SqliteRunStore final : public RunStore {
   }
 
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override {
-    writer_.Write([run_id = std::move(run_id), attempt,
-                   step](Database& db) { return WriteResume(db, run_id, attempt, step); },
+    writer_.Write([this, run_id = std::move(run_id), attempt,
+                   step](Database& db) { return WriteResume(db, series_, run_id, attempt, step); },
                   std::move(done));
   }
 
@@ -233,7 +248,8 @@ class SqliteRunStore final : public RunStore {
   const Clock& clock_;
   const SqliteRunStoreOptions options_;
   Readers readers_;
-  std::mutex mutex_;  // guards observer_, held while it is called
+  OpenSeriesCache series_;  // the writer thread's
+  std::mutex mutex_;        // guards observer_, held while it is called
   MetricObserver observer_;
   sqlite::GroupCommit writer_;  // last, so that its thread ends before what it uses
 };

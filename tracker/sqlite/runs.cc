@@ -2,6 +2,7 @@
 
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/rows.h"
+#include "tracker/sqlite/seal.h"
 
 namespace muster::tracker {
 
@@ -64,7 +65,8 @@ Result<Run> CreateRunRow(Database& db, NewRun run) {
   return ReadRun(db, row);
 }
 
-Result<RunInfo> UpdateRunRow(Database& db, const RunId& run_id, const RunUpdate& update) {
+Result<RunInfo> UpdateRunRow(Database& db, OpenSeriesCache& cache, const RunId& run_id,
+                             const RunUpdate& update) {
   MUSTER_ASSIGN_OR_RETURN(const RunRow run, ActiveRun(db, run_id));
   if (update.status) {
     MUSTER_RETURN_IF_ERROR(db.Prepare("UPDATE runs SET status = ? WHERE id = ?")
@@ -83,7 +85,12 @@ Result<RunInfo> UpdateRunRow(Database& db, const RunId& run_id, const RunUpdate&
     MUSTER_RETURN_IF_ERROR(
         WriteTag(db, "tags", "run", run.row, {std::string(kRunNameTag), *update.run_name}));
   }
-  return ReadRunInfo(db, run.row);
+  MUSTER_ASSIGN_OR_RETURN(RunInfo info, ReadRunInfo(db, run.row));
+  const bool ended = update.status && *update.status != RunStatus::kRunning &&
+                     *update.status != RunStatus::kScheduled;
+  // Last, so that what the cache remembers is not undone after it.
+  if (ended) MUSTER_RETURN_IF_ERROR(SealRun(db, cache, run));
+  return info;
 }
 
 Status SetRunRowDeleted(Database& db, const RunId& run_id, bool deleted) {

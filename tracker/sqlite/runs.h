@@ -6,6 +6,7 @@
 
 #include "runtime/sqlite/database.h"
 #include "tracker/run_store.h"
+#include "tracker/sqlite/open_series.h"
 
 /// Writes to runs other than batches, inside the writer's transaction. Semantics and errors are those of the
 /// RunStore method of the same name.
@@ -14,7 +15,9 @@ namespace muster::tracker {
 
 /// `run` need not be complete (CompleteRun).
 Result<Run> CreateRunRow(sqlite::Database& db, NewRun run);
-Result<RunInfo> UpdateRunRow(sqlite::Database& db, const RunId& run_id, const RunUpdate& update);
+/// A run that ends has its points sealed.
+Result<RunInfo> UpdateRunRow(sqlite::Database& db, OpenSeriesCache& cache, const RunId& run_id,
+                             const RunUpdate& update);
 Status SetRunRowDeleted(sqlite::Database& db, const RunId& run_id, bool deleted);
 Status DeleteRunRowTag(sqlite::Database& db, const RunId& run_id, const std::string& key);
 Status LogInputRows(sqlite::Database& db, const RunId& run_id,

@@ -1,5 +1,7 @@
 #include "tracker/sqlite/schema.h"
 
+#include "tracker/sqlite/move_points.h"
+
 namespace muster::tracker {
 
 namespace {
@@ -148,10 +150,76 @@ CREATE TABLE logged_model_metrics(
 ) WITHOUT ROWID;
 )sql";
 
+// Points leave the table of rows for chunks in history order and a tail of what is new (tracker/series), which
+// MovePoints fills. A series has its run's experiment, so that the best of an experiment are neighbours in
+// series_by_value; `rank` is -1 for what MLflow sees. A logged model keeps each of its points.
+constexpr std::string_view kVersion2 = R"sql(
+CREATE TABLE new_series(
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL REFERENCES runs(id),
+  experiment INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  rank INTEGER NOT NULL DEFAULT -1,
+  latest_ts INTEGER,
+  latest_step INTEGER,
+  latest_value REAL,
+  latest_nan INTEGER,
+  latest_attempt INTEGER,
+  UNIQUE(run, key, rank)
+);
+INSERT INTO new_series(id, run, experiment, key, latest_ts, latest_step, latest_value, latest_nan, latest_attempt)
+  SELECT s.id, s.run, r.experiment, s.key, s.latest_ts, s.latest_step, s.latest_value, s.latest_nan, s.latest_attempt
+  FROM series s JOIN runs r ON r.id = s.run;
+DROP TABLE series;
+ALTER TABLE new_series RENAME TO series;
+CREATE INDEX series_by_value ON series(experiment, key, latest_nan, latest_value);
+CREATE INDEX params_by_value ON params(key, value, run);
+CREATE INDEX tags_by_value ON tags(key, value, run);
+CREATE TABLE tail(
+  series INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  points BLOB NOT NULL,
+  PRIMARY KEY(series, seq)
+) WITHOUT ROWID;
+CREATE TABLE chunks(
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL,
+  first_ts INTEGER NOT NULL,
+  first_step INTEGER NOT NULL,
+  first_value REAL NOT NULL,
+  first_nan INTEGER NOT NULL,
+  points INTEGER NOT NULL,
+  max_step INTEGER NOT NULL,
+  min_attempt INTEGER NOT NULL,
+  by_step INTEGER NOT NULL,
+  buckets BLOB NOT NULL,
+  data BLOB NOT NULL
+);
+CREATE UNIQUE INDEX chunks_in_order ON chunks(series, first_ts, first_step, first_value, first_nan);
+CREATE TABLE new_metrics(
+  model INTEGER NOT NULL REFERENCES logged_models(id),
+  key TEXT NOT NULL,
+  dataset_name TEXT NOT NULL,
+  dataset_digest TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  ts INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  value REAL NOT NULL,
+  nan INTEGER NOT NULL,
+  PRIMARY KEY(model, key, dataset_name, dataset_digest, run_id, ts, step, value, nan)
+) WITHOUT ROWID;
+INSERT INTO new_metrics SELECT * FROM logged_model_metrics;
+DROP TABLE logged_model_metrics;
+ALTER TABLE new_metrics RENAME TO logged_model_metrics;
+)sql";
+
+constexpr std::string_view kVersion4 = "DROP TABLE points;";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& TrackerMigrations() {
-  static const std::vector<sqlite::Migration> migrations = {kVersion1};
+  static const std::vector<sqlite::Migration> migrations = {kVersion1, kVersion2, MovePoints,
+                                                            kVersion4};
   return migrations;
 }
 

@@ -14,7 +14,7 @@ Place LocateInRun(std::string_view entity, std::string_view key) {
   if (entity == "tag") return Keyed("tags", "run", "r");
   if (entity == "metric") {
     return {.column = "latest_value",
-            .from = " FROM series WHERE run = r.id AND key = ?",
+            .from = " FROM series WHERE run = r.id AND rank = -1 AND key = ?",
             .keyed = true,
             .nan_column = "latest_nan"};
   }

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "runtime/sqlite/database.h"
+#include "tracker/series/point.h"
+
+/// All points of a series, in history order, wherever they are: in chunks, or in the tail of what is not yet
+/// sealed. What is late, and what takes over an attempt, is in the tail although its place is among the chunks.
+
+namespace muster::tracker {
+
+/// The series of a run's metric; nothing when it has none.
+Result<std::optional<std::int64_t>> FindSeries(sqlite::Database& db, std::int64_t run,
+                                               std::string_view key);
+
+struct Tail {
+  std::vector<Point> points;  ///< as SortPoints leaves them
+  std::int64_t rows = 0;
+  std::int64_t next_seq = 0;
+};
+Result<Tail> ReadTail(sqlite::Database& db, std::int64_t series);
+
+/// Hands over the points after `after` (nothing: all), in pieces, until `take` answers false. kCorrupt.
+Status VisitPoints(sqlite::Database& db, std::int64_t series, const std::optional<Point>& after,
+                   const std::function<bool(std::span<const Point>)>& take);
+
+}  // namespace muster::tracker
