@@ -3,20 +3,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/http/file_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <exception>
-#include <fstream>
 #include <utility>
 
-#include "runtime/http/encode.h"
+#include "runtime/http/spool_body.h"
 #include "runtime/http/worker.h"
 
 namespace muster::http::internal {
@@ -28,7 +24,7 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::size_t kReadSize = 64 << 10;
-constexpr std::size_t kFileChunk = 256 << 10;
+constexpr std::size_t kFileReadSize = 512 << 10;  // fewer turns for what goes to a file
 constexpr std::uint32_t kHeaderLimit = 64 << 10;
 constexpr std::size_t kDrainLimit = 64 << 20;
 constexpr std::chrono::milliseconds kDrainTime{2'000};
@@ -60,6 +56,12 @@ Request ToRequest(const Message& message) {
     if (!is_new) (entry->second += ", ") += view(field.value());
   }
   return request;
+}
+
+Conditions ConditionsOf(const Request& request) {
+  return {.range = std::string(request.Header("Range")),
+          .if_range = std::string(request.Header("If-Range")),
+          .if_none_match = std::string(request.Header("If-None-Match"))};
 }
 
 Response WithStatus(int status, std::string message) {
@@ -146,7 +148,7 @@ asio::awaitable<bool> Connection::ServeOne() {
     if (worker_.stopping()) co_return false;
     idle_ = true;
     Within(site_.options.idle_timeout);
-    if (!co_await Fill()) co_return false;
+    if (!co_await Fill(kReadSize)) co_return false;
   }
   idle_ = false;
   Within(site_.options.header_timeout);
@@ -164,7 +166,8 @@ asio::awaitable<bool> Connection::ServeOne() {
       received = false;
     }
   }
-  const bool keep_alive = received && header.get().keep_alive();
+  const bool keep_alive =
+      received && header.get().keep_alive();  // a body's parser takes the header
   if (received && !header.is_done()) {
     received = co_await ReceiveBody(header, request, refusal);
     spooled.file = request.body_file;
@@ -173,19 +176,20 @@ asio::awaitable<bool> Connection::ServeOne() {
     if (refusal.status != 0) co_await Refuse(std::move(refusal));
     co_return false;
   }
-  const bool head_only = request.method == "HEAD";
-  const std::string accept_encoding(request.Header("Accept-Encoding"));
+  Asked asked{.accept_encoding = std::string(request.Header("Accept-Encoding")),
+              .conditions = ConditionsOf(request),
+              .head_only = request.method == "HEAD"};
   deadline_ = MonotonicTime::max();  // a handler takes its time
   Response response = co_await Handle(std::move(request));
   if (aborted_) co_return false;
-  const bool again = keep_alive && !worker_.stopping();
-  co_return co_await Send(std::move(response), accept_encoding, head_only, again) && again;
+  asked.keep_alive = keep_alive && !worker_.stopping();
+  co_return co_await Send(std::move(response), asked) && asked.keep_alive;
 }
 
 /// False when the peer is gone or the deadline came.
-asio::awaitable<bool> Connection::Fill() {
+asio::awaitable<bool> Connection::Fill(std::size_t most) {
   if (aborted_) co_return false;
-  const auto [failed, size] = co_await socket_.async_read_some(buffer_.prepare(kReadSize), kTuple);
+  const auto [failed, size] = co_await socket_.async_read_some(buffer_.prepare(most), kTuple);
   buffer_.commit(size);
   co_return !failed && !aborted_;
 }
@@ -201,12 +205,13 @@ asio::awaitable<bool> Connection::ReadHeader(Parser& parser, Response& refusal) 
       co_return false;
     }
     if (parser.is_header_done()) co_return true;
-    if (!co_await Fill()) co_return false;
+    if (!co_await Fill(kReadSize)) co_return false;
   }
 }
 
 template <typename Parser>
-asio::awaitable<bool> Connection::ReadBody(Parser& parser, Response& refusal) {
+asio::awaitable<bool> Connection::ReadBody(Parser& parser, std::size_t read_size,
+                                           Response& refusal) {
   parser.eager(true);
   while (true) {
     error_code failed;
@@ -222,7 +227,7 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Response& refusal) {
       co_return false;
     }
     Within(site_.options.stall_timeout);
-    if (!co_await Fill()) co_return false;
+    if (!co_await Fill(read_size)) co_return false;
   }
 }
 
@@ -244,25 +249,25 @@ asio::awaitable<bool> Connection::ReceiveBody(Header& header, Request& request, 
   }
   beast::http::request_parser<beast::http::string_body> parser(std::move(header));
   parser.body_limit(limit);
-  if (!co_await ReadBody(parser, refusal)) co_return false;
+  if (!co_await ReadBody(parser, kReadSize, refusal)) co_return false;
   request.body = std::move(parser.get().body());
   co_return true;
 }
 
 asio::awaitable<bool> Connection::ReceiveFile(Header& header, Request& request, Response& refusal) {
-  beast::http::request_parser<beast::http::file_body> parser(std::move(header));
+  beast::http::request_parser<SpoolBody> parser(std::move(header));
   parser.body_limit(site_.options.max_upload);
   const auto file = site_.options.spool_dir / ("upload-" + std::to_string(::getpid()) + "-" +
                                                std::to_string(++site_.uploads));
   request.body_file = file;  // from here on the caller removes it
-  error_code failed;
-  parser.get().body().open(file.c_str(), beast::file_mode::write_new, failed);
-  if (failed) {
+  SpoolBody::value_type& body = parser.get().body();
+  if (const error_code failed = body.Create(file)) {
     refusal = RefusalOf(failed);
     co_return false;
   }
-  const bool received = co_await ReadBody(parser, refusal);
-  parser.get().body().close();
+  const bool received = co_await ReadBody(parser, kFileReadSize, refusal);
+  body.Close();
+  if (received) request.body_sha256 = body.Sha256Hex();
   co_return received;
 }
 
@@ -293,70 +298,17 @@ void Connection::Wake() {
   asio::post(worker_.context(), [self = shared_from_this()] { self->answered_.cancel(); });
 }
 
-asio::awaitable<bool> Connection::Send(Response response, std::string_view accept_encoding,
-                                       bool head_only, bool keep_alive) {
-  if (!response.body_file.empty()) co_return co_await SendFile(response, head_only, keep_alive);
-  CompressIfWanted(accept_encoding, response);
-  head_.clear();
-  AppendHead(head_, response, response.body.size(), keep_alive, worker_.date());
-  const bool has_body = !head_only && response.status != 204 && response.status != 304;
-  co_return co_await Write(head_, has_body ? std::string_view(response.body) : "");
-}
-
-asio::awaitable<bool> Connection::SendFile(const Response& response, bool head_only,
-                                           bool keep_alive) {
-  std::error_code failed;
-  std::uint64_t left = std::filesystem::file_size(response.body_file, failed);
-  std::ifstream file(response.body_file, std::ios::binary);
-  if (failed || !file) {
-    Response gone = ErrorResponse(NotFound("the file of this answer is gone"));
-    co_return co_await Send(std::move(gone), "", head_only, keep_alive);
-  }
-  head_.clear();
-  AppendHead(head_, response, left, keep_alive, worker_.date());
-  if (!co_await Write(head_)) co_return false;
-  if (head_only) co_return true;
-  std::string chunk;
-  while (left > 0) {
-    chunk.resize(std::min<std::uint64_t>(left, kFileChunk));
-    // A file that became shorter: closing early is the only way to tell once the head is out.
-    if (!file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()))) co_return false;
-    if (!co_await Write(chunk)) co_return false;
-    left -= chunk.size();
-  }
-  co_return true;
-}
-
-/// Writes at once what the socket takes: a small answer needs no turn of the event loop.
-asio::awaitable<bool> Connection::Write(std::string_view first, std::string_view second) {
-  while (!first.empty() || !second.empty()) {
-    const std::array<asio::const_buffer, 2> parts{asio::buffer(first), asio::buffer(second)};
-    error_code failed;
-    const std::size_t size = socket_.write_some(parts, failed);
-    const std::size_t of_first = std::min(size, first.size());
-    first.remove_prefix(of_first);
-    second.remove_prefix(size - of_first);
-    if (failed == asio::error::would_block) {
-      Within(site_.options.stall_timeout);
-      co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, kTuple);
-      if (aborted_) co_return false;
-    } else if (failed) {
-      co_return false;
-    }
-  }
-  co_return true;
-}
-
 /// Answers and closes. What the client still sends is read and dropped for a while: closing with unread
 /// bytes resets the connection, which would take the answer away from the client.
 asio::awaitable<void> Connection::Refuse(Response refusal) {
-  if (!co_await Send(std::move(refusal), "", false, false)) co_return;
+  const Asked nothing;  // gcc 12 destroys a temporary argument of co_await twice
+  if (!co_await Send(std::move(refusal), nothing)) co_return;
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   Within(kDrainTime);
   for (std::size_t dropped = 0; dropped < kDrainLimit;) {
     buffer_.clear();
-    if (!co_await Fill()) break;
+    if (!co_await Fill(kReadSize)) break;
     dropped += buffer_.size();
   }
 }

@@ -15,6 +15,7 @@
 #include "runtime/http/exchange.h"
 #include "runtime/http/guard.h"
 #include "runtime/http/pool.h"
+#include "runtime/http/range.h"
 #include "runtime/http/server.h"
 
 namespace muster::http::internal {
@@ -41,7 +42,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Serves requests until the peer goes away, asks to close, errs or is too slow.
   boost::asio::awaitable<void> Run();
 
-  /// Between requests, with nothing of the next one read.
+  /// Between requests, with nothing of the next one read; or with a source that has nothing to send.
   [[nodiscard]] bool idle() const { return idle_; }
   [[nodiscard]] MonotonicTime deadline() const { return deadline_; }
   /// Ends whatever Run waits for.
@@ -49,20 +50,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   using Header = boost::beast::http::request_parser<boost::beast::http::empty_body>;
+  /// What of a request decides how its answer is sent.
+  struct Asked {
+    std::string accept_encoding;
+    Conditions conditions;
+    bool head_only = false;
+    bool keep_alive = false;
+  };
 
   boost::asio::awaitable<bool> ServeOne();
-  boost::asio::awaitable<bool> Fill();
+  boost::asio::awaitable<bool> Fill(std::size_t most);
   template <typename Parser>
   boost::asio::awaitable<bool> ReadHeader(Parser& parser, Response& refusal);
   template <typename Parser>
-  boost::asio::awaitable<bool> ReadBody(Parser& parser, Response& refusal);
+  boost::asio::awaitable<bool> ReadBody(Parser& parser, std::size_t read_size, Response& refusal);
   boost::asio::awaitable<bool> ReceiveBody(Header& header, Request& request, Response& refusal);
   boost::asio::awaitable<bool> ReceiveFile(Header& header, Request& request, Response& refusal);
   boost::asio::awaitable<Response> Handle(Request request);
-  boost::asio::awaitable<bool> Send(Response response, std::string_view accept_encoding,
-                                    bool head_only, bool keep_alive);
-  boost::asio::awaitable<bool> SendFile(const Response& response, bool head_only, bool keep_alive);
+  // connection_send.cc
+  boost::asio::awaitable<bool> Send(Response response, const Asked& asked);
+  boost::asio::awaitable<bool> SendFile(Response response, const Asked& asked);
+  boost::asio::awaitable<bool> SendBytesOf(int file, const Part& part);
+  boost::asio::awaitable<void> SendSource(const Response& response, bool head_only);
   boost::asio::awaitable<bool> Write(std::string_view first, std::string_view second = {});
+  boost::asio::awaitable<bool> UntilWritable();
+  void AbortWhenPeerCloses();
   boost::asio::awaitable<void> Refuse(Response refusal);
   void Wake();
   void Within(std::chrono::milliseconds limit);
@@ -75,7 +87,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string head_;
   std::shared_ptr<Exchange> exchange_;
   MonotonicTime deadline_ = MonotonicTime::max();
-  bool idle_ = true;
+  bool idle_ = true;  ///< nothing of a request is at work: a stop need not wait
   bool aborted_ = false;
 };
 

@@ -68,8 +68,9 @@ bool SameName(std::string_view a, std::string_view b) {
   return !less(a, b) && !less(b, a);
 }
 
-void AppendHead(std::string& out, const Response& response, std::uint64_t content_length,
-                bool keep_alive, std::string_view date) {
+void AppendHead(std::string& out, const Response& response,
+                std::optional<std::uint64_t> content_length, bool keep_alive,
+                std::string_view date) {
   out += "HTTP/1.1 ";
   AppendNumber(out, static_cast<std::uint64_t>(response.status));
   out += ' ';
@@ -89,9 +90,9 @@ void AppendHead(std::string& out, const Response& response, std::uint64_t conten
     AppendOneLine(out, value);
   }
   const bool has_length = response.status != 204 && response.status != 304;  // RFC 9110, 8.6
-  if (has_length) {
+  if (has_length && content_length) {
     out += "\r\nContent-Length: ";
-    AppendNumber(out, content_length);
+    AppendNumber(out, *content_length);
   }
   if (!keep_alive) out += "\r\nConnection: close";
   out += "\r\n\r\n";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,9 +10,11 @@
 namespace muster::http::internal {
 
 /// Appends the status line and the headers with the blank line after them. `response`'s own
-/// Content-Length, Connection and Date are not sent; a line break in a header becomes a space.
-void AppendHead(std::string& out, const Response& response, std::uint64_t content_length,
-                bool keep_alive, std::string_view date);
+/// Content-Length, Connection and Date are not sent; a line break in a header becomes a space. Without a
+/// `content_length` the body ends with the connection (RFC 9112, 6.3), and `keep_alive` must be false.
+void AppendHead(std::string& out, const Response& response,
+                std::optional<std::uint64_t> content_length, bool keep_alive,
+                std::string_view date);
 
 /// Compresses a body of text that is longer than 4 KiB when `accept_encoding` takes gzip.
 void CompressIfWanted(std::string_view accept_encoding, Response& response);

@@ -13,7 +13,8 @@
 /// The HTTP/1.1 server (RFC 9112) that carries a Router's routes: Boost.Beast parses, Asio moves the
 /// bytes. Each thread has its own connections; a handler runs on its connection's thread, that of a blocking
 /// route on one of a few others, and may answer there or later from any other. Keep-alive, TCP_NODELAY, Expect: 100-continue, gzip of text beyond
-/// 4 KiB when the client takes it, streamed files both ways.
+/// 4 KiB when the client takes it, files both ways (parts of them by Range, hashed as they come in), bodies that
+/// are made while they are sent.
 ///
 /// What it refuses by itself, as JSON: a malformed request (400), a foreign Host or Origin (403), a body
 /// beyond the limit (413), a head, a chunk's line or a trailer beyond 64 KiB (431), a request of a blocking

@@ -1,5 +1,7 @@
 #include "runtime/http/worker.h"
 
+#include <csignal>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -19,7 +21,14 @@ Worker::Worker(Site& site) : site_(site), work_(context_.get_executor()), sweep_
   asio::co_spawn(context_, Sweep(), asio::detached);
 }
 
-void Worker::Run() { context_.run(); }
+void Worker::Run() {
+  // sendfile, unlike send, has no flag against the signal of a client that went away.
+  sigset_t broken_pipe;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+  context_.run();
+}
 
 void Worker::Adopt(asio::ip::tcp::socket socket) {
   asio::post(context_, [this, socket = std::move(socket)]() mutable {

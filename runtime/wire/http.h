@@ -36,6 +36,8 @@ struct Request {
   /// Set instead of `body` when the server spooled a large upload; removed when the request ends, so a
   /// handler that wants to keep the file moves it away.
   std::filesystem::path body_file;
+  /// The SHA-256 of `body_file`, 64 hexadecimal digits, taken while it came in; empty without one.
+  std::string body_sha256;
   /// What the pattern's {name} parts matched, percent-decoded; {name...} matches the rest with slashes.
   std::map<std::string, std::string, std::less<>> captures;
 
@@ -46,12 +48,31 @@ struct Request {
   [[nodiscard]] std::string_view BearerToken() const;
 };
 
+/// A body that is made while it is sent, for as long as the client listens (server-sent events). The
+/// connection asks for the next piece when the client has taken the last one, so a slow client makes no
+/// queue here: what it missed is the source's to decide.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  /// Connection's thread; must not block. What to send now; empty when there is nothing yet; nullopt at the
+  /// end of the body.
+  virtual std::optional<std::string> Next() = 0;
+  /// `wake` is to be called, from any thread and as often as wanted, once Next() has more after it had
+  /// nothing. An empty one takes it back: when that call returns, `wake` is not running and never runs again.
+  virtual void OnMore(std::function<void()> wake) = 0;
+};
+
 struct Response {
   int status = 200;
   Headers headers;
   std::string body;
-  /// Sent instead of `body` when set; the server streams it.
+  /// Sent instead of `body` when set. With status 200 the server answers a Range with that part of it (206
+  /// or 416), and an `ETag` among the headers makes If-Range and If-None-Match work (RFC 9110, 13 and 14).
   std::filesystem::path body_file;
+  /// Kept until the answer is sent: what removes a temporary `body_file`, for one.
+  std::shared_ptr<const void> keep;
+  /// Sent instead of both when set; the connection closes after it.
+  std::shared_ptr<BodySource> source;
 
   static Response Json(const boost::json::value& value, int status = 200);
   static Response Text(std::string text, int status = 200,

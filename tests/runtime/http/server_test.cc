@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "runtime/base/sha256.h"
 #include "runtime/http/client.h"
 #include "runtime/http/pool.h"
 #include "tests/runtime/http/raw_client.h"
@@ -43,6 +44,40 @@ class Later {
   std::vector<Respond> kept_;
 };
 
+/// A source that the test feeds.
+class Feed final : public BodySource {
+ public:
+  std::optional<std::string> Next() override {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.empty()) return ended_ ? std::nullopt : std::optional<std::string>("");
+    return std::exchange(waiting_, {});
+  }
+  void OnMore(std::function<void()> wake) override {
+    const std::lock_guard lock(mutex_);
+    ++(wake ? heard_ : gone_);
+    wake_ = std::move(wake);
+    changed_.notify_all();
+  }
+  void Write(std::string_view bytes, bool last = false) {
+    const std::lock_guard lock(mutex_);
+    waiting_ += bytes;
+    ended_ = last;
+    if (wake_) wake_();
+  }
+  bool WaitUntilGone() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 10s, [&] { return heard_ == 1 && gone_ == 1; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string waiting_;
+  std::function<void()> wake_;
+  bool ended_ = false;
+  int heard_ = 0, gone_ = 0;
+};
+
 class ServerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -57,6 +92,7 @@ class ServerTest : public testing::Test {
     router_.AddUpload(
         "PUT", "/files/{name}", Sync([this](const Request& request) {
           spooled_ = request.body_file;
+          sha256_ = request.body_sha256;
           if (request.Parameter("keep")) {
             std::filesystem::rename(request.body_file, folder_ / "kept");
           }
@@ -68,6 +104,7 @@ class ServerTest : public testing::Test {
     router_.Add("GET", "/file", Sync([this](const Request&) {
                   Response response;
                   response.body_file = folder_ / "big";
+                  response.headers["ETag"] = "\"v1\"";
                   return response;
                 }));
     router_.Add("GET", "/throw",
@@ -96,7 +133,23 @@ class ServerTest : public testing::Test {
     return client.ReadAll();
   }
 
+  /// GET /feed, answered by `feed`; leaves out the head.
+  void ServeFeed(const std::shared_ptr<BodySource>& feed) {
+    router_.Add("GET", "/feed", Sync([feed](const Request&) {
+                  Response response;
+                  response.source = feed;
+                  return response;
+                }));
+  }
+  Response FetchPart(std::string range, std::string if_range = "") {
+    Request request;
+    request.headers["Range"] = std::move(range);
+    if (!if_range.empty()) request.headers["If-Range"] = std::move(if_range);
+    return Fetch("/file", std::move(request));
+  }
+
   std::filesystem::path folder_, spooled_;
+  std::string sha256_;
   ServerOptions options_;
   Router router_;
   Later later_;
@@ -223,10 +276,12 @@ TEST_F(ServerTest, Upload_LargeBecomesAFileThatIsRemoved) {
   Client client(server_->url());
   EXPECT_TRUE(client.Upload("/files/a", folder_ / "big").ok());
   EXPECT_FALSE(spooled_.empty());
+  EXPECT_EQ(sha256_, Sha256Hex(std::string(3'000'000, 'y')));
   Request small;
   small.method = "PUT";
   small.body = "tiny";
   EXPECT_EQ(client.Send("/files/a", small)->body, "memory 4");
+  EXPECT_EQ(sha256_, "");
   EXPECT_TRUE(std::filesystem::is_empty(options_.spool_dir));
 }
 
@@ -287,6 +342,106 @@ TEST_F(ServerTest, FileBody_StreamedWhole) {
   EXPECT_TRUE(client.Get("/hello").ok());  // the connection is still good
   std::filesystem::remove(folder_ / "big");
   EXPECT_EQ(Fetch("/file").status, 404);
+}
+
+TEST_F(ServerTest, FileBody_PartsAsAsked) {
+  Start();
+  std::filesystem::create_directories(folder_);
+  std::string content;
+  for (int i = 0; i < 3'000'000; ++i) content += static_cast<char>(i * 31 + i / 256);
+  std::ofstream(folder_ / "big", std::ios::binary) << content;
+  const Response middle = FetchPart("bytes=1000000-2499999");
+  EXPECT_EQ(middle.status, 206);
+  EXPECT_EQ(middle.headers.at("Content-Range"), "bytes 1000000-2499999/3000000");
+  EXPECT_EQ(middle.body, content.substr(1'000'000, 1'500'000));
+  EXPECT_EQ(FetchPart("bytes=-5").body, content.substr(2'999'995));
+  EXPECT_EQ(FetchPart("bytes=0-0", "\"v1\"").body, content.substr(0, 1));
+  const Response changed = FetchPart("bytes=0-0", "\"v0\"");
+  EXPECT_EQ(changed.status, 200);
+  EXPECT_EQ(changed.headers.at("Accept-Ranges"), "bytes");
+  EXPECT_EQ(changed.body.size(), content.size());
+  const Response beyond = FetchPart("bytes=3000000-");
+  EXPECT_EQ(beyond.status, 416);
+  EXPECT_EQ(beyond.headers.at("Content-Range"), "bytes */3000000");
+  Request known;
+  known.headers["If-None-Match"] = "\"v1\"";
+  EXPECT_EQ(Fetch("/file", known).status, 304);
+  EXPECT_THAT(Raw("HEAD /file HTTP/1.1\r\nHost: localhost\r\nRange: bytes=10-19\r\nConnection: "
+                  "close\r\n\r\n"),
+              HasSubstr("Content-Length: 10\r\n"));
+}
+
+TEST_F(ServerTest, FileBody_ClientGoesAwayMidway_OthersAreServed) {
+  Start();
+  std::filesystem::create_directories(folder_);
+  std::ofstream(folder_ / "big") << std::string(30'000'000, 'y');
+  for (int i = 0; i < 3; ++i) {
+    RawClient client(server_->port());
+    client.Write("GET /file HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.ReadUntil("\r\n\r\n");
+  }
+  EXPECT_EQ(Fetch("/file").body.size(), 30'000'000U);
+}
+
+TEST_F(ServerTest, Source_PiecesArriveAsTheyAreMadeUntilTheEnd) {
+  const auto feed = std::make_shared<Feed>();
+  ServeFeed(feed);
+  feed->Write("one");
+  Start();
+  RawClient client(server_->port());
+  client.Write("GET /feed HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::string head = client.ReadUntil("\r\n\r\n");
+  EXPECT_THAT(head, HasSubstr("Connection: close"));
+  EXPECT_THAT(head, testing::Not(HasSubstr("Content-Length")));
+  EXPECT_EQ(client.ReadUntil("one"), "one");
+  feed->Write("two");
+  EXPECT_EQ(client.ReadUntil("two"), "two");
+  feed->Write("three", true);
+  EXPECT_EQ(client.ReadAll(), "three");
+  EXPECT_TRUE(feed->WaitUntilGone());
+}
+
+TEST_F(ServerTest, Source_ClientGoesAwayWhileNothingIsSent_IsLetGo) {
+  const auto feed = std::make_shared<Feed>();
+  ServeFeed(feed);
+  Start();
+  {
+    RawClient client(server_->port());
+    client.Write("GET /feed HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.ReadUntil("\r\n\r\n");
+  }
+  EXPECT_TRUE(feed->WaitUntilGone());
+  feed->Write("nobody hears this");
+}
+
+TEST_F(ServerTest, Source_ClientThatTakesNothing_IsCutOff) {
+  class Endless final : public BodySource {
+   public:
+    std::optional<std::string> Next() override { return std::string(1 << 20, 'x'); }
+    void OnMore(std::function<void()> wake) override {
+      if (!wake) gone.set_value();
+    }
+    std::promise<void> gone;
+  };
+  const auto endless = std::make_shared<Endless>();
+  ServeFeed(endless);
+  options_.stall_timeout = 50ms;
+  Start();
+  RawClient client(server_->port());
+  client.Write("GET /feed HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(endless->gone.get_future().wait_for(10s), std::future_status::ready);
+}
+
+TEST_F(ServerTest, Source_StopDoesNotWaitForItsEnd) {
+  const auto feed = std::make_shared<Feed>();
+  ServeFeed(feed);
+  options_.stop_grace = 10min;
+  Start();
+  RawClient client(server_->port());
+  client.Write("GET /feed HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  client.ReadUntil("\r\n\r\n");
+  server_->Stop();
+  EXPECT_TRUE(feed->WaitUntilGone());
 }
 
 TEST_F(ServerTest, HandlerThrowsOrForgets_500) {
