@@ -11,9 +11,7 @@ Status RunArtifacts::Put(const std::string& run_id, const std::string& path,
                          const std::filesystem::path& file) {
   MUSTER_ASSIGN_OR_RETURN(const auto uri, Source(run_id, path));
   MUSTER_ASSIGN_OR_RETURN(const auto name, tracker::ArtifactStorePath(uri));
-  auto stored = artifacts_.PutFile(name, file, /*may_move=*/false);
-  if (!stored.ok()) return stored.error();
-  return Ok();
+  return artifacts_.Put(name, {.file = file});
 }
 
 }  // namespace muster::server

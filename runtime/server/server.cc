@@ -187,7 +187,8 @@ void Server::Impl::MakeRegistry() {
       [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
         MUSTER_ASSIGN_OR_RETURN(const auto path,
                                 tracker::ArtifactStorePath(version.source, "model.onnx"));
-        return artifacts->Get(path);
+        MUSTER_ASSIGN_OR_RETURN(const auto file, artifacts->Get(path));
+        return file.path;
       });
   promoter = std::make_unique<registry::Promoter>(
       registry::Promoter::Parts{*models, *engine, *exporter, *run_artifacts, *model_files, clock});

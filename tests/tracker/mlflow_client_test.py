@@ -6,6 +6,7 @@ import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 # Before MLflow is imported: no retries that hide errors, no calls home, no git.
 os.environ.update(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY="true",
@@ -13,6 +14,7 @@ os.environ.update(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_DISABLE_TELEMETRY=
                   MLFLOW_ENABLE_ASYNC_LOGGING="false")
 
 import mlflow  # noqa: E402
+import mlflow.store.artifact.http_artifact_repo  # noqa: E402
 import numpy  # noqa: E402
 import onnx  # noqa: E402
 import pandas  # noqa: E402
@@ -246,9 +248,31 @@ class ClientTest(unittest.TestCase):
         with self.assertRaises(Exception):
             self.client.download_artifacts(run_id, "none")
 
+    def test_large_artifacts_go_in_parts(self):
+        content = bytes(range(256)) * 12_000 + b"end"  # 3,072,003 bytes: parts beyond and below 1 MiB
+        (self.folder / "large ä.bin").write_bytes(content)
+        sizes = {"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000000",
+                 "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": "1500000",
+                 "MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE": "700000"}
+        repository = mlflow.store.artifact.http_artifact_repo
+        with mock.patch.dict(os.environ, sizes), mock.patch.object(
+                repository.HttpArtifactRepository, "_upload_part",
+                wraps=repository.HttpArtifactRepository._upload_part) as upload, mock.patch.object(
+                repository, "download_chunk", wraps=repository.download_chunk) as download:
+            with mlflow.start_run() as run:
+                mlflow.log_artifact(str(self.folder / "large ä.bin"), "deep/er")
+            self.assertEqual(upload.call_count, 3)
+            local = self.client.download_artifacts(run.info.run_id, "deep/er/large ä.bin",
+                                                   str(self.folder))
+            self.assertEqual(download.call_count, 5)
+        self.assertEqual(pathlib.Path(local).read_bytes(), content)
+        self.assertEqual([(f.path, f.file_size) for f in
+                          self.client.list_artifacts(run.info.run_id, "deep/er")],
+                         [("deep/er/large ä.bin", len(content))])
+
     def test_unsafe_artifact_paths(self):
         base = self.tracker.url + "/api/2.0/mlflow-artifacts/artifacts/"
-        for path in ["%2e%2e/x", "a/%2e%2e/%2e%2e/b", "%252e%252e/x", "%2fetc/passwd", "a%5cb", "a%23b"]:
+        for path in ["%2e%2e/x", "a/%2e%2e/%2e%2e/b", "%252e%252e/x", "%2fetc/passwd", "C:/x", "a%23b"]:
             request = requests.Request("PUT", base, data=b"x").prepare()
             request.url = base + path
             answer = requests.Session().send(request)

@@ -76,8 +76,10 @@ const std::vector<Route>& ExperimentRoutes();
 const std::vector<Route>& RunRoutes();
 const std::vector<Route>& LoggedModelRoutes();
 const std::vector<Route>& RegistryRoutes();
-/// The artifact proxy; not a table, its bodies are files.
+const std::vector<Route>& ArtifactRoutes();
+/// The artifact proxy and its transfers in parts; not tables, their bodies are files.
 void AddArtifactRoutes(http::Router& router, const std::shared_ptr<const Services>& services);
+void AddMultipartRoutes(http::Router& router, const std::shared_ptr<const Services>& services);
 
 /// May this request write to the run? Answers the attempt that does.
 Result<AttemptEpoch> Fence(const Services& services, const http::Request& request,

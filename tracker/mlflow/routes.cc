@@ -29,16 +29,17 @@ http::Handler HandlerOf(const Route& route, const std::shared_ptr<const Services
   };
 }
 
-Response ServerInfo(const Request&) {
+Response ServerInfo(const Services& services) {
+  const bool parts = services.artifacts.offers_parts();
   return Response::Json({{"store_type", "SqlStore"},
                          {"workspaces_enabled", false},
                          {"trace_archival_enabled", false},
-                         {"multipart_uploads_enabled", false},
-                         {"multipart_downloads_enabled", false},
+                         {"multipart_uploads_enabled", parts},
+                         {"multipart_downloads_enabled", parts},
                          {"artifact_serving_enabled", true},
-                         {"presigned_upload_run_id_supported", false},
-                         {"presigned_upload_model_id_supported", false},
-                         {"model_artifact_presigned_downloads_supported", false},
+                         {"presigned_upload_run_id_supported", true},
+                         {"presigned_upload_model_id_supported", true},
+                         {"model_artifact_presigned_downloads_supported", true},
                          {"features_enabled", json::object()},
                          {"tracking_auth", ""},
                          {"artifacts_presigned_only", false}});
@@ -57,15 +58,16 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
   const auto services =
       std::make_shared<const Services>(Services{runs, artifacts, models, std::move(options)});
   for (const std::string api : {"/api/", "/ajax-api/"}) {
-    for (const auto* table :
-         {&ExperimentRoutes(), &RunRoutes(), &LoggedModelRoutes(), &RegistryRoutes()}) {
+    for (const auto* table : {&ExperimentRoutes(), &RunRoutes(), &LoggedModelRoutes(),
+                              &RegistryRoutes(), &ArtifactRoutes()}) {
       for (const Route& route : *table) {
         const std::string pattern = api + "2.0/mlflow" + std::string(route.path);
         const auto add = route.later == nullptr ? &http::Router::AddBlocking : &http::Router::Add;
         (router.*add)(route.method, pattern, HandlerOf(route, services));
       }
     }
-    router.Add("GET", api + "3.0/mlflow/server-info", http::Sync(ServerInfo));
+    router.Add("GET", api + "3.0/mlflow/server-info",
+               http::Sync([services](const Request&) { return ServerInfo(*services); }));
     for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
       for (const char* version : {"2.0", "3.0"}) {
         router.Add(method, api + version + "/mlflow/{rest...}", http::Sync(EndpointNotFound));
@@ -73,6 +75,7 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
     }
   }
   AddArtifactRoutes(router, services);
+  AddMultipartRoutes(router, services);
   router.Add("GET", "/version", http::Sync([](const Request&) {
                return Response::Text(std::string(kMlflowVersion));
              }));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "registry/model_store.h"
@@ -20,6 +21,9 @@ struct MlflowOptions {
   std::function<Result<AttemptEpoch>(const http::Request&, const RunId&)> fence;
   /// Who a change of the registry is written down as. Empty: "mlflow".
   std::function<std::string(const http::Request&)> actor;
+  /// Opens the store of an artifact_uri that is not "mlflow-artifacts:" nor the proxy's address: "file:///p",
+  /// "/p", "s3://bucket/p". Any thread. Empty: such artifacts are not read here.
+  std::function<Result<std::shared_ptr<ArtifactStore>>(std::string_view artifact_uri)> open_root;
 };
 
 /// Adds MLflow 3.18's REST API (docs: https://mlflow.org/docs/latest/rest-api.html) to the router: experiments,

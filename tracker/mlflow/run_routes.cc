@@ -176,21 +176,6 @@ Result<JsonText> History(Call& call) {
   return MetricsAnswer(page);
 }
 
-Result<json::object> ListArtifacts(Call& call) {
-  const RunId run_id(call.fields.RunId());
-  std::string path = call.fields.Text("path");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
-  if (!path.empty()) MUSTER_RETURN_IF_ERROR(CheckArtifactPath(path));
-  if (path.ends_with('/')) path.pop_back();
-  MUSTER_ASSIGN_OR_RETURN(const Run run, call.services.runs.GetRun(run_id));
-  MUSTER_ASSIGN_OR_RETURN(const std::string folder, ArtifactStorePath(run.info.artifact_uri, path));
-  MUSTER_ASSIGN_OR_RETURN(const auto list, call.services.artifacts.List(folder));
-  json::object object{{"root_uri", run.info.artifact_uri}};
-  // Relative to the run's root, unlike the proxy's listing.
-  PutList(object, "files", ToMlflow(list, path));
-  return object;
-}
-
 }  // namespace
 
 const std::vector<Route>& RunRoutes() {
@@ -209,7 +194,6 @@ const std::vector<Route>& RunRoutes() {
       {"POST", "/runs/outputs", LogOutputs},
       {"POST", "/runs/search", nullptr, nullptr, Search},
       {"GET", "/metrics/get-history", nullptr, nullptr, History},
-      {"GET", "/artifacts/list", nullptr, ListArtifacts},
   };
   return routes;
 }

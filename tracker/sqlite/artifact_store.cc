@@ -1,10 +1,13 @@
 #include "tracker/sqlite/artifact_store.h"
 
 #include <map>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "runtime/sqlite/group_commit.h"
 #include "tracker/sqlite/object_files.h"
+#include "tracker/sqlite/part_files.h"
 #include "tracker/sqlite/readers.h"
 
 namespace muster::tracker {
@@ -21,13 +24,11 @@ CREATE TABLE names(
   sha256 TEXT NOT NULL,
   size INTEGER NOT NULL
 ) WITHOUT ROWID;
+)sql",
+                                                           R"sql(
+CREATE INDEX names_by_content ON names(sha256);
 )sql"};
   return migrations;
-}
-
-std::string WithoutSlash(std::string_view path) {
-  if (path.ends_with('/')) path.remove_suffix(1);
-  return std::string(path);
 }
 
 /// The paths under a folder are those in ["folder/", "folder0"): '0' follows '/' in ASCII.
@@ -50,22 +51,21 @@ Result<bool> IsFile(Database& db, std::string_view path) {
   return row.Step();
 }
 
-Status WriteName(Database& db, std::string_view path, const ObjectInfo& info) {
-  const std::string name(path);
+Status WriteName(Database& db, const std::string& path, const StagedObject& object) {
   MUSTER_ASSIGN_OR_RETURN(const bool folder, IsFolder(db, path));
-  if (folder) return Invalid("Invalid path: '" + name + "' is a folder of artifacts");
-  for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
+  if (folder) return Invalid("Invalid path: '" + path + "' is a folder of artifacts");
+  for (std::size_t slash = path.find('/'); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     MUSTER_ASSIGN_OR_RETURN(const bool file, IsFile(db, path.substr(0, slash)));
     if (file) {
-      return Invalid("Invalid path: '" + name + "': '" + name.substr(0, slash) + "' is a file");
+      return Invalid("Invalid path: '" + path + "': '" + path.substr(0, slash) + "' is a file");
     }
   }
   return db
       .Prepare(
           "INSERT INTO names(path, sha256, size) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
           "sha256 = excluded.sha256, size = excluded.size")
-      .BindAll(path, std::string_view(info.sha256), info.size)
+      .BindAll(std::string_view(path), std::string_view(object.sha256), object.size)
       .Run();
 }
 
@@ -97,46 +97,77 @@ Result<std::vector<ArtifactInfo>> ReadChildren(Database& db, std::string_view fo
   return list;
 }
 
+/// The contents that a Put is giving a name to; a collection leaves them alone.
+class InFlight {
+ public:
+  class Entry {
+   public:
+    Entry(InFlight& all, const std::string& sha256) : all_(all) {
+      const std::lock_guard lock(all_.mutex_);
+      entry_ = all_.contents_.insert(sha256);
+    }
+    ~Entry() {
+      const std::lock_guard lock(all_.mutex_);
+      all_.contents_.erase(entry_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    InFlight& all_;
+    std::multiset<std::string>::iterator entry_;
+  };
+
+  /// Calls `remove` unless a Put is at it; no Put of any content begins meanwhile.
+  template <typename Remove>
+  Status Unless(const std::string& sha256, Remove remove) {
+    const std::lock_guard lock(mutex_);
+    return contents_.contains(sha256) ? Ok() : remove();
+  }
+
+ private:
+  std::mutex mutex_;  // guards contents_
+  std::multiset<std::string> contents_;
+};
+
 class LocalArtifactStore final : public ArtifactStore {
  public:
-  LocalArtifactStore(ObjectFiles objects, Database names, std::filesystem::path names_file)
-      : objects_(std::move(objects)), readers_(std::move(names_file)), writer_(std::move(names)) {}
+  LocalArtifactStore(ObjectFiles objects, PartFiles parts, Database names,
+                     std::filesystem::path names_file)
+      : objects_(std::move(objects)),
+        parts_(std::move(parts)),
+        readers_(std::move(names_file)),
+        writer_(std::move(names)) {}
 
-  Result<std::string> PutFile(std::string_view path, const std::filesystem::path& file,
-                              bool may_move) override {
-    MUSTER_RETURN_IF_ERROR(CheckFilePath(path));
-    MUSTER_ASSIGN_OR_RETURN(const ObjectInfo info, objects_.AddFile(file, may_move));
-    return Name(path, info);
+  Status Put(std::string_view path, const NewArtifact& artifact) override {
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactFile(path));
+    MUSTER_ASSIGN_OR_RETURN(const StagedObject object, objects_.Stage(artifact));
+    return Keep(name, object);
   }
 
-  Result<std::string> PutBytes(std::string_view path, std::string_view bytes) override {
-    MUSTER_RETURN_IF_ERROR(CheckFilePath(path));
-    MUSTER_ASSIGN_OR_RETURN(const ObjectInfo info, objects_.AddBytes(bytes));
-    return Name(path, info);
-  }
-
-  Result<std::filesystem::path> Get(std::string_view path) override {
-    MUSTER_RETURN_IF_ERROR(CheckArtifactPath(path));
-    return readers_.With([&](Database& db) -> Result<std::filesystem::path> {
+  Result<ArtifactFile> Get(std::string_view path) override {
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactPath(path));
+    return readers_.With([&](Database& db) -> Result<ArtifactFile> {
       Statement row = db.Prepare("SELECT sha256 FROM names WHERE path = ?");
-      row.Bind(0, path);
+      row.Bind(0, std::string_view(name));
       MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-      if (found) return objects_.PathOf(row.Text(0));
-      MUSTER_ASSIGN_OR_RETURN(const bool folder, IsFolder(db, WithoutSlash(path)));
-      const std::string name(path);
-      if (folder) return Invalid("'" + name + "' is a folder of artifacts, not a file");
-      return NotFound("No such artifact: '" + name + "'");
+      if (found) {
+        std::string sha256(row.Text(0));
+        return ArtifactFile{objects_.PathOf(sha256), std::move(sha256), nullptr};
+      }
+      MUSTER_ASSIGN_OR_RETURN(const bool folder, IsFolder(db, name));
+      return folder ? ArtifactIsFolder(name) : NoSuchArtifact(name);
     });
   }
 
   Result<std::vector<ArtifactInfo>> List(std::string_view folder) override {
-    if (!folder.empty()) MUSTER_RETURN_IF_ERROR(CheckArtifactPath(folder));
-    return readers_.With([&](Database& db) { return ReadChildren(db, WithoutSlash(folder)); });
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactPath(folder));
+    return readers_.With([&](Database& db) { return ReadChildren(db, name); });
   }
 
   Status Delete(std::string_view path) override {
-    MUSTER_RETURN_IF_ERROR(CheckArtifactPath(path));
-    const std::string name = WithoutSlash(path);
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactPath(path));
+    if (name.empty()) return Invalid("Invalid path");
     return writer_.WriteAndWait([&](Database& db) {
       const Range range(name);
       return db.Prepare("DELETE FROM names WHERE path = ? OR (path >= ? AND path < ?)")
@@ -146,33 +177,93 @@ class LocalArtifactStore final : public ArtifactStore {
     });
   }
 
- private:
-  static Status CheckFilePath(std::string_view path) {
-    MUSTER_RETURN_IF_ERROR(CheckArtifactPath(path));
-    if (!path.ends_with('/')) return Ok();
-    return Invalid("Invalid path: '" + std::string(path) + "' names a folder, wanted a file");
+  [[nodiscard]] bool offers_parts() const override { return true; }
+
+  Result<ArtifactUpload> BeginUpload(std::string_view path, std::int64_t parts) override {
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactFile(path));
+    MUSTER_ASSIGN_OR_RETURN(std::string id, parts_.Begin(name, parts));
+    return ArtifactUpload{std::move(id), {}};
   }
 
-  Result<std::string> Name(std::string_view path, const ObjectInfo& info) {
-    MUSTER_RETURN_IF_ERROR(
-        writer_.WriteAndWait([&](Database& db) { return WriteName(db, path, info); }));
-    return info.sha256;
+  Result<std::string> PutPart(std::string_view upload, std::int64_t number,
+                              const NewArtifact& part) override {
+    MUSTER_ASSIGN_OR_RETURN(const StagedObject object, objects_.Stage(part));
+    return parts_.Put(upload, number, object);
+  }
+
+  Status CompleteUpload(std::string_view path, std::string_view upload,
+                        std::vector<ArtifactPart> parts) override {
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactFile(path));
+    MUSTER_ASSIGN_OR_RETURN(const auto files, parts_.FilesOf(name, upload, std::move(parts)));
+    MUSTER_ASSIGN_OR_RETURN(const StagedObject object, objects_.StageJoined(files));
+    MUSTER_RETURN_IF_ERROR(Keep(name, object));
+    return parts_.Remove(name, upload);
+  }
+
+  Status AbortUpload(std::string_view path, std::string_view upload) override {
+    MUSTER_ASSIGN_OR_RETURN(const std::string name, SafeArtifactFile(path));
+    return parts_.Remove(name, upload);
+  }
+
+  Result<ArtifactAddress> AddressOf(std::string_view path) override {
+    MUSTER_ASSIGN_OR_RETURN(const ArtifactFile file, Get(path));
+    std::error_code error;
+    const auto size = std::filesystem::file_size(file.path, error);
+    if (error) return IoError(file.path.string(), error.value());
+    return ArtifactAddress{"", static_cast<std::int64_t>(size)};
+  }
+
+  Result<Collected> Collect(std::filesystem::file_time_type before) override {
+    Collected collected;
+    const auto visit = [&](const std::string& sha256, std::int64_t size) {
+      return in_flight_.Unless(sha256, [&]() -> Status {
+        MUSTER_ASSIGN_OR_RETURN(const bool named, IsNamed(sha256));
+        if (named) return Ok();
+        std::error_code failed;
+        std::filesystem::remove(objects_.PathOf(sha256), failed);
+        if (failed) return IoError(objects_.PathOf(sha256).string(), failed.value());
+        ++collected.objects;
+        collected.bytes += size;
+        return Ok();
+      });
+    };
+    MUSTER_RETURN_IF_ERROR(objects_.VisitOlder(before, visit));
+    MUSTER_ASSIGN_OR_RETURN(collected.uploads, parts_.RemoveOlder(before));
+    return collected;
+  }
+
+ private:
+  Status Keep(const std::string& name, const StagedObject& object) {
+    const InFlight::Entry entry(in_flight_, object.sha256);
+    MUSTER_RETURN_IF_ERROR(objects_.Publish(object));
+    return writer_.WriteAndWait([&](Database& db) { return WriteName(db, name, object); });
+  }
+
+  Result<bool> IsNamed(const std::string& sha256) {
+    return readers_.With([&](Database& db) -> Result<bool> {
+      Statement row = db.Prepare("SELECT 1 FROM names WHERE sha256 = ? LIMIT 1");
+      row.Bind(0, std::string_view(sha256));
+      return row.Step();
+    });
   }
 
   const ObjectFiles objects_;
+  const PartFiles parts_;
   Readers readers_;
   sqlite::GroupCommit writer_;
+  InFlight in_flight_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<ArtifactStore>> OpenLocalArtifactStore(const std::filesystem::path& root) {
   MUSTER_ASSIGN_OR_RETURN(ObjectFiles objects, ObjectFiles::Open(root));
+  MUSTER_ASSIGN_OR_RETURN(PartFiles parts, PartFiles::Open(root));
   const std::filesystem::path names_file = root / "names.db";
   MUSTER_ASSIGN_OR_RETURN(Database names, Database::Open(names_file));
   MUSTER_RETURN_IF_ERROR(names.Migrate(NameMigrations()));
-  return std::unique_ptr<ArtifactStore>(
-      std::make_unique<LocalArtifactStore>(std::move(objects), std::move(names), names_file));
+  return std::unique_ptr<ArtifactStore>(std::make_unique<LocalArtifactStore>(
+      std::move(objects), std::move(parts), std::move(names), names_file));
 }
 
 }  // namespace muster::tracker

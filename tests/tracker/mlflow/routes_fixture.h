@@ -37,7 +37,11 @@ class RoutesTest : public testing::Test {
            if (request.BearerToken() == "old") return Fenced("attempt 3 is over");
            return AttemptEpoch(attempt_);
          },
-         .actor = [](const http::Request&) { return std::string("ada"); }});
+         .actor = [](const http::Request&) { return std::string("ada"); },
+         .open_root = [this](std::string_view uri) -> Result<std::shared_ptr<ArtifactStore>> {
+           if (!opened_) return Unsupported("nobody opens " + std::string(uri));
+           return opened_;
+         }});
   }
   ~RoutesTest() override {
     artifacts_.reset();
@@ -49,6 +53,7 @@ class RoutesTest : public testing::Test {
     http::Request request{.method = std::move(method), .body = std::move(body)};
     http::SetTarget(request, target);
     request.headers["Content-Type"] = "application/json";
+    request.headers["Host"] = "tracker:5000";
     if (!token.empty()) request.headers["Authorization"] = "Bearer " + token;
     std::optional<http::Response> answer;
     router_.Dispatch(std::move(request),
@@ -73,11 +78,19 @@ class RoutesTest : public testing::Test {
         [](const Result<tracker::Run>& run) { ASSERT_TRUE(run.ok()); });
   }
 
+  LoggedModel MakeLoggedModel(std::string name) {
+    LoggedModel model;
+    runs_.CreateLoggedModel({.experiment_id = "0", .name = std::move(name)},
+                            [&](Result<LoggedModel> made) { model = made.value(); });
+    return model;
+  }
+
   FakeClock clock_;
   std::filesystem::path folder_;
   MemoryRunStore runs_;
   registry::MemoryModelStore models_;
   std::unique_ptr<ArtifactStore> artifacts_;
+  std::shared_ptr<ArtifactStore> opened_;  ///< what MlflowOptions::open_root answers
   http::Router router_;
   std::int64_t attempt_ = 0;
   std::string fenced_run_;  ///< of the last write
