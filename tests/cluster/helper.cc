@@ -128,7 +128,7 @@ int Hold(std::size_t mebibytes) {
   const std::vector<char> memory(mebibytes << 20, 'x');
   fork();
   pause();
-  return memory.back();
+  return static_cast<int>(memory.size());
 }
 
 }  // namespace
