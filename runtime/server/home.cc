@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "runtime/base/file.h"
 #include "runtime/wire/codec.h"
@@ -12,6 +14,21 @@
 namespace muster::server {
 
 BOOST_DESCRIBE_STRUCT(ServerNote, (), (url, pid, agents))
+
+namespace {
+
+/// A child that a killed server was just starting holds the lock, too, until it executes its program.
+bool Lock(int fd) {
+  constexpr auto kChildrenHold = std::chrono::milliseconds(500),
+                 kEvery = std::chrono::milliseconds(10);
+  for (auto waited = kEvery; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += kEvery) {
+    if (waited > kChildrenHold) return false;
+    std::this_thread::sleep_for(kEvery);
+  }
+  return true;
+}
+
+}  // namespace
 
 Result<ServerNote> ReadServerNote(const std::filesystem::path& home) {
   MUSTER_ASSIGN_OR_RETURN(const auto text, ReadWholeFile(home / "server.json"));
@@ -31,7 +48,7 @@ Result<std::unique_ptr<HomeLock>> HomeLock::Take(const std::filesystem::path& ho
   const auto file = home / "server.lock";
   const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return IoError(file.string(), errno);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  if (!Lock(fd)) {
     close(fd);
     const auto note = ReadServerNote(home);
     return Conflict("another server" +
