@@ -56,6 +56,45 @@ TEST_P(RunStoreContract, Search_OrdersWithMissingKeysAndNanLast) {
               ElementsAre("d", "c", "b", "a"));
 }
 
+/// Pages of every size, over the bounds between values, NaN and missing ones, with ties, are the whole in order.
+TEST_P(RunStoreContract, Search_ByAMetric_PagesAreTheWholeInOrder) {
+  const double kValues[] = {3, kNan, 1, 3, -kInfinity, 2, kNan, kInfinity, 1};
+  std::int64_t start = 0;
+  for (const double value : kValues) {
+    const tracker::Run run = CreateRun("with-" + std::to_string(start), start);
+    ASSERT_TRUE(Log(run.info.run_id, {.metrics = {{.key = "m", .value = value}},
+                                      .params = {{"odd", start % 2 == 1 ? "yes" : "no"}}})
+                    .ok());
+    ++start;
+  }
+  for (; start < 13; ++start) CreateRun("without-" + std::to_string(start), start);
+  const std::vector<std::string> rest = {"with-6",     "with-1",     "without-12",
+                                         "without-11", "without-10", "without-9"};
+  const auto all = [&](std::vector<std::string> values) {
+    values.insert(values.end(), rest.begin(), rest.end());
+    return values;
+  };
+  const auto ascending =
+      all({"with-4", "with-8", "with-2", "with-5", "with-3", "with-0", "with-7"});
+  const auto descending =
+      all({"with-7", "with-3", "with-0", "with-5", "with-8", "with-2", "with-4"});
+  EXPECT_EQ(Search("", {"metrics.m"}), ascending);
+  EXPECT_EQ(Search("", {"metrics.m DESC"}), descending);
+  EXPECT_THAT(Search("params.odd = 'yes'", {"metrics.m DESC"}),
+              ElementsAre("with-7", "with-3", "with-5", "with-1"));
+  for (std::int64_t size = 1; size <= 14; ++size) {
+    std::vector<std::string> names;
+    SearchQuery query{.experiment_ids = {"0"}, .order_by = {"metrics.m DESC"}, .max_results = size};
+    do {
+      const auto page = store_->SearchRuns(query);
+      ASSERT_TRUE(page.ok()) << page.error().message;
+      for (const tracker::Run& run : page->items) names.push_back(run.info.run_name);
+      query.page_token = page->next_page_token;
+    } while (!query.page_token.empty());
+    EXPECT_EQ(names, descending) << "pages of " << size;
+  }
+}
+
 TEST_P(RunStoreContract, Search_PagesViewsAndExperiments) {
   ASSERT_TRUE(CreateExperiment("e").ok());
   CreateRun("other", 0, "1");

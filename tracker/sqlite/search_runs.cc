@@ -35,18 +35,108 @@ Place LocateInRun(std::string_view entity, std::string_view key) {
   return {.column = "r." + std::string(key)};
 }
 
-}  // namespace
+constexpr std::string_view kTieBreak = "r.start_time_ms DESC, r.run_id";
 
-Result<Page<Run>> SearchRunRows(Database& db, const SearchQuery& query) {
-  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
+/// By a metric first, within one experiment: series_by_value has its runs in that order, so that a page reads what
+/// it answers and no more. Runs whose value is NaN follow, then those that lack the metric.
+class ByMetric {
+ public:
+  ByMetric(Database& db, const SearchQuery& query, const Search& search, std::int64_t experiment)
+      : db_(db), query_(query), search_(search), experiment_(experiment) {}
+
+  Result<Page<std::int64_t>> Ids() {
+    std::int64_t offset = search_.offset;
+    std::vector<std::int64_t> ids;
+    for (const Phase phase : {Phase::kValue, Phase::kNan, Phase::kMissing}) {
+      const std::int64_t wanted = search_.most + 1 - std::ssize(ids);
+      if (wanted <= 0) break;
+      const std::size_t before = ids.size();
+      MUSTER_RETURN_IF_ERROR(SelectIds(db_, Ordered(phase), wanted, offset, ids));
+      if (ids.size() > before) {
+        offset = 0;
+      } else if (offset > 0 && phase != Phase::kMissing) {
+        MUSTER_ASSIGN_OR_RETURN(const std::int64_t passed, Count(phase));
+        offset -= passed;
+      }
+    }
+    return PageOf(std::move(ids), search_);
+  }
+
+ private:
+  enum class Phase { kValue, kNan, kMissing };
+
+  /// Which runs are of a phase.
+  Sql Select(Phase phase, std::string_view what) const {
+    const std::string& key = search_.orders.front().key;
+    Sql sql;
+    sql.Add("SELECT ").Add(what);
+    if (phase == Phase::kMissing) {
+      sql.Add(" FROM runs r WHERE r.experiment = ?", experiment_);
+      sql.Add(
+          " AND NOT EXISTS (SELECT 1 FROM series WHERE run = r.id AND rank = -1 AND "
+          "latest_value IS NOT NULL AND key = ?)",
+          key);
+    } else {
+      sql.Add(
+          " FROM series s INDEXED BY series_by_value CROSS JOIN runs r ON r.id = s.run WHERE "
+          "s.experiment = ?",
+          experiment_);
+      sql.Add(" AND s.key = ?", key)
+          .Add(" AND s.latest_nan = ?", std::int64_t{phase == Phase::kNan});
+      sql.Add(" AND s.rank = -1 AND s.latest_value IS NOT NULL");
+    }
+    sql.Add(ViewCondition("r", query_.view));
+    AddClauses(sql, search_.clauses, LocateInRun);
+    return sql;
+  }
+
+  Sql Ordered(Phase phase) const {
+    Sql sql = Select(phase, "r.id");
+    sql.Add(" ORDER BY ");
+    if (phase == Phase::kValue)
+      sql.Add(search_.orders.front().ascending ? "s.latest_value ASC, " : "s.latest_value DESC, ");
+    AddOrders(sql, std::span(search_.orders).subspan(1), LocateInRun, kTieBreak);
+    return sql;
+  }
+
+  Result<std::int64_t> Count(Phase phase) const {
+    std::vector<std::int64_t> count;
+    MUSTER_RETURN_IF_ERROR(SelectIds(db_, Select(phase, "count(*)"), 1, 0, count));
+    return count.front();
+  }
+
+  Database& db_;
+  const SearchQuery& query_;
+  const Search& search_;
+  const std::int64_t experiment_;
+};
+
+Result<Page<std::int64_t>> RunIds(Database& db, const SearchQuery& query) {
+  MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, RunGrammar()));
+  const bool by_metric = !search.orders.empty() && search.orders.front().entity == "metric";
+  if (by_metric && query.experiment_ids.size() == 1) {
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t experiment,
+                            ParseExperimentId(query.experiment_ids.front()));
+    return ByMetric(db, query, search, experiment).Ids();
+  }
   Sql sql;
   sql.Add(
       "SELECT r.id FROM runs r WHERE r.experiment IN (SELECT CAST(value AS INTEGER) FROM "
       "json_each(?))",
       JsonArray(query.experiment_ids));
   sql.Add(ViewCondition("r", query.view));
-  MUSTER_ASSIGN_OR_RETURN(auto ids, SearchIds(db, std::move(sql), query, RunGrammar(), LocateInRun,
-                                              "r.start_time_ms DESC, r.run_id"));
+  AddClauses(sql, search.clauses, LocateInRun);
+  AddOrders(sql.Add(" ORDER BY "), search.orders, LocateInRun, kTieBreak);
+  std::vector<std::int64_t> ids;
+  MUSTER_RETURN_IF_ERROR(SelectIds(db, std::move(sql), search.most + 1, search.offset, ids));
+  return PageOf(std::move(ids), search);
+}
+
+}  // namespace
+
+Result<Page<Run>> SearchRunRows(Database& db, const SearchQuery& query) {
+  MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
+  MUSTER_ASSIGN_OR_RETURN(auto ids, RunIds(db, query));
   MUSTER_ASSIGN_OR_RETURN(std::vector<Run> runs, ReadRuns(db, ids.items));
   for (Run& run : runs) run.model_inputs.clear();  // MLflow's search answers outputs, not inputs
   return Page<Run>{std::move(runs), std::move(ids.next_page_token)};

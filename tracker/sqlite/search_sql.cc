@@ -137,30 +137,54 @@ std::string ViewCondition(std::string_view thing, ViewType view) {
          ".deleted = " + (view == ViewType::kDeletedOnly ? "1" : "0");
 }
 
+Result<Search> ParseSearch(const SearchQuery& query, const filter::Grammar& grammar) {
+  MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
+  Search search{.most = query.max_results};
+  MUSTER_ASSIGN_OR_RETURN(search.clauses, filter::ParseFilter(query.filter, grammar));
+  MUSTER_ASSIGN_OR_RETURN(search.orders, filter::ParseOrderBy(query.order_by, grammar));
+  MUSTER_ASSIGN_OR_RETURN(search.offset, filter::PageOffset(query.page_token));
+  return search;
+}
+
+void AddClauses(Sql& sql, const std::vector<Clause>& clauses, const Locate& locate) {
+  for (const Clause& clause : clauses) AddClause(sql, clause, locate(clause.entity, clause.key));
+}
+
+void AddOrders(Sql& sql, std::span<const Order> orders, const Locate& locate,
+               std::string_view tie_break) {
+  for (const Order& order : orders) AddOrder(sql, order, locate(order.entity, order.key));
+  sql.Add(tie_break);
+}
+
+Status SelectIds(Database& db, Sql sql, std::int64_t most, std::int64_t offset,
+                 std::vector<std::int64_t>& ids) {
+  sql.Add(" LIMIT ?", most).Add(" OFFSET ?", offset);
+  MUSTER_ASSIGN_OR_RETURN(Statement rows, db.PrepareOnce(sql.text));
+  MUSTER_RETURN_IF_ERROR(Bind(rows, sql));
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return Ok();
+    ids.push_back(rows.Int(0));
+  }
+}
+
+Page<std::int64_t> PageOf(std::vector<std::int64_t> ids, const Search& search) {
+  Page<std::int64_t> page{std::move(ids), {}};
+  if (std::ssize(page.items) <= search.most) return page;
+  page.items.pop_back();
+  page.next_page_token = filter::PageToken(search.offset + search.most);
+  return page;
+}
+
 Result<Page<std::int64_t>> SearchIds(Database& db, Sql sql, const SearchQuery& query,
                                      const filter::Grammar& grammar, const Locate& locate,
                                      std::string_view tie_break) {
-  MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
-  MUSTER_ASSIGN_OR_RETURN(const auto clauses, filter::ParseFilter(query.filter, grammar));
-  MUSTER_ASSIGN_OR_RETURN(const auto orders, filter::ParseOrderBy(query.order_by, grammar));
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t offset, filter::PageOffset(query.page_token));
-  for (const Clause& clause : clauses) AddClause(sql, clause, locate(clause.entity, clause.key));
-  sql.Add(" ORDER BY ");
-  for (const Order& order : orders) AddOrder(sql, order, locate(order.entity, order.key));
-  // One more than asked for tells whether there is a next page.
-  sql.Add(tie_break).Add(" LIMIT ?", query.max_results + 1).Add(" OFFSET ?", offset);
-  MUSTER_ASSIGN_OR_RETURN(Statement rows, db.PrepareOnce(sql.text));
-  MUSTER_RETURN_IF_ERROR(Bind(rows, sql));
-  Page<std::int64_t> page;
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return page;
-    if (std::ssize(page.items) == query.max_results) {
-      page.next_page_token = filter::PageToken(offset + query.max_results);
-      return page;
-    }
-    page.items.push_back(rows.Int(0));
-  }
+  MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, grammar));
+  AddClauses(sql, search.clauses, locate);
+  AddOrders(sql.Add(" ORDER BY "), search.orders, locate, tie_break);
+  std::vector<std::int64_t> ids;
+  MUSTER_RETURN_IF_ERROR(SelectIds(db, std::move(sql), search.most + 1, search.offset, ids));
+  return PageOf(std::move(ids), search);
 }
 
 }  // namespace muster::tracker

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,25 @@ std::string JsonArray(const std::vector<std::string>& items);
 Place Keyed(std::string_view table, std::string_view owner, std::string_view thing);
 /// " AND <thing>.deleted = ..."; empty for all.
 std::string ViewCondition(std::string_view thing, ViewType view);
+
+/// A query's filter, order and page, checked.
+struct Search {
+  std::vector<filter::Clause> clauses;
+  std::vector<filter::Order> orders;
+  std::int64_t most = 0, offset = 0;
+};
+Result<Search> ParseSearch(const SearchQuery& query, const filter::Grammar& grammar);
+
+/// " AND ..." for each clause.
+void AddClauses(Sql& sql, const std::vector<filter::Clause>& clauses, const Locate& locate);
+/// The terms of ORDER BY; `tie_break` ends them.
+void AddOrders(Sql& sql, std::span<const filter::Order> orders, const Locate& locate,
+               std::string_view tie_break);
+/// Adds to `ids` what `sql` selects, up to `most` of them after `offset`.
+Status SelectIds(sqlite::Database& db, Sql sql, std::int64_t most, std::int64_t offset,
+                 std::vector<std::int64_t>& ids);
+/// A page of `ids`, of which there is one more than asked for when there is a next page.
+Page<std::int64_t> PageOf(std::vector<std::int64_t> ids, const Search& search);
 
 /// Completes `sql` ("SELECT id FROM ... WHERE ...") with the query's clauses, order and page, and answers
 /// the rows' ids of that page.
