@@ -80,6 +80,10 @@ TEST_P(RunStoreContract, Search_ByAMetric_PagesAreTheWholeInOrder) {
       all({"with-7", "with-3", "with-0", "with-5", "with-8", "with-2", "with-4"});
   EXPECT_EQ(Search("", {"metrics.m"}), ascending);
   EXPECT_EQ(Search("", {"metrics.m DESC"}), descending);
+  EXPECT_THAT(Search("start_time > 10", {"metrics.m DESC"}),
+              ElementsAre("without-12", "without-11"));
+  EXPECT_THAT(Search("start_time < 5 AND start_time > 0", {"metrics.m DESC", "run_name"}),
+              ElementsAre("with-3", "with-2", "with-4", "with-1"));
   EXPECT_THAT(Search("params.odd = 'yes'", {"metrics.m DESC"}),
               ElementsAre("with-7", "with-3", "with-5", "with-1"));
   for (std::int64_t size = 1; size <= 14; ++size) {

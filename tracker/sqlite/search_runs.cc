@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/search.h"
@@ -111,10 +113,17 @@ class ByMetric {
   const std::int64_t experiment_;
 };
 
+/// A filter by key leaves few runs as a rule; these are found and sorted sooner than the index is walked.
+bool WalksByMetric(const Search& search) {
+  return !search.orders.empty() && search.orders.front().entity == "metric" &&
+         std::ranges::all_of(search.clauses, [](const filter::Clause& clause) {
+           return clause.entity == "attribute";
+         });
+}
+
 Result<Page<std::int64_t>> RunIds(Database& db, const SearchQuery& query) {
   MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, RunGrammar()));
-  const bool by_metric = !search.orders.empty() && search.orders.front().entity == "metric";
-  if (by_metric && query.experiment_ids.size() == 1) {
+  if (query.experiment_ids.size() == 1 && WalksByMetric(search)) {
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t experiment,
                             ParseExperimentId(query.experiment_ids.front()));
     return ByMetric(db, query, search, experiment).Ids();
