@@ -27,6 +27,13 @@ inline bool Before(const Point& a, const Point& b) {
   if (a.ts_ms != b.ts_ms) return a.ts_ms < b.ts_ms;
   return a.key() < b.key();
 }
+/// What MLflow shows as a metric's value is the last by (step, timestamp, value), NaN in the place of 0.
+inline bool IsLater(const Point& a, const Point& b) {
+  const auto key = [](const Point& point) {
+    return std::tuple(point.step, point.ts_ms, std::isnan(point.value) ? 0.0 : point.value);
+  };
+  return key(a) > key(b);
+}
 inline bool Same(const Point& a, const Point& b) { return a.key() == b.key(); }
 
 }  // namespace muster::tracker

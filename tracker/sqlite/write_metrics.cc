@@ -24,11 +24,6 @@ Point PointOf(const Metric& metric) {
   return {metric.timestamp_ms, metric.step, value, metric.attempt};
 }
 
-bool IsLaterPoint(const Point& a, const Point& b) {
-  return std::tuple(a.step, a.ts_ms, StoredValue(a.value)) >
-         std::tuple(b.step, b.ts_ms, StoredValue(b.value));
-}
-
 /// By key, in the order in which the keys come first.
 std::vector<std::pair<std::string_view, std::vector<Point>>> ByKey(
     const std::vector<Metric>& metrics) {
@@ -102,7 +97,7 @@ Status WriteSeries(Database& db, OpenSeries& series, std::span<const Resume> res
   bool changed = false;
   for (const Point& point : points) {
     if (IsHidden(point.attempt, point.step, resumes)) continue;
-    const bool later = !series.latest || IsLaterPoint(point, *series.latest) ||
+    const bool later = !series.latest || IsLater(point, *series.latest) ||
                        Same(point, *series.latest);  // a younger attempt has it now
     if (!later) continue;
     series.latest = point;
@@ -142,7 +137,7 @@ Status FindLatestAnew(Database& db, std::int64_t run) {
     MUSTER_RETURN_IF_ERROR(VisitPoints(db, id, std::nullopt, [&](std::span<const Point> points) {
       for (const Point& point : points) {
         if (IsHidden(point.attempt, point.step, resumes)) continue;
-        if (!latest || IsLaterPoint(point, *latest)) latest = point;
+        if (!latest || IsLater(point, *latest)) latest = point;
       }
       return true;
     }));
