@@ -26,9 +26,8 @@ Code CodeOf(ErrorKind kind) {
       return {"PERMISSION_DENIED", 403};
     case ErrorKind::kUnauthorized:
       return {"UNAUTHENTICATED", 401};
-    // 429 and 503 are what MLflow's client tries again: nothing is lost while a disk is full.
+    // MLflow's client tries 503 again: nothing is lost while a disk is full.
     case ErrorKind::kResource:
-      return {"RESOURCE_EXHAUSTED", 429};
     case ErrorKind::kUnavailable:
       return {"TEMPORARILY_UNAVAILABLE", 503};
     case ErrorKind::kUnsupported:
@@ -45,7 +44,10 @@ Code CodeOf(ErrorKind kind) {
 
 http::Response MlflowError(const Error& error) {
   const Code code = CodeOf(error.kind);
-  return http::Response::Json({{"error_code", code.name}, {"message", error.message}}, code.status);
+  auto response =
+      http::Response::Json({{"error_code", code.name}, {"message", error.message}}, code.status);
+  if (code.status == 503) response.headers["Retry-After"] = "1";  // seconds
+  return response;
 }
 
 void Reply::operator()(Result<boost::json::object> answer) const {

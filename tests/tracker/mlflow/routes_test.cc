@@ -1,9 +1,19 @@
 #include "tests/tracker/mlflow/routes_fixture.h"
+#include "tracker/mlflow/call.h"
 
 namespace muster::tracker {
 namespace {
 
 using testing::HasSubstr;
+
+TEST_F(RoutesTest, AFullDiskAndAFullQueue_AskTheClientToTryAgain) {
+  for (const Error& error : {ResourceExhausted("the disk is full"), Unavailable("too many")}) {
+    const http::Response response = MlflowError(error);
+    EXPECT_EQ(response.status, 503);
+    EXPECT_EQ(response.headers.at("Retry-After"), "1");
+    EXPECT_NE(response.body.find("TEMPORARILY_UNAVAILABLE"), std::string::npos);
+  }
+}
 
 TEST_F(RoutesTest, UnknownEndpoints_AnswerMlflowsError) {
   const auto answer = Send("POST", "/api/3.0/mlflow/traces", "{}");
