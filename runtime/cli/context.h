@@ -102,6 +102,7 @@ void AddRun(CLI::App& app, Context& context);
 void AddModel(CLI::App& app, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
+void AddTracker(CLI::App& app, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   AddModel(app, context);
   AddServe(app, context);
   AddPredict(app, context);
+  AddTracker(app, context);
   AddTrigger(app, context);
   AddData(app, context);
   AddDoctor(app, context);
