@@ -2,8 +2,14 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/check.h"
@@ -11,16 +17,44 @@
 namespace muster::sim {
 namespace {
 
+/// What connections of one process share of a file: the memory that they map, and their locks.
+struct Shared {
+  std::vector<std::unique_ptr<char[]>> memory;
+  int mapped = 0;  // by so many
+  // Of the file: sqlite3.h's levels, each connection's own in its File.
+  int readers = 0;
+  const void* reserved = nullptr;
+  const void* exclusive = nullptr;  // or waiting to be
+  // Of the memory.
+  struct Slot {
+    int readers = 0;
+    const void* writer = nullptr;
+  };
+  std::array<Slot, SQLITE_SHM_NLOCK> slots;
+};
+
+struct Process {
+  std::mutex mutex;  // guards the disk and all below
+  Disk* disk = nullptr;
+  std::map<std::string, Shared> files;
+};
+
 /// What SQLite keeps of an open file; it only gives the room.
 struct File {
   sqlite3_file base;
-  Disk* disk;
+  Process* process;
   std::string* name;
-  std::vector<std::unique_ptr<char[]>>* shared;
+  Shared* shared;
+  int level;
+  bool mapped;
+  unsigned reading, writing;  // slots
 };
 
 File& Of(sqlite3_file* file) { return *reinterpret_cast<File*>(file); }
-Disk& DiskOf(sqlite3_vfs* vfs) { return *static_cast<Disk*>(vfs->pAppData); }
+Process& ProcessOf(sqlite3_vfs* vfs) { return *static_cast<Process*>(vfs->pAppData); }
+std::unique_lock<std::mutex> Hold(const File& file) {
+  return std::unique_lock(file.process->mutex);
+}
 
 int Code(Disk::Result result, int error) {
   if (result == Disk::Result::kOk) return SQLITE_OK;
@@ -29,16 +63,38 @@ int Code(Disk::Result result, int error) {
 
 // --- files ------------------------------------------------------------------------------------------
 
-int Close(sqlite3_file* file) {
-  delete Of(file).name;
-  delete Of(file).shared;
+void Release(File& file) {
+  Shared& shared = *file.shared;
+  for (unsigned slot = 0; slot < SQLITE_SHM_NLOCK; ++slot) {
+    if ((file.reading >> slot & 1) != 0) --shared.slots[slot].readers;
+    if ((file.writing >> slot & 1) != 0) shared.slots[slot].writer = nullptr;
+  }
+  file.reading = file.writing = 0;
+  if (std::exchange(file.mapped, false) && --shared.mapped == 0) shared.memory.clear();
+}
+
+void Lower(File& file, int level) {
+  Shared& shared = *file.shared;
+  if (level < SQLITE_LOCK_RESERVED && shared.reserved == &file) shared.reserved = nullptr;
+  if (level < SQLITE_LOCK_PENDING && shared.exclusive == &file) shared.exclusive = nullptr;
+  if (level < SQLITE_LOCK_SHARED && file.level >= SQLITE_LOCK_SHARED) --shared.readers;
+  file.level = std::min(file.level, level);
+}
+
+int Close(sqlite3_file* sqlite_file) {
+  File& file = Of(sqlite_file);
+  const auto lock = Hold(file);
+  Release(file);
+  Lower(file, SQLITE_LOCK_NONE);
+  delete file.name;
   return SQLITE_OK;
 }
 
 int Read(sqlite3_file* file, void* data, int size, sqlite3_int64 offset) {
   std::int64_t got = 0;
+  const auto lock = Hold(Of(file));
   const auto result =
-      Of(file).disk->Read(*Of(file).name, offset, static_cast<char*>(data), size, got);
+      Of(file).process->disk->Read(*Of(file).name, offset, static_cast<char*>(data), size, got);
   if (result != Disk::Result::kOk) return SQLITE_IOERR_READ;
   if (got == size) return SQLITE_OK;
   std::memset(static_cast<char*>(data) + got, 0, static_cast<std::size_t>(size - got));
@@ -47,25 +103,56 @@ int Read(sqlite3_file* file, void* data, int size, sqlite3_int64 offset) {
 
 int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
   const std::string_view bytes(static_cast<const char*>(data), static_cast<std::size_t>(size));
-  return Code(Of(file).disk->Write(*Of(file).name, offset, bytes), SQLITE_IOERR_WRITE);
+  const auto lock = Hold(Of(file));
+  return Code(Of(file).process->disk->Write(*Of(file).name, offset, bytes), SQLITE_IOERR_WRITE);
 }
 
 int Truncate(sqlite3_file* file, sqlite3_int64 size) {
-  return Code(Of(file).disk->Truncate(*Of(file).name, size), SQLITE_IOERR_TRUNCATE);
+  const auto lock = Hold(Of(file));
+  return Code(Of(file).process->disk->Truncate(*Of(file).name, size), SQLITE_IOERR_TRUNCATE);
 }
 
 int Sync(sqlite3_file* file, int /*flags*/) {
-  return Code(Of(file).disk->Sync(*Of(file).name), SQLITE_IOERR_FSYNC);
+  const auto lock = Hold(Of(file));
+  return Code(Of(file).process->disk->Sync(*Of(file).name), SQLITE_IOERR_FSYNC);
 }
 
 int FileSize(sqlite3_file* file, sqlite3_int64* size) {
-  *size = Of(file).disk->SizeOf(*Of(file).name);
-  return Of(file).disk->dead() ? SQLITE_IOERR_FSTAT : SQLITE_OK;
+  const auto lock = Hold(Of(file));
+  *size = Of(file).process->disk->SizeOf(*Of(file).name);
+  return Of(file).process->disk->dead() ? SQLITE_IOERR_FSTAT : SQLITE_OK;
 }
 
-int Lock(sqlite3_file* /*file*/, int /*level*/) { return SQLITE_OK; }
-int CheckReservedLock(sqlite3_file* /*file*/, int* reserved) {
-  *reserved = 0;
+int Lock(sqlite3_file* sqlite_file, int level) {
+  File& file = Of(sqlite_file);
+  const auto lock = Hold(file);
+  Shared& shared = *file.shared;
+  if (file.level >= level) return SQLITE_OK;
+  const bool others = (shared.reserved != nullptr && shared.reserved != &file) ||
+                      (shared.exclusive != nullptr && shared.exclusive != &file);
+  if (level == SQLITE_LOCK_SHARED) {
+    if (shared.exclusive != nullptr) return SQLITE_BUSY;
+    ++shared.readers;
+  } else if (others) {
+    return SQLITE_BUSY;
+  } else if (level == SQLITE_LOCK_RESERVED) {
+    shared.reserved = &file;
+  } else {
+    shared.exclusive = &file;
+    file.level = SQLITE_LOCK_PENDING;
+    if (shared.readers > 1) return SQLITE_BUSY;
+  }
+  file.level = level;
+  return SQLITE_OK;
+}
+int Unlock(sqlite3_file* file, int level) {
+  const auto lock = Hold(Of(file));
+  Lower(Of(file), level);
+  return SQLITE_OK;
+}
+int CheckReservedLock(sqlite3_file* file, int* reserved) {
+  const auto lock = Hold(Of(file));
+  *reserved = Of(file).shared->reserved != nullptr ? 1 : 0;
   return SQLITE_OK;
 }
 int FileControl(sqlite3_file* /*file*/, int /*what*/, void* /*argument*/) {
@@ -74,26 +161,55 @@ int FileControl(sqlite3_file* /*file*/, int /*what*/, void* /*argument*/) {
 int SectorSize(sqlite3_file* /*file*/) { return 4096; }
 int DeviceCharacteristics(sqlite3_file* /*file*/) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
-int SharedMap(sqlite3_file* file, int region, int size, int extend, void volatile** memory) {
-  auto& shared = *Of(file).shared;
+int SharedMap(sqlite3_file* sqlite_file, int region, int size, int extend, void volatile** memory) {
+  File& file = Of(sqlite_file);
+  const auto lock = Hold(file);
+  auto& regions = file.shared->memory;
   const auto index = static_cast<std::size_t>(region);
+  if (!std::exchange(file.mapped, true)) ++file.shared->mapped;
   *memory = nullptr;
-  if (index >= shared.size() && extend == 0) return SQLITE_OK;
-  while (shared.size() <= index)
-    shared.push_back(std::make_unique<char[]>(static_cast<std::size_t>(size)));
-  *memory = shared[index].get();
-  return SQLITE_OK;
-}
-int SharedLock(sqlite3_file* /*file*/, int /*offset*/, int /*count*/, int /*flags*/) {
-  return SQLITE_OK;
-}
-void SharedBarrier(sqlite3_file* /*file*/) {}
-int SharedUnmap(sqlite3_file* file, int remove) {
-  if (remove != 0) Of(file).shared->clear();
+  if (index >= regions.size() && extend == 0) return SQLITE_OK;
+  while (regions.size() <= index)
+    regions.push_back(std::make_unique<char[]>(static_cast<std::size_t>(size)));
+  *memory = regions[index].get();
   return SQLITE_OK;
 }
 
-// The twins of unix.c, as far as a single connection needs them.
+int SharedLock(sqlite3_file* sqlite_file, int offset, int count, int flags) {
+  File& file = Of(sqlite_file);
+  const auto lock = Hold(file);
+  auto& slots = file.shared->slots;
+  const bool shared = (flags & SQLITE_SHM_SHARED) != 0;
+  unsigned& held = shared ? file.reading : file.writing;
+  const unsigned mask = ((1U << count) - 1) << offset;
+  for (int slot = offset; slot < offset + count; ++slot) {
+    const auto& [readers, writer] = slots[static_cast<std::size_t>(slot)];
+    const int own = static_cast<int>(file.reading >> slot & 1);
+    if ((flags & SQLITE_SHM_UNLOCK) != 0) continue;
+    if ((writer != nullptr && writer != &file) || (!shared && readers > own)) return SQLITE_BUSY;
+  }
+  for (int slot = offset; slot < offset + count; ++slot) {
+    auto& [readers, writer] = slots[static_cast<std::size_t>(slot)];
+    const bool has = (held >> slot & 1) != 0;
+    const bool wants = (flags & SQLITE_SHM_LOCK) != 0;
+    if (has == wants) continue;
+    if (shared) {
+      readers += wants ? 1 : -1;
+    } else {
+      writer = wants ? &file : nullptr;
+    }
+  }
+  held = (flags & SQLITE_SHM_LOCK) != 0 ? held | mask : held & ~mask;
+  return SQLITE_OK;
+}
+void SharedBarrier(sqlite3_file* file) { const auto lock = Hold(Of(file)); }
+int SharedUnmap(sqlite3_file* file, int /*remove*/) {
+  const auto lock = Hold(Of(file));
+  Release(Of(file));
+  return SQLITE_OK;
+}
+
+// The twins of unix.c, as far as the connections of one process need them.
 constexpr sqlite3_io_methods kMethods = {2,
                                          Close,
                                          Read,
@@ -102,7 +218,7 @@ constexpr sqlite3_io_methods kMethods = {2,
                                          Sync,
                                          FileSize,
                                          Lock,
-                                         Lock,
+                                         Unlock,
                                          CheckReservedLock,
                                          FileControl,
                                          SectorSize,
@@ -116,29 +232,33 @@ constexpr sqlite3_io_methods kMethods = {2,
 
 // --- the file system --------------------------------------------------------------------------------
 
-int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
-  File& opened = Of(file);
+int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* sqlite_file, int flags, int* out_flags) {
+  File& opened = Of(sqlite_file);
   opened.base.pMethods = nullptr;
-  Disk& disk = DiskOf(vfs);
+  Process& process = ProcessOf(vfs);
+  const std::lock_guard lock(process.mutex);
   const std::string path = name == nullptr ? "temporary" : name;
   const bool create = (flags & SQLITE_OPEN_CREATE) != 0;
-  if (disk.dead() || (!create && !disk.Exists(path))) return SQLITE_CANTOPEN;
-  opened.disk = &disk;
-  if (create) disk.Create(path);
-  opened.name = new std::string(path);
-  opened.shared = new std::vector<std::unique_ptr<char[]>>();
-  opened.base.pMethods = &kMethods;
+  if (process.disk->dead() || (!create && !process.disk->Exists(path))) return SQLITE_CANTOPEN;
+  if (create) process.disk->Create(path);
+  opened = {.base = {&kMethods},
+            .process = &process,
+            .name = new std::string(path),
+            .shared = &process.files[path]};
   if (out_flags != nullptr) *out_flags = flags;
   return SQLITE_OK;
 }
 
 int Delete(sqlite3_vfs* vfs, const char* name, int sync_folder) {
-  if (!DiskOf(vfs).Exists(name)) return SQLITE_IOERR_DELETE_NOENT;
-  return Code(DiskOf(vfs).Remove(name, sync_folder != 0), SQLITE_IOERR_DELETE);
+  Process& process = ProcessOf(vfs);
+  const std::lock_guard lock(process.mutex);
+  if (!process.disk->Exists(name)) return SQLITE_IOERR_DELETE_NOENT;
+  return Code(process.disk->Remove(name, sync_folder != 0), SQLITE_IOERR_DELETE);
 }
 
 int Access(sqlite3_vfs* vfs, const char* name, int /*flags*/, int* result) {
-  *result = DiskOf(vfs).Exists(name) ? 1 : 0;
+  const std::lock_guard lock(ProcessOf(vfs).mutex);
+  *result = ProcessOf(vfs).disk->Exists(name) ? 1 : 0;
   return SQLITE_OK;
 }
 
@@ -151,7 +271,11 @@ int Randomness(sqlite3_vfs* /*vfs*/, int size, char* out) {
   std::memset(out, 7, static_cast<std::size_t>(size));
   return size;
 }
-int Sleep(sqlite3_vfs* /*vfs*/, int micros) { return micros; }
+/// Who waits for a lock of another thread gives it the time to let go.
+int Sleep(sqlite3_vfs* /*vfs*/, int micros) {
+  std::this_thread::yield();
+  return micros;
+}
 int CurrentTime(sqlite3_vfs* /*vfs*/, double* julian_day) {
   *julian_day = 2'460'000.5;
   return SQLITE_OK;
@@ -162,6 +286,7 @@ int LastError(sqlite3_vfs* /*vfs*/, int /*size*/, char* /*out*/) { return 0; }
 
 struct DiskVfs::Impl {
   std::string name;
+  Process process;
   sqlite3_vfs vfs{};
 };
 
@@ -173,7 +298,8 @@ DiskVfs::DiskVfs(Disk& disk) : impl_(std::make_unique<Impl>()) {
   vfs.szOsFile = sizeof(File);
   vfs.mxPathname = 128;
   vfs.zName = impl_->name.c_str();
-  vfs.pAppData = &disk;
+  impl_->process.disk = &disk;
+  vfs.pAppData = &impl_->process;
   vfs.xOpen = Open;
   vfs.xDelete = Delete;
   vfs.xAccess = Access;
@@ -188,5 +314,10 @@ DiskVfs::DiskVfs(Disk& disk) : impl_(std::make_unique<Impl>()) {
 DiskVfs::~DiskVfs() { sqlite3_vfs_unregister(&impl_->vfs); }
 
 const std::string& DiskVfs::name() const { return impl_->name; }
+
+void DiskVfs::Between(const std::function<void(Disk&)>& change) {
+  const std::lock_guard lock(impl_->process.mutex);
+  change(*impl_->process.disk);
+}
 
 }  // namespace muster::sim

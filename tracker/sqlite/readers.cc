@@ -11,8 +11,9 @@ Result<sqlite::Database> Readers::Take() {
       return db;
     }
   }
-  MUSTER_ASSIGN_OR_RETURN(sqlite::Database db,
-                          sqlite::Database::Open(file_, {.read_only = true, .full_sync = false}));
+  MUSTER_ASSIGN_OR_RETURN(
+      sqlite::Database db,
+      sqlite::Database::Open(file_, {.read_only = true, .full_sync = false, .vfs = vfs_}));
   // MLflow's LIKE minds the case.
   MUSTER_RETURN_IF_ERROR(db.Execute("PRAGMA case_sensitive_like=ON"));
   return db;

@@ -12,7 +12,9 @@ namespace muster::tracker {
 /// Reading connections of one WAL database, opened when all others are busy and kept. Any thread.
 class Readers {
  public:
-  explicit Readers(std::filesystem::path file) : file_(std::move(file)) {}
+  /// `vfs`: see sqlite::OpenOptions.
+  explicit Readers(std::filesystem::path file, const char* vfs = nullptr)
+      : file_(std::move(file)), vfs_(vfs) {}
 
   /// Calls `read(Database&)` in a read transaction, so that all its statements see one state.
   template <typename Read>
@@ -31,6 +33,7 @@ class Readers {
   void Give(sqlite::Database db);
 
   const std::filesystem::path file_;
+  const char* const vfs_;
   std::mutex mutex_;                    // guards idle_
   std::vector<sqlite::Database> idle_;  // as many as have ever read at once
 };

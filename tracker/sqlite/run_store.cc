@@ -36,7 +36,7 @@ class SqliteRunStore final : public RunStore {
                  SqliteRunStoreOptions options)
       : clock_(clock),
         options_(std::move(options)),
-        readers_(std::move(file)),
+        readers_(std::move(file), options_.vfs),
         writer_(std::move(writer), {.undone = [this] { series_.Clear(); }}) {}
 
   void CreateExperiment(std::string name, std::string artifact_location, std::vector<Tag> tags,
@@ -259,7 +259,7 @@ class SqliteRunStore final : public RunStore {
 Result<std::unique_ptr<RunStore>> OpenSqliteRunStore(const std::filesystem::path& file,
                                                      const Clock& clock,
                                                      SqliteRunStoreOptions options) {
-  MUSTER_ASSIGN_OR_RETURN(Database db, Database::Open(file));
+  MUSTER_ASSIGN_OR_RETURN(Database db, Database::Open(file, {.vfs = options.vfs}));
   MUSTER_RETURN_IF_ERROR(db.Migrate(TrackerMigrations()));
   MUSTER_RETURN_IF_ERROR(EnsureDefaultExperiment(db, options.artifact_root, clock.UnixNow()));
   return std::unique_ptr<RunStore>(

@@ -12,6 +12,8 @@ namespace muster::tracker {
 struct SqliteRunStoreOptions {
   /// What the artifact_location of an experiment without one begins with.
   std::string artifact_root = "mlflow-artifacts:";
+  /// See sqlite::OpenOptions: a simulated disk, for tests.
+  const char* vfs = nullptr;
 };
 
 /// The run store on tracker.db. One writer with group commit (a call's `done` waits for an fsync), readers on
