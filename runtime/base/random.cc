@@ -86,6 +86,14 @@ std::string RandomHex(std::size_t bytes) {
   return text;
 }
 
+std::string RandomUuid() {
+  std::string hex = RandomHex(16);
+  hex[12] = '4';                                                      // the version
+  hex[16] = "89ab"[hex[16] < 'a' ? hex[16] & 3 : (hex[16] + 1) & 3];  // the variant, two bits
+  for (const std::size_t at : {20U, 16U, 12U, 8U}) hex.insert(at, 1, '-');
+  return hex;
+}
+
 double InverseNormalCdf(double p) {
   static constexpr std::array<double, 8> kA{3.3871328727963666080e0,  1.3314166789178437745e+2,
                                             1.9715909503065514427e+3, 1.3731693765509461125e+4,

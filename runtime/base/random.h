@@ -54,6 +54,9 @@ class Random {
 /// `bytes` bytes of the operating system's entropy as lower-case hexadecimal; for ids and tokens.
 std::string RandomHex(std::size_t bytes);
 
+/// A random UUID (RFC 9562, version 4) of the same entropy, in lower case.
+std::string RandomUuid();
+
 /// The inverse of the standard normal distribution function, p in (0, 1); Wichura's algorithm AS 241
 /// (PPND16), about 1e-16 relative. Answers -inf and +inf at 0 and 1, NaN outside.
 double InverseNormalCdf(double p);

@@ -1,6 +1,7 @@
 #include "runtime/base/sha256.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "runtime/base/check.h"
 
@@ -28,20 +29,34 @@ std::string Sha256::Hex() {
   unsigned int size = 0;
   const int done = EVP_DigestFinal_ex(context_->digest, digest, &size);
   MUSTER_CHECK(done == 1, "a digest is finished once");
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(std::size_t{2} * size);
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
+  return muster::Hex({reinterpret_cast<const char*>(digest), size});
 }
 
 std::string Sha256Hex(std::string_view bytes) {
   Sha256 hash;
   hash.Update(bytes);
   return hash.Hex();
+}
+
+std::string HmacSha256(std::string_view key, std::string_view bytes) {
+  unsigned char code[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  const auto* done =
+      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+           reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), code, &size);
+  MUSTER_CHECK(done != nullptr, "HMAC of bytes in memory cannot fail");
+  return {reinterpret_cast<const char*>(code), size};
+}
+
+std::string Hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const char c : bytes) {
+    hex += kDigits[static_cast<unsigned char>(c) >> 4];
+    hex += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return hex;
 }
 
 }  // namespace muster

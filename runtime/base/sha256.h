@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-/// SHA-256 (FIPS 180-4) by OpenSSL, as lower-case hex.
+/// SHA-256 (FIPS 180-4) by OpenSSL, as lower-case hex, and the HMAC with it.
 
 namespace muster {
 
@@ -27,5 +27,10 @@ class Sha256 {
 
 /// Of bytes in memory.
 std::string Sha256Hex(std::string_view bytes);
+
+/// HMAC with SHA-256 (RFC 2104): 32 bytes, not hex. An empty key is allowed.
+std::string HmacSha256(std::string_view key, std::string_view bytes);
+/// Lower-case hex of any bytes.
+std::string Hex(std::string_view bytes);
 
 }  // namespace muster

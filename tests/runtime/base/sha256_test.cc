@@ -19,5 +19,16 @@ TEST(Sha256, Pieces_AreTheirWhole) {
   EXPECT_EQ(hash.Hex(), Sha256Hex("abc"));
 }
 
+// RFC 4231, 4.3 and 4.7: a short key, and one longer than a block.
+TEST(HmacSha256, PublishedVectors_Match) {
+  EXPECT_EQ(Hex(HmacSha256("Jefe", "what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(Hex(HmacSha256(std::string(131, '\xaa'),
+                           "Test Using Larger Than Block-Size Key - Hash Key First")),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+TEST(Hex, AllBytes) { EXPECT_EQ(Hex(std::string_view("\x00\x7f\x80\xff", 4)), "007f80ff"); }
+
 }  // namespace
 }  // namespace muster

@@ -1,0 +1,208 @@
+#include "runtime/http/curl_client.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+
+#include "runtime/base/check.h"
+
+namespace muster::http {
+namespace {
+
+std::string AddressText(const sockaddr* address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* bytes = nullptr;
+  if (address->sa_family == AF_INET) {
+    bytes = &reinterpret_cast<const sockaddr_in*>(address)->sin_addr;
+  } else if (address->sa_family == AF_INET6) {
+    bytes = &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
+  }
+  if (bytes == nullptr) return "";
+  return ::inet_ntop(address->sa_family, bytes, text.data(), text.size()) != nullptr ? text.data()
+                                                                                     : "";
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+std::string Joined(const std::vector<std::string>& schemes) {
+  std::string joined;
+  for (const std::string& scheme : schemes) joined += (joined.empty() ? "" : ",") + scheme;
+  return joined;
+}
+
+/// One exchange; its address is what libcurl's callbacks are given.
+struct Transfer {
+  Transfer(CurlRequest asked, CurlClient::Done told)
+      : request(std::move(asked)), done(std::move(told)) {}
+  ~Transfer() {
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(easy);
+  }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  CurlRequest request;
+  CurlClient::Done done;
+  const CurlOptions* options = nullptr;
+  CURL* easy = curl_easy_init();
+  curl_slist* headers = nullptr;
+  Response answer;
+  std::string blocked;  // the address that was not allowed
+  bool cut = false;     // the body was too long
+};
+
+curl_socket_t OpenSocket(void* user, curlsocktype, curl_sockaddr* address) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::string text = AddressText(&address->addr);
+  if (transfer.options->allow && !transfer.options->allow(text)) {
+    transfer.blocked = text;
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+std::size_t OnBody(const char* bytes, std::size_t, std::size_t size, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::size_t room = transfer.options->most_body - transfer.answer.body.size();
+  transfer.answer.body.append(bytes, std::min(size, room));
+  transfer.cut = size > room;
+  return transfer.cut ? 0 : size;
+}
+
+std::size_t OnHeader(const char* bytes, std::size_t, std::size_t size, void* user) {
+  auto& answer = static_cast<Transfer*>(user)->answer;
+  const std::string_view line(bytes, size);
+  if (line.starts_with("HTTP/")) {  // of the next answer, after a redirect
+    answer.headers.clear();
+    answer.body.clear();
+  } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
+    answer.headers[std::string(line.substr(0, colon))] = Trimmed(line.substr(colon + 1));
+  }
+  return size;
+}
+
+void SetUp(Transfer& transfer) {
+  const CurlRequest& request = transfer.request;
+  const auto set = [&](CURLoption option, auto value) {
+    MUSTER_CHECK(curl_easy_setopt(transfer.easy, option, value) == CURLE_OK, "a libcurl option");
+  };
+  const std::string schemes = Joined(transfer.options->schemes);
+  set(CURLOPT_PRIVATE, &transfer);
+  set(CURLOPT_URL, request.url.c_str());
+  set(CURLOPT_PROTOCOLS_STR, schemes.c_str());
+  set(CURLOPT_REDIR_PROTOCOLS_STR, schemes.c_str());
+  set(CURLOPT_FOLLOWLOCATION, 1L);
+  set(CURLOPT_MAXREDIRS, transfer.options->most_redirects);
+  set(CURLOPT_PROXY, "");
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
+  set(CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
+  set(CURLOPT_OPENSOCKETDATA, &transfer);
+  set(CURLOPT_WRITEFUNCTION, &OnBody);
+  set(CURLOPT_WRITEDATA, &transfer);
+  set(CURLOPT_HEADERFUNCTION, &OnHeader);
+  set(CURLOPT_HEADERDATA, &transfer);
+  if (!transfer.options->ca_file.empty()) set(CURLOPT_CAINFO, transfer.options->ca_file.c_str());
+  if (request.method == "POST") {
+    set(CURLOPT_POST, 1L);
+  } else if (request.method != "GET") {
+    set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  }
+  if (request.method != "GET") {
+    set(CURLOPT_POSTFIELDS, request.body.data());
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  }
+  transfer.headers = curl_slist_append(nullptr, "Expect:");  // no waiting for "100 Continue"
+  for (const auto& [name, value] : request.headers) {
+    transfer.headers = curl_slist_append(transfer.headers, (name + ": " + value).c_str());
+  }
+  set(CURLOPT_HTTPHEADER, transfer.headers);
+}
+
+Result<Response> ResultOf(Transfer& transfer, CURLcode code) {
+  if (!transfer.blocked.empty()) {
+    return Fenced("connection blocked: " + transfer.blocked + " is not a public IP address");
+  }
+  if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
+    return Fenced(std::string("not a URL that may be asked: ") + curl_easy_strerror(code));
+  }
+  if (code != CURLE_OK && !transfer.cut) return Unavailable(curl_easy_strerror(code));
+  long status = 0;
+  curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+  transfer.answer.status = static_cast<int>(status);
+  return std::move(transfer.answer);
+}
+
+/// libcurl asks for this once a process, before threads use it.
+void StartLibrary() {
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  MUSTER_CHECK(started == CURLE_OK, "libcurl starts");
+}
+
+}  // namespace
+
+struct CurlClient::Impl {
+  CurlOptions options;
+  CURLM* multi = nullptr;
+  std::map<CURL*, std::unique_ptr<Transfer>> transfers;
+
+  void Finish(CURL* easy, CURLcode code) {
+    const auto found = transfers.find(easy);
+    const std::unique_ptr<Transfer> transfer = std::move(found->second);
+    transfers.erase(found);
+    curl_multi_remove_handle(multi, easy);
+    transfer->done(ResultOf(*transfer, code));
+  }
+};
+
+CurlClient::CurlClient(CurlOptions options) : impl_(std::make_unique<Impl>()) {
+  StartLibrary();
+  impl_->options = std::move(options);
+  impl_->multi = curl_multi_init();
+  MUSTER_CHECK(impl_->multi != nullptr, "libcurl has memory");
+}
+
+CurlClient::~CurlClient() {
+  for (const auto& [easy, transfer] : impl_->transfers)
+    curl_multi_remove_handle(impl_->multi, easy);
+  impl_->transfers.clear();
+  curl_multi_cleanup(impl_->multi);
+}
+
+void CurlClient::Send(CurlRequest request, Done done) {
+  auto transfer = std::make_unique<Transfer>(std::move(request), std::move(done));
+  transfer->options = &impl_->options;
+  CURL* const easy = transfer->easy;
+  SetUp(*transfer);
+  impl_->transfers[easy] = std::move(transfer);
+  const CURLMcode added = curl_multi_add_handle(impl_->multi, easy);
+  MUSTER_CHECK(added == CURLM_OK, "a new handle is added");
+}
+
+void CurlClient::Run(std::chrono::milliseconds wait) {
+  int running = 0;
+  curl_multi_perform(impl_->multi, &running);
+  bool ended = false;
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(impl_->multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    ended = true;
+    impl_->Finish(message->easy_handle, message->data.result);
+  }
+  if (ended) return;  // its owner may have more to do at once
+  curl_multi_poll(impl_->multi, nullptr, 0, static_cast<int>(wait.count()), nullptr);
+}
+
+void CurlClient::Wake() { curl_multi_wakeup(impl_->multi); }
+
+}  // namespace muster::http
