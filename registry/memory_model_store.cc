@@ -64,16 +64,19 @@ void MemoryModelStore::Write(std::string_view action, std::string_view name, std
   audit_.push_back(std::move(entry));
 }
 
-void MemoryModelStore::Tell(std::string_view kind, std::string_view name, std::int64_t version,
+void MemoryModelStore::Tell(EventText text, std::string_view name, std::int64_t version,
                             std::string_view alias) {
+  if (text.kind.empty()) return;
   RegistryEvent event;
   event.sequence = ++last_event_;
   event.time_ms = clock_.UnixNow();
-  event.kind = kind;
+  event.kind = std::move(text.kind);
+  event.payload_json = std::move(text.payload_json);
   event.model = name;
   event.alias = alias;
   event.version = version;
   events_.push_back(std::move(event));
+  if (event_observer_) event_observer_();
 }
 
 Result<RegisteredModel> MemoryModelStore::CreateModel(std::string_view name,
@@ -90,7 +93,7 @@ Result<RegisteredModel> MemoryModelStore::CreateModel(std::string_view name,
   model.info.tags = std::move(checked);
   model.info.creation_ms = model.info.last_updated_ms = clock_.UnixNow();
   Write("model.create", name, 0, DetailOfModel(description, model.info.tags), actor);
-  Tell("registered_model.created", name, 0, "");
+  Tell(ModelCreated(name, description, model.info.tags), name, 0, "");
   return View(model);
 }
 
@@ -179,6 +182,7 @@ Status MemoryModelStore::SetTag(std::string_view name, std::int64_t version, std
     tags->insert(after, {std::string(key), *value});
   }
   Write(value ? "tag.set" : "tag.delete", name, version, DetailOfTag(key, value), actor);
+  Tell(TagChanged(name, version, key, value, IsPrompt(Find(name)->info.tags)), name, version, "");
   return Ok();
 }
 
@@ -212,7 +216,7 @@ Result<ModelVersion> MemoryModelStore::CreateVersion(const NewVersion& version,
   stored.tags = made.tags;
   if (!made.request_id.empty()) registered_[made.request_id] = {made.name, number};
   Write("version.create", made.name, number, DetailOfVersion(made), actor);
-  Tell("model_version.created", made.name, number, "");
+  Tell(VersionCreated(made, number), made.name, number, "");
   return stored;
 }
 
@@ -300,8 +304,8 @@ void MemoryModelStore::MoveAlias(Model& model, std::string_view alias, std::int6
       {std::string(alias), version, previous, move, clock_.UnixNow(), actor.name, actor.reason});
   Write("alias." + std::string(AliasMoveName(move)), model.info.name,
         version == 0 ? previous : version, DetailOfAlias(alias, previous, version), actor);
-  Tell(version == 0 ? "model_version_alias.deleted" : "model_version_alias.created",
-       model.info.name, version == 0 ? previous : version, alias);
+  Tell(AliasChanged(model.info.name, alias, version, IsPrompt(model.info.tags)), model.info.name,
+       version == 0 ? previous : version, alias);
 }
 
 Status MemoryModelStore::SetAlias(std::string_view name, std::string_view alias,

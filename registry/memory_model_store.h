@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "registry/model_store.h"
+#include "registry/webhook_event.h"
 #include "runtime/base/clock.h"
 
 namespace muster::registry {
@@ -56,6 +57,9 @@ class MemoryModelStore : public ModelStore {
   Result<AuditEntry> FindAuditByRequest(std::string_view request_id) override;
   Result<std::vector<RegistryEvent>> PendingEvents(std::int64_t limit) override;
   Status AcknowledgeEvents(std::int64_t sequence) override;
+  void SetEventObserver(std::function<void()> observer) override {
+    event_observer_ = std::move(observer);
+  }
 
  private:
   struct Model {
@@ -80,8 +84,7 @@ class MemoryModelStore : public ModelStore {
                  const Actor& actor);
   void Write(std::string_view action, std::string_view name, std::int64_t version,
              std::string detail_json, const Actor& actor);
-  void Tell(std::string_view kind, std::string_view name, std::int64_t version,
-            std::string_view alias);
+  void Tell(EventText text, std::string_view name, std::int64_t version, std::string_view alias);
 
   const Clock& clock_;
   std::mutex mutex_;  ///< guards all below
@@ -92,6 +95,7 @@ class MemoryModelStore : public ModelStore {
   std::vector<AuditEntry> audit_;
   std::vector<RegistryEvent> events_;
   std::int64_t last_event_ = 0;
+  std::function<void()> event_observer_;
 };
 
 }  // namespace muster::registry

@@ -105,13 +105,13 @@ struct Promotion {
 };
 
 /// What others want to hear of (web hooks, model servers), kept until acknowledged. `kind` is MLflow's
-/// web hook event: "registered_model.created", "model_version.created", "model_version_alias.created",
-/// "model_version_alias.deleted".
+/// web hook event, "model_version.created" say; webhook_event.h has all of them.
 struct RegistryEvent {
   std::int64_t sequence = 0;
   std::int64_t time_ms = 0;
   std::string kind, model, alias;
   std::int64_t version = 0;
+  std::string payload_json;  ///< what a web hook is told; "{}" in events of schema version 1
 };
 
 struct ModelQuery {
@@ -192,6 +192,9 @@ class ModelStore {
   virtual Result<std::vector<RegistryEvent>> PendingEvents(std::int64_t limit) = 0;
   /// Forgets events up to and with `sequence`.
   virtual Status AcknowledgeEvents(std::int64_t sequence) = 0;
+  /// Called when a change leaves an event, on the change's thread and with the store locked: it may wake
+  /// whoever reads the events (who then sees it), and must not call the store. Set before others use the store.
+  virtual void SetEventObserver(std::function<void()> observer) = 0;
 };
 
 /// Where a rollback of `alias` leads: the version under the current one when every set and promotion

@@ -97,7 +97,7 @@ Result<RegisteredModel> SqliteModelStore::CreateModel(std::string_view name,
     MUSTER_RETURN_IF_ERROR(InsertTags(db_.last_insert_id(), 0, checked));
     MUSTER_RETURN_IF_ERROR(
         Write("model.create", name, 0, DetailOfModel(description, checked), actor));
-    MUSTER_RETURN_IF_ERROR(Tell("registered_model.created", name, 0, ""));
+    MUSTER_RETURN_IF_ERROR(Tell(ModelCreated(name, description, checked), name, 0, ""));
     return LoadModel(name);
   });
 }
@@ -210,7 +210,10 @@ Status SqliteModelStore::SetTag(std::string_view name, std::int64_t version, std
               .Run());
       if (db_.changes() == 0) return Ok();
     }
-    return Write(value ? "tag.set" : "tag.delete", name, version, DetailOfTag(key, value), actor);
+    MUSTER_RETURN_IF_ERROR(
+        Write(value ? "tag.set" : "tag.delete", name, version, DetailOfTag(key, value), actor));
+    MUSTER_ASSIGN_OR_RETURN(const bool of_prompt, OfPrompt(id));
+    return Tell(TagChanged(name, version, key, value, of_prompt), name, version, "");
   });
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "registry/model_store.h"
+#include "registry/webhook_event.h"
 #include "runtime/base/clock.h"
 #include "runtime/sqlite/database.h"
 
@@ -63,6 +64,9 @@ class SqliteModelStore final : public ModelStore {
   Result<AuditEntry> FindAuditByRequest(std::string_view request_id) override;
   Result<std::vector<RegistryEvent>> PendingEvents(std::int64_t limit) override;
   Status AcknowledgeEvents(std::int64_t sequence) override;
+  void SetEventObserver(std::function<void()> observer) override {
+    event_observer_ = std::move(observer);
+  }
 
  private:
   struct Request {
@@ -110,8 +114,10 @@ class SqliteModelStore final : public ModelStore {
                    std::int64_t version, AliasMove move, const Actor& actor);
   Status Write(std::string_view action, std::string_view name, std::int64_t version,
                std::string_view detail_json, const Actor& actor);
-  Status Tell(std::string_view kind, std::string_view name, std::int64_t version,
+  Status Tell(const EventText& text, std::string_view name, std::int64_t version,
               std::string_view alias);
+  /// Of a registered model that is a prompt.
+  Result<bool> OfPrompt(std::int64_t model);
   Result<std::optional<Request>> FindRequest(std::string_view kind, std::string_view id);
   Status RememberRequest(std::string_view kind, std::string_view id, std::string_view model,
                          std::int64_t number);
@@ -119,6 +125,7 @@ class SqliteModelStore final : public ModelStore {
   std::mutex mutex_;  ///< guards db_
   sqlite::Database db_;
   const Clock& clock_;
+  std::function<void()> event_observer_;
 };
 
 }  // namespace muster::registry

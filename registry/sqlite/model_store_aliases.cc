@@ -35,8 +35,8 @@ Status SqliteModelStore::MoveAlias(std::string_view name, std::int64_t model,
   const std::int64_t concerned = version == 0 ? previous : version;
   MUSTER_RETURN_IF_ERROR(Write("alias." + std::string(AliasMoveName(move)), name, concerned,
                                DetailOfAlias(alias, previous, version), actor));
-  return Tell(version == 0 ? "model_version_alias.deleted" : "model_version_alias.created", name,
-              concerned, alias);
+  MUSTER_ASSIGN_OR_RETURN(const bool of_prompt, OfPrompt(model));
+  return Tell(AliasChanged(name, alias, version, of_prompt), name, concerned, alias);
 }
 
 Status SqliteModelStore::SetAlias(std::string_view name, std::string_view alias,

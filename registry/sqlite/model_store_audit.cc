@@ -129,26 +129,36 @@ Status SqliteModelStore::RememberRequest(std::string_view kind, std::string_view
       .Run();
 }
 
-Status SqliteModelStore::Tell(std::string_view kind, std::string_view name, std::int64_t version,
+Result<bool> SqliteModelStore::OfPrompt(std::int64_t model) {
+  MUSTER_ASSIGN_OR_RETURN(const auto tags, LoadTags(model, 0));
+  return IsPrompt(tags);
+}
+
+Status SqliteModelStore::Tell(const EventText& text, std::string_view name, std::int64_t version,
                               std::string_view alias) {
+  if (text.kind.empty()) return Ok();
+  if (event_observer_) event_observer_();
   return db_
-      .Prepare("INSERT INTO events (time_ms, kind, model, alias, version) VALUES (?, ?, ?, ?, ?)")
-      .BindAll(clock_.UnixNow(), kind, name, alias, version)
+      .Prepare(
+          "INSERT INTO events (time_ms, kind, model, alias, version, payload) VALUES "
+          "(?, ?, ?, ?, ?, ?)")
+      .BindAll(clock_.UnixNow(), text.kind, name, alias, version, text.payload_json)
       .Run();
 }
 
 Result<std::vector<RegistryEvent>> SqliteModelStore::PendingEvents(std::int64_t limit) {
   const std::lock_guard lock(mutex_);
   auto select = db_.Prepare(
-      "SELECT sequence, time_ms, kind, model, alias, version FROM events ORDER BY sequence LIMIT "
-      "?");
+      "SELECT sequence, time_ms, kind, model, alias, version, payload FROM events ORDER BY "
+      "sequence LIMIT ?");
   select.BindAll(limit);
   std::vector<RegistryEvent> events;
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return events;
     events.push_back({select.Int(0), select.Int(1), std::string(select.Text(2)),
-                      std::string(select.Text(3)), std::string(select.Text(4)), select.Int(5)});
+                      std::string(select.Text(3)), std::string(select.Text(4)), select.Int(5),
+                      std::string(select.Text(6))});
   }
 }
 

@@ -126,7 +126,7 @@ Result<ModelVersion> SqliteModelStore::CreateVersion(const NewVersion& version,
     MUSTER_RETURN_IF_ERROR(RememberRequest("version", made.request_id, made.name, number));
     MUSTER_RETURN_IF_ERROR(
         Write("version.create", made.name, number, DetailOfVersion(made), actor));
-    MUSTER_RETURN_IF_ERROR(Tell("model_version.created", made.name, number, ""));
+    MUSTER_RETURN_IF_ERROR(Tell(VersionCreated(made, number), made.name, number, ""));
     return LoadVersion(made.name, number);
   });
 }

@@ -127,6 +127,36 @@ CREATE TABLE firings (
   PRIMARY KEY (trigger_name, scheduled_unix)
 ) WITHOUT ROWID;
 CREATE INDEX firings_claimed ON firings (scheduled_unix) WHERE state = 0;
+)sql",
+                                                           R"sql(
+ALTER TABLE events ADD COLUMN payload TEXT NOT NULL DEFAULT '{}';
+-- events: kinds, one a line.
+CREATE TABLE webhooks (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  url TEXT NOT NULL,
+  description TEXT NOT NULL,
+  secret TEXT NOT NULL,
+  events TEXT NOT NULL,
+  active INTEGER NOT NULL,
+  creation_ms INTEGER NOT NULL,
+  last_updated_ms INTEGER NOT NULL
+);
+-- What a web hook has still to be told, in order. source: what asked for it, once a web hook.
+CREATE TABLE deliveries (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  webhook INTEGER NOT NULL REFERENCES webhooks (sequence) ON DELETE CASCADE,
+  source TEXT NOT NULL,
+  id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  payload TEXT NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  next_ms INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (webhook, source)
+);
+CREATE INDEX deliveries_webhook ON deliveries (webhook, sequence);
 )sql"};
   return migrations;
 }

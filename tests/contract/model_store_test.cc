@@ -39,6 +39,15 @@ class ModelStoreContract : public testing::TestWithParam<StoreKind> {
   void AddModel(std::string_view name = "digits") {
     ASSERT_TRUE(store_->CreateModel(name, "", {}, actor_).ok());
   }
+  /// "kind payload" of each event that waits.
+  std::vector<std::string> Told() {
+    std::vector<std::string> told;
+    const auto events = store_->PendingEvents(100).value();
+    for (const auto& event : events) {
+      told.push_back(event.kind + " " + event.payload_json);
+    }
+    return told;
+  }
   Result<std::int64_t> Target() {
     return RollbackTarget(*store_->AliasHistory("digits"), "champion", [&](std::int64_t version) {
       return store_->GetVersion("digits", version).ok();
@@ -468,6 +477,48 @@ TEST_P(ModelStoreContract, Events_WaitForAcknowledgement) {
   ASSERT_THAT(later, SizeIs(1));
   EXPECT_GT(later[0].sequence, (*events)[2].sequence);
   EXPECT_EQ(later[0].kind, "model_version_alias.deleted");
+}
+
+TEST_P(ModelStoreContract, Events_CarryWhatAWebHookIsTold) {
+  int woken = 0;
+  store_->SetEventObserver([&] { ++woken; });
+  ASSERT_TRUE(store_->CreateModel("digits", "of digits", {{"team", "vision"}}, actor_).ok());
+  NewVersion version{.name = "digits", .source = "s3://b/m", .tags = {{"k", "v"}}};
+  ASSERT_TRUE(store_->CreateVersion(version, actor_).ok());
+  ASSERT_TRUE(store_->SetTag("digits", 0, "team", "speech", actor_).ok()) << "no event";
+  ASSERT_TRUE(store_->SetTag("digits", 1, "k", "w", actor_).ok());
+  ASSERT_TRUE(store_->SetTag("digits", 1, "k", std::nullopt, actor_).ok());
+  ASSERT_TRUE(store_->SetAlias("digits", "best", 1, actor_).ok());
+  ASSERT_TRUE(store_->SetAlias("digits", "best", 0, actor_).ok());
+  EXPECT_THAT(
+      Told(),
+      ElementsAre(
+          R"(registered_model.created {"name":"digits","tags":{"team":"vision"},"description":"of digits"})",
+          R"(model_version.created {"name":"digits","version":"1","source":"s3://b/m","run_id":null,"tags":{"k":"v"},"description":null})",
+          R"(model_version_tag.set {"name":"digits","version":"1","key":"k","value":"w"})",
+          R"(model_version_tag.deleted {"name":"digits","version":"1","key":"k"})",
+          R"(model_version_alias.created {"name":"digits","alias":"best","version":"1"})",
+          R"(model_version_alias.deleted {"name":"digits","alias":"best"})"));
+  EXPECT_EQ(woken, 6);
+}
+
+TEST_P(ModelStoreContract, EventsOfAPrompt_HaveKindsOfTheirOwn) {
+  const Tag is_prompt{"mlflow.prompt.is_prompt", "True"};
+  ASSERT_TRUE(store_->CreateModel("p", "", {is_prompt, {"a", "b"}}, actor_).ok());
+  NewVersion version{.name = "p", .source = "dummy-source"};
+  version.tags = {is_prompt, {"mlflow.prompt.text", "Hi {{x}}"}, {"_mlflow_prompt_type", "text"}};
+  ASSERT_TRUE(store_->CreateVersion(version, actor_).ok());
+  ASSERT_TRUE(store_->SetTag("p", 0, "a", "c", actor_).ok());
+  ASSERT_TRUE(store_->SetTag("p", 1, "k", "v", actor_).ok());
+  ASSERT_TRUE(store_->SetAlias("p", "live", 1, actor_).ok());
+  EXPECT_THAT(
+      Told(),
+      ElementsAre(
+          R"(prompt.created {"name":"p","tags":{"a":"b"},"description":""})",
+          R"(prompt_version.created {"name":"p","version":"1","template":"Hi {{x}}","tags":{},"description":null})",
+          R"(prompt_tag.set {"name":"p","key":"a","value":"c"})",
+          R"(prompt_version_tag.set {"name":"p","version":"1","key":"k","value":"v"})",
+          R"(prompt_alias.created {"name":"p","alias":"live","version":"1"})"));
 }
 
 TEST_P(ModelStoreContract, SearchModels_FiltersOrdersAndPages) {

@@ -8,6 +8,7 @@
 #include "registry/memory_model_store.h"
 #include "registry/sqlite/model_store.h"
 #include "registry/sqlite/trigger_store.h"
+#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/clock.h"
 
 /// tests/golden/registry/v<N>.db: registry.db as muster of that schema version wrote it, every table filled. Files
@@ -59,6 +60,25 @@ void FillTriggers(TriggerStore& store) {
   ASSERT_TRUE(store.Claim(firing).value());
 }
 
+/// Schema version 2 and later have web hooks.
+void FillWebhooks(WebhookStore& store) {
+  Webhook webhook;
+  webhook.name = "hook";
+  webhook.url = "https://example.com/";
+  webhook.secret = "s";
+  webhook.events = {"prompt.created"};
+  ASSERT_TRUE(store.Create(webhook).ok());
+  ASSERT_TRUE(store.Enqueue({"event/1", "prompt.created", R"({"name":"p"})", 7}).ok());
+  ASSERT_TRUE(store.Retry(store.Heads()->at(0).sequence, 2, 9).ok());
+}
+
+void ExpectWebhooks(WebhookStore& store) {
+  EXPECT_EQ(store.List(0, 10)->at(0).secret, "s");
+  const Delivery head = store.Heads()->at(0);
+  EXPECT_EQ(head.payload_json, R"({"name":"p"})");
+  EXPECT_EQ(head.tries, 2);
+}
+
 std::string Describe(ModelStore& store) {
   std::ostringstream text;
   const RegisteredModel model = store.GetModel("digits").value();
@@ -101,6 +121,7 @@ TEST(OldRegistry, OfEveryVersion_ReadsAsTheDayItWasWritten) {
     const fs::path file = kFolder / ("v" + std::string(version) + ".db");
     Fill(**SqliteModelStore::Open(file, clock));
     FillTriggers(**SqliteTriggerStore::Open(file));
+    FillWebhooks(**SqliteWebhookStore::Open(file, clock));
   }
   MemoryModelStore wanted(clock);
   Fill(wanted);
@@ -116,6 +137,8 @@ TEST(OldRegistry, OfEveryVersion_ReadsAsTheDayItWasWritten) {
     const auto triggers = SqliteTriggerStore::Open(copy).value();
     EXPECT_EQ(triggers->Get("nightly")->cron, "0 3 * * *");
     EXPECT_EQ(triggers->FindBySweep(SweepId("nightly-1"))->why, "asked");
+    const auto webhooks = SqliteWebhookStore::Open(copy, clock).value();
+    if (copy.filename() != "v1.db") ExpectWebhooks(*webhooks);
     EXPECT_EQ(store.value()->CreateVersion({.name = "digits"}, kAda)->version, 4);
     ++read;
   }
