@@ -12,8 +12,10 @@
 #include "registry/files/model_directory.h"
 #include "registry/sqlite/model_store.h"
 #include "registry/sqlite/trigger_store.h"
+#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
+#include "runtime/http/resolve.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/modules/openvino.h"
@@ -30,6 +32,7 @@
 #include "runtime/server/server_metrics.h"
 #include "runtime/server/sweep_routes.h"
 #include "runtime/server/tracker_ports.h"
+#include "runtime/server/webhook_worker.h"
 #include "runtime/wire/codec.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
@@ -40,6 +43,12 @@ namespace {
 
 constexpr int kHttpThreads = 2;
 constexpr auto kTriggerPeriod = std::chrono::seconds(1);
+
+registry::WebhookPolicy WebhookPolicyOf(const ServerOptions& options) {
+  return {.schemes = options.webhook_schemes,
+          .private_addresses = options.webhook_private_addresses,
+          .resolve = http::ResolveHost};
+}
 
 /// Databases, connections and uploads may want more than the soft limit that a shell gives.
 void RaiseDescriptorLimit() {
@@ -63,6 +72,8 @@ struct Server::Impl {
   std::unique_ptr<tracker::ArtifactStore> artifacts;
   std::unique_ptr<registry::SqliteModelStore> models;
   std::unique_ptr<registry::SqliteTriggerStore> trigger_store;
+  std::unique_ptr<registry::SqliteWebhookStore> webhooks;
+  std::unique_ptr<WebhookWorker> webhook_worker;
   net::KeyPair server_keys, local_keys;
   NodeId local_node;
   std::string host_name;
@@ -139,6 +150,8 @@ Status Server::Impl::OpenStores() {
   const auto registry_file = options.home / "registry.db";
   MUSTER_ASSIGN_OR_RETURN(models, registry::SqliteModelStore::Open(registry_file, clock));
   MUSTER_ASSIGN_OR_RETURN(trigger_store, registry::SqliteTriggerStore::Open(registry_file));
+  MUSTER_ASSIGN_OR_RETURN(webhooks, registry::SqliteWebhookStore::Open(registry_file, clock));
+  webhook_worker = MakeWebhookWorker(*models, *webhooks, clock, WebhookPolicyOf(options));
   return Ok();
 }
 
@@ -227,6 +240,7 @@ void Server::Impl::AddRoutes() {
   mlflow.fence = [this](const http::Request& request, const RunId& run) {
     return Fence(request, run);
   };
+  mlflow.webhooks = WebhookRoutesOf(*webhooks, *webhook_worker, WebhookPolicyOf(options));
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);

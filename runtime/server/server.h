@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/base/result.h"
 #include "runtime/server/inventory.h"
@@ -36,6 +37,9 @@ struct ServerOptions {
   /// What nodes elsewhere are told: the host of agents, and of trials' MLFLOW_TRACKING_URI, where the server
   /// listens on every interface. Empty: gethostname.
   std::string advertise;
+  /// Of web hooks: URLs that may be asked beside https ones at public addresses.
+  std::vector<std::string> webhook_schemes = {"https"};
+  bool webhook_private_addresses = false;
   std::filesystem::path program;  ///< this executable: the agent's shims are started from it
   std::filesystem::path bin_dir;  ///< trials that ship, and modules (runtime/modules)
 };

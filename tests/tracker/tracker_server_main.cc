@@ -4,9 +4,11 @@
 #include <string>
 
 #include "registry/sqlite/model_store.h"
+#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/file.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
+#include "runtime/server/webhook_worker.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/run_store.h"
@@ -36,7 +38,15 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   MUSTER_ASSIGN_OR_RETURN(const auto models,
                           registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
   http::Router router;
-  tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, {.fence = Fence});
+  MUSTER_ASSIGN_OR_RETURN(const auto webhooks, registry::SqliteWebhookStore::Open(
+                                                   folder / "registry.db", SystemClock()));
+  // The tests' receivers are on this machine.
+  const registry::WebhookPolicy policy{
+      .schemes = {"http", "https"}, .private_addresses = true, .resolve = {}};
+  const auto worker = server::MakeWebhookWorker(*models, *webhooks, SystemClock(), policy);
+  tracker::AddMlflowRoutes(
+      router, *runs, *artifacts, *models,
+      {.fence = Fence, .webhooks = server::WebhookRoutesOf(*webhooks, *worker, policy)});
   MUSTER_ASSIGN_OR_RETURN(
       const auto server,
       http::Server::Start({.threads = threads, .spool_dir = folder / "spool"}, router));

@@ -77,6 +77,8 @@ const std::vector<Route>& RunRoutes();
 const std::vector<Route>& LoggedModelRoutes();
 const std::vector<Route>& RegistryRoutes();
 const std::vector<Route>& ArtifactRoutes();
+/// Need a store of web hooks.
+const std::vector<Route>& WebhookRoutes();
 /// The artifact proxy and its transfers in parts; not tables, their bodies are files.
 void AddArtifactRoutes(http::Router& router, const std::shared_ptr<const Services>& services);
 void AddMultipartRoutes(http::Router& router, const std::shared_ptr<const Services>& services);

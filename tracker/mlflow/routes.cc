@@ -58,8 +58,11 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
   const auto services =
       std::make_shared<const Services>(Services{runs, artifacts, models, std::move(options)});
   for (const std::string api : {"/api/", "/ajax-api/"}) {
-    for (const auto* table : {&ExperimentRoutes(), &RunRoutes(), &LoggedModelRoutes(),
-                              &RegistryRoutes(), &ArtifactRoutes()}) {
+    std::vector<const std::vector<Route>*> tables = {&ExperimentRoutes(), &RunRoutes(),
+                                                     &LoggedModelRoutes(), &RegistryRoutes(),
+                                                     &ArtifactRoutes()};
+    if (services->options.webhooks.store != nullptr) tables.push_back(&WebhookRoutes());
+    for (const auto* table : tables) {
       for (const Route& route : *table) {
         const std::string pattern = api + "2.0/mlflow" + std::string(route.path);
         const auto add = route.later == nullptr ? &http::Router::AddBlocking : &http::Router::Add;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "registry/model_store.h"
+#include "registry/webhook.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/ids.h"
 #include "runtime/wire/http.h"
@@ -24,6 +25,12 @@ struct MlflowOptions {
   /// Opens the store of an artifact_uri that is not "mlflow-artifacts:" nor the proxy's address: "file:///p",
   /// "/p", "s3://bucket/p". Any thread. Empty: such artifacts are not read here.
   std::function<Result<std::shared_ptr<ArtifactStore>>(std::string_view artifact_uri)> open_root;
+  /// Web hooks. Without a store, which outlives the router, they have no routes.
+  struct Webhooks {
+    registry::WebhookStore* store = nullptr;
+    registry::WebhookPolicy policy = {};
+    registry::TestWebhook test = {};
+  } webhooks = {};
 };
 
 /// Adds MLflow 3.18's REST API (docs: https://mlflow.org/docs/latest/rest-api.html) to the router: experiments,
