@@ -10,15 +10,17 @@ import time
 class Tracker:
     """A running tracker_server on `folder`; start() again opens what the last one left."""
 
-    def __init__(self, program, folder, threads=2):
+    def __init__(self, program, folder, threads=2, artifact_root=""):
         self.program, self.folder, self.threads = program, pathlib.Path(folder), threads
+        self.artifact_root = artifact_root
         self.process = None
 
     def start(self):
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [self.program, str(self.folder), str(port_file), str(self.threads)])
+            [self.program, str(self.folder), str(port_file), str(self.threads),
+             self.artifact_root])
         deadline = time.monotonic() + 20
         while not port_file.exists():
             if self.process.poll() is not None:
