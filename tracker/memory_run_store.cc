@@ -328,30 +328,6 @@ void MemoryRunStore::LogOutputs(RunId run_id,
       done);
 }
 
-Result<Page<Metric>> MemoryRunStore::MetricHistory(const RunId& run_id, std::string_view key,
-                                                   std::int64_t max_results,
-                                                   std::string_view page_token) {
-  MUSTER_RETURN_IF_ERROR(CheckMaxResults(max_results, kMaxHistoryPage));
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t offset, filter::PageOffset(page_token));
-  const std::lock_guard lock(mutex_);
-  Page<Metric> page;
-  const auto found = runs_.find(run_id.value);
-  if (found == runs_.end()) return page;
-  const auto points = found->second.points.find(std::string(key));
-  if (points == found->second.points.end()) return page;
-  std::int64_t index = 0;
-  for (const Metric& point : points->second) {
-    if (IsHidden(point.attempt, point.step, found->second.resumes)) continue;
-    if (index++ < offset) continue;
-    if (std::ssize(page.items) == max_results) {
-      page.next_page_token = filter::PageToken(offset + max_results);
-      break;
-    }
-    page.items.push_back(point);
-  }
-  return page;
-}
-
 void MemoryRunStore::ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) {
   Do<Status>(
       [&]() -> Status {

@@ -43,6 +43,11 @@ class MemoryRunStore final : public RunStore {
   Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
                                      std::int64_t max_results,
                                      std::string_view page_token) override;
+  Result<std::vector<Metric>> SampleHistory(const RunId& run_id, std::string_view key,
+                                            std::optional<StepRange> steps,
+                                            std::int64_t most) override;
+  Result<std::vector<DatasetSummary>> SearchDatasets(
+      const std::vector<std::string>& experiment_ids) override;
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override;
   void CreateLoggedModel(LoggedModel model, std::function<void(Result<LoggedModel>)> done) override;
   Result<LoggedModel> GetLoggedModel(std::string_view model_id) override;

@@ -20,6 +20,7 @@ inline constexpr std::string_view kDatasetContextTag = "mlflow.data.context";
 /// As many as MLflow takes of anything in one request; it does not bound these.
 inline constexpr std::size_t kMaxRunTags = 1'000;
 inline constexpr std::int64_t kMaxHistoryPage = 25'000;
+inline constexpr std::int64_t kMaxDatasetSummaries = 1'000;
 inline constexpr std::int64_t kMaxSearchPage = 50'000;
 
 Error ExperimentNotFound(std::string_view experiment_id);

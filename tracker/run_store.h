@@ -63,6 +63,13 @@ struct DatasetInput {
   std::vector<Tag> tags;
 };
 
+/// A dataset of an experiment, as an input is tagged (mlflow.data.context).
+struct DatasetSummary {
+  std::string experiment_id, name, digest;
+  std::optional<std::string> context;
+  friend auto operator<=>(const DatasetSummary&, const DatasetSummary&) = default;
+};
+
 struct RunInfo {
   RunId run_id;
   std::string experiment_id, run_name, user_id, artifact_uri;
@@ -114,6 +121,11 @@ struct SearchQuery {
   std::int64_t max_results = 1000;
   std::string page_token;
 };
+/// Both inside.
+struct StepRange {
+  std::int64_t first = 0, last = 0;
+};
+
 template <typename T>
 struct Page {
   std::vector<T> items;
@@ -168,6 +180,14 @@ class RunStore {
   virtual Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
                                              std::int64_t max_results,
                                              std::string_view page_token) = 0;
+  /// About `most` points that stand for all, by (step, timestamp, value): series/sample.h. kNotFound for an unknown
+  /// run. `most` is 1 or more.
+  virtual Result<std::vector<Metric>> SampleHistory(const RunId& run_id, std::string_view key,
+                                                    std::optional<StepRange> steps,
+                                                    std::int64_t most) = 0;
+  /// The datasets that runs of these experiments had as inputs, each with its context, 1,000 at most.
+  virtual Result<std::vector<DatasetSummary>> SearchDatasets(
+      const std::vector<std::string>& experiment_ids) = 0;
   /// `attempt` goes on after `step`: points of earlier attempts with a larger step are hidden, not deleted.
   virtual void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) = 0;
 

@@ -11,6 +11,7 @@
 
 #include "runtime/base/random.h"
 #include "tracker/run_rules.h"
+#include "tracker/series/sample.h"
 
 namespace muster::tracker {
 
@@ -71,6 +72,60 @@ TEST_P(RunStoreContract, Metrics_HistoryIsByTimestampStepValueAndPaged) {
   EXPECT_THAT(History(RunId("none"), "m"), IsEmpty());
   EXPECT_FALSE(store_->MetricHistory(id, "m", 0, "").ok());
   EXPECT_FALSE(store_->MetricHistory(id, "m", 1, "x").ok());
+}
+
+/// A long series lies in sealed parts and a tail; late, repeated and hidden points, and steps that go back, change
+/// which rows there are.
+TEST_P(RunStoreContract, Metrics_SamplesAreRowsOfTheWholeByStep) {
+  const RunId id = CreateRun("r").info.run_id;
+  std::vector<Metric> whole;
+  const auto log = [&](std::int64_t begin, std::int64_t end, std::int64_t ts) {
+    Batch batch;
+    for (std::int64_t step = begin; step < end; ++step) {
+      batch.metrics.push_back({.key = "m",
+                               .value = static_cast<double>(step % 7),
+                               .timestamp_ms = ts + step,
+                               .step = step,
+                               .attempt = 1});
+    }
+    whole.insert(whole.end(), batch.metrics.begin(), batch.metrics.end());
+    ASSERT_TRUE(Log(id, std::move(batch)).ok());
+  };
+  const auto check = [&](std::optional<StepRange> steps) {
+    std::vector<Metric> rows;
+    for (const Metric& metric : whole) {
+      if (!steps || (metric.step >= steps->first && metric.step <= steps->last))
+        rows.push_back(metric);
+    }
+    std::ranges::sort(rows, {}, [](const Metric& metric) {
+      return std::tuple(metric.step, metric.timestamp_ms, metric.value);
+    });
+    for (const std::int64_t most : {1, 7, 320, 100'000}) {
+      const auto sample = store_->SampleHistory(id, "m", steps, most);
+      ASSERT_TRUE(sample.ok()) << sample.error().message;
+      const auto wanted = SampledRows(rows.size(), static_cast<std::size_t>(most));
+      ASSERT_EQ(sample->size(), wanted.size());
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        EXPECT_EQ((*sample)[i].step, rows[wanted[i]].step);
+        EXPECT_EQ((*sample)[i].timestamp_ms, rows[wanted[i]].timestamp_ms);
+        EXPECT_EQ((*sample)[i].value, rows[wanted[i]].value);
+      }
+    }
+  };
+  for (std::int64_t begin = 0; begin < 5000; begin += 1000) log(begin, begin + 1000, 10'000);
+  check({});
+  check(StepRange{100, 4321});
+  log(5000, 5001, 10'000);  // more than what is sealed
+  check({});
+  log(70, 80, 20'000);  // old steps, written late
+  check({});
+  log(3000, 3100, 0);  // older than what is there
+  check({});
+  ASSERT_TRUE(Resume(id, 2, 2500).ok());
+  std::erase_if(whole, [](const Metric& metric) { return metric.step > 2500; });
+  check({});
+  EXPECT_THAT(*store_->SampleHistory(id, "none", {}, 5), IsEmpty());
+  EXPECT_EQ(store_->SampleHistory(RunId("none"), "m", {}, 5).error().kind, ErrorKind::kNotFound);
 }
 
 TEST_P(RunStoreContract, Metrics_BadOnesAreRefusedWhole) {
@@ -177,8 +232,9 @@ TEST_P(RunStoreContract, Metrics_ManyInAnyOrderWithReplays_AreThereOnce) {
       ASSERT_TRUE(Log(id, logged.back()).ok());
       for (const Metric& metric : logged.back().metrics) model[metric.key].Add(metric);
       if (random.Chance(0.1)) {
-        const tracker::Resume resume{.attempt = static_cast<std::int64_t>(random.Below(3)),
-                            .step = now / 2 - static_cast<std::int64_t>(random.Below(300))};
+        const tracker::Resume resume{
+            .attempt = static_cast<std::int64_t>(random.Below(3)),
+            .step = now / 2 - static_cast<std::int64_t>(random.Below(300))};
         ASSERT_TRUE(Resume(id, resume.attempt, resume.step).ok());
         for (auto& [key, series] : model) {
           std::erase_if(series.resumes, [&](const auto& r) { return r.attempt == resume.attempt; });

@@ -161,6 +161,24 @@ TEST_P(RunStoreContract, Inputs_DatasetsAreSharedAndLinkedOnce) {
   EXPECT_EQ(Search("datasets.name = 'digits' AND datasets.digest IN ('d1', 'd2')").size(), 2u);
 }
 
+TEST_P(RunStoreContract, Datasets_OfAnExperimentAreListedOnceAContext) {
+  ASSERT_TRUE(CreateExperiment("other").ok());
+  const DatasetInput train{{.name = "digits", .digest = "d1"}, {{"mlflow.data.context", "train"}}};
+  const DatasetInput plain{{.name = "digits", .digest = "d2"}, {{"mine", "x"}}};
+  for (const char* name : {"a", "b"}) {
+    const RunId run = CreateRun(name).info.run_id;
+    ASSERT_TRUE(Wait([&](Done done) { store_->LogInputs(run, {train, plain}, {}, done); }).ok());
+  }
+  const RunId elsewhere = CreateRun("c", 0, "1").info.run_id;
+  ASSERT_TRUE(Wait([&](Done done) { store_->LogInputs(elsewhere, {train}, {}, done); }).ok());
+  const DatasetSummary first{"0", "digits", "d1", "train"}, second{"0", "digits", "d2", {}},
+      third{"1", "digits", "d1", "train"};
+  EXPECT_THAT(*store_->SearchDatasets({"0"}), testing::ElementsAre(first, second));
+  EXPECT_THAT(*store_->SearchDatasets({"1", "0"}), testing::ElementsAre(first, second, third));
+  EXPECT_THAT(*store_->SearchDatasets({"7"}), testing::IsEmpty());
+  EXPECT_FALSE(store_->SearchDatasets({"x"}).ok());
+}
+
 TEST_P(RunStoreContract, Outputs_AreIdempotent) {
   const RunId id = CreateRun("r").info.run_id;
   for (int i = 0; i < 2; ++i) {

@@ -69,11 +69,13 @@ struct Route {
   Handle later = nullptr;
   HandleNow now = nullptr;
   HandleText text = nullptr;
+  bool ajax_only = false;
 };
 
 /// The tables of routes, one a file.
 const std::vector<Route>& ExperimentRoutes();
 const std::vector<Route>& RunRoutes();
+const std::vector<Route>& BulkRoutes();
 const std::vector<Route>& LoggedModelRoutes();
 const std::vector<Route>& RegistryRoutes();
 const std::vector<Route>& ArtifactRoutes();

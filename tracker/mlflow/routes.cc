@@ -59,11 +59,12 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
       std::make_shared<const Services>(Services{runs, artifacts, models, std::move(options)});
   for (const std::string api : {"/api/", "/ajax-api/"}) {
     std::vector<const std::vector<Route>*> tables = {&ExperimentRoutes(), &RunRoutes(),
-                                                     &LoggedModelRoutes(), &RegistryRoutes(),
-                                                     &ArtifactRoutes()};
+                                                     &BulkRoutes(),       &LoggedModelRoutes(),
+                                                     &RegistryRoutes(),   &ArtifactRoutes()};
     if (services->options.webhooks.store != nullptr) tables.push_back(&WebhookRoutes());
     for (const auto* table : tables) {
       for (const Route& route : *table) {
+        if (route.ajax_only && api == "/api/") continue;
         const std::string pattern = api + "2.0/mlflow" + std::string(route.path);
         const auto add = route.later == nullptr ? &http::Router::AddBlocking : &http::Router::Add;
         (router.*add)(route.method, pattern, HandlerOf(route, services));

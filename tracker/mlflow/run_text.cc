@@ -1,5 +1,7 @@
 #include "tracker/mlflow/run_text.h"
 
+#include <algorithm>
+
 namespace muster::tracker {
 namespace {
 
@@ -15,17 +17,18 @@ void WriteText(JsonWriter& json, std::string_view name, std::string_view text) {
   if (!text.empty()) json.Key(name).Text(text);
 }
 
-void Write(JsonWriter& json, const Metric& metric) {
-  json.BeginObject();
+void WriteFields(JsonWriter& json, const Metric& metric) {
   json.Key("key").Text(metric.key).Key("value").Number(metric.value);
   json.Key("timestamp").Number(metric.timestamp_ms).Key("step").Number(metric.step);
-  json.EndObject();
 }
 
 void WriteMetrics(JsonWriter& json, const std::vector<Metric>& metrics) {
   if (metrics.empty()) return;
   json.Key("metrics").BeginArray();
-  for (const Metric& metric : metrics) Write(json, metric);
+  for (const Metric& metric : metrics) {
+    WriteFields(json.BeginObject(), metric);
+    json.EndObject();
+  }
   json.EndArray();
 }
 
@@ -125,6 +128,22 @@ JsonText MetricsAnswer(const Page<Metric>& page) {
   WriteMetrics(json, page.items);
   WriteText(json, "next_page_token", page.next_page_token);
   return json.EndObject().Take();
+}
+
+JsonText RunMetricsAnswer(const std::vector<RunMetrics>& runs, bool list) {
+  JsonWriter json;
+  json.BeginObject();
+  const bool empty =
+      std::ranges::all_of(runs, [](const RunMetrics& run) { return run.metrics.empty(); });
+  if (empty && !list) return json.EndObject().Take();
+  json.Key("metrics").BeginArray();
+  for (const RunMetrics& run : runs) {
+    for (const Metric& metric : run.metrics) {
+      WriteFields(json.BeginObject(), metric);
+      json.Key("run_id").Text(run.run_id.value).EndObject();
+    }
+  }
+  return json.EndArray().EndObject().Take();
 }
 
 }  // namespace muster::tracker

@@ -12,4 +12,11 @@ JsonText RunInfoAnswer(const RunInfo& info);  ///< {"run_info": ...}
 JsonText RunsAnswer(const Page<Run>& page);
 JsonText MetricsAnswer(const Page<Metric>& page);
 
+struct RunMetrics {
+  RunId run_id;
+  std::vector<Metric> metrics;
+};
+/// Points of several runs, each with its run. `list`: also when there is none.
+JsonText RunMetricsAnswer(const std::vector<RunMetrics>& runs, bool list);
+
 }  // namespace muster::tracker

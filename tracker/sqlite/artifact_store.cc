@@ -25,7 +25,7 @@ CREATE TABLE names(
   size INTEGER NOT NULL
 ) WITHOUT ROWID;
 )sql",
-                                                           R"sql(
+                                                            R"sql(
 CREATE INDEX names_by_content ON names(sha256);
 )sql"};
   return migrations;

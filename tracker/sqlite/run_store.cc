@@ -162,6 +162,18 @@ class SqliteRunStore final : public RunStore {
         [&](Database& db) { return ReadHistory(db, run_id, key, max_results, page_token); });
   }
 
+  Result<std::vector<Metric>> SampleHistory(const RunId& run_id, std::string_view key,
+                                            std::optional<StepRange> steps,
+                                            std::int64_t most) override {
+    return readers_.With([&](Database& db) {
+      return ReadSample(db, run_id, key, steps, static_cast<std::size_t>(most));
+    });
+  }
+  Result<std::vector<DatasetSummary>> SearchDatasets(
+      const std::vector<std::string>& experiment_ids) override {
+    return readers_.With([&](Database& db) { return ReadDatasets(db, experiment_ids); });
+  }
+
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override {
     writer_.Write([this, run_id = std::move(run_id), attempt,
                    step](Database& db) { return WriteResume(db, series_, run_id, attempt, step); },

@@ -13,5 +13,12 @@ Result<Page<LoggedModel>> SearchLoggedModelRows(sqlite::Database& db, const Sear
 /// See RunStore::MetricHistory.
 Result<Page<Metric>> ReadHistory(sqlite::Database& db, const RunId& run_id, std::string_view key,
                                  std::int64_t max_results, std::string_view page_token);
+/// See RunStore::SampleHistory.
+Result<std::vector<Metric>> ReadSample(sqlite::Database& db, const RunId& run_id,
+                                       std::string_view key, const std::optional<StepRange>& steps,
+                                       std::size_t most);
+/// See RunStore::SearchDatasets.
+Result<std::vector<DatasetSummary>> ReadDatasets(sqlite::Database& db,
+                                                 const std::vector<std::string>& experiment_ids);
 
 }  // namespace muster::tracker
