@@ -11,6 +11,7 @@
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/node_flags.h"
+#include "runtime/cli/webhook_flags.h"
 #include "runtime/server/endpoint.h"
 
 namespace muster::cli {
@@ -20,16 +21,8 @@ struct ServerFlags {
   std::string host = "127.0.0.1", port_file;
   std::string agents_host = "127.0.0.1", advertise;
   std::uint16_t port = 7070, agents_port = 0;
-  std::string webhook_schemes = "https";
-  bool webhook_private = false;
+  WebhookFlags webhooks;
 };
-
-/// "http, https" -> {"http", "https"}.
-std::vector<std::string> SplitAtCommas(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::string& part : CLI::detail::split(text, ',')) parts.push_back(CLI::detail::trim(part));
-  return parts;
-}
 
 int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& node) {
   auto has = InventoryOf(node, 0);
@@ -44,8 +37,7 @@ int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& nod
   options.agents_host = flags.agents_host;
   options.agents_port = flags.agents_port;
   options.advertise = flags.advertise;
-  options.webhook_schemes = SplitAtCommas(flags.webhook_schemes);
-  options.webhook_private_addresses = flags.webhook_private;
+  options.webhooks = PolicyOf(flags.webhooks);
   options.program = context.program;
   options.bin_dir = context.program.parent_path();
   auto started = server::Server::Start(options, [&](const Error& error) {
@@ -93,15 +85,7 @@ void AddServer(CLI::App& app, Context& context) {
   command->add_option("--advertise", flags->advertise,
                       "Name of this machine for other nodes, where an address above is 0.0.0.0 "
                       "(default: its host name)");
-  command
-      ->add_option("--webhook-schemes", flags->webhook_schemes,
-                   "What web hooks' URLs may begin with, comma-separated")
-      ->envname("MLFLOW_WEBHOOK_ALLOWED_SCHEMES")
-      ->capture_default_str();
-  command
-      ->add_flag("--webhook-private-addresses", flags->webhook_private,
-                 "Web hooks may lead to this machine and its networks")
-      ->envname("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS");
+  AddWebhookFlags(*command, flags->webhooks);
   command->footer(
       "The local agent takes part unless --slots is 0.\n"
       "Nodes on other machines: give --agents-host and --agents-port, then muster node invite "

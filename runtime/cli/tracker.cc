@@ -1,15 +1,21 @@
-// muster tracker serve|check
+// muster tracker serve|check|rule
 #include <memory>
 
 #include "registry/sqlite/model_store.h"
+#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/webhook_flags.h"
 #include "runtime/http/server.h"
+#include "runtime/server/rule_routes.h"
+#include "runtime/server/rule_worker.h"
+#include "runtime/server/webhook_worker.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/check.h"
+#include "tracker/sqlite/rule_store.h"
 #include "tracker/sqlite/run_store.h"
 
 namespace muster::cli {
@@ -21,6 +27,7 @@ struct ServeFlags {
   std::string host = "127.0.0.1", port_file, db, artifact_root;
   std::uint16_t port = 5000;
   int threads = 2;
+  WebhookFlags webhooks;
 };
 
 /// Everything that one tracker has open, in the order in which it goes.
@@ -28,9 +35,39 @@ struct Tracker {
   std::unique_ptr<tracker::RunStore> runs;
   std::unique_ptr<tracker::ArtifactStore> artifacts;
   std::unique_ptr<registry::ModelStore> models;
+  std::unique_ptr<registry::WebhookStore> webhooks;
+  std::unique_ptr<server::WebhookWorker> sender;
+  std::unique_ptr<tracker::RuleStore> rule_store;
+  std::unique_ptr<server::RuleWorker> rules;
   http::Router router;
   std::unique_ptr<http::Server> server;
 };
+
+/// Web hooks and rules. Nothing runs trials here, so a rule can tell and not stop.
+Status StartWatching(const fs::path& folder, const registry::WebhookPolicy& policy,
+                     Tracker& started) {
+  MUSTER_ASSIGN_OR_RETURN(
+      started.webhooks, registry::SqliteWebhookStore::Open(folder / "registry.db", SystemClock()));
+  started.sender =
+      server::MakeWebhookWorker(*started.models, *started.webhooks, SystemClock(), policy);
+  MUSTER_ASSIGN_OR_RETURN(started.rule_store, tracker::SqliteRuleStore::Open(folder / "rules.db"));
+  started.rules = std::make_unique<server::RuleWorker>(server::RuleWorker::Parts{
+      *started.rule_store, *started.runs, SystemClock(),
+      [&started](const std::string& webhook, const std::string& source,
+                 const tracker::Finding& finding) {
+        return server::TellOfFinding(*started.webhooks, *started.sender, webhook, source, finding,
+                                     SystemClock().UnixNow());
+      },
+      [](const RunId& run) -> Status {
+        return NotFound("run " + run.value + " is of no trial that this server runs");
+      }});
+  started.runs->SetMetricObserver(
+      [&started](const RunId& run, const std::vector<tracker::Metric>& metrics) {
+        started.rules->Observe(run, metrics);
+      });
+  server::AddRuleRoutes(started.router, *started.rule_store, *started.rules, *started.webhooks);
+  return Ok();
+}
 
 Status Start(const ServeFlags& flags, Tracker& started) {
   const fs::path db = fs::absolute(flags.db);
@@ -43,7 +80,12 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   MUSTER_ASSIGN_OR_RETURN(started.artifacts, tracker::OpenLocalArtifactStore(root));
   MUSTER_ASSIGN_OR_RETURN(started.models, registry::SqliteModelStore::Open(
                                               db.parent_path() / "registry.db", SystemClock()));
-  tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts, *started.models);
+  const auto policy = PolicyOf(flags.webhooks);
+  MUSTER_RETURN_IF_ERROR(StartWatching(db.parent_path(), policy, started));
+  tracker::MlflowOptions options;
+  options.webhooks = server::WebhookRoutesOf(*started.webhooks, *started.sender, policy);
+  tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts, *started.models,
+                           std::move(options));
   MUSTER_ASSIGN_OR_RETURN(started.server, http::Server::Start({.host = flags.host,
                                                                .port = flags.port,
                                                                .threads = flags.threads,
@@ -62,6 +104,7 @@ int Serve(const Context& context, const ServeFlags& flags) {
   LogInfo("tracker", "ready on " + started.server->url() + ", database " + flags.db);
   signals.Wait();
   started.server->Stop();
+  started.runs->SetMetricObserver({});
   return kDone;
 }
 
@@ -101,8 +144,10 @@ void AddServing(CLI::App& tracker, Context& context) {
   command->add_option("--threads", flags->threads, "Threads for connections")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  AddWebhookFlags(*command, flags->webhooks);
   command->footer(
-      "The model registry is registry.db beside the database. The port has no login and stays on\n"
+      "The model registry is registry.db beside the database, rules are in rules.db. The port has "
+      "no login and stays on\n"
       "loopback. Point MLflow at it: export MLFLOW_TRACKING_URI=http://127.0.0.1:5000");
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
@@ -121,10 +166,12 @@ void AddChecking(CLI::App& tracker, Context& context) {
 }  // namespace
 
 void AddTracker(CLI::App& app, Context& context) {
-  auto* tracker = app.add_subcommand("tracker", "Run or check a tracker's database by itself");
+  auto* tracker =
+      app.add_subcommand("tracker", "Run or check a tracker's database by itself; rules");
   tracker->require_subcommand(1);
   AddServing(*tracker, context);
   AddChecking(*tracker, context);
+  AddTrackerRule(*tracker, context);
 }
 
 }  // namespace muster::cli

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
@@ -15,7 +16,6 @@
 #include "registry/sqlite/webhook_store.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
-#include "runtime/http/resolve.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/modules/openvino.h"
@@ -28,6 +28,8 @@
 #include "runtime/server/node_routes.h"
 #include "runtime/server/program_exporter.h"
 #include "runtime/server/promotion_worker.h"
+#include "runtime/server/rule_routes.h"
+#include "runtime/server/rule_worker.h"
 #include "runtime/server/run_artifacts.h"
 #include "runtime/server/server_metrics.h"
 #include "runtime/server/sweep_routes.h"
@@ -36,6 +38,7 @@
 #include "runtime/wire/codec.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
+#include "tracker/sqlite/rule_store.h"
 #include "tracker/sqlite/run_store.h"
 
 namespace muster::server {
@@ -43,12 +46,6 @@ namespace {
 
 constexpr int kHttpThreads = 2;
 constexpr auto kTriggerPeriod = std::chrono::seconds(1);
-
-registry::WebhookPolicy WebhookPolicyOf(const ServerOptions& options) {
-  return {.schemes = options.webhook_schemes,
-          .private_addresses = options.webhook_private_addresses,
-          .resolve = http::ResolveHost};
-}
 
 /// Databases, connections and uploads may want more than the soft limit that a shell gives.
 void RaiseDescriptorLimit() {
@@ -87,6 +84,9 @@ struct Server::Impl {
   std::unique_ptr<registry::ModelDirectory> model_files;
   std::unique_ptr<registry::Promoter> promoter;
   std::unique_ptr<TrackerPorts> tracker_ports;
+  std::unique_ptr<tracker::SqliteRuleStore> rule_store;
+  std::shared_ptr<RuleWorker>
+      rules;  // also of writes under way, which tell it when they are durable
 
   http::Router router;
   std::unique_ptr<http::Server> http;
@@ -112,6 +112,7 @@ struct Server::Impl {
     if (http) http->Stop();
     agent.reset();
     late.Set(nullptr);
+    if (rules) rules->Stop();  // it may wait for the host
     // The socket's thread calls the host, the host's thread the socket: the socket goes first, and the host's
     // port looks before it sends.
     {
@@ -140,6 +141,7 @@ struct Server::Impl {
   void RunCommand(coordinator::RunCommand command,
                   std::function<void(Result<boost::json::object>)> done);
   Result<AttemptEpoch> Fence(const http::Request& request, const RunId& run) const;
+  Status StopTrialOf(const RunId& run_id);
   Status SubmitTriggered(const SweepId& sweep, const std::string& sweep_json);
   void TriggerLoop();
 };
@@ -151,7 +153,8 @@ Status Server::Impl::OpenStores() {
   MUSTER_ASSIGN_OR_RETURN(models, registry::SqliteModelStore::Open(registry_file, clock));
   MUSTER_ASSIGN_OR_RETURN(trigger_store, registry::SqliteTriggerStore::Open(registry_file));
   MUSTER_ASSIGN_OR_RETURN(webhooks, registry::SqliteWebhookStore::Open(registry_file, clock));
-  webhook_worker = MakeWebhookWorker(*models, *webhooks, clock, WebhookPolicyOf(options));
+  MUSTER_ASSIGN_OR_RETURN(rule_store, tracker::SqliteRuleStore::Open(options.home / "rules.db"));
+  webhook_worker = MakeWebhookWorker(*models, *webhooks, clock, options.webhooks);
   return Ok();
 }
 
@@ -206,6 +209,13 @@ void Server::Impl::MakeRegistry() {
   promoter = std::make_unique<registry::Promoter>(
       registry::Promoter::Parts{*models, *engine, *exporter, *run_artifacts, *model_files, clock});
   tracker_ports = std::make_unique<TrackerPorts>(*runs, clock);
+  rules = std::make_shared<RuleWorker>(RuleWorker::Parts{
+      *rule_store, *runs, clock,
+      [this](const std::string& webhook, const std::string& source,
+             const tracker::Finding& finding) {
+        return TellOfFinding(*webhooks, *webhook_worker, webhook, source, finding, clock.UnixNow());
+      },
+      [this](const RunId& run) { return StopTrialOf(run); }});
   promotions = std::make_unique<PromotionWorker>(
       *promoter, [this](const SweepId& sweep, const registry::PromotionResult& result) {
         const Status told =
@@ -240,9 +250,10 @@ void Server::Impl::AddRoutes() {
   mlflow.fence = [this](const http::Request& request, const RunId& run) {
     return Fence(request, run);
   };
-  mlflow.webhooks = WebhookRoutesOf(*webhooks, *webhook_worker, WebhookPolicyOf(options));
+  mlflow.webhooks = WebhookRoutesOf(*webhooks, *webhook_worker, options.webhooks);
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
+  AddRuleRoutes(router, *rule_store, *rules, *webhooks);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
@@ -297,7 +308,14 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
   };
   ports.store_metrics = [this](coordinator::StoreMetrics metrics,
                                std::function<void(Status)> done) {
-    tracker_ports->StoreMetrics(std::move(metrics), std::move(done));
+    // The store's observer does not hear of them.
+    auto points = PointsOf(metrics);
+    const RunId run = metrics.run;
+    tracker_ports->StoreMetrics(std::move(metrics), [rules = rules, run, points = std::move(points),
+                                                     done = std::move(done)](Status status) {
+      if (status.ok()) rules->Observe(run, points);
+      done(std::move(status));
+    });
   };
   ports.run_command = [this](coordinator::RunCommand command,
                              std::function<void(Result<boost::json::object>)> done) {
@@ -323,6 +341,7 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
     coordinator::TrackedMetrics tracked{run, {}};
     for (const auto& metric : metrics) tracked.metrics.push_back(TrackedOf(metric));
     host->OnMetrics(std::move(tracked));
+    rules->Observe(run, metrics);
   });
   late.Set(host.get());
   return ListenForAgents(last);
@@ -381,6 +400,16 @@ Status Server::Impl::SubmitTriggered(const SweepId& sweep, const std::string& sw
   MUSTER_ASSIGN_OR_RETURN(auto spec, wire::SweepSpecFromJson(json));
   MUSTER_RETURN_IF_ERROR(
       coordinator->SubmitAndWait(coordinator::SubmitSweep{std::move(spec), sweep}));
+  return Ok();
+}
+
+/// The trial that the run's tag names.
+Status Server::Impl::StopTrialOf(const RunId& run_id) {
+  MUSTER_ASSIGN_OR_RETURN(const auto run, runs->GetRun(run_id));
+  const auto tag = std::ranges::find(run.tags, "muster.trial", &tracker::Tag::key);
+  if (tag == run.tags.end()) return NotFound("run " + run_id.value + " is of no trial");
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
+  MUSTER_RETURN_IF_ERROR(coordinator->SubmitAndWait(coordinator::StopTrial{TrialId(tag->value)}));
   return Ok();
 }
 

@@ -6,15 +6,15 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "registry/webhook.h"
 #include "runtime/base/result.h"
 #include "runtime/server/inventory.h"
 
 /// The daemon: coordinator, tracker, registry, HTTP and, unless it has no slots, a local agent, in one process.
 ///
 /// What lies in the home:
-///   coordinator.db, tracker.db, registry.db    one database a concern (SQLite, WAL)
+///   coordinator.db, tracker.db, registry.db, rules.db    one database a concern (SQLite, WAL)
 ///   artifacts/        run artifacts by content          models/     published versions
 ///   checkpoints/      of trials                         logs/       what ranks printed
 ///   uploads/          bodies of requests under way      candidates/ exports that are being judged
@@ -37,11 +37,9 @@ struct ServerOptions {
   /// What nodes elsewhere are told: the host of agents, and of trials' MLFLOW_TRACKING_URI, where the server
   /// listens on every interface. Empty: gethostname.
   std::string advertise;
-  /// Of web hooks: URLs that may be asked beside https ones at public addresses.
-  std::vector<std::string> webhook_schemes = {"https"};
-  bool webhook_private_addresses = false;
-  std::filesystem::path program;  ///< this executable: the agent's shims are started from it
-  std::filesystem::path bin_dir;  ///< trials that ship, and modules (runtime/modules)
+  registry::WebhookPolicy webhooks;  ///< where they may lead; with a resolver
+  std::filesystem::path program;     ///< this executable: the agent's shims are started from it
+  std::filesystem::path bin_dir;     ///< trials that ship, and modules (runtime/modules)
 };
 
 class Server {

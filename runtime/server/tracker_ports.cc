@@ -19,15 +19,21 @@ coordinator::TrackedMetric TrackedOf(const tracker::Metric& metric) {
   return {metric.key, metric.value, metric.timestamp_ms, metric.step, metric.attempt};
 }
 
+std::vector<tracker::Metric> PointsOf(const coordinator::StoreMetrics& metrics) {
+  std::vector<tracker::Metric> points;
+  points.reserve(metrics.metrics.size());
+  for (const auto& metric : metrics.metrics) {
+    points.push_back(
+        {metric.key, metric.value, metric.timestamp_ms, metric.step, metrics.epoch.value});
+  }
+  return points;
+}
+
 void TrackerPorts::StoreMetrics(coordinator::StoreMetrics metrics,
                                 std::function<void(Status)> done) {
   tracker::Batch batch;
   batch.observed = false;  // the coordinator knows them already
-  batch.metrics.reserve(metrics.metrics.size());
-  for (auto& metric : metrics.metrics) {
-    batch.metrics.push_back({std::move(metric.key), metric.value, metric.timestamp_ms, metric.step,
-                             metrics.epoch.value});
-  }
+  batch.metrics = PointsOf(metrics);
   store_.LogBatch(metrics.run, std::move(batch), std::move(done));
 }
 

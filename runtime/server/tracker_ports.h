@@ -13,6 +13,9 @@ namespace muster::server {
 /// A point as the coordinator hears of it.
 coordinator::TrackedMetric TrackedOf(const tracker::Metric& metric);
 
+/// What the store keeps of them.
+std::vector<tracker::Metric> PointsOf(const coordinator::StoreMetrics& metrics);
+
 class TrackerPorts {
  public:
   /// `store` must outlive it.
