@@ -58,6 +58,10 @@ class MemoryRunStore final : public RunStore {
   void LogLoggedModelParams(std::string model_id, std::vector<Param> params, Done done) override;
   void DeleteLoggedModel(std::string model_id, Done done) override;
   Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) override;
+  void AdoptExperiment(Experiment experiment,
+                       std::function<void(Result<std::string> id)> done) override;
+  void AdoptRun(RunInfo info, std::function<void(Result<bool>)> done) override;
+  void AdoptLoggedModel(LoggedModel model, std::function<void(Result<bool>)> done) override;
   void SetMetricObserver(MetricObserver observer) override;
 
  private:

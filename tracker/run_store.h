@@ -203,6 +203,18 @@ class RunStore {
   virtual void DeleteLoggedModel(std::string model_id, Done done) = 0;
   virtual Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) = 0;
 
+  // For imports: what another server made, with its ids and times. What is here already stays as it is.
+  /// Answers the id here: of the experiment of that name, which takes over the tags it lacks; else a new one's,
+  /// the wanted id unless it is taken. An empty location is as of CreateExperiment.
+  virtual void AdoptExperiment(Experiment experiment,
+                               std::function<void(Result<std::string> id)> done) = 0;
+  /// Answers whether it was added, without contents, and active also in a deleted experiment. An empty
+  /// artifact_uri is as of CreateRun.
+  virtual void AdoptRun(RunInfo info, std::function<void(Result<bool>)> done) = 0;
+  /// Answers whether it was added: with tags and params, without metrics. A deleted one of that id counts as
+  /// being here. An empty artifact_uri is as of CreateLoggedModel.
+  virtual void AdoptLoggedModel(LoggedModel model, std::function<void(Result<bool>)> done) = 0;
+
   /// At most one observer; an empty function takes it away. When this returns, the one before is not called
   /// any more; so not from an observer.
   virtual void SetMetricObserver(MetricObserver observer) = 0;

@@ -5,6 +5,7 @@
 
 #include "runtime/sqlite/group_commit.h"
 #include "tracker/run_rules.h"
+#include "tracker/sqlite/adopt.h"
 #include "tracker/sqlite/experiments.h"
 #include "tracker/sqlite/readers.h"
 #include "tracker/sqlite/rows.h"
@@ -227,6 +228,26 @@ class SqliteRunStore final : public RunStore {
 
   Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) override {
     return readers_.With([&](Database& db) { return SearchLoggedModelRows(db, query); });
+  }
+
+  void AdoptExperiment(Experiment experiment,
+                       std::function<void(Result<std::string> id)> done) override {
+    Answer<std::string>(
+        [this, experiment = std::move(experiment)](Database& db) {
+          return AdoptExperimentRow(db, experiment, options_.artifact_root);
+        },
+        std::move(done));
+  }
+
+  void AdoptRun(RunInfo info, std::function<void(Result<bool>)> done) override {
+    Answer<bool>([info = std::move(info)](Database& db) { return AdoptRunRow(db, info); },
+                 std::move(done));
+  }
+
+  void AdoptLoggedModel(LoggedModel model, std::function<void(Result<bool>)> done) override {
+    Answer<bool>(
+        [model = std::move(model)](Database& db) { return AdoptLoggedModelRow(db, model); },
+        std::move(done));
   }
 
   void SetMetricObserver(MetricObserver observer) override {
