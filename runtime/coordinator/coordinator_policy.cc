@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/base/utf8.h"
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/retry_policy.h"
 #include "runtime/coordinator/validate.h"
@@ -11,29 +12,6 @@ namespace muster::coordinator {
 namespace {
 
 constexpr std::size_t kMostOfALine = 300;  ///< that is kept, in bytes
-
-/// How many bytes of the UTF-8 character at the start of `text` there are; 0: it is none.
-std::size_t CharacterSize(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t size = first >= 0xF5   ? 0
-                           : first >= 0xF0 ? 4
-                           : first >= 0xE0 ? 3
-                           : first >= 0xC2 ? 2
-                                           : 0;
-  if (size == 0 || text.size() < size) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and beyond U+10FFFF.
-  const unsigned char second = byte(1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-      (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
-    return 0;
-  }
-  return size;
-}
 
 /// The line as an event and a terminal can bear it: bounded, valid UTF-8, no control character.
 std::string Presentable(std::string_view line) {

@@ -6,6 +6,8 @@
 #include <boost/system/error_code.hpp>
 #include <utility>
 
+#include "runtime/base/utf8.h"
+
 namespace muster::http {
 
 namespace {
@@ -140,7 +142,7 @@ int HttpStatus(ErrorKind kind) {
 Response ErrorResponse(const Error& error) {
   boost::json::object inner;
   inner["code"] = boost::json::string_view(ErrorKindName(error.kind));
-  inner["message"] = error.message;
+  inner["message"] = ToUtf8(error.message);
   boost::json::object outer;
   outer["error"] = std::move(inner);
   return Response::Json(outer, HttpStatus(error.kind));
@@ -220,7 +222,8 @@ Query ParseQuery(std::string_view query) {
     if (pair.empty()) continue;
     const std::size_t equals = std::min(pair.find('='), pair.size());
     const std::string_view value = equals == pair.size() ? "" : pair.substr(equals + 1);
-    parsed[PercentDecode(pair.substr(0, equals), true)].push_back(PercentDecode(value, true));
+    parsed[ToUtf8(PercentDecode(pair.substr(0, equals), true))].push_back(
+        ToUtf8(PercentDecode(value, true)));
   }
   return parsed;
 }
@@ -236,7 +239,7 @@ void SetTarget(Request& request, std::string_view target) {
   const std::size_t mark = std::min(target.find('?'), target.size());
   request.raw_path = target.substr(0, mark);
   if (request.raw_path.empty()) request.raw_path = "/";
-  request.path = PercentDecode(request.raw_path);
+  request.path = ToUtf8(PercentDecode(request.raw_path));
   request.query = mark == target.size() ? Query() : ParseQuery(target.substr(mark + 1));
 }
 

@@ -27,10 +27,10 @@ using Headers = std::map<std::string, std::string, NoCaseLess>;
 using Query = std::map<std::string, std::vector<std::string>, std::less<>>;
 
 struct Request {
-  std::string method;    ///< "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"
-  std::string path;      ///< percent-decoded once, without the query; begins with '/'
+  std::string method;  ///< "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"
+  std::string path;  ///< percent-decoded once, begins with '/'; bytes that are no UTF-8 are U+FFFD
   std::string raw_path;  ///< as it came, still encoded, without the query
-  Query query;
+  Query query;           ///< as is said of the path; so are the captures
   Headers headers;
   std::string body;
   /// Set instead of `body` when the server spooled a large upload; removed when the request ends, so a

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/base/check.h"
+#include "runtime/base/utf8.h"
 #include "runtime/wire/http.h"
 
 namespace muster::http {
@@ -173,7 +174,7 @@ void Router::Dispatch(Request request, Respond respond, const Defer& defer) cons
   if (search.found != nullptr) {
     const auto& names = search.found->capture_names;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      request.captures.insert_or_assign(names[i], PercentDecode(search.captured[i]));
+      request.captures.insert_or_assign(names[i], ToUtf8(PercentDecode(search.captured[i])));
     }
     const Handler& handler = search.found->handler;
     if (!search.found->blocking || !defer) return handler(request, std::move(respond));

@@ -139,6 +139,17 @@ TEST(SetTarget, SplitsAndDecodesOnce) {
   EXPECT_EQ(request.Parameter("z"), std::nullopt);
 }
 
+TEST(SetTarget, BytesThatAreNoUtf8_AreReplaced_SoThatAnswersStayJson) {
+  Request request;
+  SetTarget(request, "/a%90b\xFF?x=%C3&%FE=ä");
+  EXPECT_EQ(request.path, "/a\uFFFDb\uFFFD");
+  EXPECT_EQ(request.raw_path, "/a%90b\xFF");
+  EXPECT_EQ(request.Parameter("x"), "\uFFFD");
+  EXPECT_EQ(request.Parameter("\uFFFD"), "ä");
+  const auto body = boost::json::parse(ErrorResponse(NotFound("no \xFF")).body);
+  EXPECT_EQ(body.at("error").at("message"), "no \uFFFD");
+}
+
 TEST(SetTarget, AbsoluteForm_DropsTheAuthority) {
   Request request;
   SetTarget(request, "http://host:7070/a?b=c");
