@@ -168,6 +168,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   }
   const bool keep_alive =
       received && header.get().keep_alive();  // a body's parser takes the header
+  const bool http_1_1 = received && header.get().version() >= 11;
   if (received && !header.is_done()) {
     received = co_await ReceiveBody(header, request, refusal);
     spooled.file = request.body_file;
@@ -178,7 +179,8 @@ asio::awaitable<bool> Connection::ServeOne() {
   }
   Asked asked{.accept_encoding = std::string(request.Header("Accept-Encoding")),
               .conditions = ConditionsOf(request),
-              .head_only = request.method == "HEAD"};
+              .head_only = request.method == "HEAD",
+              .http_1_1 = http_1_1};
   deadline_ = MonotonicTime::max();  // a handler takes its time
   Response response = co_await Handle(std::move(request));
   if (aborted_) co_return false;

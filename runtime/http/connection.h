@@ -56,6 +56,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Conditions conditions;
     bool head_only = false;
     bool keep_alive = false;
+    bool http_1_1 = false;
   };
 
   boost::asio::awaitable<bool> ServeOne();
@@ -71,7 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> Send(Response response, const Asked& asked);
   boost::asio::awaitable<bool> SendFile(Response response, const Asked& asked);
   boost::asio::awaitable<bool> SendBytesOf(int file, const Part& part);
-  boost::asio::awaitable<void> SendSource(const Response& response, bool head_only);
+  boost::asio::awaitable<void> SendSource(Response response, const Asked& asked);
   boost::asio::awaitable<bool> Write(std::string_view first, std::string_view second = {});
   boost::asio::awaitable<bool> UntilWritable();
   void AbortWhenPeerCloses();

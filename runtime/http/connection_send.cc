@@ -73,7 +73,7 @@ class Listening {
 
 asio::awaitable<bool> Connection::Send(Response response, const Asked& asked) {
   if (response.source != nullptr) {
-    co_await SendSource(response, asked.head_only);
+    co_await SendSource(std::move(response), asked);
     co_return false;
   }
   if (!response.body_file.empty()) co_return co_await SendFile(std::move(response), asked);
@@ -136,18 +136,29 @@ asio::awaitable<bool> Connection::SendBytesOf(int file, const Part& part) {
 }
 
 /// Until the source ends, the client goes away or is too slow, or the server stops.
-asio::awaitable<void> Connection::SendSource(const Response& response, bool head_only) {
+/// In chunks where the client knows them: they tell a body that ended from one that broke off.
+asio::awaitable<void> Connection::SendSource(Response response, const Asked& asked) {
   const std::shared_ptr<BodySource> source = response.source;
+  const bool chunked = asked.http_1_1;
+  if (chunked) response.headers["Transfer-Encoding"] = "chunked";
   head_.clear();
   AppendHead(head_, response, std::nullopt, false, worker_.date());
   const Listening listening(*source, [this] { Wake(); });
   AbortWhenPeerCloses();
-  if (!co_await Write(head_) || head_only) co_return;
+  if (!co_await Write(head_) || asked.head_only) co_return;
   while (!aborted_) {
-    const std::optional<std::string> piece = source->Next();
-    if (!piece) co_return;
+    std::optional<std::string> piece = source->Next();
+    if (!piece) {
+      if (chunked && source->whole()) co_await Write("0\r\n\r\n");
+      co_return;
+    }
     if (!piece->empty()) {
-      if (!co_await Write(*piece)) co_return;
+      head_.clear();
+      if (chunked) {
+        AppendChunkSize(head_, piece->size());
+        *piece += "\r\n";
+      }
+      if (!co_await Write(head_, *piece)) co_return;
       continue;
     }
     if (worker_.stopping()) co_return;

@@ -98,6 +98,12 @@ void AppendHead(std::string& out, const Response& response,
   out += "\r\n\r\n";
 }
 
+void AppendChunkSize(std::string& out, std::size_t size) {
+  std::array<char, 24> text{};
+  out.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), size, 16).ptr);
+  out += "\r\n";
+}
+
 void CompressIfWanted(std::string_view accept_encoding, Response& response) {
   constexpr std::size_t kMost = 1U << 30;  // zlib counts a call's bytes in 32 bits
   if (response.body.size() <= kCompressAbove || response.body.size() > kMost) return;

@@ -16,6 +16,9 @@ void AppendHead(std::string& out, const Response& response,
                 std::optional<std::uint64_t> content_length, bool keep_alive,
                 std::string_view date);
 
+/// Appends the line before a chunk of `size` bytes (RFC 9112, 7.1).
+void AppendChunkSize(std::string& out, std::size_t size);
+
 /// Compresses a body of text that is longer than 4 KiB when `accept_encoding` takes gzip.
 void CompressIfWanted(std::string_view accept_encoding, Response& response);
 

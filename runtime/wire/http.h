@@ -60,6 +60,9 @@ class BodySource {
   /// `wake` is to be called, from any thread and as often as wanted, once Next() has more after it had
   /// nothing. An empty one takes it back: when that call returns, `wake` is not running and never runs again.
   virtual void OnMore(std::function<void()> wake) = 0;
+  /// Connection's thread, after the end: false when something is missing. The client then sees a body that broke
+  /// off (HTTP/1.1, 7.1), not one that ended.
+  [[nodiscard]] virtual bool whole() const { return true; }
 };
 
 struct Response {

@@ -210,6 +210,42 @@ TEST_F(ServerTest, Head_HasLengthAndNoBody) {
   EXPECT_THAT(answers, testing::EndsWith("\r\n\r\n"));
 }
 
+TEST_F(ServerTest, Source_IsSentInChunks_AndABrokenOneHasNoLast) {
+  class Halves final : public BodySource {
+   public:
+    explicit Halves(bool whole) : whole_(whole) {}
+    std::optional<std::string> Next() override {
+      if (++asked_ > 2) return std::nullopt;
+      return std::string(asked_ == 1 ? "one" : "sixteen bytes...");
+    }
+    void OnMore(std::function<void()>) override {}
+    [[nodiscard]] bool whole() const override { return whole_; }
+
+   private:
+    const bool whole_;
+    int asked_ = 0;
+  };
+  const auto serve = [this](const std::string& path, bool whole) {
+    router_.Add("GET", path, Sync([whole](const Request&) {
+                  Response response;
+                  response.source = std::make_shared<Halves>(whole);
+                  return response;
+                }));
+  };
+  serve("/whole", true);
+  serve("/broken", false);
+  Start();
+  const std::string head = " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  EXPECT_THAT(Raw("GET /whole" + head),
+              testing::EndsWith("\r\n\r\n3\r\none\r\n10\r\nsixteen bytes...\r\n0\r\n\r\n"));
+  EXPECT_THAT(Raw("GET /broken" + head), testing::EndsWith("10\r\nsixteen bytes...\r\n"));
+  EXPECT_THAT(Raw("GET /whole HTTP/1.0\r\nHost: localhost\r\n\r\n"),
+              testing::EndsWith("\r\n\r\nonesixteen bytes..."));
+  EXPECT_EQ(Fetch("/whole").body, "onesixteen bytes...");
+  const auto broken = http::Fetch(server_->url() + "/broken", {}, 20s);
+  EXPECT_FALSE(broken.ok());
+}
+
 TEST_F(ServerTest, Malformed_400JsonAndClosed) {
   Start();
   for (const std::string_view bytes :
@@ -389,7 +425,7 @@ TEST_F(ServerTest, Source_PiecesArriveAsTheyAreMadeUntilTheEnd) {
   feed->Write("one");
   Start();
   RawClient client(server_->port());
-  client.Write("GET /feed HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  client.Write("GET /feed HTTP/1.0\r\nHost: localhost\r\n\r\n");
   const std::string head = client.ReadUntil("\r\n\r\n");
   EXPECT_THAT(head, HasSubstr("Connection: close"));
   EXPECT_THAT(head, testing::Not(HasSubstr("Content-Length")));
