@@ -135,6 +135,7 @@ bool Statement::IsNull(int column) const {
 
 struct Database::Impl {
   sqlite3* db = nullptr;
+  std::int64_t log_pages = 0;
   std::unordered_map<std::string, sqlite3_stmt*, TextHash, std::equal_to<>> statements;
 
   ~Impl() {
@@ -204,6 +205,27 @@ bool Database::in_transaction() const { return sqlite3_get_autocommit(impl_->db)
 
 std::int64_t Database::changes() const { return sqlite3_changes64(impl_->db); }
 std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(impl_->db); }
+
+void Database::CheckpointByHand() {
+  // SQLite's own checkpoints are such a hook, too.
+  sqlite3_wal_hook(
+      impl_->db,
+      [](void* impl, sqlite3*, const char*, int pages) {
+        static_cast<Impl*>(impl)->log_pages = pages;
+        return SQLITE_OK;
+      },
+      impl_.get());
+}
+
+std::int64_t Database::log_pages() const { return impl_->log_pages; }
+
+Status Database::Checkpoint() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(impl_->db, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  // Busy: another connection is at it.
+  if (code != SQLITE_OK && code != SQLITE_BUSY) return SqliteError(impl_->db, code);
+  return Ok();
+}
 
 /// A process whose sync failed ends, and what it wrote may stay in the kernel's cache, marked as written:
 /// its successor reads it, and no later sync stores it. So the write-ahead log is written again as it is

@@ -140,6 +140,14 @@ class Database {
   /// kUnsupported when the file is newer than this program, naming both versions.
   Status Migrate(const std::vector<Migration>& migrations);
 
+  /// From now on SQLite begins no checkpoint by itself.
+  void CheckpointByHand();
+  /// The length of the write-ahead log at this connection's last commit; after CheckpointByHand.
+  [[nodiscard]] std::int64_t log_pages() const;
+  /// Moves what it can of the log into the file, and waits for nobody. Once all is moved, the next write begins the
+  /// log anew.
+  Status Checkpoint();
+
  private:
   Status RewriteLog();
 

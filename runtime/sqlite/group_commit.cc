@@ -40,7 +40,7 @@ void CommitGroup(Database& database, std::vector<Item>& group,
   });
   if (!whole.ok() && options.undone) options.undone();
   for (Item& item : group) item.done(whole.ok() ? item.status : whole);
-  if (whole.ok() && options.committed) options.committed();
+  if (whole.ok() && options.committed) options.committed(database);
 }
 
 }  // namespace

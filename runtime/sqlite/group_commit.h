@@ -25,7 +25,7 @@ class GroupCommit {
     /// remembers what the database holds.
     std::function<void()> undone;
     /// Called on the writer's thread after a group was committed and told.
-    std::function<void()> committed;
+    std::function<void(Database&)> committed;
   };
 
   /// Takes over `database`.

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/sqlite/checkpointer.h"
 #include "runtime/sqlite/group_commit.h"
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/adopt.h"
@@ -33,12 +34,15 @@ std::size_t BytesOf(const Batch& batch) {
 /// Joins the writer and the readers; what each call does to the tables is in the files beside this one.
 class SqliteRunStore final : public RunStore {
  public:
-  SqliteRunStore(Database writer, std::filesystem::path file, const Clock& clock,
-                 SqliteRunStoreOptions options)
+  SqliteRunStore(Database writer, std::unique_ptr<sqlite::Checkpointer> checkpointer,
+                 std::filesystem::path file, const Clock& clock, SqliteRunStoreOptions options)
       : clock_(clock),
         options_(std::move(options)),
         readers_(std::move(file), options_.vfs),
-        writer_(std::move(writer), {.undone = [this] { series_.Clear(); }}) {}
+        checkpointer_(std::move(checkpointer)),
+        writer_(std::move(writer),
+                {.undone = [this] { series_.Clear(); },
+                 .committed = [this](Database& db) { checkpointer_->Committed(db); }}) {}
 
   void CreateExperiment(std::string name, std::string artifact_location, std::vector<Tag> tags,
                         std::function<void(Result<std::string> id)> done) override {
@@ -284,6 +288,7 @@ class SqliteRunStore final : public RunStore {
   OpenSeriesCache series_;  // the writer thread's
   std::mutex mutex_;        // guards observer_, held while it is called
   MetricObserver observer_;
+  const std::unique_ptr<sqlite::Checkpointer> checkpointer_;
   sqlite::GroupCommit writer_;  // last, so that its thread ends before what it uses
 };
 
@@ -295,8 +300,10 @@ Result<std::unique_ptr<RunStore>> OpenSqliteRunStore(const std::filesystem::path
   MUSTER_ASSIGN_OR_RETURN(Database db, Database::Open(file, {.vfs = options.vfs}));
   MUSTER_RETURN_IF_ERROR(db.Migrate(TrackerMigrations()));
   MUSTER_RETURN_IF_ERROR(EnsureDefaultExperiment(db, options.artifact_root, clock.UnixNow()));
-  return std::unique_ptr<RunStore>(
-      std::make_unique<SqliteRunStore>(std::move(db), file, clock, std::move(options)));
+  MUSTER_ASSIGN_OR_RETURN(auto checkpointer,
+                          sqlite::Checkpointer::Start(file, db, {.vfs = options.vfs}));
+  return std::unique_ptr<RunStore>(std::make_unique<SqliteRunStore>(
+      std::move(db), std::move(checkpointer), file, clock, std::move(options)));
 }
 
 }  // namespace muster::tracker

@@ -155,7 +155,7 @@ TEST_F(GroupCommitTest, AWriteLargerThanTheBound_IsTakenWhenNothingWaits) {
 TEST_F(GroupCommitTest, AGroupUndone_IsToldBeforeItsWriters) {
   std::vector<std::string> told;
   GroupCommit commit(Open(), {.undone = [&] { told.emplace_back("undone"); },
-                              .committed = [&] { told.emplace_back("committed"); }});
+                              .committed = [&](Database&) { told.emplace_back("committed"); }});
   const auto write = [&](GroupCommit::Work work) {
     std::promise<void> done;
     commit.Write(std::move(work), [&](const Status& status) {
