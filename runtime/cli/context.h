@@ -105,6 +105,7 @@ void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);
 /// add, ls, rm and log, below `muster tracker`.
 void AddTrackerRule(CLI::App& tracker, Context& context);
+void AddTrackerImport(CLI::App& tracker, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);

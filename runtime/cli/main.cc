@@ -52,9 +52,9 @@ int main(int argc, char** argv) {
   AddModel(app, context);
   AddServe(app, context);
   AddPredict(app, context);
-  AddTracker(app, context);
   AddTrigger(app, context);
   AddData(app, context);
+  AddTracker(app, context);
   AddDoctor(app, context);
   AddSim(app, context);
   AddVersion(app, context);

@@ -1,4 +1,4 @@
-// muster tracker serve|check|rule
+// muster tracker serve|check|import|rule
 #include <memory>
 
 #include "registry/sqlite/model_store.h"
@@ -171,6 +171,7 @@ void AddTracker(CLI::App& app, Context& context) {
   tracker->require_subcommand(1);
   AddServing(*tracker, context);
   AddChecking(*tracker, context);
+  AddTrackerImport(*tracker, context);
   AddTrackerRule(*tracker, context);
 }
 
