@@ -1,4 +1,4 @@
-// muster tracker serve|check|import|rule
+// muster tracker serve|check|export|import|rule
 #include <memory>
 
 #include "registry/sqlite/model_store.h"
@@ -17,6 +17,7 @@
 #include "tracker/sqlite/check.h"
 #include "tracker/sqlite/rule_store.h"
 #include "tracker/sqlite/run_store.h"
+#include "tracker/transfer/export_routes.h"
 
 namespace muster::cli {
 namespace {
@@ -84,6 +85,7 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   MUSTER_RETURN_IF_ERROR(StartWatching(db.parent_path(), policy, started));
   tracker::MlflowOptions options;
   options.webhooks = server::WebhookRoutesOf(*started.webhooks, *started.sender, policy);
+  tracker::AddExportRoutes(started.router, *started.runs);
   tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts, *started.models,
                            std::move(options));
   MUSTER_ASSIGN_OR_RETURN(started.server, http::Server::Start({.host = flags.host,
@@ -171,6 +173,7 @@ void AddTracker(CLI::App& app, Context& context) {
   tracker->require_subcommand(1);
   AddServing(*tracker, context);
   AddChecking(*tracker, context);
+  AddTrackerExport(*tracker, context);
   AddTrackerImport(*tracker, context);
   AddTrackerRule(*tracker, context);
 }

@@ -40,6 +40,7 @@
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/rule_store.h"
 #include "tracker/sqlite/run_store.h"
+#include "tracker/transfer/export_routes.h"
 
 namespace muster::server {
 namespace {
@@ -252,6 +253,7 @@ void Server::Impl::AddRoutes() {
   };
   mlflow.webhooks = WebhookRoutesOf(*webhooks, *webhook_worker, options.webhooks);
   tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
+  tracker::AddExportRoutes(router, *runs);
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
   AddRuleRoutes(router, *rule_store, *rules, *webhooks);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);

@@ -8,6 +8,7 @@ find_package(OpenSSL REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(CURL REQUIRED)
 find_package(yaml-cpp REQUIRED)
+find_path(MUSTER_FLATBUFFERS flatbuffers/flatbuffers.h REQUIRED)  # its builder is all in headers
 find_package(CLI11 REQUIRED)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5-serial)

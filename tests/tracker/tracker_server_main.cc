@@ -16,6 +16,7 @@
 #include "tracker/s3/artifact_store.h"
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/run_store.h"
+#include "tracker/transfer/export_routes.h"
 
 /// The tracker alone behind HTTP, for the tests that use MLflow's own client:
 ///   tracker_server FOLDER PORT_FILE [THREADS] [ARTIFACT_ROOT]
@@ -66,6 +67,7 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   const registry::WebhookPolicy policy{
       .schemes = {"http", "https"}, .private_addresses = true, .resolve = {}};
   const auto worker = server::MakeWebhookWorker(*models, *webhooks, SystemClock(), policy);
+  tracker::AddExportRoutes(router, *runs);
   tracker::AddMlflowRoutes(
       router, *runs, *artifacts, *models,
       {.fence = Fence,
