@@ -162,6 +162,12 @@ Result<Database> Database::Open(const std::filesystem::path& file, OpenOptions o
     return Error{KindOf(code), file.string() + ": cannot be opened: " +
                                    (impl->db == nullptr ? "no memory" : sqlite3_errmsg(impl->db))};
   }
+  // SQLite opens for reading what it may not write, and fails later in words that nobody understands.
+  if (!options.read_only && sqlite3_db_readonly(impl->db, "main") == 1) {
+    return Error{ErrorKind::kIo, file.string() +
+                                     ": cannot be written: the disk is read-only, or "
+                                     "the file may not be changed by this user"};
+  }
   sqlite3_extended_result_codes(impl->db, 1);
   sqlite3_busy_timeout(impl->db, kBusyTimeoutMs);
   Database database(std::move(impl));
