@@ -41,6 +41,8 @@ class RawClient {
     }
     return true;
   }
+  /// The peer sees the end of what was written; its answer can still be read.
+  void EndWriting() { ::shutdown(socket_, SHUT_WR); }
   /// Reads until `end` has come, the peer closes, or the limit.
   std::string ReadUntil(std::string_view end,
                         std::chrono::milliseconds limit = std::chrono::milliseconds(10'000)) {
