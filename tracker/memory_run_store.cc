@@ -200,7 +200,12 @@ Result<Run> MemoryRunStore::CreateRunLocked(NewRun run) {
 }
 
 void MemoryRunStore::CreateRun(NewRun run, std::function<void(Result<Run>)> done) {
-  Do<Result<Run>>([&] { return CreateRunLocked(std::move(run)); }, done);
+  Do<Result<Run>>([&] { return CreateRunLocked(std::move(run)); },
+                  [&](Result<Run> made) {
+                    if (made)
+                      Tell(made->info.run_id, RunChanged{std::make_shared<RunInfo>(made->info)});
+                    done(std::move(made));
+                  });
 }
 
 Result<Run> MemoryRunStore::GetRun(const RunId& run_id) {
@@ -224,7 +229,11 @@ Result<RunInfo> MemoryRunStore::UpdateRunLocked(const RunId& run_id, const RunUp
 
 void MemoryRunStore::UpdateRun(RunId run_id, RunUpdate update,
                                std::function<void(Result<RunInfo>)> done) {
-  Do<Result<RunInfo>>([&] { return UpdateRunLocked(run_id, update); }, done);
+  Do<Result<RunInfo>>([&] { return UpdateRunLocked(run_id, update); },
+                      [&](Result<RunInfo> info) {
+                        if (info) Tell(run_id, RunChanged{std::make_shared<RunInfo>(*info)});
+                        done(std::move(info));
+                      });
 }
 
 void MemoryRunStore::SetRunDeleted(RunId run_id, bool deleted, Done done) {
@@ -235,7 +244,10 @@ void MemoryRunStore::SetRunDeleted(RunId run_id, bool deleted, Done done) {
         found->second.run.info.deleted = deleted;
         return Ok();
       },
-      done);
+      [&](const Status& status) {
+        if (status.ok()) Tell(run_id, RunDeleted{deleted});
+        done(status);
+      });
 }
 
 Status MemoryRunStore::LogBatchLocked(const RunId& run_id, Batch& batch) {
@@ -270,6 +282,9 @@ void MemoryRunStore::LogBatch(RunId run_id, Batch batch, Done done) {
                if (status.ok() && batch.observed && !batch.metrics.empty()) {
                  const std::lock_guard lock(observer_mutex_);
                  if (observer_) observer_(run_id, batch.metrics);
+               }
+               if (status.ok() && !batch.metrics.empty()) {
+                 Tell(run_id, NewPoints{std::make_shared<std::vector<Metric>>(batch.metrics)});
                }
                done(status);
              }));
@@ -338,7 +353,15 @@ void MemoryRunStore::ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t s
         resumes.push_back({attempt, step});
         return Ok();
       },
-      done);
+      [&](const Status& status) {
+        if (status.ok()) Tell(run_id, RunResumed{attempt, step});
+        done(status);
+      });
+}
+
+void MemoryRunStore::SetEventSink(RunEventSink sink) {
+  const std::lock_guard lock(observer_mutex_);
+  sink_ = std::move(sink);
 }
 
 void MemoryRunStore::SetMetricObserver(MetricObserver observer) {

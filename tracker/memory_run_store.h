@@ -63,6 +63,7 @@ class MemoryRunStore final : public RunStore {
   void AdoptRun(RunInfo info, std::function<void(Result<bool>)> done) override;
   void AdoptLoggedModel(LoggedModel model, std::function<void(Result<bool>)> done) override;
   void SetMetricObserver(MetricObserver observer) override;
+  void SetEventSink(RunEventSink sink) override;
 
  private:
   struct StoredRun {
@@ -81,6 +82,11 @@ class MemoryRunStore final : public RunStore {
   Status LogBatchLocked(const RunId& run_id, Batch& batch);
   Result<LoggedModel*> FindModel(std::string_view model_id);
   [[nodiscard]] Run Read(const StoredRun& stored) const;
+  template <typename Body>
+  void Tell(const RunId& run_id, Body body) {
+    const std::lock_guard lock(observer_mutex_);
+    if (sink_) sink_({run_id, std::move(body)});
+  }
   /// Runs `change` under the lock, then calls `done` with what it answered.
   template <typename Answer, typename Change>
   void Do(Change change, const std::function<void(Answer)>& done) {
@@ -98,8 +104,9 @@ class MemoryRunStore final : public RunStore {
   std::map<std::string, LoggedModel, std::less<>> models_;
   std::map<std::tuple<std::string, std::string, std::string>, Dataset> datasets_;
 
-  std::mutex observer_mutex_;  // guards observer_, held while it is called
+  std::mutex observer_mutex_;  // guards observer_ and sink_, held while they are called
   MetricObserver observer_;
+  RunEventSink sink_;
 };
 
 }  // namespace muster::tracker

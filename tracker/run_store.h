@@ -10,6 +10,7 @@
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
+#include "tracker/run_event.h"
 
 /// The run store's port: MLflow's experiments, runs, params, metrics, tags, inputs and logged models.
 /// Semantics are MLflow 3.18's (README of this folder) unless said. Adapters: tracker/sqlite and, for
@@ -218,6 +219,9 @@ class RunStore {
   /// At most one observer; an empty function takes it away. When this returns, the one before is not called
   /// any more; so not from an observer.
   virtual void SetMetricObserver(MetricObserver observer) = 0;
+  /// The same for every committed change of a run: batches with metrics, observed or not, a run made, updated,
+  /// deleted, restored or resumed (run_event.h). Called before the change's `done`.
+  virtual void SetEventSink(RunEventSink sink) = 0;
 };
 
 }  // namespace muster::tracker

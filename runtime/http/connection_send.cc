@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/socket_base.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <utility>
@@ -144,6 +145,9 @@ asio::awaitable<void> Connection::SendSource(Response response, const Asked& ask
   head_.clear();
   AppendHead(head_, response, std::nullopt, false, worker_.date());
   const Listening listening(*source, [this] { Wake(); });
+  // Nothing may be sent for hours: the system finds out about a client whose machine is gone.
+  error_code ignored;
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   AbortWhenPeerCloses();
   if (!co_await Write(head_) || asked.head_only) co_return;
   while (!aborted_) {

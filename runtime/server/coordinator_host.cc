@@ -48,7 +48,7 @@ struct CoordinatorHost::Impl {
   Impl(Config config, std::unique_ptr<Journal> owned, std::filesystem::path log_root, Ports given)
       : coordinator(std::move(config)),
         journal(std::move(owned)),
-        logs(std::move(log_root)),
+        logs(std::move(log_root), given.on_log),
         ports(std::move(given)) {}
 
   /// Steps that are committed together, and what comes of them once they are.

@@ -9,6 +9,7 @@
 
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/coordinator/journal.h"
+#include "runtime/server/log_keeper.h"
 
 /// A coordinator that runs: the state machine on a thread of its own, its journal, and the ports through
 /// which it acts. What waits in the inbox is stepped together and committed in one transaction, on a thread of
@@ -33,6 +34,8 @@ class CoordinatorHost {
     /// What the tracker keeps of a run's metric; read at start for runs with a live attempt. May block.
     std::function<Result<std::vector<coordinator::TrackedMetric>>(const RunId&, const std::string&)>
         read_metric;
+    /// What a rank printed, once it is stored (log_keeper.h). Optional.
+    LogKeeper::OnText on_log;
     /// The journal failed (a full disk, ...): the coordinator has stopped, nothing unacknowledged is kept.
     std::function<void(Error)> on_fatal;
   };

@@ -24,7 +24,10 @@ std::vector<Input> LogKeeper::Store(const State& state, const StoreLog& chunk) {
     return {};
   }
   failed_ = false;
-  const Sweep& sweep = *state.FindSweep(state.FindTrial(chunk.trial)->sweep);
+  const Trial& trial = *state.FindTrial(chunk.trial);
+  const bool whole = *end == chunk.begin + static_cast<std::int64_t>(bytes->size());
+  if (on_text_ && whole && !bytes->empty()) on_text_(trial.run, chunk.log, chunk.begin, *bytes);
+  const Sweep& sweep = *state.FindSweep(trial.sweep);
   std::vector<Input> inputs;
   for (auto& match : scanner_.Look(sweep, chunk.epoch, chunk.log, file, *end, false)) {
     inputs.emplace_back(

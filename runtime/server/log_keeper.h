@@ -1,6 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/coordinator/input.h"
@@ -13,7 +16,13 @@ namespace muster::server {
 /// Stores ranks' output and looks through it for what on_log rules match. One thread, but for `PathOf`.
 class LogKeeper {
  public:
-  explicit LogKeeper(std::filesystem::path root) : files_(std::move(root)) {}
+  /// Hears of bytes that have been stored, from `begin` on in the run's log; the same may come again after a
+  /// lost acknowledgement.
+  using OnText = std::function<void(const RunId&, const std::string& log, std::int64_t begin,
+                                    const std::string& bytes)>;
+
+  explicit LogKeeper(std::filesystem::path root, OnText on_text = {})
+      : files_(std::move(root)), on_text_(std::move(on_text)) {}
 
   /// What the coordinator is to hear of the chunk: the rules that match, and only then that it is stored, since a
   /// match must be durable before the bytes are acknowledged. Nothing when the disk refuses it: the
@@ -34,6 +43,7 @@ class LogKeeper {
 
  private:
   LogFiles files_;
+  OnText on_text_;
   LogScanner scanner_;
   bool failed_ = false;
 };

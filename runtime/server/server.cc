@@ -36,6 +36,7 @@
 #include "runtime/server/tracker_ports.h"
 #include "runtime/server/webhook_worker.h"
 #include "runtime/wire/codec.h"
+#include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/rule_store.h"
@@ -89,6 +90,7 @@ struct Server::Impl {
   std::shared_ptr<RuleWorker>
       rules;  // also of writes under way, which tell it when they are durable
 
+  tracker::EventLog events;
   http::Router router;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<PromotionWorker> promotions;
@@ -110,6 +112,7 @@ struct Server::Impl {
     if (trigger_thread.joinable()) trigger_thread.join();
     if (exporter) exporter->Stop();  // the outbox gives out its promotion again
     if (runs) runs->SetMetricObserver({});
+    if (runs) runs->SetEventSink({});
     if (http) http->Stop();
     agent.reset();
     late.Set(nullptr);
@@ -259,6 +262,8 @@ void Server::Impl::AddRoutes() {
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
+  runs->SetEventSink([this](tracker::RunEvent event) { events.Add(std::move(event)); });
+  tracker::AddEventRoutes(router, events, RandomHex(4));
 }
 
 Status Server::Impl::Listen(const Result<ServerNote>& last) {
@@ -325,6 +330,10 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
   };
   ports.read_metric = [this](const RunId& run, const std::string& key) {
     return tracker_ports->ReadMetric(run, key);
+  };
+  ports.on_log = [this](const RunId& run, const std::string& log, std::int64_t begin,
+                        const std::string& bytes) {
+    events.Add({run, tracker::LogText{log, begin, bytes}});
   };
   ports.on_fatal = on_fatal;
   return ports;

@@ -104,6 +104,45 @@ TEST_P(RunStoreContract, Observer_HearsCommittedMetricsBeforeDone) {
   EXPECT_EQ(heard.size(), 1u);
 }
 
+TEST_P(RunStoreContract, EventSink_HearsWhatWasCommittedBeforeDone) {
+  std::vector<std::string> heard;
+  struct Name {
+    std::string operator()(const NewPoints& logged) {
+      std::string text = "points";
+      for (const Metric& point : *logged.points) text += " " + point.key;
+      return text;
+    }
+    std::string operator()(const RunChanged& changed) {
+      return std::string(RunStatusName(changed.info->status)) + " " + changed.info->run_name;
+    }
+    std::string operator()(const RunDeleted& change) {
+      return change.deleted ? "deleted" : "restored";
+    }
+    std::string operator()(const RunResumed& resumed) {
+      return "resumed at " + std::to_string(resumed.step);
+    }
+    std::string operator()(const LogText&) { return "log"; }
+  };
+  store_->SetEventSink(
+      [&](const RunEvent& event) { heard.push_back(std::visit(Name(), event.body)); });
+  const RunId id = CreateRun("r").info.run_id;
+  ASSERT_TRUE(Log(id, {.metrics = {{"m", 3, 0, 3}, {"n", 4, 0, 3}}, .observed = false}).ok());
+  EXPECT_FALSE(LogPoint(id, "", 1, 0).ok());
+  ASSERT_TRUE(Log(id, {.tags = {{"t", "1"}}}).ok());
+  Await<Result<RunInfo>> updated;
+  store_->UpdateRun(id, {.status = RunStatus::kFinished}, updated.callback());
+  ASSERT_TRUE(updated.Get().ok());
+  ASSERT_TRUE(Wait([&](Done done) { store_->ResumeAt(id, 2, 1, done); }).ok());
+  ASSERT_TRUE(Wait([&](Done done) { store_->SetRunDeleted(id, true, done); }).ok());
+  EXPECT_FALSE(Wait([&](Done done) { store_->SetRunDeleted(RunId("no"), true, done); }).ok());
+  ASSERT_TRUE(Wait([&](Done done) { store_->SetRunDeleted(id, false, done); }).ok());
+  EXPECT_THAT(heard, ElementsAre("RUNNING r", "points m n", "FINISHED r", "resumed at 1", "deleted",
+                                 "restored"));
+  store_->SetEventSink({});
+  ASSERT_TRUE(LogPoint(id, "m", 2, 1).ok());
+  EXPECT_EQ(heard.size(), 6U);
+}
+
 TEST_P(RunStoreContract, Threads_ManyWritersLoseNothing) {
   const RunId id = CreateRun("r").info.run_id;
   std::vector<std::thread> writers;

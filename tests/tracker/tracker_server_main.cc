@@ -8,10 +8,12 @@
 #include "registry/sqlite/model_store.h"
 #include "registry/sqlite/webhook_store.h"
 #include "runtime/base/file.h"
+#include "runtime/base/random.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
 #include "runtime/server/webhook_worker.h"
 #include "tracker/files/folder_store.h"
+#include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/s3/artifact_store.h"
 #include "tracker/sqlite/artifact_store.h"
@@ -60,7 +62,10 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   MUSTER_ASSIGN_OR_RETURN(const auto artifacts, OpenArtifacts(folder, root));
   MUSTER_ASSIGN_OR_RETURN(const auto models,
                           registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
+  tracker::EventLog events;
+  runs->SetEventSink([&events](tracker::RunEvent event) { events.Add(std::move(event)); });
   http::Router router;
+  tracker::AddEventRoutes(router, events, RandomHex(4));
   MUSTER_ASSIGN_OR_RETURN(const auto webhooks, registry::SqliteWebhookStore::Open(
                                                    folder / "registry.db", SystemClock()));
   // The tests' receivers are on this machine.
@@ -80,6 +85,7 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(port_file, std::to_string(server->port())));
   signals.Wait();
   server->Stop();
+  runs->SetEventSink({});
   return Ok();
 }
 

@@ -90,7 +90,12 @@ class SqliteRunStore final : public RunStore {
 
   void CreateRun(NewRun run, std::function<void(Result<Run>)> done) override {
     Answer<Run>([run = std::move(run)](Database& db) { return CreateRunRow(db, run); },
-                std::move(done));
+                [this, done = std::move(done)](Result<Run> made) {
+                  if (made) {
+                    Tell(made->info.run_id, RunChanged{std::make_shared<RunInfo>(made->info)});
+                  }
+                  done(std::move(made));
+                });
   }
 
   Result<Run> GetRun(const RunId& run_id) override {
@@ -104,13 +109,15 @@ class SqliteRunStore final : public RunStore {
                  std::function<void(Result<RunInfo>)> done) override {
     Answer<RunInfo>([this, run_id = std::move(run_id), update = std::move(update)](
                         Database& db) { return UpdateRunRow(db, series_, run_id, update); },
-                    std::move(done));
+                    [this, done = std::move(done)](Result<RunInfo> info) {
+                      if (info) Tell(info->run_id, RunChanged{std::make_shared<RunInfo>(*info)});
+                      done(std::move(info));
+                    });
   }
 
   void SetRunDeleted(RunId run_id, bool deleted, Done done) override {
-    writer_.Write([run_id = std::move(run_id),
-                   deleted](Database& db) { return SetRunRowDeleted(db, run_id, deleted); },
-                  std::move(done));
+    writer_.Write([run_id, deleted](Database& db) { return SetRunRowDeleted(db, run_id, deleted); },
+                  Telling(run_id, RunDeleted{deleted}, std::move(done)));
   }
 
   void LogBatch(RunId run_id, Batch batch, Done done) override {
@@ -129,6 +136,9 @@ class SqliteRunStore final : public RunStore {
           if (status.ok() && logged->batch.observed && !logged->batch.metrics.empty()) {
             const std::lock_guard lock(mutex_);
             if (observer_) observer_(logged->run_id, logged->batch.metrics);
+          }
+          if (status.ok() && !logged->batch.metrics.empty()) {
+            Tell(logged->run_id, NewPoints{{logged, &logged->batch.metrics}});
           }
           done(status);
         },
@@ -180,9 +190,9 @@ class SqliteRunStore final : public RunStore {
   }
 
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override {
-    writer_.Write([this, run_id = std::move(run_id), attempt,
+    writer_.Write([this, run_id, attempt,
                    step](Database& db) { return WriteResume(db, series_, run_id, attempt, step); },
-                  std::move(done));
+                  Telling(run_id, RunResumed{attempt, step}, std::move(done)));
   }
 
   void CreateLoggedModel(LoggedModel model,
@@ -259,7 +269,26 @@ class SqliteRunStore final : public RunStore {
     observer_ = std::move(observer);
   }
 
+  void SetEventSink(RunEventSink sink) override {
+    const std::lock_guard lock(mutex_);
+    sink_ = std::move(sink);
+  }
+
  private:
+  template <typename Body>
+  void Tell(const RunId& run_id, Body body) {
+    const std::lock_guard lock(mutex_);
+    if (sink_) sink_({run_id, std::move(body)});
+  }
+  /// `done`, and the event before it if the change was made.
+  template <typename Body>
+  Done Telling(RunId run_id, Body body, Done done) {
+    return [this, run_id = std::move(run_id), body, done = std::move(done)](const Status& status) {
+      if (status.ok()) Tell(run_id, body);
+      done(status);
+    };
+  }
+
   /// Writes, and hands what the work answered to `done` once it is durable.
   template <typename T>
   void Answer(std::function<Result<T>(Database&)> work, std::function<void(Result<T>)> done) {
@@ -286,8 +315,9 @@ class SqliteRunStore final : public RunStore {
   const SqliteRunStoreOptions options_;
   Readers readers_;
   OpenSeriesCache series_;  // the writer thread's
-  std::mutex mutex_;        // guards observer_, held while it is called
+  std::mutex mutex_;        // guards observer_ and sink_, held while they are called
   MetricObserver observer_;
+  RunEventSink sink_;
   const std::unique_ptr<sqlite::Checkpointer> checkpointer_;
   sqlite::GroupCommit writer_;  // last, so that its thread ends before what it uses
 };

@@ -82,6 +82,19 @@ TEST_F(LogKeeperTest, ExitOfOneNode_EndsTheLinesOfItsRanksAlone) {
   EXPECT_THAT(Exit("b", epoch_), IsEmpty()) << "that part has ended";
 }
 
+TEST_F(LogKeeperTest, OnText_HearsWhatWasStored) {
+  std::vector<std::string> heard;
+  logs_ = LogKeeper(folder_, [&](const RunId& run, const std::string& log, std::int64_t begin,
+                                 const std::string& bytes) {
+    heard.push_back(run.value + " " + log + " " + std::to_string(begin) + " " + bytes);
+  });
+  const std::string run = state_.FindTrial(trial_)->run.value;
+  Store("a", "0.out", 0, "one\ntw");
+  Store("a", "0.out", 20, "beyond the end");
+  Store("a", "0.out", 6, "o\n");
+  EXPECT_THAT(heard, ElementsAre(run + " 0.out 0 one\ntw", run + " 0.out 6 o\n"));
+}
+
 TEST_F(LogKeeperTest, ChunkThatIsNoBase64_IsNotAcknowledged) {
   const StoreLog chunk{NodeId("a"), trial_, epoch_, "0.out", 0, "?"};
   EXPECT_THAT(logs_.Store(state_, chunk), IsEmpty());
