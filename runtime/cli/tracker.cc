@@ -1,19 +1,23 @@
 // muster tracker serve|check|export|import|rule
+#include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "registry/sqlite/model_store.h"
 #include "registry/sqlite/webhook_store.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/random.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/webhook_flags.h"
 #include "runtime/http/server.h"
+#include "runtime/server/artifact_roots.h"
 #include "runtime/server/rule_routes.h"
 #include "runtime/server/rule_worker.h"
 #include "runtime/server/webhook_worker.h"
+#include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
-#include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/check.h"
 #include "tracker/sqlite/rule_store.h"
 #include "tracker/sqlite/run_store.h"
@@ -33,8 +37,9 @@ struct ServeFlags {
 
 /// Everything that one tracker has open, in the order in which it goes.
 struct Tracker {
+  tracker::EventLog events;
   std::unique_ptr<tracker::RunStore> runs;
-  std::unique_ptr<tracker::ArtifactStore> artifacts;
+  server::ArtifactRoots artifacts;
   std::unique_ptr<registry::ModelStore> models;
   std::unique_ptr<registry::WebhookStore> webhooks;
   std::unique_ptr<server::WebhookWorker> sender;
@@ -43,6 +48,11 @@ struct Tracker {
   http::Router router;
   std::unique_ptr<http::Server> server;
 };
+
+std::optional<std::string> Variable(std::string_view name) {
+  const char* value = std::getenv(std::string(name).c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
 
 /// Web hooks and rules. Nothing runs trials here, so a rule can tell and not stop.
 Status StartWatching(const fs::path& folder, const registry::WebhookPolicy& policy,
@@ -72,27 +82,35 @@ Status StartWatching(const fs::path& folder, const registry::WebhookPolicy& poli
 
 Status Start(const ServeFlags& flags, Tracker& started) {
   const fs::path db = fs::absolute(flags.db);
-  const fs::path root =
-      flags.artifact_root.empty() ? db.parent_path() / "artifacts" : fs::path(flags.artifact_root);
   std::error_code error;
   fs::create_directories(db.parent_path(), error);
   if (error) return IoError(db.parent_path().string(), error.value());
-  MUSTER_ASSIGN_OR_RETURN(started.runs, tracker::OpenSqliteRunStore(db, SystemClock()));
-  MUSTER_ASSIGN_OR_RETURN(started.artifacts, tracker::OpenLocalArtifactStore(root));
+  MUSTER_ASSIGN_OR_RETURN(
+      started.artifacts,
+      server::OpenArtifactRoots(flags.artifact_root, db.parent_path() / "artifacts", SystemClock(),
+                                Variable));
+  MUSTER_ASSIGN_OR_RETURN(
+      started.runs, tracker::OpenSqliteRunStore(db, SystemClock(),
+                                                {.artifact_root = started.artifacts.location}));
+  started.runs->SetEventSink(
+      [&started](tracker::RunEvent event) { started.events.Add(std::move(event)); });
+  tracker::AddEventRoutes(started.router, started.events, RandomHex(4));
   MUSTER_ASSIGN_OR_RETURN(started.models, registry::SqliteModelStore::Open(
                                               db.parent_path() / "registry.db", SystemClock()));
   const auto policy = PolicyOf(flags.webhooks);
   MUSTER_RETURN_IF_ERROR(StartWatching(db.parent_path(), policy, started));
   tracker::MlflowOptions options;
   options.webhooks = server::WebhookRoutesOf(*started.webhooks, *started.sender, policy);
+  options.open_root = started.artifacts.open_root;
   tracker::AddExportRoutes(started.router, *started.runs);
-  tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts, *started.models,
+  tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts.store, *started.models,
                            std::move(options));
-  MUSTER_ASSIGN_OR_RETURN(started.server, http::Server::Start({.host = flags.host,
-                                                               .port = flags.port,
-                                                               .threads = flags.threads,
-                                                               .spool_dir = root / "spool"},
-                                                              started.router));
+  MUSTER_ASSIGN_OR_RETURN(started.server,
+                          http::Server::Start({.host = flags.host,
+                                               .port = flags.port,
+                                               .threads = flags.threads,
+                                               .spool_dir = started.artifacts.folder / "spool"},
+                                              started.router));
   if (flags.port_file.empty()) return Ok();
   return WriteFileAtomically(flags.port_file, std::to_string(started.server->port()) + "\n");
 }
@@ -107,6 +125,7 @@ int Serve(const Context& context, const ServeFlags& flags) {
   signals.Wait();
   started.server->Stop();
   started.runs->SetMetricObserver({});
+  started.runs->SetEventSink({});
   return kDone;
 }
 
@@ -139,7 +158,8 @@ void AddServing(CLI::App& tracker, Context& context) {
   auto flags = std::make_shared<ServeFlags>();
   command->add_option("--db", flags->db, "The database; made when it is not there")->required();
   command->add_option("--artifact-root", flags->artifact_root,
-                      "Folder of the artifacts (default: artifacts beside the database)");
+                      "Where artifacts are: a folder (default: artifacts beside the database), "
+                      "s3://bucket/prefix, or file:///folder, where clients write themselves");
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--port", flags->port, "Port; 0 picks one")->capture_default_str();
   command->add_option("--port-file", flags->port_file, "Write the port there once all is ready");

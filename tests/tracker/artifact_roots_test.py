@@ -67,11 +67,13 @@ class Roots(unittest.TestCase):
         self.assertEqual([(f.path, f.is_dir) for f in client.list_artifacts(run.info.run_id)],
                          [("large.bin", False), ("texts", True)])
 
-    def plain_folder(self, root):
-        url = self.track(root)
-        with mlflow.start_run() as run:
+    def plain_folder(self, location=None):
+        url = self.track((self.folder / "mlruns").as_uri())
+        if location:
+            mlflow.create_experiment("there", artifact_location=location)
+        with mlflow.start_run(experiment_id="2" if location else None) as run:
             mlflow.log_text("hello", "texts/t.txt")  # the client writes it itself
-        where = self.folder / "mlruns" / "1" / run.info.run_id / "artifacts"
+        where = self.folder / "mlruns" / ("there" if location else "1") / run.info.run_id / "artifacts"
         self.assertEqual((where / "texts" / "t.txt").read_text(), "hello")
         query = {"run_id": run.info.run_id, "path": "texts"}
         listed = requests.get(url + "/api/2.0/mlflow/artifacts/list", params=query).json()
@@ -85,16 +87,16 @@ class Roots(unittest.TestCase):
         self.assertEqual(refused.json()["message"],
                          "Invalid path: resolved path is outside the artifact directory")
         # A root that the server was not started for.
-        mlflow.create_experiment("elsewhere", artifact_location="/etc")
-        with mlflow.start_run(experiment_id="2") as other:
+        experiment = mlflow.create_experiment("elsewhere", artifact_location="/etc")
+        with mlflow.start_run(experiment_id=experiment) as other:
             query = {"run_id": other.info.run_id, "path": "x"}
         self.assertEqual(requests.get(url + "/get-artifact", params=query).status_code, 403)
 
     def test_file_uri(self):
-        self.plain_folder((self.folder / "mlruns").as_uri())
+        self.plain_folder()
 
     def test_plain_path(self):
-        self.plain_folder(str(self.folder / "mlruns"))
+        self.plain_folder(str(self.folder / "mlruns" / "there"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "registry/sqlite/model_store.h"
 #include "registry/sqlite/webhook_store.h"
@@ -11,19 +10,17 @@
 #include "runtime/base/random.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
+#include "runtime/server/artifact_roots.h"
 #include "runtime/server/webhook_worker.h"
-#include "tracker/files/folder_store.h"
 #include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
-#include "tracker/s3/artifact_store.h"
-#include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/run_store.h"
 #include "tracker/transfer/export_routes.h"
 
 /// The tracker alone behind HTTP, for the tests that use MLflow's own client:
 ///   tracker_server FOLDER PORT_FILE [THREADS] [ARTIFACT_ROOT]
-/// Keeps its databases in FOLDER, writes its port to PORT_FILE, ends on SIGTERM. ARTIFACT_ROOT: "s3://..." is kept
-/// behind the proxy, "file:..." or a path is where the clients write themselves; else FOLDER/artifacts.
+/// Keeps its databases in FOLDER, writes its port to PORT_FILE, ends on SIGTERM. ARTIFACT_ROOT is as
+/// that of `muster tracker serve`; FOLDER/artifacts without it.
 
 namespace muster {
 namespace {
@@ -41,25 +38,15 @@ std::optional<std::string> Variable(std::string_view name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-Result<std::unique_ptr<tracker::ArtifactStore>> OpenArtifacts(const std::filesystem::path& folder,
-                                                              const std::string& root) {
-  if (!root.starts_with("s3://")) return tracker::OpenLocalArtifactStore(folder / "artifacts");
-  MUSTER_ASSIGN_OR_RETURN(auto options, tracker::S3OptionsFor(root, folder / "scratch", Variable));
-  return tracker::OpenS3ArtifactStore(std::move(options), SystemClock());
-}
-
 Status Serve(const std::filesystem::path& folder, const std::filesystem::path& port_file,
              int threads, const std::string& root) {
   StopSignals signals;
-  tracker::SqliteRunStoreOptions run_options;
-  std::vector<std::filesystem::path> local_roots;
-  if (const auto local = tracker::LocalFolderOf(root); local && !local->empty()) {
-    run_options.artifact_root = root;
-    local_roots.emplace_back(*local);
-  }
-  MUSTER_ASSIGN_OR_RETURN(const auto runs, tracker::OpenSqliteRunStore(folder / "tracker.db",
-                                                                       SystemClock(), run_options));
-  MUSTER_ASSIGN_OR_RETURN(const auto artifacts, OpenArtifacts(folder, root));
+  MUSTER_ASSIGN_OR_RETURN(
+      const server::ArtifactRoots artifacts,
+      server::OpenArtifactRoots(root, folder / "artifacts", SystemClock(), Variable));
+  MUSTER_ASSIGN_OR_RETURN(const auto runs,
+                          tracker::OpenSqliteRunStore(folder / "tracker.db", SystemClock(),
+                                                      {.artifact_root = artifacts.location}));
   MUSTER_ASSIGN_OR_RETURN(const auto models,
                           registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
   tracker::EventLog events;
@@ -73,12 +60,10 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
       .schemes = {"http", "https"}, .private_addresses = true, .resolve = {}};
   const auto worker = server::MakeWebhookWorker(*models, *webhooks, SystemClock(), policy);
   tracker::AddExportRoutes(router, *runs);
-  tracker::AddMlflowRoutes(
-      router, *runs, *artifacts, *models,
-      {.fence = Fence,
-       .open_root = [&local_roots](
-                        std::string_view uri) { return tracker::OpenLocalRoot(uri, local_roots); },
-       .webhooks = server::WebhookRoutesOf(*webhooks, *worker, policy)});
+  tracker::AddMlflowRoutes(router, *runs, *artifacts.store, *models,
+                           {.fence = Fence,
+                            .open_root = artifacts.open_root,
+                            .webhooks = server::WebhookRoutesOf(*webhooks, *worker, policy)});
   MUSTER_ASSIGN_OR_RETURN(
       const auto server,
       http::Server::Start({.threads = threads, .spool_dir = folder / "spool"}, router));
