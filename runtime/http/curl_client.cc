@@ -1,9 +1,11 @@
 #include "runtime/http/curl_client.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,9 +13,12 @@
 #include <map>
 
 #include "runtime/base/check.h"
+#include "runtime/http/curl_library.h"
 
 namespace muster::http {
 namespace {
+
+using internal::CurlLibrary;
 
 std::string AddressText(const sockaddr* address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -42,19 +47,20 @@ std::string Joined(const std::vector<std::string>& schemes) {
 
 /// One exchange; its address is what libcurl's callbacks are given.
 struct Transfer {
-  Transfer(CurlRequest asked, CurlClient::Done told)
-      : request(std::move(asked)), done(std::move(told)) {}
+  Transfer(const CurlLibrary& library, CurlRequest asked, CurlClient::Done told)
+      : curl(library), request(std::move(asked)), done(std::move(told)) {}
   ~Transfer() {
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(easy);
+    curl.slist_free_all(headers);
+    curl.easy_cleanup(easy);
   }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
+  const CurlLibrary& curl;
   CurlRequest request;
   CurlClient::Done done;
   const CurlOptions* options = nullptr;
-  CURL* easy = curl_easy_init();
+  CURL* easy = curl.easy_init();
   curl_slist* headers = nullptr;
   Response answer;
   std::string blocked;  // the address that was not allowed
@@ -94,7 +100,8 @@ std::size_t OnHeader(const char* bytes, std::size_t, std::size_t size, void* use
 void SetUp(Transfer& transfer) {
   const CurlRequest& request = transfer.request;
   const auto set = [&](CURLoption option, auto value) {
-    MUSTER_CHECK(curl_easy_setopt(transfer.easy, option, value) == CURLE_OK, "a libcurl option");
+    MUSTER_CHECK(transfer.curl.easy_setopt(transfer.easy, option, value) == CURLE_OK,
+                 "a libcurl option");
   };
   const std::string schemes = Joined(transfer.options->schemes);
   set(CURLOPT_PRIVATE, &transfer);
@@ -122,9 +129,10 @@ void SetUp(Transfer& transfer) {
     set(CURLOPT_POSTFIELDS, request.body.data());
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   }
-  transfer.headers = curl_slist_append(nullptr, "Expect:");  // no waiting for "100 Continue"
+  transfer.headers =
+      transfer.curl.slist_append(nullptr, "Expect:");  // no waiting for "100 Continue"
   for (const auto& [name, value] : request.headers) {
-    transfer.headers = curl_slist_append(transfer.headers, (name + ": " + value).c_str());
+    transfer.headers = transfer.curl.slist_append(transfer.headers, (name + ": " + value).c_str());
   }
   set(CURLOPT_HTTPHEADER, transfer.headers);
 }
@@ -134,75 +142,106 @@ Result<Response> ResultOf(Transfer& transfer, CURLcode code) {
     return Fenced("connection blocked: " + transfer.blocked + " is not a public IP address");
   }
   if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
-    return Fenced(std::string("not a URL that may be asked: ") + curl_easy_strerror(code));
+    return Fenced(std::string("not a URL that may be asked: ") + transfer.curl.easy_strerror(code));
   }
-  if (code != CURLE_OK && !transfer.cut) return Unavailable(curl_easy_strerror(code));
+  if (code != CURLE_OK && !transfer.cut) return Unavailable(transfer.curl.easy_strerror(code));
   long status = 0;
-  curl_easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+  transfer.curl.easy_getinfo(transfer.easy, CURLINFO_RESPONSE_CODE, &status);
   transfer.answer.status = static_cast<int>(status);
   return std::move(transfer.answer);
-}
-
-/// libcurl asks for this once a process, before threads use it.
-void StartLibrary() {
-  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
-  MUSTER_CHECK(started == CURLE_OK, "libcurl starts");
 }
 
 }  // namespace
 
 struct CurlClient::Impl {
   CurlOptions options;
+  int wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const CurlLibrary* curl = nullptr;  // from the first request on
   CURLM* multi = nullptr;
   std::map<CURL*, std::unique_ptr<Transfer>> transfers;
+  std::vector<std::pair<Done, Error>> failed;  // to be told by Run
+
+  Status Load() {
+    if (multi != nullptr) return Ok();
+    MUSTER_ASSIGN_OR_RETURN(curl, internal::LoadCurl());
+    multi = curl->multi_init();
+    MUSTER_CHECK(multi != nullptr, "libcurl has memory");
+    return Ok();
+  }
 
   void Finish(CURL* easy, CURLcode code) {
     const auto found = transfers.find(easy);
     const std::unique_ptr<Transfer> transfer = std::move(found->second);
     transfers.erase(found);
-    curl_multi_remove_handle(multi, easy);
+    curl->multi_remove_handle(multi, easy);
     transfer->done(ResultOf(*transfer, code));
+  }
+
+  /// Calls the `done` of what ended; answers whether anything did.
+  bool TellEnded() {
+    auto told = std::exchange(failed, {});
+    for (auto& [done, error] : told) done(error);
+    bool ended = !told.empty();
+    if (multi == nullptr) return ended;
+    int running = 0;
+    curl->multi_perform(multi, &running);
+    int left = 0;
+    while (const CURLMsg* message = curl->multi_info_read(multi, &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      ended = true;
+      Finish(message->easy_handle, message->data.result);
+    }
+    return ended;
+  }
+
+  void WaitFor(std::chrono::milliseconds wait) {
+    const int most_ms = static_cast<int>(wait.count());
+    if (multi != nullptr) {
+      curl_waitfd woken{.fd = wake, .events = CURL_WAIT_POLLIN, .revents = 0};
+      curl->multi_poll(multi, &woken, 1, most_ms, nullptr);
+    } else {
+      pollfd woken{.fd = wake, .events = POLLIN, .revents = 0};
+      ::poll(&woken, 1, most_ms);
+    }
+    eventfd_t count = 0;
+    ::eventfd_read(wake, &count);
   }
 };
 
 CurlClient::CurlClient(CurlOptions options) : impl_(std::make_unique<Impl>()) {
-  StartLibrary();
   impl_->options = std::move(options);
-  impl_->multi = curl_multi_init();
-  MUSTER_CHECK(impl_->multi != nullptr, "libcurl has memory");
+  MUSTER_CHECK(impl_->wake >= 0, "there is a descriptor for an event");
 }
 
 CurlClient::~CurlClient() {
-  for (const auto& [easy, transfer] : impl_->transfers)
-    curl_multi_remove_handle(impl_->multi, easy);
+  ::close(impl_->wake);
+  if (impl_->multi == nullptr) return;
+  for (const auto& [easy, transfer] : impl_->transfers) {
+    impl_->curl->multi_remove_handle(impl_->multi, easy);
+  }
   impl_->transfers.clear();
-  curl_multi_cleanup(impl_->multi);
+  impl_->curl->multi_cleanup(impl_->multi);
 }
 
 void CurlClient::Send(CurlRequest request, Done done) {
-  auto transfer = std::make_unique<Transfer>(std::move(request), std::move(done));
+  if (const Status loaded = impl_->Load(); !loaded.ok()) {
+    impl_->failed.emplace_back(std::move(done), loaded.error());
+    return;
+  }
+  auto transfer = std::make_unique<Transfer>(*impl_->curl, std::move(request), std::move(done));
   transfer->options = &impl_->options;
   CURL* const easy = transfer->easy;
   SetUp(*transfer);
   impl_->transfers[easy] = std::move(transfer);
-  const CURLMcode added = curl_multi_add_handle(impl_->multi, easy);
+  const CURLMcode added = impl_->curl->multi_add_handle(impl_->multi, easy);
   MUSTER_CHECK(added == CURLM_OK, "a new handle is added");
 }
 
 void CurlClient::Run(std::chrono::milliseconds wait) {
-  int running = 0;
-  curl_multi_perform(impl_->multi, &running);
-  bool ended = false;
-  int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(impl_->multi, &left)) {
-    if (message->msg != CURLMSG_DONE) continue;
-    ended = true;
-    impl_->Finish(message->easy_handle, message->data.result);
-  }
-  if (ended) return;  // its owner may have more to do at once
-  curl_multi_poll(impl_->multi, nullptr, 0, static_cast<int>(wait.count()), nullptr);
+  // When something ended its owner may have more to do at once.
+  if (!impl_->TellEnded()) impl_->WaitFor(wait);
 }
 
-void CurlClient::Wake() { curl_multi_wakeup(impl_->multi); }
+void CurlClient::Wake() { ::eventfd_write(impl_->wake, 1); }
 
 }  // namespace muster::http

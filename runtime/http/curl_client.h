@@ -12,7 +12,8 @@
 #include "runtime/wire/http.h"
 
 /// Requests to servers that are not ours, over http and https, by libcurl (its multi interface): many at once on one
-/// thread. Certificates are verified, proxies of the environment are not used. `client.h` is for our own servers.
+/// thread. Certificates are verified, proxies of the environment are not used. libcurl is loaded by the first request
+/// (curl_library.h). `client.h` is for our own servers.
 
 namespace muster::http {
 
@@ -39,7 +40,7 @@ struct CurlRequest {
 /// One thread, but for Wake.
 class CurlClient {
  public:
-  /// Any answer, whatever its status; kFenced when a URL or address is not allowed; kUnavailable when there is no
+  /// Any answer, whatever its status; kUnsupported without libcurl; kFenced when a URL or address is not allowed; kUnavailable when there is no
   /// answer: no connection, a broken one, a wrong certificate, too many redirects, the timeout.
   using Done = std::function<void(Result<Response>)>;
 
