@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "runtime/base/random.h"
 
 namespace muster::tracker {
@@ -83,6 +86,31 @@ TEST_F(RuleStoreTest, ARuleThatIsPutAgain_FindsAnew_AndKeepsItsHistory) {
   EXPECT_TRUE(*store_->Claim(AFinding("a", "x")));
   ASSERT_TRUE(store_->Delete("a").ok());
   EXPECT_THAT(*store_->Firings("a", 10), SizeIs(2));
+}
+
+/// tests/golden/rules/v<N>.db: rules.db as muster of that schema version wrote it. They are opened for ever; to
+/// make that of a new version, run this test with MUSTER_WRITE_GOLDEN_RULES=<N>.
+TEST_F(RuleStoreTest, OfEveryVersion_ReadsAsTheDayItWasWritten) {
+  const std::filesystem::path golden = MUSTER_TEST_GOLDEN;
+  if (const char* version = std::getenv("MUSTER_WRITE_GOLDEN_RULES")) {
+    const auto made = SqliteRuleStore::Open(golden / ("v" + std::string(version) + ".db")).value();
+    ASSERT_TRUE(made->Put(ARule("a")).ok());
+    ASSERT_TRUE(made->Settle(made->Claim(AFinding("a", "x")).value().value(), "told").ok());
+    ASSERT_TRUE(made->Claim(AFinding("a", "y")).ok());
+  }
+  int read = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(golden)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(".db")) continue;
+    std::filesystem::copy_file(entry.path(), folder_ / name);
+    const auto store = SqliteRuleStore::Open(folder_ / name).value();
+    EXPECT_EQ(store->List()->at(0).webhook_id, "w") << name;
+    EXPECT_EQ(store->Firings("a", 10)->at(1).outcome, "told") << name;
+    EXPECT_EQ(store->Unsettled()->at(0).finding.run, RunId("y")) << name;
+    EXPECT_FALSE(*store->Claim(AFinding("a", "x"))) << name;
+    ++read;
+  }
+  EXPECT_GT(read, 0);
 }
 
 }  // namespace
