@@ -112,6 +112,7 @@ void SetUp(Transfer& transfer) {
   set(CURLOPT_MAXREDIRS, transfer.options->most_redirects);
   set(CURLOPT_PROXY, "");
   set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L);  // a resolver that hangs does not hold up the end of the client
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   set(CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
   set(CURLOPT_OPENSOCKETDATA, &transfer);
