@@ -5,7 +5,8 @@
 #include <cctype>
 #include <map>
 
-#include "runtime/wire/codec.h"
+#include "runtime/filter/names.h"
+#include "runtime/filter/python_text.h"
 
 namespace muster::registry {
 namespace {
@@ -21,60 +22,8 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-bool IsWord(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return std::isalnum(byte) != 0 || c == '_' || byte >= 0x80;
-}
-
 std::string Text(std::string_view text) { return std::string(text); }
 std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
-
-/// Python's len(): code points, not bytes.
-std::size_t Length(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) >> 6) != 2; }));
-}
-
-Status CheckLength(std::string_view what, std::string_view value, std::size_t most) {
-  if (Length(value) <= most) return Ok();
-  return Invalid(Quoted(what) + " exceeds the maximum length of " + std::to_string(most) +
-                 " characters");
-}
-
-/// posixpath.normpath.
-std::string NormalPath(std::string_view path) {
-  std::vector<std::string_view> parts;
-  const bool rooted = path.starts_with('/');
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view part = path.substr(begin, end - begin);
-    begin = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == ".." && !parts.empty() && parts.back() != "..") {
-      parts.pop_back();
-    } else if (part != ".." || !rooted) {
-      parts.push_back(part);
-    }
-  }
-  std::string normal = rooted ? "/" : "";
-  for (const auto part : parts) {
-    if (!normal.empty() && normal.back() != '/') normal += '/';
-    normal += part;
-  }
-  return normal.empty() ? "." : normal;
-}
-
-/// A name that could be taken for another one when used as a path.
-Status CheckPath(std::string_view parameter, std::string_view name) {
-  const std::string normal = NormalPath(name);
-  if (normal == name && normal != "." && !normal.starts_with("..") && !normal.starts_with('/'))
-    return Ok();
-  return Invalid("Invalid value " + wire::SerializeJson(wire::ToJson(Text(name))) +
-                 " for parameter " + Quoted(parameter) +
-                 " supplied: Names may be treated as files in certain cases, and must not resolve "
-                 "to other names when treated as such. This name would resolve to " +
-                 Quoted(normal));
-}
 
 }  // namespace
 
@@ -92,16 +41,16 @@ Status CheckModelName(std::string_view name, std::string_view parameter) {
   if (name.find_first_of("/:") != name.npos) {
     return Invalid("Invalid model name " + Quoted(name) + ". Names cannot contain '/' or ':'.");
   }
-  return CheckPath("name", name);
+  return filter::CheckPathName(name, "name");
 }
 
 Status CheckAlias(std::string_view alias) {
   if (alias.empty()) return Invalid("Registered model alias name cannot be empty.");
-  if (!std::all_of(alias.begin(), alias.end(), [](char c) { return IsWord(c) || c == '-'; })) {
+  if (!filter::HasOnlyWords(alias, "-")) {
     return Invalid("Invalid alias name: " + Quoted(alias) +
                    ". Names may only contain alphanumerics, underscores (_), and dashes (-).");
   }
-  return CheckLength("Registered model alias name", alias, kAliasLengthMax);
+  return filter::CheckLength("Registered model alias name", alias, kAliasLengthMax);
 }
 
 Status CheckNewAlias(std::string_view alias) {
@@ -119,21 +68,13 @@ Status CheckNewAlias(std::string_view alias) {
 }
 
 Status CheckTagKey(std::string_view key) {
-  if (!std::all_of(key.begin(), key.end(), [](char c) {
-        return IsWord(c) || std::string_view("/.- :").find(c) != std::string_view::npos;
-      })) {
-    return Invalid("Invalid value " + wire::SerializeJson(wire::ToJson(Text(key))) +
-                   " for parameter 'key' supplied: Names may only contain alphanumerics, "
-                   "underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes "
-                   "(/).");
-  }
-  MUSTER_RETURN_IF_ERROR(CheckPath("key", key));
-  return CheckLength("key", key, kTagKeyLengthMax);
+  MUSTER_RETURN_IF_ERROR(filter::CheckName(key, "key"));
+  return filter::CheckLength("key", key, kTagKeyLengthMax);
 }
 
 Status CheckTag(std::string_view key, std::string_view value) {
   MUSTER_RETURN_IF_ERROR(CheckTagKey(key));
-  return CheckLength("value", value, kTagValueLengthMax);
+  return filter::CheckLength("value", value, kTagValueLengthMax);
 }
 
 Result<std::vector<Tag>> CheckTags(const std::vector<Tag>& tags) {

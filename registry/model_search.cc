@@ -16,49 +16,53 @@ constexpr std::int64_t kVersionsMax = 200'000;
 
 const filter::Grammar& Models() {
   static const filter::Grammar grammar = {
-      {.entity = "attribute",
-       .key = "name",
-       .ops = filter::kTextOps | filter::kListOps,
-       .aliases = {}},
-      {.entity = "attribute",
-       .key = "last_updated_timestamp",
-       .type = filter::Type::kNumber,
-       .ops = 0,
-       .aliases = {"timestamp"}},
-      {.entity = "tag", .key = "", .ops = filter::kTextOps, .sortable = false, .aliases = {}},
-  };
+      filter::Dialect::kRegisteredModels,
+      {
+          {.entity = "attribute",
+           .key = "name",
+           .ops = filter::kTextOps | filter::kListOps,
+           .aliases = {}},
+          {.entity = "attribute",
+           .key = "last_updated_timestamp",
+           .type = filter::Type::kNumber,
+           .ops = 0,
+           .aliases = {"timestamp"}},
+          {.entity = "tag", .key = "", .ops = filter::kTextOps, .sortable = false, .aliases = {}},
+      }};
   return grammar;
 }
 
 const filter::Grammar& Versions() {
   static const filter::Grammar grammar = {
-      {.entity = "attribute",
-       .key = "name",
-       .ops = filter::kTextOps | filter::kListOps,
-       .aliases = {}},
-      {.entity = "attribute",
-       .key = "run_id",
-       .ops = filter::kTextOps | filter::kListOps,
-       .sortable = false,
-       .aliases = {}},
-      {.entity = "attribute", .key = "source_path", .sortable = false, .aliases = {}},
-      {.entity = "attribute",
-       .key = "version_number",
-       .type = filter::Type::kNumberOrQuoted,
-       .ops = filter::kCompareOps,
-       .aliases = {}},
-      {.entity = "attribute",
-       .key = "creation_timestamp",
-       .type = filter::Type::kNumber,
-       .ops = 0,
-       .aliases = {}},
-      {.entity = "attribute",
-       .key = "last_updated_timestamp",
-       .type = filter::Type::kNumber,
-       .ops = 0,
-       .aliases = {}},
-      {.entity = "tag", .key = "", .ops = filter::kTextOps, .sortable = false, .aliases = {}},
-  };
+      filter::Dialect::kModelVersions,
+      {
+          {.entity = "attribute",
+           .key = "name",
+           .ops = filter::kTextOps | filter::kListOps,
+           .aliases = {}},
+          {.entity = "attribute",
+           .key = "run_id",
+           .ops = filter::kTextOps | filter::kListOps,
+           .sortable = false,
+           .aliases = {}},
+          {.entity = "attribute", .key = "source_path", .sortable = false, .aliases = {}},
+          {.entity = "attribute",
+           .key = "version_number",
+           .type = filter::Type::kNumberOrQuoted,
+           .ops = filter::kCompareOps,
+           .aliases = {}},
+          {.entity = "attribute",
+           .key = "creation_timestamp",
+           .type = filter::Type::kNumber,
+           .ops = 0,
+           .aliases = {}},
+          {.entity = "attribute",
+           .key = "last_updated_timestamp",
+           .type = filter::Type::kNumber,
+           .ops = 0,
+           .aliases = {}},
+          {.entity = "tag", .key = "", .ops = filter::kTextOps, .sortable = false, .aliases = {}},
+      }};
   return grammar;
 }
 
@@ -88,9 +92,11 @@ Result<ModelSearch> Parse(const ModelQuery& query, const filter::Grammar& gramma
   }
   ModelSearch search;
   search.limit = query.max_results;
-  MUSTER_ASSIGN_OR_RETURN(search.clauses, filter::ParseFilter(query.filter, grammar));
-  MUSTER_ASSIGN_OR_RETURN(search.order, filter::ParseOrderBy(query.order_by, grammar));
-  MUSTER_ASSIGN_OR_RETURN(search.offset, filter::PageOffset(query.page_token));
+  MUSTER_ASSIGN_OR_RETURN(
+      auto parsed, filter::ParseQuery(query.filter, query.order_by, query.page_token, grammar));
+  search.clauses = std::move(parsed.clauses);
+  search.order = std::move(parsed.orders);
+  search.offset = parsed.offset;
   return search;
 }
 

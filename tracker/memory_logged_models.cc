@@ -26,6 +26,12 @@ void MemoryRunStore::CreateLoggedModel(LoggedModel model,
 }
 
 Result<LoggedModel> MemoryRunStore::GetLoggedModel(std::string_view model_id) {
+  auto model = GetAnyLoggedModel(model_id);
+  if (model && model->deleted) return LoggedModelNotFound(model_id);
+  return model;
+}
+
+Result<LoggedModel> MemoryRunStore::GetAnyLoggedModel(std::string_view model_id) {
   const std::lock_guard lock(mutex_);
   MUSTER_ASSIGN_OR_RETURN(const LoggedModel* model, FindModel(model_id));
   return *model;
@@ -64,6 +70,18 @@ void MemoryRunStore::DeleteLoggedModelTag(std::string model_id, std::string key,
       done);
 }
 
+void MemoryRunStore::ChangeLoggedModelTag(std::string model_id, std::string key, TagChange change,
+                                          Done done) {
+  Do<Status>(
+      [&]() -> Status {
+        MUSTER_ASSIGN_OR_RETURN(LoggedModel * model, FindModel(model_id));
+        MUSTER_ASSIGN_OR_RETURN(const std::string value, change(ValueOf(model->tags, key)));
+        SetTag(model->tags, key, value);
+        return Ok();
+      },
+      done);
+}
+
 void MemoryRunStore::LogLoggedModelParams(std::string model_id, std::vector<Param> params,
                                           Done done) {
   Do<Status>(
@@ -78,8 +96,8 @@ void MemoryRunStore::LogLoggedModelParams(std::string model_id, std::vector<Para
 void MemoryRunStore::DeleteLoggedModel(std::string model_id, Done done) {
   Do<Status>(
       [&]() -> Status {
-        MUSTER_RETURN_IF_ERROR(FindModel(model_id));
-        models_.erase(model_id);
+        MUSTER_ASSIGN_OR_RETURN(LoggedModel * model, FindModel(model_id));
+        model->deleted = true;
         return Ok();
       },
       done);

@@ -57,16 +57,16 @@ Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Gra
                        const Look<T>& look,
                        const std::function<bool(const T&, const T&)>& tie_break) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
-  MUSTER_ASSIGN_OR_RETURN(const auto clauses, filter::ParseFilter(query.filter, grammar));
-  MUSTER_ASSIGN_OR_RETURN(const auto orders, filter::ParseOrderBy(query.order_by, grammar));
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t offset, filter::PageOffset(query.page_token));
+  MUSTER_ASSIGN_OR_RETURN(
+      const filter::Query parsed,
+      filter::ParseQuery(query.filter, query.order_by, query.page_token, grammar));
   std::erase_if(items, [&](const T& item) {
-    return !std::ranges::all_of(clauses, [&](const Clause& clause) {
+    return !std::ranges::all_of(parsed.clauses, [&](const Clause& clause) {
       return Holds(clause, look(item, clause.entity, clause.key));
     });
   });
   std::ranges::sort(items, [&](const T& a, const T& b) {
-    for (const Order& order : orders) {
+    for (const Order& order : parsed.orders) {
       const int sign = Compare(look(a, order.entity, order.key), look(b, order.entity, order.key),
                                order.ascending);
       if (sign != 0) return sign < 0;
@@ -74,8 +74,8 @@ Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Gra
     return tie_break(a, b);
   });
   Page<T> page;
-  for (std::int64_t i = offset; i < std::ssize(items); ++i) {
-    if (i == offset + query.max_results) {
+  for (std::int64_t i = parsed.offset; i < std::ssize(items); ++i) {
+    if (i == parsed.offset + query.max_results) {
       page.next_page_token = filter::PageToken(i);
       break;
     }
@@ -126,13 +126,28 @@ Seen LookExperiment(const Experiment& experiment, std::string_view entity, std::
                                        : experiment.last_update_time_ms);
 }
 
-Seen LookModel(const LoggedModel& model, std::string_view entity, std::string_view key) {
+/// As filters name it: READY, PENDING, FAILED.
+std::string ShortStatus(const std::string& status) {
+  const std::string name = status.substr(std::string("LOGGED_MODEL_").size());
+  return name == "UPLOAD_FAILED" ? "FAILED" : name;
+}
+
+bool IsOn(const Metric& metric, const std::vector<DatasetName>& datasets) {
+  return datasets.empty() || std::ranges::any_of(datasets, [&](const DatasetName& dataset) {
+           return metric.dataset_name == dataset.name &&
+                  (dataset.digest.empty() || metric.dataset_digest == dataset.digest);
+         });
+}
+
+Seen LookModel(const LoggedModel& model, std::string_view entity, std::string_view key,
+               const std::vector<DatasetName>& datasets) {
   if (entity == "tag") return TagOf(model.tags, key);
   if (entity == "param") return TagOf(model.params, key);
   if (entity == "metric") {
     const Metric* latest = nullptr;
     for (const auto& [run, metric] : model.metrics) {
-      if (metric.key == key && (!latest || IsLater(metric, *latest))) latest = &metric;
+      if (metric.key != key || !IsOn(metric, datasets)) continue;
+      if (!latest || IsLater(metric, *latest)) latest = &metric;
     }
     return latest ? Seen{latest->value, {}} : Seen{};
   }
@@ -140,8 +155,14 @@ Seen LookModel(const LoggedModel& model, std::string_view entity, std::string_vi
   if (key == "model_id") return Text(model.model_id);
   if (key == "model_type") return Text(model.model_type);
   if (key == "source_run_id") return Text(model.source_run_id);
-  if (key == "status") return Text(model.status.substr(std::string("LOGGED_MODEL_").size()));
+  if (key == "status") return Text(ShortStatus(model.status));
   return Number(key == "creation_timestamp" ? model.creation_ms : model.last_updated_ms);
+}
+
+bool HasMetricOn(const LoggedModel& model, const std::vector<DatasetName>& datasets) {
+  return datasets.empty() || std::ranges::any_of(model.metrics, [&](const auto& metric) {
+           return IsOn(metric.second, datasets);
+         });
 }
 
 bool Contains(const std::vector<std::string>& list, const std::string& item) {
@@ -197,10 +218,15 @@ Result<Page<LoggedModel>> MemoryRunStore::SearchLoggedModels(const SearchQuery& 
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, model] : models_) {
-      if (Contains(query.experiment_ids, model.experiment_id)) models.push_back(model);
+      if (model.deleted || !Contains(query.experiment_ids, model.experiment_id)) continue;
+      if (HasMetricOn(model, query.datasets)) models.push_back(model);
     }
   }
-  return Search<LoggedModel>(std::move(models), query, LoggedModelGrammar(), LookModel,
+  const Look<LoggedModel> look = [&](const LoggedModel& model, std::string_view entity,
+                                     std::string_view key) {
+    return LookModel(model, entity, key, query.datasets);
+  };
+  return Search<LoggedModel>(std::move(models), query, LoggedModelGrammar(), look,
                              [](const LoggedModel& a, const LoggedModel& b) {
                                return std::pair(-a.creation_ms, a.model_id) <
                                       std::pair(-b.creation_ms, b.model_id);

@@ -300,6 +300,18 @@ void MemoryRunStore::DeleteTag(RunId run_id, std::string key, Done done) {
       done);
 }
 
+void MemoryRunStore::ChangeTag(RunId run_id, std::string key, TagChange change, Done done) {
+  Do<Status>(
+      [&]() -> Status {
+        MUSTER_ASSIGN_OR_RETURN(StoredRun * stored, ActiveRun(run_id));
+        MUSTER_ASSIGN_OR_RETURN(std::string value, change(ValueOf(stored->run.tags, key)));
+        Batch batch{.metrics = {}, .params = {}, .tags = {{key, std::move(value)}}};
+        MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
+        return LogBatchLocked(run_id, batch);
+      },
+      done);
+}
+
 void MemoryRunStore::LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
                                std::vector<std::string> model_ids, Done done) {
   Do<Status>(

@@ -35,6 +35,7 @@ class MemoryRunStore final : public RunStore {
   void SetRunDeleted(RunId run_id, bool deleted, Done done) override;
   void LogBatch(RunId run_id, Batch batch, Done done) override;
   void DeleteTag(RunId run_id, std::string key, Done done) override;
+  void ChangeTag(RunId run_id, std::string key, TagChange change, Done done) override;
   void LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
                  std::vector<std::string> model_ids, Done done) override;
   void LogOutputs(RunId run_id, std::vector<std::pair<std::string, std::int64_t>> models,
@@ -51,10 +52,13 @@ class MemoryRunStore final : public RunStore {
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override;
   void CreateLoggedModel(LoggedModel model, std::function<void(Result<LoggedModel>)> done) override;
   Result<LoggedModel> GetLoggedModel(std::string_view model_id) override;
+  Result<LoggedModel> GetAnyLoggedModel(std::string_view model_id) override;
   void FinishLoggedModel(std::string model_id, std::string status,
                          std::function<void(Result<LoggedModel>)> done) override;
   void SetLoggedModelTags(std::string model_id, std::vector<Tag> tags, Done done) override;
   void DeleteLoggedModelTag(std::string model_id, std::string key, Done done) override;
+  void ChangeLoggedModelTag(std::string model_id, std::string key, TagChange change,
+                            Done done) override;
   void LogLoggedModelParams(std::string model_id, std::vector<Param> params, Done done) override;
   void DeleteLoggedModel(std::string model_id, Done done) override;
   Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) override;

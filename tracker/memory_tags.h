@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,11 @@ inline void SetTag(std::vector<Tag>& tags, std::string_view key, std::string_vie
   } else {
     tags.insert(at, {std::string(key), std::string(value)});
   }
+}
+
+inline std::optional<std::string> ValueOf(const std::vector<Tag>& tags, std::string_view key) {
+  const auto at = std::ranges::find(tags, key, &Tag::key);
+  return at == tags.end() ? std::nullopt : std::optional(at->value);
 }
 
 /// False when there is no such tag.

@@ -1,7 +1,6 @@
 #include "tracker/run_rules.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -9,6 +8,8 @@
 #include <tuple>
 
 #include "runtime/base/random.h"
+#include "runtime/filter/names.h"
+#include "runtime/filter/python_text.h"
 
 namespace muster::tracker {
 
@@ -20,67 +21,6 @@ constexpr std::size_t kTagCharacters = 8'000;
 
 std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
-bool StartsCharacter(char byte) { return (byte & 0xC0) != 0x80; }
-
-std::size_t CountCharacters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::ranges::count_if(utf8, StartsCharacter));
-}
-
-void Truncate(std::string& utf8, std::size_t characters) {
-  if (utf8.size() <= characters) return;
-  std::size_t seen = 0;
-  for (std::size_t i = 0; i < utf8.size(); ++i) {
-    if (StartsCharacter(utf8[i]) && seen++ == characters) {
-      utf8.resize(i);
-      return;
-    }
-  }
-}
-
-Status CheckLength(std::string_view what, std::string_view value, std::size_t limit) {
-  if (CountCharacters(value) <= limit) return Ok();
-  return Invalid(Quoted(what) + " exceeds the maximum length of " + std::to_string(limit) +
-                 " characters");
-}
-
-/// Bytes beyond ASCII stand for letters of other scripts, which are allowed.
-bool IsKeyByte(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x80 || std::isalnum(byte) ||
-         std::string_view("/_.- :").find(c) != std::string_view::npos;
-}
-
-/// Python's posixpath.normpath.
-std::string NormalPath(std::string_view path) {
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view part = path.substr(begin, end - begin);
-    begin = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == ".." && !parts.empty() && parts.back() != "..") {
-      parts.pop_back();
-    } else if (part != ".." || !path.starts_with('/')) {
-      parts.push_back(part);
-    }
-  }
-  std::string normal = path.starts_with('/') ? "/" : "";
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    normal += (i ? "/" : "") + std::string(parts[i]);
-  }
-  return normal.empty() ? "." : normal;
-}
-
-Error InvalidValue(std::string_view value, std::string_view path, std::string_view why) {
-  std::string escaped;
-  for (const char c : value) {
-    if (c == '"' || c == '\\') escaped += '\\';
-    escaped += c;
-  }
-  return Invalid("Invalid value \"" + escaped + "\" for parameter " + Quoted(path) +
-                 " supplied: " + std::string(why));
-}
-
 /// "metrics[3].name", or "name" when the entity stands alone.
 std::string PathOf(const Batch& batch, std::string_view list, std::size_t index,
                    std::string_view member) {
@@ -91,41 +31,46 @@ std::string PathOf(const Batch& batch, std::string_view list, std::size_t index,
 Status CheckMetrics(const Batch& batch) {
   for (std::size_t i = 0; i < batch.metrics.size(); ++i) {
     const Metric& metric = batch.metrics[i];
-    MUSTER_RETURN_IF_ERROR(CheckKey(metric.key, PathOf(batch, "metrics", i, "name")));
+    MUSTER_RETURN_IF_ERROR(filter::CheckName(metric.key, PathOf(batch, "metrics", i, "name")));
     if (metric.timestamp_ms < 0) {
       return Invalid("Invalid value " + std::to_string(metric.timestamp_ms) + " for parameter " +
                      Quoted(PathOf(batch, "metrics", i, "timestamp")) + " supplied: metric " +
-                     Quoted(metric.key) +
-                     ". Timestamp must be a nonnegative long (64-bit integer) ");
+                     Quoted(metric.key) + " (value=" + filter::PythonRepr(metric.value) +
+                     "). Timestamp must be a nonnegative long (64-bit integer) ");
     }
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("Metric name", metric.key, kKeyCharacters));
   }
   return Ok();
 }
 
 Status PrepareParams(Batch& batch) {
-  std::set<std::string_view> seen;
-  std::string duplicates;
   for (std::size_t i = 0; i < batch.params.size(); ++i) {
     Param& param = batch.params[i];
-    MUSTER_RETURN_IF_ERROR(CheckKey(param.key, PathOf(batch, "params", i, "key")));
-    Truncate(param.value, kParamCharacters);
-    if (!seen.insert(param.key).second) {
-      duplicates += (duplicates.empty() ? "" : ", ") + Quoted(param.key);
-    }
+    MUSTER_RETURN_IF_ERROR(filter::CheckName(param.key, PathOf(batch, "params", i, "key")));
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("Param key", param.key, kKeyCharacters));
+    filter::CutTo(param.value, kParamCharacters);
   }
-  if (duplicates.empty()) return Ok();
-  return Invalid("Duplicate parameter keys have been submitted: [" + duplicates +
-                 "]. Please ensure the request contains only one param value per param key.");
+  return Ok();
 }
 
-Status PrepareTags(Batch& batch) {
+Status CheckParamsOnce(const Batch& batch) {
+  std::set<std::string_view> seen;
+  std::vector<std::string> duplicates;
+  for (const Param& param : batch.params) {
+    if (!seen.insert(param.key).second) duplicates.push_back(param.key);
+  }
+  if (duplicates.empty()) return Ok();
+  return Invalid("Duplicate parameter keys have been submitted: " + filter::PythonList(duplicates) +
+                 ". Please ensure the request contains only one param value per param key.");
+}
+
+/// Cuts their values, too.
+void KeepLastTags(std::vector<Tag>& tags) {
   std::vector<Tag> kept;
-  kept.reserve(batch.tags.size());  // so that the keys stay where `places` looks at them
+  kept.reserve(tags.size());  // so that the keys stay where `places` looks at them
   std::map<std::string_view, std::size_t> places;
-  for (std::size_t i = 0; i < batch.tags.size(); ++i) {
-    Tag& tag = batch.tags[i];
-    MUSTER_RETURN_IF_ERROR(CheckKey(tag.key, PathOf(batch, "tags", i, "key")));
-    Truncate(tag.value, kTagCharacters);
+  for (Tag& tag : tags) {
+    filter::CutTo(tag.value, kTagCharacters);
     if (const auto same = places.find(tag.key); same != places.end()) {
       kept[same->second].value = std::move(tag.value);
     } else {
@@ -133,7 +78,14 @@ Status PrepareTags(Batch& batch) {
       places.emplace(kept.back().key, kept.size() - 1);
     }
   }
-  batch.tags = std::move(kept);
+  tags = std::move(kept);
+}
+
+Status PrepareTags(Batch& batch) {
+  for (std::size_t i = 0; i < batch.tags.size(); ++i) {
+    MUSTER_RETURN_IF_ERROR(CheckKey(batch.tags[i].key, PathOf(batch, "tags", i, "key")));
+  }
+  KeepLastTags(batch.tags);
   return Ok();
 }
 
@@ -219,8 +171,12 @@ Error NoLoggedModelTag(std::string_view model_id, std::string_view key) {
 }
 
 std::string ArtifactUri(std::string_view location, std::string_view folder) {
-  const std::string_view slash = location.ends_with('/') ? "" : "/";
-  return std::string(location) + std::string(slash) + std::string(folder) + "/artifacts";
+  // "s3://bucket/path?key=value": the path grows, the query stays behind it.
+  const std::size_t query = std::min(location.find('?'), location.size());
+  const std::string_view path = location.substr(0, query);
+  const std::string_view slash = path.ends_with('/') ? "" : "/";
+  return std::string(path) + std::string(slash) + std::string(folder) + "/artifacts" +
+         std::string(location.substr(query));
 }
 
 Result<std::int64_t> ParseExperimentId(std::string_view experiment_id) {
@@ -244,28 +200,17 @@ Status CheckExperimentName(std::string_view name) {
   if (name.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Invalid("Invalid experiment name: " + Quoted(name));
   }
-  return CheckLength("name", name, 500);
+  return filter::CheckLength("name", name, 500);
 }
 
 Status CheckExperimentTag(std::string_view key, const std::optional<std::string>& value) {
   MUSTER_RETURN_IF_ERROR(CheckKey(key, "key"));
-  return CheckLength("value", value.value_or(""), 20'000);
+  return filter::CheckLength("value", value.value_or(""), 20'000);
 }
 
 Status CheckKey(std::string_view key, std::string_view path) {
-  if (!std::ranges::all_of(key, IsKeyByte)) {
-    return InvalidValue(key, path,
-                        "Names may only contain alphanumerics, underscores (_), dashes (-), "
-                        "periods (.), spaces ( ), colon(:) and slashes (/).");
-  }
-  const std::string normal = NormalPath(key);
-  if (normal != key || normal == "." || normal.starts_with("..") || normal.starts_with('/')) {
-    return InvalidValue(key, path,
-                        "Names may be treated as files in certain cases, and must not resolve to "
-                        "other names when treated as such. This name would resolve to " +
-                            Quoted(normal));
-  }
-  return CheckLength(path, key, kKeyCharacters);
+  MUSTER_RETURN_IF_ERROR(filter::CheckName(key, path));
+  return filter::CheckLength(path, key, kKeyCharacters);
 }
 
 Status CheckLoggedModelName(std::string_view name) {
@@ -288,23 +233,38 @@ Status CheckLoggedModelStatus(std::string_view status) {
 Status CheckDatasets(const std::vector<DatasetInput>& datasets) {
   for (const DatasetInput& input : datasets) {
     const Dataset& dataset = input.dataset;
-    MUSTER_RETURN_IF_ERROR(CheckLength("name", dataset.name, 500));
-    MUSTER_RETURN_IF_ERROR(CheckLength("digest", dataset.digest, 36));
-    MUSTER_RETURN_IF_ERROR(CheckLength("source", dataset.source, 65'535));
-    MUSTER_RETURN_IF_ERROR(CheckLength("schema", dataset.schema, 1'048'575));
-    MUSTER_RETURN_IF_ERROR(CheckLength("profile", dataset.profile, 16'777'215));
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("name", dataset.name, 500));
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("digest", dataset.digest, 36));
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("source", dataset.source, 65'535));
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("schema", dataset.schema, 1'048'575));
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("profile", dataset.profile, 16'777'215));
     for (const Tag& tag : input.tags) {
-      MUSTER_RETURN_IF_ERROR(CheckLength("key", tag.key, 255));
-      MUSTER_RETURN_IF_ERROR(CheckLength("value", tag.value, 500));
+      MUSTER_RETURN_IF_ERROR(filter::CheckLength("key", tag.key, 255));
+      MUSTER_RETURN_IF_ERROR(filter::CheckLength("value", tag.value, 500));
     }
   }
   return Ok();
 }
 
-Status PrepareBatch(Batch& batch) {
+Status CheckRunId(const RunId& run_id) {
+  const std::string& id = run_id.value;
+  const bool begins = !id.empty() && static_cast<unsigned char>(id[0]) < 0x80 && id[0] != '_';
+  if (begins && filter::HasOnlyWords(id.substr(0, 1), "") &&
+      filter::HasOnlyWords(id.substr(1), "-") && filter::Characters(id) <= 256) {
+    return Ok();
+  }
+  return filter::InvalidValue("run_id", id);
+}
+
+Status PrepareEntities(Batch& batch) {
   MUSTER_RETURN_IF_ERROR(CheckMetrics(batch));
   MUSTER_RETURN_IF_ERROR(PrepareParams(batch));
   return PrepareTags(batch);
+}
+
+Status PrepareBatch(Batch& batch) {
+  MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
+  return CheckParamsOnce(batch);
 }
 
 Status CheckBatchLimits(const Batch& batch) {
@@ -326,9 +286,9 @@ Error ParamsChanged(const RunId& run_id, bool single, const std::vector<ParamCha
   }
   std::string list;
   for (const ParamChange& change : changes) {
-    list += (list.empty() ? "{'key': " : ", {'key': ") + Quoted(change.key) +
-            ", 'old_value': " + Quoted(change.old_value) +
-            ", 'new_value': " + Quoted(change.new_value) + "}";
+    list += (list.empty() ? "{'key': " : ", {'key': ") + filter::PythonRepr(change.key) +
+            ", 'old_value': " + filter::PythonRepr(change.old_value) +
+            ", 'new_value': " + filter::PythonRepr(change.new_value) + "}";
   }
   return Invalid(head + "Params were already logged='[" + list + "]'" + run);
 }
@@ -339,9 +299,12 @@ Status CompleteRun(NewRun& run) {
                    " tags. Got " + std::to_string(run.tags.size()) + " tags.");
   }
   Batch batch{.metrics = {}, .params = {}, .tags = std::move(run.tags)};
-  MUSTER_RETURN_IF_ERROR(PrepareTags(batch));
+  for (const Tag& tag : batch.tags) {
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("key", tag.key, kKeyCharacters));
+  }
+  KeepLastTags(batch.tags);
   run.tags = std::move(batch.tags);
-  Truncate(run.run_name, kTagCharacters);  // as its tag
+  filter::CutTo(run.run_name, kTagCharacters);  // as its tag
   const auto tag = std::ranges::find(run.tags, kRunNameTag, &Tag::key);
   const std::string tagged = tag == run.tags.end() ? "" : tag->value;
   if (!run.run_name.empty() && !tagged.empty() && run.run_name != tagged) {
@@ -394,11 +357,11 @@ bool IsHidden(std::int64_t attempt, std::int64_t step, std::span<const Resume> r
 }
 
 Status CheckMaxResults(std::int64_t max_results, std::int64_t limit) {
-  if (max_results >= 1 && max_results <= limit) return Ok();
-  return Invalid("Invalid value " + std::to_string(max_results) +
-                 " for parameter 'max_results' supplied: It must be a positive integer of at "
-                 "most " +
-                 std::to_string(limit));
+  const std::string head = "Invalid value " + std::to_string(max_results) +
+                           " for parameter 'max_results' supplied. It must be ";
+  if (max_results < 1) return Invalid(head + "a positive integer");
+  if (max_results > limit) return Invalid(head + "at most " + std::to_string(limit));
+  return Ok();
 }
 
 }  // namespace muster::tracker

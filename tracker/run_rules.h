@@ -50,8 +50,12 @@ Status CheckLoggedModelName(std::string_view name);
 Status CheckLoggedModelStatus(std::string_view status);
 Status CheckDatasets(const std::vector<DatasetInput>& datasets);
 
+/// kInvalid unless it is a letter or digit and up to 255 letters, digits, "_" and "-".
+Status CheckRunId(const RunId& run_id);
 /// Checks every entity of a batch, cuts values that are too long (params 6000 characters, tags 8000) and
-/// keeps the last tag of each key. An identical param twice is kInvalid, as in MLflow.
+/// keeps the last tag of each key.
+Status PrepareEntities(Batch& batch);
+/// PrepareEntities; the same param key twice is kInvalid, as in MLflow, also with the same value.
 Status PrepareBatch(Batch& batch);
 /// At most 1000 metrics, 100 params, 100 tags, 1000 together: the bound of the REST route.
 Status CheckBatchLimits(const Batch& batch);

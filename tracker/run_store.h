@@ -114,6 +114,11 @@ struct Batch {
 
 enum class ViewType { kActiveOnly = 1, kDeletedOnly = 2, kAll = 3 };
 
+/// Empty digest: any of that name.
+struct DatasetName {
+  std::string name, digest;
+};
+
 struct SearchQuery {
   std::vector<std::string> experiment_ids;  ///< of runs and logged models; empty: none
   std::string filter;                       ///< MLflow's grammar; kInvalid names the clause
@@ -121,6 +126,8 @@ struct SearchQuery {
   ViewType view = ViewType::kActiveOnly;
   std::int64_t max_results = 1000;
   std::string page_token;
+  /// Of logged models: those with a metric on one of these, by which metrics are compared. Empty: all.
+  std::vector<DatasetName> datasets;
 };
 /// Both inside.
 struct StepRange {
@@ -139,10 +146,14 @@ struct LoggedModel {
   std::string status =
       "LOGGED_MODEL_PENDING";  ///< or LOGGED_MODEL_READY, LOGGED_MODEL_UPLOAD_FAILED
   std::int64_t creation_ms = 0, last_updated_ms = 0;
+  bool deleted = false;
   std::vector<Tag> tags;
   std::vector<Param> params;
   std::vector<std::pair<RunId, Metric>> metrics;  ///< each point logged to it, with its run
 };
+
+/// What a tag becomes, from what it is (nothing: it is not there). Called on the writer's thread.
+using TagChange = std::function<Result<std::string>(const std::optional<std::string>& now)>;
 
 /// Hears committed metrics of observed batches, on the writer's thread, before `done` of their batch is called.
 using MetricObserver = std::function<void(const RunId&, const std::vector<Metric>&)>;
@@ -171,6 +182,8 @@ class RunStore {
   /// All or nothing. The tag mlflow.runName is the run's name. A param with another value: kInvalid with MLflow's text.
   virtual void LogBatch(RunId run_id, Batch batch, Done done) = 0;
   virtual void DeleteTag(RunId run_id, std::string key, Done done) = 0;
+  /// Reads and writes one tag in one step. An error of `change` is the answer.
+  virtual void ChangeTag(RunId run_id, std::string key, TagChange change, Done done) = 0;
   virtual void LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
                          std::vector<std::string> model_ids, Done done) = 0;
   virtual void LogOutputs(RunId run_id, std::vector<std::pair<std::string, std::int64_t>> models,
@@ -195,12 +208,16 @@ class RunStore {
   virtual void CreateLoggedModel(LoggedModel model,
                                  std::function<void(Result<LoggedModel>)> done) = 0;
   virtual Result<LoggedModel> GetLoggedModel(std::string_view model_id) = 0;
+  /// Deleted ones, too.
+  virtual Result<LoggedModel> GetAnyLoggedModel(std::string_view model_id) = 0;
   virtual void FinishLoggedModel(std::string model_id, std::string status,
                                  std::function<void(Result<LoggedModel>)> done) = 0;
   virtual void SetLoggedModelTags(std::string model_id, std::vector<Tag> tags, Done done) = 0;
   virtual void DeleteLoggedModelTag(std::string model_id, std::string key, Done done) = 0;
+  virtual void ChangeLoggedModelTag(std::string model_id, std::string key, TagChange change,
+                                    Done done) = 0;
   virtual void LogLoggedModelParams(std::string model_id, std::vector<Param> params, Done done) = 0;
-  /// Soft: it is not found from then on.
+  /// Soft: it is not found by reads and searches from then on; writes still find it, as in MLflow.
   virtual void DeleteLoggedModel(std::string model_id, Done done) = 0;
   virtual Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) = 0;
 

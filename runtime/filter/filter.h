@@ -12,12 +12,15 @@
 /// to typed clauses, checked against a table of the fields that a thing has. Pure and without state; any
 /// thread. Planning (SQL) is the stores' part.
 ///
-///   filter  := [ clause { AND clause } [AND] ]        only AND, in any case
+///   filter  := { clause | AND }                       only AND, in any case, and even that may be left out
 ///   clause  := ident op value | ident [NOT] IN (string, ...) | ident IS [NOT] NULL
 ///   ident   := [entity "."] key                       split at the first dot; no entity: an attribute
-///   key     := bare | `quoted` | "quoted" | 'quoted'
+///   key     := bare | `quoted` | "quoted" | 'quoted'  bare ones are words; what else is in a key needs quotes
 ///   op      := = != > >= < <= LIKE ILIKE              "<>" and "==" are refused
 ///   value   := number | 'string' | "string"           no escapes
+///
+/// Five searches of MLflow read this language, each with words of its own for what is wrong (Dialect). What is
+/// refused, in which order and with which text is MLflow's; where it would answer 500, this answers kInvalid.
 
 namespace muster::filter {
 
@@ -47,6 +50,8 @@ constexpr Ops kTextOps = Bit(Op::kEqual) | Bit(Op::kNotEqual) | Bit(Op::kLike) |
 constexpr Ops kListOps = Bit(Op::kIn) | Bit(Op::kNotIn);
 constexpr Ops kNullOps = Bit(Op::kIsNull) | Bit(Op::kIsNotNull);
 
+enum class Dialect { kRuns, kExperiments, kRegisteredModels, kModelVersions, kLoggedModels };
+
 enum class Type {
   kNumber,          ///< an unquoted number
   kText,            ///< a quoted string
@@ -61,9 +66,13 @@ struct Field {
   Type type = Type::kText;
   Ops ops = kTextOps;
   bool sortable = true;
-  std::vector<std::string> aliases;  ///< other spellings of `key`, "Run Name" of "run_name"
+  std::vector<std::string> aliases = {};  ///< other spellings of `key`, "Run Name" of "run_name"
+  bool sortable_by_alias = true;
 };
-using Grammar = std::vector<Field>;
+struct Grammar {
+  Dialect dialect = Dialect::kRuns;
+  std::vector<Field> fields;
+};
 
 struct Clause {
   std::string entity, key;  ///< canonical, aliases resolved
@@ -84,13 +93,16 @@ inline constexpr std::size_t kMaxClauses = 200;
 inline constexpr std::size_t kMaxOrders = 50;
 inline constexpr std::size_t kMaxPatternBytes = 1'000;  ///< of LIKE and ILIKE
 
-/// kInvalid with MLflow's wording ("Invalid clause(s) in filter string: 'OR'", "Invalid comparator"
-/// ...") and the clause that is wrong, or beyond the bounds above. An empty text is no clauses.
-Result<std::vector<Clause>> ParseFilter(std::string_view text, const Grammar& grammar);
-/// "ident [ASC|DESC]". kInvalid for a field that is unknown or cannot be sorted by, or named twice,
-/// and for more than kMaxOrders.
-Result<std::vector<Order>> ParseOrderBy(const std::vector<std::string>& items,
-                                        const Grammar& grammar);
+/// Of one search.
+struct Query {
+  std::vector<Clause> clauses;
+  std::vector<Order> orders;
+  std::int64_t offset = 0;  ///< of the page
+};
+/// kInvalid in MLflow's words, or beyond the bounds above. An empty filter is no clauses. An order is "ident
+/// [ASC|DESC]"; one field twice is kInvalid. A page token is one that PageToken made, "" the first page's.
+Result<Query> ParseQuery(std::string_view filter, const std::vector<std::string>& order_by,
+                         std::string_view page_token, const Grammar& grammar);
 
 /// What `clause` says of a value; nullopt: the thing has no such key, which satisfies IS NULL only. NaN
 /// satisfies != only. For stores that hold their things in memory.
@@ -99,8 +111,8 @@ bool Matches(const Clause& clause, std::optional<double> value);
 /// SQL's LIKE: '%' any run of bytes, '_' one character; `fold_case` as ILIKE (ASCII).
 bool Like(std::string_view pattern, std::string_view text, bool fold_case);
 
-/// Page tokens name an offset: opaque to clients. kInvalid "Invalid page token, ..." for any other text;
-/// an empty token is 0.
+/// Page tokens name an offset, as MLflow's do (base64 of {"offset": N}): opaque to clients. kInvalid "Invalid
+/// page token, ..." for any other text; an empty token is 0.
 std::string PageToken(std::int64_t offset);
 Result<std::int64_t> PageOffset(std::string_view token);
 

@@ -1,5 +1,4 @@
 #include <cctype>
-#include <charconv>
 #include <cmath>
 
 #include "runtime/filter/filter.h"
@@ -89,20 +88,6 @@ bool Matches(const Clause& clause, std::optional<double> value) {
   if (!value) return false;
   if (clause.op == Op::kIsNotNull) return true;
   return Compare(clause.op, *value, clause.number);
-}
-
-std::string PageToken(std::int64_t offset) { return "o" + std::to_string(offset); }
-
-Result<std::int64_t> PageOffset(std::string_view token) {
-  if (token.empty()) return std::int64_t{0};
-  std::int64_t offset = -1;
-  const char* end = token.data() + token.size();
-  if (token.front() == 'o') {
-    const auto [stop, error] = std::from_chars(token.data() + 1, end, offset);
-    if (error == std::errc() && stop == end && offset >= 0) return offset;
-  }
-  return Invalid("Invalid page token, wanted one that a search answered, got '" +
-                 std::string(token) + "'");
 }
 
 }  // namespace muster::filter

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <optional>
+
 namespace muster::tracker {
 
 using testing::ElementsAre;
@@ -73,6 +76,60 @@ TEST_P(RunStoreContract, LoggedModels_KeepEachPointAndAreSearchedByTheLatest) {
   EXPECT_THAT(names("metrics.acc > 0.5", {}), ElementsAre("good"));
   EXPECT_THAT(names("", {"metrics.acc DESC"}), ElementsAre("good", "bad"));
   EXPECT_THAT(names("name IN ('bad', 'x') AND status = 'PENDING'", {}), ElementsAre("bad"));
+}
+
+TEST_P(RunStoreContract, LoggedModels_DeletedOnesAreHiddenButStillWrittenTo) {
+  const std::string id = CreateModel({.experiment_id = "0", .name = "m"}).model_id;
+  ASSERT_TRUE(Wait([&](Done done) { store_->DeleteLoggedModel(id, done); }).ok());
+  EXPECT_EQ(store_->GetLoggedModel(id).error().kind, ErrorKind::kNotFound);
+  EXPECT_TRUE(store_->SearchLoggedModels({.experiment_ids = {"0"}})->items.empty());
+  ASSERT_TRUE(Wait([&](Done done) { store_->SetLoggedModelTags(id, {{"a", "1"}}, done); }).ok());
+  const LoggedModel model = store_->GetAnyLoggedModel(id).value();
+  EXPECT_TRUE(model.deleted);
+  EXPECT_EQ(model.tags, (std::vector<Tag>{{"a", "1"}}));
+}
+
+TEST_P(RunStoreContract, LoggedModels_MetricsAreComparedOnTheDatasetsAskedFor) {
+  const RunId run = CreateRun("r").info.run_id;
+  const std::string id = CreateModel({.experiment_id = "0", .name = "m"}).model_id;
+  CreateModel({.experiment_id = "0", .name = "other"});
+  int step = 0;
+  for (const auto& [dataset, value] : std::map<std::string, double>{{"a", 0.1}, {"it's", 0.9}}) {
+    const Metric metric{.key = "acc",
+                        .value = value,
+                        .step = step++,
+                        .model_id = id,
+                        .dataset_name = dataset,
+                        .dataset_digest = "d"};
+    ASSERT_TRUE(Log(run, {.metrics = {metric}}).ok());
+  }
+  const auto count = [&](std::string filter, std::vector<DatasetName> datasets) {
+    return store_
+        ->SearchLoggedModels(
+            {.experiment_ids = {"0"}, .filter = filter, .datasets = std::move(datasets)})
+        ->items.size();
+  };
+  EXPECT_EQ(count("metrics.acc > 0.5", {}), 1U) << "the latest of all";
+  EXPECT_EQ(count("metrics.acc > 0.5", {{"a", "d"}}), 0U);
+  EXPECT_EQ(count("metrics.acc > 0.5", {{"it's", ""}}), 1U);
+  EXPECT_EQ(count("", {{"a", ""}}), 1U) << "those with a metric on it";
+  EXPECT_EQ(count("", {{"a", "other"}}), 0U);
+}
+
+TEST_P(RunStoreContract, LoggedModels_ChangeTag_ReadsAndWritesInOneStep) {
+  const std::string id = CreateModel({.experiment_id = "0", .name = "m"}).model_id;
+  for (const char* wanted : {"", "x", "xx"}) {
+    ASSERT_TRUE(Wait([&](Done done) {
+                  store_->ChangeLoggedModelTag(
+                      id, "list",
+                      [&](const std::optional<std::string>& now) -> Result<std::string> {
+                        EXPECT_EQ(now.value_or(""), wanted);
+                        return now.value_or("") + "x";
+                      },
+                      done);
+                }).ok());
+  }
+  EXPECT_EQ(store_->GetLoggedModel(id)->tags, (std::vector<Tag>{{"list", "xxx"}}));
 }
 
 }  // namespace muster::tracker

@@ -140,6 +140,23 @@ TEST_P(RunStoreContract, Tags_LastWinsAndRunNameRenames) {
   EXPECT_EQ(erase().error(), NotFound("No tag with name: t in run with id " + id.value));
 }
 
+TEST_P(RunStoreContract, Tags_ChangeTag_ReadsAndWritesInOneStep) {
+  const RunId id = CreateRun("r").info.run_id;
+  const auto change = [&](std::string key, TagChange how) {
+    return Wait([&](Done done) { store_->ChangeTag(id, key, std::move(how), done); });
+  };
+  const TagChange grow = [](const std::optional<std::string>& now) -> Result<std::string> {
+    return now.value_or("new") + "+";
+  };
+  ASSERT_TRUE(change("t", grow).ok());
+  ASSERT_TRUE(change("t", grow).ok());
+  EXPECT_EQ(change("t", [](const auto&) { return Invalid("no"); }).error(), Invalid("no"));
+  ASSERT_TRUE(change("mlflow.runName", grow).ok());
+  const tracker::Run run = store_->GetRun(id).value();
+  EXPECT_EQ(run.tags, (std::vector<Tag>{{"mlflow.runName", "r+"}, {"t", "new++"}}));
+  EXPECT_EQ(run.info.run_name, "r+");
+}
+
 TEST_P(RunStoreContract, Inputs_DatasetsAreSharedAndLinkedOnce) {
   const RunId first = CreateRun("a").info.run_id;
   const RunId second = CreateRun("b").info.run_id;

@@ -36,6 +36,8 @@ Status SetLoggedModelRows(sqlite::Database& db, const std::string& model_id, std
                           const std::vector<Tag>& tags);
 Status DeleteLoggedModelRowTag(sqlite::Database& db, const std::string& model_id,
                                const std::string& key);
+Status ChangeLoggedModelRowTag(sqlite::Database& db, const std::string& model_id,
+                               const std::string& key, const TagChange& change);
 Status DeleteLoggedModelRow(sqlite::Database& db, const std::string& model_id);
 
 }  // namespace muster::tracker

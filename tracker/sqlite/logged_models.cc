@@ -59,6 +59,14 @@ Status DeleteLoggedModelRowTag(Database& db, const std::string& model_id, const 
   return Ok();
 }
 
+Status ChangeLoggedModelRowTag(Database& db, const std::string& model_id, const std::string& key,
+                               const TagChange& change) {
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t row, FindLoggedModel(db, model_id));
+  MUSTER_ASSIGN_OR_RETURN(const auto now, ReadTag(db, "logged_model_tags", "model", row, key));
+  MUSTER_ASSIGN_OR_RETURN(const std::string value, change(now));
+  return WriteTag(db, "logged_model_tags", "model", row, {key, value});
+}
+
 Status DeleteLoggedModelRow(Database& db, const std::string& model_id) {
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t row, FindLoggedModel(db, model_id));
   return db.Prepare("UPDATE logged_models SET deleted = 1 WHERE id = ?").Bind(0, row).Run();

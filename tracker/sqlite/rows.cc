@@ -124,7 +124,7 @@ Result<std::vector<Resume>> ReadResumes(Database& db, std::int64_t run_row) {
 }
 
 Result<std::int64_t> FindLoggedModel(Database& db, std::string_view model_id) {
-  Statement row = db.Prepare("SELECT id FROM logged_models WHERE model_id = ? AND deleted = 0");
+  Statement row = db.Prepare("SELECT id FROM logged_models WHERE model_id = ?");
   row.Bind(0, model_id);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return LoggedModelNotFound(model_id);
@@ -134,7 +134,7 @@ Result<std::int64_t> FindLoggedModel(Database& db, std::string_view model_id) {
 Result<LoggedModel> ReadLoggedModel(Database& db, std::int64_t model_row) {
   Statement row = db.Prepare(
       "SELECT model_id, experiment, name, artifact_uri, model_type, source_run_id, status, "
-      "creation_ms, last_updated_ms FROM logged_models WHERE id = ?");
+      "creation_ms, last_updated_ms, deleted FROM logged_models WHERE id = ?");
   row.Bind(0, model_row);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
   MUSTER_CHECK(found, "a logged model's row was found before and rows are never removed");
@@ -146,7 +146,8 @@ Result<LoggedModel> ReadLoggedModel(Database& db, std::int64_t model_row) {
                     .source_run_id = TextOf(row, 5),
                     .status = TextOf(row, 6),
                     .creation_ms = row.Int(7),
-                    .last_updated_ms = row.Int(8)};
+                    .last_updated_ms = row.Int(8),
+                    .deleted = row.Int(9) != 0};
   MUSTER_ASSIGN_OR_RETURN(model.tags, ReadTags(db, "logged_model_tags", "model", model_row));
   MUSTER_ASSIGN_OR_RETURN(model.params, ReadTags(db, "logged_model_params", "model", model_row));
   Statement metrics = db.Prepare(
@@ -167,6 +168,17 @@ Result<LoggedModel> ReadLoggedModel(Database& db, std::int64_t model_row) {
   return model;
 }
 
+Result<std::optional<std::string>> ReadTag(Database& db, std::string_view table,
+                                           std::string_view owner, std::int64_t row,
+                                           std::string_view key) {
+  Statement rows = db.Prepare("SELECT value FROM " + std::string(table) + " WHERE " +
+                              std::string(owner) + " = ? AND key = ?");
+  rows.BindAll(row, key);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, rows.Step());
+  if (!found) return std::optional<std::string>();
+  return std::optional(TextOf(rows, 0));
+}
+
 Result<std::vector<Tag>> ReadTags(Database& db, std::string_view table, std::string_view owner,
                                   std::int64_t row) {
   Statement rows = db.Prepare("SELECT key, value FROM " + std::string(table) + " WHERE " +
@@ -184,6 +196,14 @@ Status WriteTag(Database& db, std::string_view table, std::string_view owner, st
                           ", key, value) VALUES(?, ?, ?) "
                           "ON CONFLICT DO UPDATE SET value = excluded.value";
   return db.Prepare(sql).BindAll(row, std::string_view(tag.key), std::string_view(tag.value)).Run();
+}
+
+Status WriteRunTag(Database& db, std::int64_t run_row, const Tag& tag) {
+  MUSTER_RETURN_IF_ERROR(WriteTag(db, "tags", "run", run_row, tag));
+  if (tag.key != kRunNameTag) return Ok();
+  return db.Prepare("UPDATE runs SET name = ? WHERE id = ?")
+      .BindAll(std::string_view(tag.value), run_row)
+      .Run();
 }
 
 }  // namespace muster::tracker

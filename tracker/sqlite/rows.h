@@ -45,16 +45,23 @@ Result<Run> ReadRun(sqlite::Database& db, std::int64_t row);
 Result<std::vector<Run>> ReadRuns(sqlite::Database& db, const std::vector<std::int64_t>& rows);
 Result<std::vector<Resume>> ReadResumes(sqlite::Database& db, std::int64_t run_row);
 
-/// kNotFound also when it is deleted.
+/// Deleted ones, too. kNotFound.
 Result<std::int64_t> FindLoggedModel(sqlite::Database& db, std::string_view model_id);
 Result<LoggedModel> ReadLoggedModel(sqlite::Database& db, std::int64_t row);
 
 /// The rows (key, value) of params, tags and their like, by key. `table` and `owner` are ours.
 Result<std::vector<Tag>> ReadTags(sqlite::Database& db, std::string_view table,
                                   std::string_view owner, std::int64_t row);
+/// Nothing when there is no such key.
+Result<std::optional<std::string>> ReadTag(sqlite::Database& db, std::string_view table,
+                                           std::string_view owner, std::int64_t row,
+                                           std::string_view key);
 /// Inserts or replaces one.
 Status WriteTag(sqlite::Database& db, std::string_view table, std::string_view owner,
                 std::int64_t row, const Tag& tag);
+
+/// A run's; the tag mlflow.runName names it, too.
+Status WriteRunTag(sqlite::Database& db, std::int64_t run_row, const Tag& tag);
 
 /// NaN as it is stored, see schema.cc.
 double StoredValue(double value);

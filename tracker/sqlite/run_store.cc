@@ -151,6 +151,12 @@ class SqliteRunStore final : public RunStore {
                   std::move(done));
   }
 
+  void ChangeTag(RunId run_id, std::string key, TagChange change, Done done) override {
+    writer_.Write([run_id = std::move(run_id), key = std::move(key), change = std::move(change)](
+                      Database& db) { return ChangeRunRowTag(db, run_id, key, change); },
+                  std::move(done));
+  }
+
   void LogInputs(RunId run_id, std::vector<DatasetInput> datasets,
                  std::vector<std::string> model_ids, Done done) override {
     writer_.Write([run_id = std::move(run_id), datasets = std::move(datasets),
@@ -205,6 +211,12 @@ class SqliteRunStore final : public RunStore {
   }
 
   Result<LoggedModel> GetLoggedModel(std::string_view model_id) override {
+    auto model = GetAnyLoggedModel(model_id);
+    if (model && model->deleted) return LoggedModelNotFound(model_id);
+    return model;
+  }
+
+  Result<LoggedModel> GetAnyLoggedModel(std::string_view model_id) override {
     return readers_.With([&](Database& db) -> Result<LoggedModel> {
       MUSTER_ASSIGN_OR_RETURN(const std::int64_t row, FindLoggedModel(db, model_id));
       return ReadLoggedModel(db, row);
@@ -228,6 +240,14 @@ class SqliteRunStore final : public RunStore {
     writer_.Write([model_id = std::move(model_id), key = std::move(key)](
                       Database& db) { return DeleteLoggedModelRowTag(db, model_id, key); },
                   std::move(done));
+  }
+
+  void ChangeLoggedModelTag(std::string model_id, std::string key, TagChange change,
+                            Done done) override {
+    writer_.Write(
+        [model_id = std::move(model_id), key = std::move(key), change = std::move(change)](
+            Database& db) { return ChangeLoggedModelRowTag(db, model_id, key, change); },
+        std::move(done));
   }
 
   void LogLoggedModelParams(std::string model_id, std::vector<Param> params, Done done) override {

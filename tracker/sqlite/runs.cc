@@ -109,6 +109,16 @@ Status DeleteRunRowTag(Database& db, const RunId& run_id, const std::string& key
   return Ok();
 }
 
+Status ChangeRunRowTag(Database& db, const RunId& run_id, const std::string& key,
+                       const TagChange& change) {
+  MUSTER_ASSIGN_OR_RETURN(const RunRow run, ActiveRun(db, run_id));
+  MUSTER_ASSIGN_OR_RETURN(const auto now, ReadTag(db, "tags", "run", run.row, key));
+  MUSTER_ASSIGN_OR_RETURN(std::string value, change(now));
+  Batch batch{.metrics = {}, .params = {}, .tags = {{key, std::move(value)}}};
+  MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
+  return WriteRunTag(db, run.row, batch.tags.front());
+}
+
 Status LogInputRows(Database& db, const RunId& run_id, const std::vector<DatasetInput>& datasets,
                     const std::vector<std::string>& model_ids) {
   MUSTER_RETURN_IF_ERROR(CheckDatasets(datasets));

@@ -20,6 +20,8 @@ Result<RunInfo> UpdateRunRow(sqlite::Database& db, OpenSeriesCache& cache, const
                              const RunUpdate& update);
 Status SetRunRowDeleted(sqlite::Database& db, const RunId& run_id, bool deleted);
 Status DeleteRunRowTag(sqlite::Database& db, const RunId& run_id, const std::string& key);
+Status ChangeRunRowTag(sqlite::Database& db, const RunId& run_id, const std::string& key,
+                       const TagChange& change);
 Status LogInputRows(sqlite::Database& db, const RunId& run_id,
                     const std::vector<DatasetInput>& datasets,
                     const std::vector<std::string>& model_ids);

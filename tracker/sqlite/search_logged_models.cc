@@ -9,19 +9,40 @@ namespace {
 
 using sqlite::Database;
 
-Place LocateInModel(std::string_view entity, std::string_view key) {
+std::string Literal(std::string_view text) {
+  std::string literal = "'";
+  for (const char c : text) literal += c == '\'' ? "''" : std::string(1, c);
+  return literal + "'";
+}
+
+/// " AND (...)": only metrics on these datasets; empty for none.
+std::string OnDatasets(const std::vector<DatasetName>& datasets) {
+  std::string condition;
+  for (const DatasetName& dataset : datasets) {
+    condition +=
+        (condition.empty() ? "" : " OR ") + std::string("(dataset_name = ") + Literal(dataset.name);
+    if (!dataset.digest.empty()) condition += " AND dataset_digest = " + Literal(dataset.digest);
+    condition += ")";
+  }
+  return condition.empty() ? "" : " AND (" + condition + ")";
+}
+
+Place LocateInModel(std::string_view entity, std::string_view key, const std::string& on_datasets) {
   if (entity == "tag") return Keyed("logged_model_tags", "model", "m");
   if (entity == "param") return Keyed("logged_model_params", "model", "m");
   if (entity == "metric") {
-    // The latest over all datasets and runs.
+    // The latest over all runs, and over the datasets that are asked for.
     return {.column = "value",
             .from =
                 " FROM (SELECT value, nan FROM logged_model_metrics WHERE model = m.id "
-                "AND key = ? ORDER BY step DESC, ts DESC, value DESC LIMIT 1) WHERE 1",
+                "AND key = ?" +
+                on_datasets + " ORDER BY step DESC, ts DESC, value DESC LIMIT 1) WHERE 1",
             .keyed = true,
             .nan_column = "nan"};
   }
-  if (key == "status") return {.column = "substr(m.status, length('LOGGED_MODEL_') + 1)"};
+  if (key == "status") {
+    return {.column = "replace(substr(m.status, length('LOGGED_MODEL_') + 1), 'UPLOAD_', '')"};
+  }
   if (key == "creation_timestamp") return {.column = "m.creation_ms"};
   if (key == "last_updated_timestamp") return {.column = "m.last_updated_ms"};
   return {.column = "m." + std::string(key)};
@@ -36,8 +57,16 @@ Result<Page<LoggedModel>> SearchLoggedModelRows(Database& db, const SearchQuery&
       "SELECT m.id FROM logged_models m WHERE m.deleted = 0 AND m.experiment IN "
       "(SELECT CAST(value AS INTEGER) FROM json_each(?))",
       JsonArray(query.experiment_ids));
+  const std::string on_datasets = OnDatasets(query.datasets);
+  if (!on_datasets.empty()) {
+    sql.Add(" AND EXISTS (SELECT 1 FROM logged_model_metrics WHERE model = m.id" + on_datasets +
+            ")");
+  }
+  const Locate locate = [&](std::string_view entity, std::string_view key) {
+    return LocateInModel(entity, key, on_datasets);
+  };
   MUSTER_ASSIGN_OR_RETURN(auto ids, SearchIds(db, std::move(sql), query, LoggedModelGrammar(),
-                                              LocateInModel, "m.creation_ms DESC, m.model_id"));
+                                              locate, "m.creation_ms DESC, m.model_id"));
   return ReadPage<LoggedModel>(std::move(ids),
                                [&](std::int64_t row) { return ReadLoggedModel(db, row); });
 }

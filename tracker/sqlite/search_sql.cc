@@ -140,9 +140,11 @@ std::string ViewCondition(std::string_view thing, ViewType view) {
 Result<Search> ParseSearch(const SearchQuery& query, const filter::Grammar& grammar) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
   Search search{.most = query.max_results};
-  MUSTER_ASSIGN_OR_RETURN(search.clauses, filter::ParseFilter(query.filter, grammar));
-  MUSTER_ASSIGN_OR_RETURN(search.orders, filter::ParseOrderBy(query.order_by, grammar));
-  MUSTER_ASSIGN_OR_RETURN(search.offset, filter::PageOffset(query.page_token));
+  MUSTER_ASSIGN_OR_RETURN(
+      auto parsed, filter::ParseQuery(query.filter, query.order_by, query.page_token, grammar));
+  search.clauses = std::move(parsed.clauses);
+  search.orders = std::move(parsed.orders);
+  search.offset = parsed.offset;
   return search;
 }
 

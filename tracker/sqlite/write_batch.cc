@@ -35,14 +35,7 @@ Status WriteBatch(Database& db, OpenSeriesCache& cache, const RunId& run_id, con
   for (const Param& param : batch.params) {
     MUSTER_RETURN_IF_ERROR(WriteTag(db, "params", "run", run.row, param));
   }
-  for (const Tag& tag : batch.tags) {
-    MUSTER_RETURN_IF_ERROR(WriteTag(db, "tags", "run", run.row, tag));
-    if (tag.key == kRunNameTag) {
-      MUSTER_RETURN_IF_ERROR(db.Prepare("UPDATE runs SET name = ? WHERE id = ?")
-                                 .BindAll(std::string_view(tag.value), run.row)
-                                 .Run());
-    }
-  }
+  for (const Tag& tag : batch.tags) MUSTER_RETURN_IF_ERROR(WriteRunTag(db, run.row, tag));
   return WriteMetrics(db, cache, run, run_id, batch.metrics);
 }
 
