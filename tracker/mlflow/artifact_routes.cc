@@ -124,7 +124,7 @@ Answer UploadToRun(const Services& services, const Request& request) {
 }
 
 Result<json::object> ListOfRun(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(true));
   const std::string path = call.fields.Text("path");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const std::string safe, SafeArtifactPath(path));
@@ -133,7 +133,7 @@ Result<json::object> ListOfRun(Call& call) {
 }
 
 Result<json::object> ListOfModel(Call& call) {
-  const std::string model_id = call.fields.Required("model_id");
+  const std::string& model_id = call.request.captures.at("model_id");
   const std::string path = call.fields.Text("artifact_directory_path");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const std::string safe, SafeArtifactPath(path));

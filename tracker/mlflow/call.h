@@ -25,6 +25,8 @@ struct Services {
 
 /// {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ...} with MLflow's status.
 http::Response MlflowError(const Error& error);
+/// 404 of a path that MLflow has and muster has not.
+http::Response EndpointNotFound(std::string_view message);
 
 /// Sends the answer of one call, once; may be copied into callbacks.
 class Reply {
@@ -89,9 +91,12 @@ void AddMultipartRoutes(http::Router& router, const std::shared_ptr<const Servic
 Result<AttemptEpoch> Fence(const Services& services, const http::Request& request,
                            const RunId& run_id);
 
-std::vector<Tag> TagsOf(Fields& fields, std::string_view name);
-/// ACTIVE_ONLY (when absent), DELETED_ONLY or ALL, by name or by number.
-Result<ViewType> ViewTypeOf(Fields& fields, std::string_view name);
-SearchQuery SearchOf(Fields& fields, std::int64_t default_max_results);
+/// Tags and params; log-batch alone asks for their keys.
+enum class Keys { kRequired, kOptional };
+std::vector<Tag> TagsOf(Fields& fields, std::string_view name, Keys keys = Keys::kOptional);
+/// ACTIVE_ONLY when absent or unknown.
+ViewType ViewTypeOf(Fields& fields, std::string_view name);
+/// filter, max_results, order_by and page_token; `most` results may be asked for.
+SearchQuery SearchOf(Fields& fields, std::int64_t default_max_results, std::int64_t most);
 
 }  // namespace muster::tracker

@@ -105,7 +105,6 @@ json::object ToMlflow(const registry::ModelVersion& version, bool with_aliases) 
                       {"version", std::to_string(version.version)},
                       {"creation_timestamp", version.creation_ms},
                       {"last_updated_timestamp", version.last_updated_ms}};
-  PutText(object, "user_id", version.user_id);
   object["current_stage"] = version.stage;
   object["description"] = version.description;
   object["source"] = version.source;
@@ -117,7 +116,6 @@ json::object ToMlflow(const registry::ModelVersion& version, bool with_aliases) 
   if (with_aliases) {
     PutList(object, "aliases", json::array(version.aliases.begin(), version.aliases.end()));
   }
-  PutText(object, "model_id", version.model_id);
   return object;
 }
 

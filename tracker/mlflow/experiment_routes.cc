@@ -1,5 +1,8 @@
+#include <limits>
+
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/uri_rules.h"
 
 namespace muster::tracker {
 
@@ -12,6 +15,7 @@ Status Create(Call& call) {
   std::string location = call.fields.Text("artifact_location");
   std::vector<Tag> tags = TagsOf(call.fields, "tags");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
+  if (!location.empty()) MUSTER_RETURN_IF_ERROR(CheckArtifactLocation(location));
   call.services.runs.CreateExperiment(std::move(name), std::move(location), std::move(tags),
                                       call.reply.When<std::string>([](const std::string& id) {
                                         return json::object{{"experiment_id", id}};
@@ -36,8 +40,8 @@ Result<json::object> GetByName(Call& call) {
 
 Result<json::object> Search(Call& call) {
   // Absent is 0, which MLflow refuses; its client always sends a number.
-  SearchQuery query = SearchOf(call.fields, 0);
-  MUSTER_ASSIGN_OR_RETURN(query.view, ViewTypeOf(call.fields, "view_type"));
+  SearchQuery query = SearchOf(call.fields, 0, std::numeric_limits<std::int64_t>::max());
+  query.view = ViewTypeOf(call.fields, "view_type");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.runs.SearchExperiments(query));
   return PageToMlflow("experiments", page);

@@ -1,11 +1,11 @@
 #include "tracker/mlflow/fields.h"
 
-#include <boost/json/serialize.hpp>
-#include <charconv>
-#include <cmath>
-#include <limits>
+#include <algorithm>
+#include <cctype>
 
 #include "runtime/wire/codec.h"
+#include "tracker/mlflow/proto_json.h"
+#include "tracker/mlflow/python_json.h"
 
 namespace muster::tracker {
 
@@ -17,62 +17,6 @@ constexpr std::string_view kDocs =
     " See the API docs for more information about request parameters.";
 
 std::string_view View(const json::string& text) { return {text.data(), text.size()}; }
-
-/// What Python calls the type; MLflow's hint names it.
-std::string_view PythonType(const json::value& value) {
-  switch (value.kind()) {
-    case json::kind::bool_:
-      return "bool";
-    case json::kind::int64:
-    case json::kind::uint64:
-      return "int";
-    case json::kind::double_:
-      return "float";
-    case json::kind::string:
-      return "str";
-    case json::kind::array:
-      return "list";
-    case json::kind::object:
-      return "dict";
-    case json::kind::null:
-      break;
-  }
-  return "NoneType";
-}
-
-std::optional<double> ParseDouble(std::string_view text) {
-  if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
-  if (text == "Infinity") return std::numeric_limits<double>::infinity();
-  if (text == "-Infinity") return -std::numeric_limits<double>::infinity();
-  double number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = error == std::errc() && stop == text.data() + text.size();
-  return whole && std::isfinite(number) ? std::optional(number) : std::nullopt;
-}
-
-std::optional<double> AsDouble(const json::value& value) {
-  if (value.is_double()) return value.get_double();
-  if (value.is_int64()) return static_cast<double>(value.get_int64());
-  if (value.is_uint64()) return static_cast<double>(value.get_uint64());
-  if (value.is_bool()) return value.get_bool() ? 1.0 : 0.0;
-  if (value.is_string()) return ParseDouble(View(value.get_string()));
-  return std::nullopt;
-}
-
-/// Also "12" and 12.0, as proto3's JSON allows.
-std::optional<std::int64_t> AsInt(const json::value& value) {
-  if (value.is_int64()) return value.get_int64();
-  if (value.is_string()) {
-    const std::string_view text = View(value.get_string());
-    std::int64_t number = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error == std::errc() && stop == text.data() + text.size()) return number;
-  }
-  if (value.is_bool()) return std::nullopt;
-  const auto number = AsDouble(value);
-  if (!number || std::abs(*number) >= 0x1p63 || *number != std::floor(*number)) return std::nullopt;
-  return static_cast<std::int64_t>(*number);
-}
 
 json::object ParseBody(std::string_view body) {
   auto value = wire::ParseJson(body);
@@ -107,19 +51,36 @@ Status CheckContentType(const http::Request& request) {
 }  // namespace
 
 Result<Fields> Fields::FromRequest(const http::Request& request) {
-  const bool from_query = !request.query.empty() && request.body.empty();
-  if (!from_query) MUSTER_RETURN_IF_ERROR(CheckContentType(request));
-  json::object object = from_query ? FromQuery(request.query) : ParseBody(request.body);
-  for (const auto& [name, value] : request.captures) object[name] = value;
+  if (request.method == "GET" && !request.query.empty()) {
+    Fields fields(FromQuery(request.query));
+    fields.from_query_ = true;
+    return fields;
+  }
+  MUSTER_RETURN_IF_ERROR(CheckContentType(request));
+  json::object object = ParseBody(request.body);
+  MUSTER_RETURN_IF_ERROR(CheckSpelledOnce(object));
   return Fields(std::move(object));
 }
 
-const json::value* Fields::Find(std::string_view name) const {
+const json::value* Fields::FindSpelled(std::string_view name) const {
   const json::value* value = object_.if_contains(name);
   return value && !value->is_null() ? value : nullptr;
 }
 
-bool Fields::Has(std::string_view name) const { return Find(name) != nullptr; }
+const json::value* Fields::Find(std::string_view name) const {
+  const json::value* value = FindSpelled(name);
+  if (from_query_) return value && value->is_array() ? &value->get_array().front() : value;
+  if (value || name.find('_') == name.npos) return value;
+  return FindSpelled(CamelCase(name));
+}
+
+std::string Fields::Shown(std::string_view name) const {
+  return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+}
+
+void Fields::MustHave(std::string_view name) {
+  if (!FindSpelled(name)) Missing(name);
+}
 
 void Fields::Fail(Error error) {
   if (status_.ok()) status_ = std::move(error);
@@ -130,13 +91,11 @@ void Fields::Take(const Fields& inner) {
 }
 
 void Fields::Missing(std::string_view name) {
-  const std::string shown = path_.empty() ? std::string(name) : path_ + "." + std::string(name);
-  Fail(Invalid("Missing value for required parameter '" + shown + "'." + std::string(kDocs)));
+  Fail(Invalid("Missing value for required parameter '" + Shown(name) + "'." + std::string(kDocs)));
 }
 
 void Fields::Wrong(std::string_view name, const json::value& value) {
-  const std::string shown = path_.empty() ? std::string(name) : path_ + "." + std::string(name);
-  Fail(Invalid("Invalid value " + json::serialize(value) + " for parameter '" + shown +
+  Fail(Invalid("Invalid value " + PythonJson(value) + " for parameter '" + Shown(name) +
                "' supplied:  Hint: Value was of type '" + std::string(PythonType(value)) + "'." +
                std::string(kDocs)));
 }
@@ -153,21 +112,41 @@ std::string Fields::Text(std::string_view name, std::string_view absent) {
   return OptionalText(name).value_or(std::string(absent));
 }
 
-std::string Fields::Enumerator(std::string_view name, std::string_view absent) {
+std::optional<std::int64_t> Fields::Enumerator(
+    std::string_view name, std::span<const std::pair<std::string_view, std::int64_t>> known) {
+  const json::value* value = Find(name);
+  if (!value) return std::nullopt;
+  if (!value->is_string() && !value->is_int64()) {
+    Wrong(name, *value);
+    return std::nullopt;
+  }
+  const auto number = AsInt(*value);
+  for (const auto& [spelled, meant] : known) {
+    if (number ? *number == meant : View(value->get_string()) == spelled) return meant;
+  }
+  return std::nullopt;
+}
+
+std::string Fields::EnumeratorText(std::string_view name) {
   const json::value* value = Find(name);
   if (value && value->is_int64()) return std::to_string(value->get_int64());
-  return Text(name, absent);
+  return Text(name);
 }
 
 std::string Fields::Required(std::string_view name) {
+  if (!FindSpelled(name)) {
+    Missing(name);
+    return "";
+  }
   std::string text = Text(name);
   if (text.empty()) Missing(name);
   return text;
 }
 
-std::string Fields::RunId() {
-  if (!Has("run_id") && Has("run_uuid")) return Required("run_uuid");
-  return Required("run_id");
+std::string Fields::RunId(bool may_be_uuid) {
+  if (FindSpelled("run_id") || !FindSpelled("run_uuid")) return Required("run_id");
+  std::string id = Required("run_uuid");
+  return may_be_uuid ? id : "";
 }
 
 std::optional<std::int64_t> Fields::OptionalInt(std::string_view name) {
@@ -182,14 +161,20 @@ std::int64_t Fields::Int(std::string_view name, std::int64_t absent) {
   return OptionalInt(name).value_or(absent);
 }
 
+std::int64_t Fields::IntUpTo(std::string_view name, std::int64_t most, std::int64_t absent) {
+  const auto number = OptionalInt(name);
+  if (number && *number > most) Wrong(name, *Find(name));
+  return number.value_or(absent);
+}
+
 std::int64_t Fields::RequiredInt(std::string_view name) {
-  if (!Has(name)) Missing(name);
+  MustHave(name);
   return Int(name, 0);
 }
 
 double Fields::RequiredDouble(std::string_view name) {
-  const json::value* value = Find(name);
-  if (!value) {
+  const json::value* value = FindSpelled(name);
+  if (!value || (value->is_string() && value->get_string().empty())) {
     Missing(name);
     return 0;
   }
@@ -202,22 +187,24 @@ bool Fields::Bool(std::string_view name, bool absent) {
   const json::value* value = Find(name);
   if (!value) return absent;
   if (value->is_bool()) return value->get_bool();
-  if (value->is_string()) {
-    const std::string_view text = View(value->get_string());
-    if (text == "true" || text == "True" || text == "TRUE") return true;
-    if (text == "false" || text == "False" || text == "FALSE") return false;
-    Fail(Invalid("Invalid boolean value: " + std::string(text) + ", must be 'true' or 'false'."));
+  if (!from_query_) {
+    Wrong(name, *value);
     return absent;
   }
-  Wrong(name, *value);
-  return absent;
+  const std::string text(View(value->get_string()));
+  std::string lower = text;
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (lower != "true" && lower != "false") {
+    Fail(Invalid("Invalid boolean value: " + text + ", must be 'true' or 'false'."));
+  }
+  return lower == "true";
 }
 
 std::vector<std::string> Fields::Texts(std::string_view name) {
-  const json::value* value = Find(name);
+  const json::value* value = from_query_ ? FindSpelled(name) : Find(name);
   if (!value) return {};
   // A repeated field that came once in a query.
-  if (value->is_string()) return {std::string(View(value->get_string()))};
+  if (value->is_string() && from_query_) return {std::string(View(value->get_string()))};
   std::vector<std::string> texts;
   if (value->is_array()) {
     for (const json::value& element : value->get_array()) {

@@ -9,22 +9,26 @@ namespace json = boost::json;
 
 json::object ModelAnswer(const LoggedModel& model) { return {{"model", ToMlflow(model)}}; }
 
+/// The model that the path names. A model_id in the body, which some calls ask for, says nothing more.
+std::string ModelId(const Call& call) { return call.request.captures.at("model_id"); }
+
 /// Lets the writer in once the fields are read; `id` is of a model whose run it writes for.
 Status Admit(Call& call, const std::string& id) {
   MUSTER_RETURN_IF_ERROR(call.fields.status());
-  MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, call.services.runs.GetLoggedModel(id));
+  MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, call.services.runs.GetAnyLoggedModel(id));
   MUSTER_RETURN_IF_ERROR(Fence(call.services, call.request, RunId(model.source_run_id)));
   return Ok();
 }
 
 Status Create(Call& call) {
   Fields& fields = call.fields;
-  LoggedModel model{.experiment_id = fields.Required("experiment_id"),
-                    .name = fields.Text("name"),
-                    .model_type = fields.Text("model_type"),
-                    .source_run_id = fields.Text("source_run_id"),
-                    .tags = TagsOf(fields, "tags"),
-                    .params = TagsOf(fields, "params")};
+  LoggedModel model;
+  model.experiment_id = fields.Required("experiment_id");
+  model.name = fields.Text("name");
+  model.model_type = fields.Text("model_type");
+  model.source_run_id = fields.Text("source_run_id");
+  model.params = TagsOf(fields, "params");
+  model.tags = TagsOf(fields, "tags");
   MUSTER_RETURN_IF_ERROR(fields.status());
   MUSTER_RETURN_IF_ERROR(Fence(call.services, call.request, RunId(model.source_run_id)));
   call.services.runs.CreateLoggedModel(std::move(model), call.reply.When<LoggedModel>(ModelAnswer));
@@ -32,49 +36,61 @@ Status Create(Call& call) {
 }
 
 Result<json::object> Get(Call& call) {
-  const std::string id = call.fields.Required("model_id");
-  MUSTER_RETURN_IF_ERROR(call.fields.status());
-  MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, call.services.runs.GetLoggedModel(id));
+  const bool any = call.request.Parameter("allow_deleted").value_or("") == "true";
+  RunStore& runs = call.services.runs;
+  MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, any ? runs.GetAnyLoggedModel(ModelId(call))
+                                                       : runs.GetLoggedModel(ModelId(call)));
   return ModelAnswer(model);
 }
 
+/// By name or number. Of an unknown one MLflow says that it is of a wrong type.
+Result<std::string> FinishedStatus(Fields& fields) {
+  static constexpr std::pair<std::string_view, std::int64_t> kNames[] = {
+      {"LOGGED_MODEL_STATUS_UNSPECIFIED", 0},
+      {"LOGGED_MODEL_PENDING", 1},
+      {"LOGGED_MODEL_READY", 2},
+      {"LOGGED_MODEL_UPLOAD_FAILED", 3}};
+  fields.MustHave("status");
+  const auto status = fields.Enumerator("status", kNames);
+  MUSTER_RETURN_IF_ERROR(fields.status());
+  if (status) return std::string(kNames[*status].first);
+  return Invalid("Unknown model status: the field 'status' names none");
+}
+
 Status Finish(Call& call) {
-  std::string id = call.fields.Required("model_id");
-  std::string status = call.fields.Required("status");
-  MUSTER_RETURN_IF_ERROR(Admit(call, id));
-  call.services.runs.FinishLoggedModel(std::move(id), std::move(status),
+  call.fields.Required("model_id");
+  MUSTER_ASSIGN_OR_RETURN(std::string status, FinishedStatus(call.fields));
+  MUSTER_RETURN_IF_ERROR(Admit(call, ModelId(call)));
+  call.services.runs.FinishLoggedModel(ModelId(call), std::move(status),
                                        call.reply.When<LoggedModel>(ModelAnswer));
   return Ok();
 }
 
 Status Delete(Call& call) {
-  std::string id = call.fields.Required("model_id");
-  MUSTER_RETURN_IF_ERROR(Admit(call, id));
-  call.services.runs.DeleteLoggedModel(std::move(id), call.reply.WhenDone());
+  MUSTER_RETURN_IF_ERROR(Admit(call, ModelId(call)));
+  call.services.runs.DeleteLoggedModel(ModelId(call), call.reply.WhenDone());
   return Ok();
 }
 
 Status SetTags(Call& call) {
-  std::string id = call.fields.Required("model_id");
   std::vector<Tag> tags = TagsOf(call.fields, "tags");
-  MUSTER_RETURN_IF_ERROR(Admit(call, id));
-  call.services.runs.SetLoggedModelTags(std::move(id), std::move(tags), call.reply.WhenDone());
+  MUSTER_RETURN_IF_ERROR(Admit(call, ModelId(call)));
+  call.services.runs.SetLoggedModelTags(ModelId(call), std::move(tags), call.reply.WhenDone());
   return Ok();
 }
 
 Status DeleteTag(Call& call) {
-  std::string id = call.fields.Required("model_id");
-  std::string key = call.fields.Required("tag_key");
-  MUSTER_RETURN_IF_ERROR(Admit(call, id));
-  call.services.runs.DeleteLoggedModelTag(std::move(id), std::move(key), call.reply.WhenDone());
+  MUSTER_RETURN_IF_ERROR(Admit(call, ModelId(call)));
+  call.services.runs.DeleteLoggedModelTag(ModelId(call), call.request.captures.at("tag_key"),
+                                          call.reply.WhenDone());
   return Ok();
 }
 
 Status LogParams(Call& call) {
-  std::string id = call.fields.Required("model_id");
+  call.fields.Required("model_id");
   std::vector<Param> params = TagsOf(call.fields, "params");
-  MUSTER_RETURN_IF_ERROR(Admit(call, id));
-  call.services.runs.LogLoggedModelParams(std::move(id), std::move(params), call.reply.WhenDone());
+  MUSTER_RETURN_IF_ERROR(Admit(call, ModelId(call)));
+  call.services.runs.LogLoggedModelParams(ModelId(call), std::move(params), call.reply.WhenDone());
   return Ok();
 }
 
@@ -82,20 +98,37 @@ Status LogParams(Call& call) {
 std::vector<std::string> OrderBy(Fields& fields) {
   std::vector<std::string> order_by;
   for (Fields& order : fields.List("order_by")) {
-    order_by.push_back(order.Required("field_name") +
+    order_by.push_back(order.Text("field_name") +
                        (order.Bool("ascending", true) ? " ASC" : " DESC"));
     fields.Take(order);
   }
   return order_by;
 }
 
+std::vector<DatasetName> DatasetsOf(Fields& fields) {
+  std::vector<DatasetName> datasets;
+  for (Fields& dataset : fields.List("datasets")) {
+    datasets.push_back({dataset.Text("dataset_name"), dataset.Text("dataset_digest")});
+    if (datasets.back().name.empty()) {
+      dataset.Fail(Invalid("`dataset_name` in the `datasets` clause must be specified."));
+    }
+    fields.Take(dataset);
+  }
+  return datasets;
+}
+
 Result<json::object> Search(Call& call) {
+  constexpr std::int64_t kUsualPage = 50;
   Fields& fields = call.fields;
-  const SearchQuery query{.experiment_ids = fields.Texts("experiment_ids"),
-                          .filter = fields.Text("filter"),
-                          .order_by = OrderBy(fields),
-                          .max_results = fields.Int("max_results", 50),
-                          .page_token = fields.Text("page_token")};
+  SearchQuery query;
+  fields.MustHave("experiment_ids");
+  query.experiment_ids = fields.Texts("experiment_ids");
+  query.filter = fields.Text("filter");
+  query.max_results = fields.Int("max_results", kUsualPage);
+  if (query.max_results == 0) query.max_results = kUsualPage;
+  query.order_by = OrderBy(fields);
+  query.page_token = fields.Text("page_token");
+  query.datasets = DatasetsOf(fields);
   MUSTER_RETURN_IF_ERROR(fields.status());
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.runs.SearchLoggedModels(query));
   return PageToMlflow("models", page);

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <charconv>
+#include <future>
 
 #include "registry/model_rules.h"
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/list_tags.h"
 #include "tracker/mlflow/model_source.h"
 
 namespace muster::tracker {
@@ -90,14 +92,14 @@ Result<json::object> DeleteModel(Call& call) {
   return json::object();
 }
 
-registry::ModelQuery QueryOf(Fields& fields, std::int64_t default_max_results) {
-  SearchQuery query = SearchOf(fields, default_max_results);
+registry::ModelQuery QueryOf(Fields& fields, std::int64_t default_max_results, std::int64_t most) {
+  SearchQuery query = SearchOf(fields, default_max_results, most);
   return {std::move(query.filter), std::move(query.order_by), query.max_results,
           std::move(query.page_token)};
 }
 
 Result<json::object> SearchModels(Call& call) {
-  const auto query = QueryOf(call.fields, 100);
+  const auto query = QueryOf(call.fields, 100, 1'000);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.models.SearchModels(query));
   json::array models;
@@ -110,9 +112,12 @@ Result<json::object> SearchModels(Call& call) {
 
 Result<json::object> LatestVersions(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::vector<std::string> stages = call.fields.Texts("stages");
+  std::vector<std::string> stages = call.fields.Texts("stages");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model, call.services.models.GetModel(name));
+  for (std::string& stage : stages) {
+    MUSTER_ASSIGN_OR_RETURN(stage, registry::CanonicalStage(stage));
+  }
   json::array versions;
   for (const ModelVersion& latest : model.latest_versions) {
     if (!stages.empty() && std::ranges::find(stages, latest.stage) == stages.end()) continue;
@@ -125,19 +130,34 @@ Result<json::object> LatestVersions(Call& call) {
   return object;
 }
 
+/// The logged model says which versions were made of it.
+Status TellLoggedModel(const Services& services, const ModelVersion& version) {
+  if (version.model_id.empty()) return Ok();
+  std::promise<Status> told;
+  services.runs.ChangeLoggedModelTag(
+      version.model_id, std::string(kModelVersionsTag),
+      [&](const std::optional<std::string>& now) {
+        return AddedToList(now, {{"name", version.name}, {"version", version.version}});
+      },
+      [&](Status status) { told.set_value(std::move(status)); });
+  return told.get_future().get();
+}
+
 Result<json::object> CreateVersion(Call& call) {
   Fields& fields = call.fields;
-  registry::NewVersion version{.name = fields.Required("name"),
-                               .source = fields.Required("source"),
-                               .run_id = fields.Text("run_id"),
-                               .run_link = fields.Text("run_link"),
-                               .description = fields.Text("description"),
-                               .model_id = fields.Text("model_id"),
-                               .tags = RegistryTags(fields)};
+  registry::NewVersion version;
+  version.name = fields.Required("name");
+  version.source = fields.Required("source");
+  version.run_id = fields.Text("run_id");
+  version.tags = RegistryTags(fields);
+  version.run_link = fields.Text("run_link");
+  version.description = fields.Text("description");
+  version.model_id = fields.Text("model_id");
   MUSTER_RETURN_IF_ERROR(fields.status());
   MUSTER_RETURN_IF_ERROR(ResolveSource(call.services, version));
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made,
                           call.services.models.CreateVersion(version, ActorOf(call)));
+  MUSTER_RETURN_IF_ERROR(TellLoggedModel(call.services, made));
   return VersionAnswer(made);
 }
 
@@ -181,7 +201,7 @@ Result<json::object> DeleteVersion(Call& call) {
 }
 
 Result<json::object> SearchVersions(Call& call) {
-  const auto query = QueryOf(call.fields, 200'000);
+  const auto query = QueryOf(call.fields, 200'000, 200'000);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.models.SearchVersions(query));
   json::array versions;

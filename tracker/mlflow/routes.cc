@@ -37,6 +37,8 @@ Response ServerInfo(const Services& services) {
                          {"multipart_uploads_enabled", parts},
                          {"multipart_downloads_enabled", parts},
                          {"artifact_serving_enabled", true},
+                         {"skill_content_max_size", 26'214'400},
+                         {"skill_content_max_files", 10'000},
                          {"presigned_upload_run_id_supported", true},
                          {"presigned_upload_model_id_supported", true},
                          {"model_artifact_presigned_downloads_supported", true},
@@ -45,10 +47,8 @@ Response ServerInfo(const Services& services) {
                          {"artifacts_presigned_only", false}});
 }
 
-Response EndpointNotFound(const Request& request) {
-  return Response::Json({{"error_code", "ENDPOINT_NOT_FOUND"},
-                         {"message", "No API found for " + request.method + " " + request.path}},
-                        404);
+Response NoSuchEndpoint(const Request& request) {
+  return EndpointNotFound("No API found for " + request.method + " " + request.path);
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
                http::Sync([services](const Request&) { return ServerInfo(*services); }));
     for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
       for (const char* version : {"2.0", "3.0"}) {
-        router.Add(method, api + version + "/mlflow/{rest...}", http::Sync(EndpointNotFound));
+        router.Add(method, api + version + "/mlflow/{rest...}", http::Sync(NoSuchEndpoint));
       }
     }
   }

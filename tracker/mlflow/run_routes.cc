@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <iterator>
+#include <limits>
 
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/list_tags.h"
 #include "tracker/mlflow/run_text.h"
 #include "tracker/run_rules.h"
 
@@ -21,29 +23,35 @@ Result<AttemptEpoch> Admit(Call& call, const RunId& run_id) {
 
 Status Create(Call& call) {
   Fields& fields = call.fields;
-  NewRun run{.experiment_id = fields.Text("experiment_id", "0"),
-             .user_id = fields.Text("user_id"),
-             .run_name = fields.Text("run_name"),
-             .start_time_ms = fields.Int("start_time", 0),
-             .tags = TagsOf(fields, "tags")};
+  NewRun run;
+  run.experiment_id = fields.Text("experiment_id", "0");
+  run.start_time_ms = fields.Int("start_time", 0);
+  run.run_name = fields.Text("run_name");
+  run.user_id = fields.Text("user_id");
+  run.tags = TagsOf(fields, "tags");
   MUSTER_RETURN_IF_ERROR(fields.status());
-  call.services.runs.CreateRun(std::move(run), call.reply.When<Run>(RunAnswer));
+  call.services.runs.CreateRun(std::move(run), call.reply.When<Run>(NewRunAnswer));
   return Ok();
 }
 
 Result<JsonText> Get(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(true));
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const Run run, call.services.runs.GetRun(run_id));
   return RunAnswer(run);
 }
 
 Status Update(Call& call) {
-  const RunId run_id(call.fields.RunId());
-  RunUpdate update{.end_time_ms = call.fields.OptionalInt("end_time"),
-                   .run_name = call.fields.OptionalText("run_name")};
+  static constexpr std::pair<std::string_view, std::int64_t> kStatuses[] = {
+      {"RUNNING", 1}, {"SCHEDULED", 2}, {"FINISHED", 3}, {"FAILED", 4}, {"KILLED", 5}};
+  const RunId run_id(call.fields.RunId(true));
+  RunUpdate update;
+  update.end_time_ms = call.fields.OptionalInt("end_time");
   // An unknown status changes nothing, as in MLflow.
-  update.status = RunStatusFromName(call.fields.Text("status"));
+  if (const auto status = call.fields.Enumerator("status", kStatuses)) {
+    update.status = static_cast<RunStatus>(*status);
+  }
+  update.run_name = call.fields.OptionalText("run_name");
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
   call.services.runs.UpdateRun(run_id, std::move(update), call.reply.When<RunInfo>(RunInfoAnswer));
   return Ok();
@@ -51,7 +59,7 @@ Status Update(Call& call) {
 
 template <bool deleted>
 Status SetDeleted(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(false));
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
   call.services.runs.SetRunDeleted(run_id, deleted, call.reply.WhenDone());
   return Ok();
@@ -67,8 +75,18 @@ Metric MetricOf(Fields& fields) {
           .dataset_digest = fields.Text("dataset_digest")};
 }
 
-Status Log(Call& call, Batch batch) {
-  const RunId run_id(call.fields.RunId());
+Status CheckDatasetsOf(const std::vector<Metric>& metrics) {
+  for (const Metric& metric : metrics) {
+    if (metric.dataset_name.empty() != metric.dataset_digest.empty()) {
+      return Invalid("Both dataset_name and dataset_digest must be provided if one is provided");
+    }
+  }
+  return Ok();
+}
+
+Status Log(Call& call, const RunId& run_id, Batch batch) {
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(CheckDatasetsOf(batch.metrics));
   MUSTER_ASSIGN_OR_RETURN(const AttemptEpoch attempt, Admit(call, run_id));
   for (Metric& metric : batch.metrics) metric.attempt = attempt.value;
   call.services.runs.LogBatch(run_id, std::move(batch), call.reply.WhenDone());
@@ -76,59 +94,79 @@ Status Log(Call& call, Batch batch) {
 }
 
 Status LogMetric(Call& call) {
-  return Log(call, {.metrics = {MetricOf(call.fields)}, .single = true});
+  const RunId run_id(call.fields.RunId(true));
+  return Log(call, run_id, {.metrics = {MetricOf(call.fields)}, .single = true});
 }
 
 Status LogParameter(Call& call) {
+  const RunId run_id(call.fields.RunId(true));
   Param param{call.fields.Required("key"), call.fields.Text("value")};
-  return Log(call, {.params = {std::move(param)}, .single = true});
+  return Log(call, run_id, {.params = {std::move(param)}, .single = true});
 }
 
 Status SetTag(Call& call) {
+  const RunId run_id(call.fields.RunId(true));
   Tag tag{call.fields.Required("key"), call.fields.Text("value")};
-  return Log(call, {.tags = {std::move(tag)}, .single = true});
+  return Log(call, run_id, {.tags = {std::move(tag)}, .single = true});
 }
 
 Status LogBatch(Call& call) {
+  const RunId run_id(call.fields.RunId(false));
   Batch batch;
   for (Fields& metric : call.fields.List("metrics")) {
     batch.metrics.push_back(MetricOf(metric));
     call.fields.Take(metric);
   }
-  batch.params = TagsOf(call.fields, "params");
-  batch.tags = TagsOf(call.fields, "tags");
-  MUSTER_RETURN_IF_ERROR(CheckBatchLimits(batch));
-  return Log(call, std::move(batch));
+  batch.params = TagsOf(call.fields, "params", Keys::kRequired);
+  batch.tags = TagsOf(call.fields, "tags", Keys::kRequired);
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(CheckDatasetsOf(batch.metrics));
+  MUSTER_RETURN_IF_ERROR(CheckRunId(run_id));
+  if (const Status few = CheckBatchLimits(batch); !few.ok()) {
+    // What is wrong with one of them comes first in MLflow.
+    MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
+    return few;
+  }
+  return Log(call, run_id, std::move(batch));
 }
 
 Status DeleteTag(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(false));
   std::string key = call.fields.Required("key");
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
   call.services.runs.DeleteTag(run_id, std::move(key), call.reply.WhenDone());
   return Ok();
 }
 
+Dataset DatasetOf(Fields fields) {
+  return {.name = fields.Text("name"),
+          .digest = fields.Text("digest"),
+          .source_type = fields.Text("source_type"),
+          .source = fields.Text("source"),
+          .schema = fields.Text("schema"),
+          .profile = fields.Text("profile")};
+}
+
 Status LogInputs(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(false));
   std::vector<DatasetInput> datasets;
-  std::vector<std::string> models;
   for (Fields& input : call.fields.List("datasets")) {
+    if (!input.Has("dataset")) {
+      input.Fail(Invalid("Dataset input must have a dataset associated with it."));
+    }
     Fields dataset = input.Object("dataset");
-    datasets.push_back({{.name = dataset.Required("name"),
-                         .digest = dataset.Required("digest"),
-                         .source_type = dataset.Text("source_type"),
-                         .source = dataset.Text("source"),
-                         .schema = dataset.Text("schema"),
-                         .profile = dataset.Text("profile")},
-                        TagsOf(input, "tags")});
+    Dataset read = DatasetOf(dataset);
     input.Take(dataset);
+    datasets.push_back({std::move(read), TagsOf(input, "tags")});
     call.fields.Take(input);
   }
+  std::vector<std::string> models;
   for (Fields& model : call.fields.List("models")) {
-    models.push_back(model.Required("model_id"));
+    models.push_back(model.Text("model_id"));
     call.fields.Take(model);
   }
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(CheckRunId(run_id));
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
   call.services.runs.LogInputs(run_id, std::move(datasets), std::move(models),
                                call.reply.WhenDone());
@@ -136,10 +174,11 @@ Status LogInputs(Call& call) {
 }
 
 Status LogOutputs(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(false));
   std::vector<std::pair<std::string, std::int64_t>> models;
+  call.fields.MustHave("models");
   for (Fields& model : call.fields.List("models")) {
-    models.emplace_back(model.Required("model_id"), model.Int("step", 0));
+    models.emplace_back(model.Text("model_id"), model.Int("step", 0));
     call.fields.Take(model);
   }
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
@@ -147,32 +186,56 @@ Status LogOutputs(Call& call) {
   return Ok();
 }
 
+/// What clients before MLflow 3 told of a model: its description joins a list in a tag of the run.
+Status LogModel(Call& call) {
+  const RunId run_id(call.fields.RunId(false));
+  const std::string text = call.fields.Required("model_json");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(json::object model, ModelForTag(text));
+  MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
+  call.services.runs.ChangeTag(
+      run_id, std::string(kLoggedModelsTag),
+      [model = std::move(model)](const std::optional<std::string>& now) {
+        return AppendedToList(now, model);
+      },
+      call.reply.WhenDone());
+  return Ok();
+}
+
 Result<JsonText> Search(Call& call) {
-  SearchQuery query = SearchOf(call.fields, 1'000);
-  MUSTER_ASSIGN_OR_RETURN(query.view, ViewTypeOf(call.fields, "run_view_type"));
+  auto ids = call.fields.Texts("experiment_ids");
+  SearchQuery query = SearchOf(call.fields, 1'000, kMaxSearchPage);
+  query.experiment_ids = std::move(ids);
+  query.view = ViewTypeOf(call.fields, "run_view_type");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.runs.SearchRuns(query));
   return RunsAnswer(page);
 }
 
 Result<JsonText> History(Call& call) {
-  const RunId run_id(call.fields.RunId());
+  const RunId run_id(call.fields.RunId(true));
   const std::string key = call.fields.Required("metric_key");
-  const auto max_results = call.fields.OptionalInt("max_results");
   Page<Metric> page{{}, call.fields.Text("page_token")};
+  const auto max_results = call.fields.OptionalInt("max_results");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
-  // Without max_results MLflow answers all.
+  if (max_results && *max_results <= 0) {
+    return Invalid("Invalid value " + std::to_string(*max_results) +
+                   " for parameter 'max_results' supplied. It must be a positive integer.");
+  }
+  // MLflow bounds no page, and answers all without max_results; read in steps here.
+  std::int64_t wanted = max_results.value_or(std::numeric_limits<std::int64_t>::max());
   do {
     MUSTER_ASSIGN_OR_RETURN(
-        auto next, call.services.runs.MetricHistory(
-                       run_id, key, max_results.value_or(kMaxHistoryPage), page.next_page_token));
+        auto next, call.services.runs.MetricHistory(run_id, key, std::min(wanted, kMaxHistoryPage),
+                                                    page.next_page_token));
+    wanted -= std::ssize(next.items);
     if (page.items.empty()) {
       page.items = std::move(next.items);
     } else {
       std::ranges::move(next.items, std::back_inserter(page.items));
     }
     page.next_page_token = std::move(next.next_page_token);
-  } while (!max_results && !page.next_page_token.empty());
+  } while (wanted > 0 && !page.next_page_token.empty());
   return MetricsAnswer(page);
 }
 
@@ -192,6 +255,7 @@ const std::vector<Route>& RunRoutes() {
       {"POST", "/runs/log-batch", LogBatch},
       {"POST", "/runs/log-inputs", LogInputs},
       {"POST", "/runs/outputs", LogOutputs},
+      {"POST", "/runs/log-model", LogModel},
       {"POST", "/runs/search", nullptr, nullptr, Search},
       {"GET", "/metrics/get-history", nullptr, nullptr, History},
   };

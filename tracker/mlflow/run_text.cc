@@ -76,15 +76,17 @@ void WriteInputs(JsonWriter& json, const Run& run) {
 }
 
 void WriteOutputs(JsonWriter& json, const Run& run) {
-  if (run.model_outputs.empty()) return;
-  json.Key("outputs").BeginObject().Key("model_outputs").BeginArray();
-  for (const auto& [id, step] : run.model_outputs)
-    json.BeginObject().Key("model_id").Text(id).Key("step").Number(step).EndObject();
-  json.EndArray().EndObject();
+  json.Key("outputs").BeginObject();
+  if (!run.model_outputs.empty()) {
+    json.Key("model_outputs").BeginArray();
+    for (const auto& [id, step] : run.model_outputs)
+      json.BeginObject().Key("model_id").Text(id).Key("step").Number(step).EndObject();
+    json.EndArray();
+  }
+  json.EndObject();
 }
 
-void Write(JsonWriter& json, const Run& run) {
-  json.BeginObject();
+void WriteParts(JsonWriter& json, const Run& run) {
   json.Key("info");
   Write(json, run.info);
   json.Key("data").BeginObject();
@@ -93,6 +95,11 @@ void Write(JsonWriter& json, const Run& run) {
   WriteTags(json, "tags", run.tags);
   json.EndObject();
   WriteInputs(json, run);
+}
+
+void Write(JsonWriter& json, const Run& run) {
+  json.BeginObject();
+  WriteParts(json, run);
   WriteOutputs(json, run);
   json.EndObject();
 }
@@ -108,6 +115,12 @@ JsonText One(std::string_view name, const T& thing) {
 }  // namespace
 
 JsonText RunAnswer(const Run& run) { return One("run", run); }
+JsonText NewRunAnswer(const Run& run) {
+  JsonWriter json;
+  json.BeginObject().Key("run").BeginObject();
+  WriteParts(json, run);
+  return json.EndObject().EndObject().Take();
+}
 JsonText RunInfoAnswer(const RunInfo& info) { return One("run_info", info); }
 
 JsonText RunsAnswer(const Page<Run>& page) {

@@ -7,7 +7,8 @@
 
 namespace muster::tracker {
 
-JsonText RunAnswer(const Run& run);           ///< {"run": ...}
+JsonText RunAnswer(const Run& run);     ///< {"run": ...}
+JsonText NewRunAnswer(const Run& run);  ///< the same without outputs, which a new run has none of
 JsonText RunInfoAnswer(const RunInfo& info);  ///< {"run_info": ...}
 JsonText RunsAnswer(const Page<Run>& page);
 JsonText MetricsAnswer(const Page<Metric>& page);

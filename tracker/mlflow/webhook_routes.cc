@@ -31,7 +31,7 @@ std::string Upper(std::string_view text) {
 /// The lower-case name of an enumerator that came by name or number.
 template <std::size_t size>
 std::string Named(Fields& fields, std::string_view field, const std::string_view (&known)[size]) {
-  const std::string text = fields.Enumerator(field, "");
+  const std::string text = fields.EnumeratorText(field);
   const auto* found = std::ranges::find(known, text);
   std::size_t number = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -71,7 +71,7 @@ Result<std::vector<std::string>> KindsOf(Fields& fields) {
 
 /// No value: absent, or a name that MLflow does not know and passes over.
 std::optional<bool> ActiveOf(Fields& fields) {
-  const std::string text = fields.Enumerator("status", "");
+  const std::string text = fields.EnumeratorText("status");
   if (text == "ACTIVE" || text == "1") return true;
   if (text == "DISABLED" || text == "2") return false;
   const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
@@ -107,7 +107,7 @@ Result<json::object> CreateWebhook(Call& call) {
   Webhook webhook;
   webhook.name = fields.Required("name");
   webhook.url = fields.Required("url");
-  if (!fields.Has("events")) fields.RequiredInt("events");  // says that it is missing
+  fields.MustHave("events");
   auto kinds = KindsOf(fields);
   webhook.description = fields.Text("description");
   webhook.secret = fields.Text("secret");

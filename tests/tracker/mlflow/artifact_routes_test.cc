@@ -23,7 +23,8 @@ TEST_F(RoutesTest, Artifacts_TheProxysAnswers) {
   const auto missing = Send("GET", base + "/none");
   EXPECT_EQ(missing.status, 404);
   EXPECT_EQ(missing.body,
-            R"({"error_code":"RESOURCE_DOES_NOT_EXIST","message":"No such artifact: 'none'"})");
+            R"({"error_code":"RESOURCE_DOES_NOT_EXIST","message":"No such artifact: 'none'",)"
+            R"("sqlstate":"KAM00","error_class":"RESOURCE_NOT_FOUND"})");
   EXPECT_EQ(Send("GET", base + "/0/abc/artifacts/d").status, 400);
   EXPECT_EQ(Send("PUT", base + "/a/%2e%2e/%2e%2e/etc", "x").status, 400);
   EXPECT_EQ(Send("DELETE", base + "/0/abc").status, 200);

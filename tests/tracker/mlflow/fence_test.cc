@@ -16,11 +16,15 @@ TEST_F(RoutesTest, Fence_StaleTokensAreRefusedAndAttemptsRecorded) {
            {"delete", R"({"run_id": "abc"})"},
            {"restore", R"({"run_id": "abc"})"},
            {"log-inputs", R"({"run_id": "abc"})"},
-           {"outputs", R"({"run_id": "abc"})"},
+           {"outputs", R"({"run_id": "abc", "models": []})"},
+           {"log-model",
+            R"({"run_id": "abc", "model_json": "{\"artifact_path\": 1, \"run_id\": 1, )"
+            R"(\"flavors\": {}, \"utc_time_created\": 1}"})"},
            {"update", R"({"run_id": "abc", "status": "FAILED"})"}}) {
     const auto answer = Send("POST", "/api/2.0/mlflow/runs/" + path, body, "old");
     EXPECT_EQ(answer.status, 403) << path;
-    EXPECT_EQ(answer.body, R"({"error_code":"PERMISSION_DENIED","message":"attempt 3 is over"})");
+    EXPECT_EQ(answer.body, R"({"error_code":"PERMISSION_DENIED","message":"attempt 3 is over",)"
+                           R"("sqlstate":"KAM00","error_class":"PERMISSION_DENIED"})");
   }
   const tracker::Run untouched = runs_.GetRun(RunId("abc")).value();
   EXPECT_TRUE(untouched.metrics.empty());
@@ -47,11 +51,11 @@ TEST_F(RoutesTest, Fence_StaleTokens_WriteNoArtifactAndNoLoggedModel) {
            {"PUT", of_model, "stale"},
            {"DELETE", of_model, ""},
            {"POST", models, R"({"experiment_id": "0", "source_run_id": "abc"})"},
-           {"PATCH", model, R"({"status": "LOGGED_MODEL_READY"})"},
+           {"PATCH", model, R"({"model_id": "m", "status": "LOGGED_MODEL_READY"})"},
            {"DELETE", model, ""},
            {"PATCH", model + "/tags", R"({"tags": []})"},
            {"DELETE", model + "/tags/t", ""},
-           {"POST", model + "/params", R"({"params": []})"}}) {
+           {"POST", model + "/params", R"({"model_id": "m", "params": []})"}}) {
     fenced_run_.clear();
     EXPECT_EQ(Send(method, target, body, "old").status, 403) << method << " " << target;
     EXPECT_EQ(fenced_run_, "abc") << method << " " << target;

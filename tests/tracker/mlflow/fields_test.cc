@@ -76,12 +76,70 @@ TEST(Fields, ContentTypeMustBeJson) {
             "Bad Request. Content-Type must be one of ['application/json'].");
 }
 
+TEST(Fields, CamelCaseIsReadButForRequiredFields) {
+  Fields fields = Post(R"({"pageToken": "t", "maxResults": 5, "runId": "r"})");
+  EXPECT_EQ(fields.Text("page_token"), "t");
+  EXPECT_EQ(fields.Int("max_results", 0), 5);
+  EXPECT_TRUE(fields.status().ok());
+  fields.RunId(true);
+  EXPECT_EQ(fields.status().error().message,
+            "Missing value for required parameter 'run_id'." + std::string(kDocs));
+}
+
+TEST(Fields, AFieldInBothSpellings_IsRefusedHoweverDeep) {
+  for (const char* body : {R"({"run_id": "a", "runId": "b"})",
+                           R"({"metrics": [{"x": {"run_id": "a", "runId": "a"}}]})"}) {
+    http::Request request{.method = "POST", .body = body};
+    request.headers["Content-Type"] = "application/json";
+    EXPECT_EQ(Fields::FromRequest(request).error().message,
+              "Request specifies both 'run_id' and 'runId'; provide only one of them.");
+  }
+}
+
+TEST(Fields, EnumeratorsByNameOrNumber_UnknownOnesAreAbsent) {
+  static constexpr std::pair<std::string_view, std::int64_t> kKnown[] = {{"A", 1}, {"B", 2}};
+  Fields fields = Post(R"({"a": "B", "b": 2, "c": "2", "d": "X", "e": 7, "f": [1]})");
+  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(fields.Enumerator(name, kKnown), 2) << name;
+  for (const char* name : {"d", "e", "none"}) {
+    EXPECT_EQ(fields.Enumerator(name, kKnown), std::nullopt) << name;
+  }
+  EXPECT_TRUE(fields.status().ok());
+  fields.Enumerator("f", kKnown);
+  EXPECT_FALSE(fields.status().ok());
+}
+
+TEST(Fields, WrongValuesAreShownAsPythonDumpsThem) {
+  Fields fields = Post(R"({"tags": {"b": [1.0, 1e300, null, true], "a": "ü\n"}})");
+  fields.List("tags");
+  EXPECT_EQ(fields.status().error().message,
+            R"(Invalid value {"a":"\u00fc\n","b":[1.0,1e+300,null,true]} for parameter 'tags' )"
+            "supplied:  Hint: Value was of type 'dict'." +
+                std::string(kDocs));
+}
+
+TEST(Fields, NumbersBeyondTheirBound_AreWrongValues) {
+  Fields fields = Post(R"({"max_results": 50001})");
+  fields.IntUpTo("max_results", 50'000, 1);
+  EXPECT_EQ(fields.status().error().message,
+            "Invalid value 50001 for parameter 'max_results' supplied:  Hint: Value was of type "
+            "'int'." +
+                std::string(kDocs));
+}
+
+TEST(Fields, RunUuid_StandsForRunIdWhereTheMessageHasIt) {
+  EXPECT_EQ(Post(R"({"run_uuid": "a"})").RunId(true), "a");
+  Fields other = Post(R"({"run_uuid": "a"})");
+  EXPECT_EQ(other.RunId(false), "");
+  EXPECT_TRUE(other.status().ok());
+}
+
 TEST(Fields, QueriesRepeatKeysAndSpellBools) {
   http::Request request{.method = "GET"};
-  http::SetTarget(request, "/x?ids=a&ids=b&one=c&yes=True&no=false&max_results=12");
+  http::SetTarget(request, "/x?ids=a&ids=b&one=c&yes=tRue&no=false&max_results=12");
   Fields fields = Fields::FromRequest(request).value();
   EXPECT_THAT(fields.Texts("ids"), ElementsAre("a", "b"));
   EXPECT_THAT(fields.Texts("one"), ElementsAre("c"));
+  EXPECT_EQ(fields.Text("ids"), "a") << "of a field that is no list the first";
   EXPECT_TRUE(fields.Bool("yes", false));
   EXPECT_FALSE(fields.Bool("no", true));
   EXPECT_EQ(fields.Int("max_results", 0), 12);

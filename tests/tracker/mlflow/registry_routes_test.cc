@@ -13,7 +13,7 @@ TEST_F(RoutesTest, Registry_BodiesAsMlflows) {
   Expect("POST", "/model-versions/create",
          R"({"name": "m", "source": "runs:/abc/model", "run_id": "abc"})", 200,
          R"({"model_version": {"name": "m", "version": "1", "creation_timestamp": 1700000000000,
-             "last_updated_timestamp": 1700000000000, "user_id": "ada", "current_stage": "None",
+             "last_updated_timestamp": 1700000000000, "current_stage": "None",
              "description": "", "source": "runs:/abc/model", "run_id": "abc", "status": "READY",
              "run_link": ""}})");
   Expect("POST", "/registered-models/alias", R"({"name": "m", "alias": "a", "version": "1"})", 200,
@@ -64,6 +64,44 @@ TEST_F(RoutesTest, Sources_VersionsOfVersionsLeadToTheirOrigin) {
   EXPECT_EQ(create(logged.artifact_uri + "/" + deep, id).status, 400);
   EXPECT_EQ(create("models:/m/99", "").status, 404);
   EXPECT_EQ(create("s3://bucket/model", "").status, 200);
+}
+
+TEST_F(RoutesTest, Registry_VersionsOfLoggedModelsAreWrittenOnThem) {
+  MakeRun("abc");
+  LoggedModel logged;
+  runs_.CreateLoggedModel({.experiment_id = "0", .name = "cnn", .source_run_id = "abc"},
+                          [&](Result<LoggedModel> made) { logged = made.value(); });
+  Send("POST", "/api/2.0/mlflow/registered-models/create", R"({"name": "m"})");
+  for (int version = 1; version <= 2; ++version) {
+    Send("POST", "/api/2.0/mlflow/model-versions/create",
+         R"({"name": "m", "source": "models:/)" + logged.model_id + R"(", "model_id": ")" +
+             logged.model_id + "\"}");
+  }
+  EXPECT_EQ(runs_.GetLoggedModel(logged.model_id)->tags,
+            (std::vector<Tag>{{"mlflow.modelVersions",
+                               R"([{"name": "m", "version": 1}, {"name": "m", "version": 2}])"}}));
+}
+
+TEST_F(RoutesTest, Registry_LatestVersionsTakeStagesInAnyCase) {
+  Send("POST", "/api/2.0/mlflow/registered-models/create", R"({"name": "m"})");
+  Send("POST", "/api/2.0/mlflow/model-versions/create", R"({"name": "m", "source": "s3://b/x"})");
+  const std::string target = "/api/2.0/mlflow/registered-models/get-latest-versions?name=m&stages=";
+  EXPECT_THAT(Send("GET", target + "none").body, HasSubstr(R"("version":"1")"));
+  EXPECT_EQ(Send("GET", target + "staging").body, "{}");
+  EXPECT_EQ(Send("GET", target + "x").status, 400);
+}
+
+TEST_F(RoutesTest, LoggedModels_ArtifactsAreListedBelowTheirRoot) {
+  LoggedModel logged;
+  runs_.CreateLoggedModel({.experiment_id = "0", .name = "cnn"},
+                          [&](Result<LoggedModel> made) { logged = made.value(); });
+  const std::string root = "0/models/" + logged.model_id + "/artifacts";
+  ASSERT_TRUE(artifacts_->PutBytes(root + "/d/f", "abc").ok());
+  const std::string path = "/logged-models/" + logged.model_id + "/artifacts/directories";
+  Expect("GET", path + "?artifact_directory_path=d", "", 200,
+         R"({"root_uri": "mlflow-artifacts:/)" + root +
+             R"(", "files": [{"path": "d/f", "is_dir": false, "file_size": 3}]})");
+  EXPECT_EQ(Send("GET", "/api/2.0/mlflow" + path + "?artifact_directory_path=..").status, 400);
 }
 
 }  // namespace

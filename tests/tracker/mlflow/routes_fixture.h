@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,8 +70,19 @@ class RoutesTest : public testing::Test {
   }
   void ExpectError(std::string method, std::string_view path, std::string body, int status,
                    std::string_view code, std::string_view message) {
-    Expect(std::move(method), path, std::move(body), status,
-           boost::json::serialize(boost::json::value{{"error_code", code}, {"message", message}}));
+    static const std::map<std::string_view, std::pair<std::string_view, std::string_view>>
+        kClasses = {{"INVALID_PARAMETER_VALUE", {"KAM00", "INVALID_PARAMETER_VALUE"}},
+                    {"RESOURCE_DOES_NOT_EXIST", {"KAM00", "RESOURCE_NOT_FOUND"}},
+                    {"RESOURCE_ALREADY_EXISTS", {"KAM00", "RESOURCE_ALREADY_EXISTS"}},
+                    {"INVALID_STATE", {"XXM00", "CLIENT_INTERNAL_ERROR"}},
+                    {"INTERNAL_ERROR", {"XXM00", "CLIENT_INTERNAL_ERROR"}},
+                    {"ENDPOINT_NOT_FOUND", {"KAM00", "RESOURCE_NOT_FOUND"}}};
+    boost::json::object error{{"error_code", code}, {"message", message}};
+    if (const auto known = kClasses.find(code); known != kClasses.end()) {
+      error["sqlstate"] = known->second.first;
+      error["error_class"] = known->second.second;
+    }
+    Expect(std::move(method), path, std::move(body), status, boost::json::serialize(error));
   }
   void MakeRun(std::string id) {
     runs_.CreateRun(

@@ -18,7 +18,7 @@ TEST_F(RoutesTest, Runs_BodiesAsMlflows) {
              "mlflow-artifacts:/0/abc/artifacts", "lifecycle_stage": "active", "run_id": "abc"},
              "data": {"metrics": [{"key": "m", "value": "NaN", "timestamp": 7, "step": 2}],
              "params": [{"key": "p", "value": ""}],
-             "tags": [{"key": "mlflow.runName", "value": "r"}]}, "inputs": {}}})");
+             "tags": [{"key": "mlflow.runName", "value": "r"}]}, "inputs": {}, "outputs": {}}})");
   Expect("GET", "/metrics/get-history?run_id=abc&metric_key=m&max_results=25000", "", 200,
          R"({"metrics": [{"key": "m", "value": "NaN", "timestamp": 7, "step": 2}]})");
   Expect("GET", "/metrics/get-history?run_id=none&metric_key=m", "", 200, "{}");
@@ -59,6 +59,54 @@ TEST_F(RoutesTest, History_WithoutMaxResults_IsWhole) {
   const auto page = boost::json::parse(Send("GET", target + "&max_results=2").body);
   EXPECT_EQ(page.at("metrics").as_array().size(), 2U);
   EXPECT_TRUE(page.as_object().contains("next_page_token"));
+}
+
+TEST_F(RoutesTest, LogBatch_RefusesInMlflowsOrderAndWords) {
+  MakeRun("abc");
+  const auto refused = [&](std::string body, std::string_view message) {
+    ExpectError("POST", "/runs/log-batch", std::move(body), 400, "INVALID_PARAMETER_VALUE",
+                message);
+  };
+  std::string many;
+  for (int i = 0; i < 101; ++i) {
+    many += std::string(i ? "," : "") + R"({"key": "p)" + std::to_string(i) + "\"}";
+  }
+  refused(R"({"run_id": "x y"})", "Invalid value \"x y\" for parameter 'run_id' supplied.");
+  refused(R"({"run_id": "abc", "params": [)" + many + R"(], "tags": [{"key": "."}]})",
+          "Invalid value \".\" for parameter 'tags[0].key' supplied: Names may be treated as files "
+          "in certain cases, and must not resolve to other names when treated as such. This name "
+          "would resolve to '.'");
+  refused(R"({"run_id": "abc", "params": [)" + many + R"(, {"key": "p0"}]})",
+          "A batch logging request can contain at most 100 params. Got 102 params. Please split up "
+          "params across multiple requests and try again.");
+  refused(R"({"run_id": "abc", "params": [{"key": "it's"}, {"key": "a"}, {"key": "a"}]})",
+          "Invalid value \"it's\" for parameter 'params[0].key' supplied: Names may only contain "
+          "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and "
+          "slashes (/).");
+  refused(R"({"run_id": "abc", "params": [{"key": "a"}, {"key": "a"}]})",
+          "Duplicate parameter keys have been submitted: ['a']. Please ensure the request contains "
+          "only one param value per param key.");
+  refused(R"({"run_id": "abc", "metrics": [{"key": "m", "value": 1, "timestamp": -1}]})",
+          "Invalid value -1 for parameter 'metrics[0].timestamp' supplied: metric 'm' (value=1.0). "
+          "Timestamp must be a nonnegative long (64-bit integer) ");
+  refused(R"({"run_id": "abc", "metrics": [{"key": "m", "value": 1, "timestamp": 1,
+              "dataset_name": "d"}]})",
+          "Both dataset_name and dataset_digest must be provided if one is provided");
+}
+
+TEST_F(RoutesTest, LogModel_GrowsTheRunsTag) {
+  MakeRun("abc");
+  const std::string body =
+      R"({"run_id": "abc", "model_json": "{\"artifact_path\": \"m\", \"flavors\": {}, )"
+      R"(\"run_id\": \"abc\", \"utc_time_created\": \"now\"}"})";
+  Expect("POST", "/runs/log-model", body, 200, "{}");
+  Expect("POST", "/runs/log-model", body, 200, "{}");
+  const std::string one =
+      R"({"artifact_path": "m", "run_id": "abc", "utc_time_created": "now", "model_uuid": null, )"
+      R"("flavors": {}})";
+  const tracker::Run run = runs_.GetRun(RunId("abc")).value();
+  ASSERT_EQ(run.tags.size(), 2U);
+  EXPECT_EQ(run.tags.at(0), (Tag{"mlflow.log-model.history", "[" + one + ", " + one + "]"}));
 }
 
 }  // namespace
