@@ -128,7 +128,7 @@ CREATE TABLE firings (
 ) WITHOUT ROWID;
 CREATE INDEX firings_claimed ON firings (scheduled_unix) WHERE state = 0;
 )sql",
-                                                           R"sql(
+                                                            R"sql(
 ALTER TABLE events ADD COLUMN payload TEXT NOT NULL DEFAULT '{}';
 -- events: kinds, one a line.
 CREATE TABLE webhooks (

@@ -82,8 +82,7 @@ class LoadTest : public testing::Test {
   }
 
   static constexpr std::string_view kHello = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  const fs::path large_ =
-      fs::temp_directory_path() / ("muster-load-" + std::to_string(::getpid()));
+  const fs::path large_ = fs::temp_directory_path() / ("muster-load-" + std::to_string(::getpid()));
   Router router_;
   std::unique_ptr<Server> server_;
 };
@@ -120,7 +119,8 @@ TEST_F(LoadTest, ClientsThatGoAway_LeaveNothingBehind) {
   ExpectService();
   const std::size_t before = Descriptors() + 1;  // the last client's may still be open
   for (const std::string_view bytes :
-       {std::string_view(), kHello, std::string_view("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+       {std::string_view(), kHello,
+        std::string_view("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         std::string_view("GET /hel"),
         std::string_view(
             "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\nhalf")}) {
