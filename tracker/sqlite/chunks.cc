@@ -23,7 +23,7 @@ void BindKey(Statement& statement, int index, const Point& point) {
 }
 
 Status Decode(std::int64_t id, std::string_view data, std::vector<Point>& points) {
-  const Status status = DecodeChunk(data, points);
+  Status status = DecodeChunk(data, points);
   if (status.ok()) return status;
   return status.error().With("row " + std::to_string(id) + " of chunks");
 }
