@@ -53,6 +53,28 @@ Result<std::vector<Metric>> MemoryRunStore::SampleHistory(const RunId& run_id, s
   return sampled;
 }
 
+Result<std::vector<Bucket>> MemoryRunStore::ReadChart(const RunId& run_id, std::string_view key,
+                                                      const ChartWindow& window) {
+  MUSTER_RETURN_IF_ERROR(CheckChartWindow(window));
+  const std::lock_guard lock(mutex_);
+  const auto found = runs_.find(run_id.value);
+  if (found == runs_.end()) return std::vector<Bucket>();
+  std::vector<Point> points;
+  for (const auto& [of, series] : found->second.points) {
+    if (of != key) continue;
+    for (const Metric& metric : series) {
+      if (IsHidden(metric.attempt, metric.step, found->second.resumes)) continue;
+      points.push_back({metric.timestamp_ms, metric.step, metric.value, metric.attempt});
+    }
+  }
+  if (points.empty()) return std::vector<Bucket>();
+  const auto x = [&](const Point& point) { return XOf(window.axis, point); };
+  const auto [first, last] = std::ranges::minmax(points, {}, x);
+  Chart chart(WithEnds(window, x(first), x(last)));
+  for (const Point& point : points) chart.Add(point);
+  return chart.Columns();
+}
+
 Result<std::vector<DatasetSummary>> MemoryRunStore::SearchDatasets(
     const std::vector<std::string>& experiment_ids) {
   for (const std::string& id : experiment_ids) MUSTER_RETURN_IF_ERROR(ParseExperimentId(id));

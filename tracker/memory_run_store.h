@@ -49,6 +49,8 @@ class MemoryRunStore final : public RunStore {
                                             std::int64_t most) override;
   Result<std::vector<DatasetSummary>> SearchDatasets(
       const std::vector<std::string>& experiment_ids) override;
+  Result<std::vector<Bucket>> ReadChart(const RunId& run_id, std::string_view key,
+                                        const ChartWindow& window) override;
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override;
   void CreateLoggedModel(LoggedModel model, std::function<void(Result<LoggedModel>)> done) override;
   Result<LoggedModel> GetLoggedModel(std::string_view model_id) override;

@@ -364,4 +364,10 @@ Status CheckMaxResults(std::int64_t max_results, std::int64_t limit) {
   return Ok();
 }
 
+Status CheckChartWindow(const ChartWindow& window) {
+  if (window.pixels >= 1 && window.pixels <= kMaxPixels) return Ok();
+  return Invalid("Invalid value " + std::to_string(window.pixels) +
+                 " for the pixels of a chart: wanted 1 to " + std::to_string(kMaxPixels));
+}
+
 }  // namespace muster::tracker

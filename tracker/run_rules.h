@@ -90,6 +90,9 @@ const filter::Grammar& RunGrammar();
 const filter::Grammar& ExperimentGrammar();
 const filter::Grammar& LoggedModelGrammar();
 
+/// kInvalid unless there are 1 to kMaxPixels pixels.
+Status CheckChartWindow(const ChartWindow& window);
+
 /// kInvalid unless 1 <= max_results <= limit.
 Status CheckMaxResults(std::int64_t max_results, std::int64_t limit);
 

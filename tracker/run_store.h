@@ -11,6 +11,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "tracker/run_event.h"
+#include "tracker/series/chart.h"
 
 /// The run store's port: MLflow's experiments, runs, params, metrics, tags, inputs and logged models.
 /// Semantics are MLflow 3.18's (README of this folder) unless said. Adapters: tracker/sqlite and, for
@@ -202,6 +203,12 @@ class RunStore {
   /// The datasets that runs of these experiments had as inputs, each with its context, 1,000 at most.
   virtual Result<std::vector<DatasetSummary>> SearchDatasets(
       const std::vector<std::string>& experiment_ids) = 0;
+  /// A curve's columns from left to right, at most `window.pixels`; each tells of its points what a chart shows:
+  /// every spike is in a column's min or max, NaNs and infinities are counted. A point stands in the column in which
+  /// its x lies or, where columns are wide, in the one beside it. Ends that are not given are the curve's own. An
+  /// unknown run or key has no columns; hidden points are left out. kInvalid for a wrong number of pixels.
+  virtual Result<std::vector<Bucket>> ReadChart(const RunId& run_id, std::string_view key,
+                                                const ChartWindow& window) = 0;
   /// `attempt` goes on after `step`: points of earlier attempts with a larger step are hidden, not deleted.
   virtual void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) = 0;
 

@@ -278,4 +278,93 @@ TEST_P(RunStoreContract, Metrics_ManyInAnyOrderWithReplays_AreThereOnce) {
   }
 }
 
+/// A curve with a spike, a NaN and an infinity, in batches as a client sends them.
+std::vector<Metric> SpikyCurve(std::int64_t points) {
+  std::vector<Metric> curve;
+  for (std::int64_t i = 0; i < points; ++i) {
+    curve.push_back({.key = "m",
+                     .value = static_cast<double>(i % 100),
+                     .timestamp_ms = 1'000 + 10 * i,
+                     .step = i});
+  }
+  curve[1'234].value = 1e9;
+  curve[1'235].value = std::numeric_limits<double>::quiet_NaN();
+  curve[2'345].value = -std::numeric_limits<double>::infinity();
+  return curve;
+}
+
+TEST_P(RunStoreContract, Charts_OfAllZooms_KeepEveryPointSpikeAndNan) {
+  const RunId id = CreateRun("r").info.run_id;
+  const auto curve = SpikyCurve(5'030);
+  for (std::size_t at = 0; at < curve.size(); at += 1'000) {
+    const auto end = std::min(at + 1'000, curve.size());
+    ASSERT_TRUE(Log(id, {.metrics = {curve.begin() + static_cast<std::ptrdiff_t>(at),
+                                     curve.begin() + static_cast<std::ptrdiff_t>(end)}})
+                    .ok());
+  }
+  for (const Axis axis : {Axis::kStep, Axis::kTime}) {
+    for (const std::size_t pixels : {1, 7, 320, 4'000}) {
+      const auto columns = store_->ReadChart(id, "m", {.axis = axis, .pixels = pixels});
+      ASSERT_TRUE(columns.ok());
+      EXPECT_LE(columns->size(), pixels);
+      Bucket all;
+      for (const Bucket& column : *columns) all.Add(column);
+      EXPECT_EQ(all.points, 5'030U) << pixels;
+      EXPECT_EQ(all.max, 1e9);
+      EXPECT_EQ(all.min, 0);
+      EXPECT_EQ(all.nans, 1U);
+      EXPECT_EQ(all.infinities, 1U);
+      EXPECT_EQ(all.last, 29);
+      EXPECT_EQ(std::tuple(all.first_step, all.last_step), std::tuple(0, 5'029));
+    }
+  }
+}
+
+TEST_P(RunStoreContract, Charts_OfANarrowWindow_ShowEachPoint) {
+  const RunId id = CreateRun("r").info.run_id;
+  ASSERT_TRUE(Log(id, {.metrics = SpikyCurve(5'030)}).ok());
+  const auto columns =
+      store_->ReadChart(id, "m", {.begin = 1'230, .end = 1'239, .pixels = 10}).value();
+  ASSERT_EQ(columns.size(), 10U);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    EXPECT_EQ(columns[i].points, 1U);
+    EXPECT_EQ(columns[i].first_step, 1'230 + static_cast<std::int64_t>(i));
+  }
+  EXPECT_EQ(columns[4].max, 1e9);
+  EXPECT_EQ(columns[5].nans, 1U);
+  EXPECT_THAT(store_->ReadChart(id, "m", {.begin = 9'000, .end = 9'999}).value(), IsEmpty());
+  EXPECT_THAT(store_->ReadChart(id, "none", {}).value(), IsEmpty());
+  EXPECT_THAT(store_->ReadChart(RunId("none"), "m", {}).value(), IsEmpty());
+  EXPECT_EQ(store_->ReadChart(id, "m", {.pixels = 0}).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(store_->ReadChart(id, "m", {.pixels = 4'001}).error().kind, ErrorKind::kInvalid);
+}
+
+TEST_P(RunStoreContract, Charts_OfLateRepeatedAndHiddenPoints_AreThoseOfTheHistory) {
+  const RunId id = CreateRun("r").info.run_id;
+  Batch curve{.metrics = SpikyCurve(3'000)};
+  for (Metric& metric : curve.metrics) metric.attempt = 1;
+  ASSERT_TRUE(Log(id, curve).ok());
+  const auto check = [&](const char* when) {
+    const auto history = store_->MetricHistory(id, "m", 25'000, "").value();
+    for (const Axis axis : {Axis::kStep, Axis::kTime}) {
+      const auto columns = store_->ReadChart(id, "m", {.axis = axis}).value();
+      Bucket shown, wanted;
+      for (const Bucket& column : columns) shown.Add(column);
+      for (const Metric& m : history.items) wanted.Add(Point{m.timestamp_ms, m.step, m.value, 0});
+      EXPECT_EQ(shown.points, wanted.points) << when;
+      EXPECT_EQ(shown.max, wanted.max) << when;
+      EXPECT_EQ(shown.nans, wanted.nans) << when;
+    }
+  };
+  // Late, and with a step of its own; then some again, by a younger attempt, and what hides the others.
+  ASSERT_TRUE(LogPoint(id, "m", 5e9, 7, 15'005).ok());
+  check("late");
+  Batch again{.metrics = {curve.metrics.begin() + 500, curve.metrics.begin() + 600}};
+  for (Metric& metric : again.metrics) metric.attempt = 2;
+  ASSERT_TRUE(Log(id, again).ok());
+  check("again");
+  ASSERT_TRUE(Resume(id, 2, 99).ok());
+  check("resumed");
+}
+
 }  // namespace muster::tracker

@@ -195,6 +195,11 @@ class SqliteRunStore final : public RunStore {
     return readers_.With([&](Database& db) { return ReadDatasets(db, experiment_ids); });
   }
 
+  Result<std::vector<Bucket>> ReadChart(const RunId& run_id, std::string_view key,
+                                        const ChartWindow& window) override {
+    return readers_.With([&](Database& db) { return tracker::ReadChart(db, run_id, key, window); });
+  }
+
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override {
     writer_.Write([this, run_id, attempt,
                    step](Database& db) { return WriteResume(db, series_, run_id, attempt, step); },
