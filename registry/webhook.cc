@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "registry/webhook_event.h"
+#include "runtime/filter/python_text.h"
 #include "runtime/wire/public_address.h"
 
 namespace muster::registry {
 namespace {
+
+using filter::PythonRepr;
 
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsLetterOrDigit(char c) { return IsLetter(c) || (c >= '0' && c <= '9'); }
@@ -17,18 +20,6 @@ std::string Lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
-}
-
-/// repr of a text without control characters.
-std::string PythonRepr(std::string_view text) {
-  const bool has_single = text.find('\'') != std::string_view::npos;
-  const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
-  std::string repr(1, quote);
-  for (const char c : text) {
-    if (c == quote || c == '\\') repr += '\\';
-    repr += c;
-  }
-  return repr + quote;
 }
 
 std::string Joined(const std::vector<std::string>& items) {
