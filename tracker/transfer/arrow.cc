@@ -137,6 +137,7 @@ Offset<void> FieldOf(FlatBufferBuilder& builder, const ColumnRows& column) {
 
 Offset<void> SchemaOf(FlatBufferBuilder& builder, const std::vector<ColumnRows>& columns) {
   std::vector<Offset<void>> fields;
+  fields.reserve(columns.size());
   for (const ColumnRows& column : columns) fields.push_back(FieldOf(builder, column));
   const auto list = builder.CreateVector(fields);
   const auto start = builder.StartTable();

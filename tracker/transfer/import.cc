@@ -99,7 +99,7 @@ class Importer {
     MUSTER_RETURN_IF_ERROR(source_.LoggedModels(theirs, [&](LoggedModel model) {
       return Take(std::move(model), experiment.experiment_id);
     }));
-    return source_.Runs(theirs, [&](tracker::Run run) {
+    return source_.Runs(theirs, [&](const tracker::Run& run) {
       const std::string name = "run " + run.info.run_id.value;
       return WithName(Take(run, experiment.experiment_id), name);
     });
