@@ -144,8 +144,9 @@ std::vector<Piece> Lex(std::string_view text) {
 
 /// From the first piece to the last, with what stands between them.
 Piece Joined(Kind kind, const Piece& first, const Piece& last) {
+  const char* begin = first.text.data();
   const char* end = last.text.data() + last.text.size();
-  return {kind, {first.text.data(), static_cast<std::size_t>(end - first.text.data())}};
+  return {kind, std::string_view(begin, end)};
 }
 
 /// "(" to its ")" become one piece; an open one stays what it is.

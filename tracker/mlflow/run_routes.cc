@@ -122,7 +122,7 @@ Status LogBatch(Call& call) {
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   MUSTER_RETURN_IF_ERROR(CheckDatasetsOf(batch.metrics));
   MUSTER_RETURN_IF_ERROR(CheckRunId(run_id));
-  if (const Status few = CheckBatchLimits(batch); !few.ok()) {
+  if (Status few = CheckBatchLimits(batch); !few.ok()) {
     // What is wrong with one of them comes first in MLflow.
     MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
     return few;

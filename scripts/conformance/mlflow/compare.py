@@ -13,6 +13,8 @@ IDS = {"experiment_id", "run_id", "run_uuid", "model_id"}
 SETS = {"tags", "params", "aliases", "metrics", "model_inputs"}
 # MLflow's store clamps infinities; muster keeps them.
 CLAMPED = {1.7976931348623157e308: "Infinity", -1.7976931348623157e308: "-Infinity"}
+# MLflow cuts a tag's value when it is set, and not when its run is created; muster always does.
+LONGEST_TAG = 8000
 # MLflow shows its database's own words.
 SQL_ERROR = re.compile(r" Error: \(sqlite3\..*", re.DOTALL)
 PYTHON_SET = re.compile(r"\{('[^']*'(?:, '[^']*')*)\}?")
@@ -37,7 +39,7 @@ class Comparer:
         return self.experiments.get(theirs, theirs)
 
     def translate_all(self, value, key=""):
-        if key in ("experiment_id", "experiment_ids"):
+        if key in ("experiment_id", "experiment_ids", "experimentId", "experimentIds"):
             several = isinstance(value, list)
             found = [self._experiment(x) if isinstance(x, str) else x for x in (value if several else [value])]
             return found if several else found[0]
@@ -100,6 +102,8 @@ class Comparer:
 
     def _same_text(self, theirs, ours):
         if theirs == ours or self.translate(theirs) == ours:
+            return True
+        if len(ours) == LONGEST_TAG and theirs.startswith(ours):
             return True
         if any(p.fullmatch(theirs) and p.fullmatch(ours) for p in MADE_UP):
             if theirs.removeprefix("m-") not in self.ours and ours.removeprefix("m-") not in self.ours.values():
