@@ -13,12 +13,10 @@
 #include <map>
 
 #include "runtime/base/check.h"
-#include "runtime/http/curl_library.h"
+#include "runtime/curl/library.h"
 
 namespace muster::http {
 namespace {
-
-using internal::CurlLibrary;
 
 std::string AddressText(const sockaddr* address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -47,7 +45,7 @@ std::string Joined(const std::vector<std::string>& schemes) {
 
 /// One exchange; its address is what libcurl's callbacks are given.
 struct Transfer {
-  Transfer(const CurlLibrary& library, CurlRequest asked, CurlClient::Done told)
+  Transfer(const muster::curl::Library& library, CurlRequest asked, CurlClient::Done told)
       : curl(library), request(std::move(asked)), done(std::move(told)) {}
   ~Transfer() {
     curl.slist_free_all(headers);
@@ -56,7 +54,7 @@ struct Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
-  const CurlLibrary& curl;
+  const muster::curl::Library& curl;
   CurlRequest request;
   CurlClient::Done done;
   const CurlOptions* options = nullptr;
@@ -157,14 +155,14 @@ Result<Response> ResultOf(Transfer& transfer, CURLcode code) {
 struct CurlClient::Impl {
   CurlOptions options;
   int wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  const CurlLibrary* curl = nullptr;  // from the first request on
+  const muster::curl::Library* curl = nullptr;  // from the first request on
   CURLM* multi = nullptr;
   std::map<CURL*, std::unique_ptr<Transfer>> transfers;
   std::vector<std::pair<Done, Error>> failed;  // to be told by Run
 
   Status Load() {
     if (multi != nullptr) return Ok();
-    MUSTER_ASSIGN_OR_RETURN(curl, internal::LoadCurl());
+    MUSTER_ASSIGN_OR_RETURN(curl, muster::curl::Load());
     multi = curl->multi_init();
     MUSTER_CHECK(multi != nullptr, "libcurl has memory");
     return Ok();

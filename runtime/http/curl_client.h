@@ -13,7 +13,7 @@
 
 /// Requests to servers that are not ours, over http and https, by libcurl (its multi interface): many at once on one
 /// thread. Certificates are verified, proxies of the environment are not used. libcurl is loaded by the first request
-/// (curl_library.h). `client.h` is for our own servers.
+/// (runtime/curl). `client.h` is for our own servers.
 
 namespace muster::http {
 

@@ -1,12 +1,11 @@
 #include "tracker/s3/client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <utility>
 
 #include "runtime/base/sha256.h"
+#include "runtime/curl/library.h"
 #include "runtime/wire/http.h"
 
 namespace muster::tracker::s3 {
@@ -23,13 +22,11 @@ struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 
 /// Where the bytes of one exchange come from and go to.
 struct Exchange {
   const Call& call;
+  const curl::Library& library;
   CURL* curl;
   File from, to;
   std::uint64_t left = 0;
@@ -54,7 +51,7 @@ std::size_t OnBody(char* data, std::size_t one, std::size_t size, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
   const std::size_t count = one * size;
   long status = 0;
-  curl_easy_getinfo(exchange.curl, CURLINFO_RESPONSE_CODE, &status);
+  exchange.library.easy_getinfo(exchange.curl, CURLINFO_RESPONSE_CODE, &status);
   if (exchange.to != nullptr && status == 200) {
     return std::fwrite(data, 1, count, exchange.to.get());
   }
@@ -75,16 +72,15 @@ std::size_t OnRead(char* data, std::size_t one, std::size_t size, void* user) {
 }  // namespace
 
 struct Client::Handle {
-  CURL* curl = curl_easy_init();
-  Handle() = default;
-  ~Handle() { curl_easy_cleanup(curl); }
+  const curl::Library& library;
+  CURL* curl;
+  explicit Handle(const curl::Library& loaded) : library(loaded), curl(loaded.easy_init()) {}
+  ~Handle() { library.easy_cleanup(curl); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 };
 
 Client::Client(Bucket bucket, const Clock& clock) : bucket_(std::move(bucket)), clock_(clock) {
-  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);  // once a process
-  static_cast<void>(started);
   const std::size_t scheme = bucket_.endpoint.find("://");
   if (bucket_.endpoint.empty()) {
     scheme_ = "https";
@@ -99,9 +95,10 @@ Client::Client(Bucket bucket, const Clock& clock) : bucket_(std::move(bucket)), 
 
 Client::~Client() = default;
 
-std::unique_ptr<Client::Handle> Client::Take() {
+Result<std::unique_ptr<Client::Handle>> Client::Take() {
+  MUSTER_ASSIGN_OR_RETURN(const curl::Library* library, curl::Load());
   const std::lock_guard lock(mutex_);
-  if (idle_.empty()) return std::make_unique<Handle>();
+  if (idle_.empty()) return std::make_unique<Handle>(*library);
   auto handle = std::move(idle_.back());
   idle_.pop_back();
   return handle;
@@ -127,7 +124,7 @@ std::string Client::Presigned(const Call& call, std::chrono::seconds good_for) c
 }
 
 Result<Reply> Client::Send(const Call& call) {
-  std::unique_ptr<Handle> handle = Take();
+  MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<Handle> handle, Take());
   for (int attempt = 1;; ++attempt) {
     auto reply = Try(*handle, call);
     const bool again = reply ? reply->status >= 500 : reply.error().kind == ErrorKind::kUnavailable;
@@ -145,60 +142,63 @@ Result<Reply> Client::Try(Handle& handle, const Call& call) const {
   std::string url = scheme_ + "://" + host_ + request.path;
   if (!request.query.empty()) url += "?" + QueryText(request.query);
 
+  const curl::Library& library = handle.library;
   CURL* const curl = handle.curl;
-  curl_easy_reset(curl);  // keeps the connection
-  Exchange exchange{call, curl, nullptr, nullptr, call.length, {}};
+  library.easy_reset(curl);  // keeps the connection
+  Exchange exchange{call, library, curl, nullptr, nullptr, call.length, {}};
   curl_slist* lines = nullptr;
   for (const auto& [name, value] : request.headers) {
-    lines = curl_slist_append(lines, (name + ": " + value).c_str());
+    lines = library.slist_append(lines, (name + ": " + value).c_str());
   }
-  lines = curl_slist_append(lines, "Expect:");
-  lines = curl_slist_append(lines, "Content-Type: application/octet-stream");  // not curl's form
-  const std::unique_ptr<curl_slist, FreeList> headers(lines);
+  lines = library.slist_append(lines, "Expect:");
+  lines = library.slist_append(lines, "Content-Type: application/octet-stream");  // not curl's form
+  const std::unique_ptr<curl_slist, decltype(library.slist_free_all)> headers(
+      lines, library.slist_free_all);
   if (!call.save_to.empty()) {
     exchange.to.reset(std::fopen(call.save_to.c_str(), "wbe"));
     if (exchange.to == nullptr) return IoError(call.save_to.string(), errno);
   }
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call.method.c_str());
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);  // the path that was signed
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
-  if (call.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+  library.easy_setopt(curl, CURLOPT_URL, url.c_str());
+  library.easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call.method.c_str());
+  library.easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+  library.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  library.easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);  // the path that was signed
+  library.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  library.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  library.easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  library.easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
+  library.easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
+  library.easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
+  library.easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
+  library.easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+  if (call.method == "HEAD") library.easy_setopt(curl, CURLOPT_NOBODY, 1L);
   if (!call.body_file.empty()) {
     exchange.from.reset(std::fopen(call.body_file.c_str(), "rbe"));
     if (exchange.from == nullptr ||
         ::fseeko(exchange.from.get(), static_cast<off_t>(call.offset), SEEK_SET) != 0) {
       return IoError(call.body_file.string(), errno);
     }
-    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(call.length));
-    curl_easy_setopt(curl, CURLOPT_READFUNCTION, OnRead);
-    curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
+    library.easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    library.easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(call.length));
+    library.easy_setopt(curl, CURLOPT_READFUNCTION, OnRead);
+    library.easy_setopt(curl, CURLOPT_READDATA, &exchange);
   } else if (call.method == "PUT" || call.method == "POST") {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call.body.data());
+    library.easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                        static_cast<curl_off_t>(call.body.size()));
+    library.easy_setopt(curl, CURLOPT_POSTFIELDS, call.body.data());
   }
 
-  const CURLcode failed = curl_easy_perform(curl);
+  const CURLcode failed = library.easy_perform(curl);
   if (failed != CURLE_OK) {
     return Unavailable("no answer from " + scheme_ + "://" + host_ + ": " +
-                       curl_easy_strerror(failed));
+                       library.easy_strerror(failed));
   }
   if (exchange.to != nullptr && std::fflush(exchange.to.get()) != 0) {
     return IoError(call.save_to.string(), errno);
   }
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange.reply.status);
+  library.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange.reply.status);
   curl_off_t length = 0;
-  curl_easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  library.easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   exchange.reply.length = static_cast<std::int64_t>(length);
   return std::move(exchange.reply);
 }

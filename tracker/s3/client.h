@@ -63,7 +63,7 @@ class Client {
   struct Handle;
   [[nodiscard]] Unsigned RequestOf(const Call& call) const;
   [[nodiscard]] Result<Reply> Try(Handle& handle, const Call& call) const;
-  std::unique_ptr<Handle> Take();
+  Result<std::unique_ptr<Handle>> Take();
   void Return(std::unique_ptr<Handle> handle);
 
   const Bucket bucket_;

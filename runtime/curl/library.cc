@@ -1,10 +1,10 @@
-#include "runtime/http/curl_library.h"
+#include "runtime/curl/library.h"
 
 #include <dlfcn.h>
 
 #include <string>
 
-namespace muster::http::internal {
+namespace muster::curl {
 namespace {
 
 constexpr const char* kFile = "libcurl.so.4";
@@ -15,14 +15,16 @@ bool Find(void* library, const char* name, Function& function) {
   return function != nullptr;
 }
 
-Result<CurlLibrary> Load() {
+Result<Library> Open() {
   void* const library = ::dlopen(kFile, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     return Unsupported("asking other servers needs " + std::string(::dlerror()));
-  CurlLibrary curl{};
+  Library curl{};
   const bool found = Find(library, "curl_global_init", curl.global_init) &&
                      Find(library, "curl_easy_init", curl.easy_init) &&
                      Find(library, "curl_easy_cleanup", curl.easy_cleanup) &&
+                     Find(library, "curl_easy_reset", curl.easy_reset) &&
+                     Find(library, "curl_easy_perform", curl.easy_perform) &&
                      Find(library, "curl_easy_setopt", curl.easy_setopt) &&
                      Find(library, "curl_easy_getinfo", curl.easy_getinfo) &&
                      Find(library, "curl_easy_strerror", curl.easy_strerror) &&
@@ -45,10 +47,10 @@ Result<CurlLibrary> Load() {
 
 }  // namespace
 
-Result<const CurlLibrary*> LoadCurl() {
-  static const Result<CurlLibrary> loaded = Load();
+Result<const Library*> Load() {
+  static const Result<Library> loaded = Open();
   if (!loaded) return loaded.error();
   return &*loaded;
 }
 
-}  // namespace muster::http::internal
+}  // namespace muster::curl

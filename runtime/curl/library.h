@@ -7,13 +7,15 @@
 /// libcurl without linking it: the library and some 30 that it pulls in (Kerberos, LDAP, ...) would cost every muster
 /// command at its start, and few servers ask others.
 
-namespace muster::http::internal {
+namespace muster::curl {
 
 /// The functions that we call, under their own names less "curl_".
-struct CurlLibrary {
+struct Library {
   decltype(&curl_global_init) global_init;
   decltype(&curl_easy_init) easy_init;
   decltype(&curl_easy_cleanup) easy_cleanup;
+  decltype(&curl_easy_reset) easy_reset;
+  decltype(&curl_easy_perform) easy_perform;
   decltype(&curl_easy_setopt) easy_setopt;
   decltype(&curl_easy_getinfo) easy_getinfo;
   decltype(&curl_easy_strerror) easy_strerror;
@@ -30,6 +32,6 @@ struct CurlLibrary {
 
 /// Loads libcurl.so.4 at the first call, for the life of the process. Any thread. kUnsupported names the library and
 /// the loader's reason.
-Result<const CurlLibrary*> LoadCurl();
+Result<const Library*> Load();
 
-}  // namespace muster::http::internal
+}  // namespace muster::curl
