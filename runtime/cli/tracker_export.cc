@@ -46,6 +46,7 @@ Result<std::vector<Wanted>> WantedFiles(const ExportFlags& flags) {
   fs::create_directories(path, failed);
   if (failed) return IoError(flags.path, failed.value());
   std::vector<Wanted> files;
+  files.reserve(flags.tables.size());
   for (const std::string& table : flags.tables) {
     files.push_back({table, flags.format, path / (table + "." + flags.format)});
   }

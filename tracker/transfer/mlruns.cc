@@ -299,6 +299,7 @@ Result<std::vector<SourceModel>> MlrunsFolder::RegisteredModels() {
   const auto tags_of = [](const fs::path& folder) -> Result<std::vector<registry::Tag>> {
     MUSTER_ASSIGN_OR_RETURN(const auto pairs, KeyValues(folder));
     std::vector<registry::Tag> tags;
+    tags.reserve(pairs.size());
     for (const Tag& tag : pairs) tags.push_back({tag.key, tag.value});
     return tags;
   };

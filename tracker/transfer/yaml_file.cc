@@ -7,9 +7,9 @@ namespace muster::tracker {
 Result<YamlFile> YamlFile::Read(const std::filesystem::path& file) {
   MUSTER_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(file));
   try {
-    YAML::Node root = YAML::Load(text);
+    const YAML::Node root = YAML::Load(text);
     if (!root.IsMap()) return Corrupt(file.string() + ": is no YAML map");
-    return YamlFile(file, std::move(root));
+    return YamlFile(file, root);
   } catch (const YAML::Exception& failure) {
     return Corrupt(file.string() + ": is no YAML: " + failure.what());
   }

@@ -26,8 +26,8 @@ class YamlFile {
   [[nodiscard]] Status status() const { return status_; }
 
  private:
-  YamlFile(std::filesystem::path file, YAML::Node root)
-      : file_(std::move(file)), root_(std::move(root)) {}
+  YamlFile(std::filesystem::path file, const YAML::Node& root)
+      : file_(std::move(file)), root_(root) {}
   void Fail(const char* name, const char* wanted);
 
   std::filesystem::path file_;
