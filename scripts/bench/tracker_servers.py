@@ -33,14 +33,20 @@ def runs(count):
 
 
 class Client:
-    """One connection that is kept."""
+    """One connection that is kept, and made again when the server has let it go."""
 
     def __init__(self, url):
         self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=600)
 
     def send(self, method, path, body=None, kind="application/json"):
-        self.connection.request(method, path, body, {"Content-Type": kind} if body is not None else {})
-        answer = self.connection.getresponse()
+        headers = {"Content-Type": kind} if body is not None else {}
+        try:
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+            self.connection.close()
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
         content = answer.read()
         if answer.status != 200:
             raise SystemExit(f"{method} {path}: {answer.status} {content[:300]!r}")

@@ -259,7 +259,7 @@ int main(int argc, char** argv) {
   }
   if (part.empty() || part == "trials") {
     const auto file = folder / ("bench-" + RandomHex(4) + ".db");
-    for (const int slots : {8, 64}) {
+    for (const int slots : {8, 64, 256}) {
       DurableTrials(file, {.slots = slots, .trials = 20'000});
       Remove(file);
     }
