@@ -23,8 +23,9 @@ Result<ArtifactUpload> ArtifactStore::BeginUpload(std::string_view, std::int64_t
 Result<std::string> ArtifactStore::PutPart(std::string_view, std::int64_t, const NewArtifact&) {
   return NoParts("Multipart upload");
 }
-Status ArtifactStore::CompleteUpload(std::string_view, std::string_view,
-                                     std::vector<ArtifactPart>) {
+Status ArtifactStore::CompleteUpload(
+    std::string_view, std::string_view,
+    std::vector<ArtifactPart> /*parts*/) {  // NOLINT: who overrides it keeps them
   return NoParts("Multipart upload");
 }
 Status ArtifactStore::AbortUpload(std::string_view, std::string_view) {

@@ -313,13 +313,13 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
     const std::lock_guard guard(socket_mutex);
     if (live_socket != nullptr) live_socket->Send(node, envelope);
   };
-  ports.store_metrics = [this](coordinator::StoreMetrics metrics,
+  ports.store_metrics = [this](const coordinator::StoreMetrics& metrics,
                                std::function<void(Status)> done) {
     // The store's observer does not hear of them.
     auto points = PointsOf(metrics);
     const RunId run = metrics.run;
-    tracker_ports->StoreMetrics(std::move(metrics), [rules = rules, run, points = std::move(points),
-                                                     done = std::move(done)](Status status) {
+    tracker_ports->StoreMetrics(metrics, [rules = rules, run, points = std::move(points),
+                                          done = std::move(done)](Status status) {
       if (status.ok()) rules->Observe(run, points);
       done(std::move(status));
     });

@@ -29,7 +29,7 @@ std::vector<tracker::Metric> PointsOf(const coordinator::StoreMetrics& metrics) 
   return points;
 }
 
-void TrackerPorts::StoreMetrics(coordinator::StoreMetrics metrics,
+void TrackerPorts::StoreMetrics(const coordinator::StoreMetrics& metrics,
                                 std::function<void(Status)> done) {
   tracker::Batch batch;
   batch.observed = false;  // the coordinator knows them already

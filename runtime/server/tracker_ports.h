@@ -25,7 +25,7 @@ class TrackerPorts {
   using Done = std::function<void(Result<boost::json::object>)>;
 
   /// Not heard by the store's metric observer.
-  void StoreMetrics(coordinator::StoreMetrics metrics, std::function<void(Status)> done);
+  void StoreMetrics(const coordinator::StoreMetrics& metrics, std::function<void(Status)> done);
   /// Answers {"experiment_id": "..."}; the experiment is made when it does not exist.
   void CreateRun(const coordinator::CreateRun& command, Done done);
   void FinishRun(const coordinator::FinishRun& command, Done done);

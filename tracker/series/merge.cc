@@ -42,6 +42,7 @@ const Point* FindPoint(std::span<const Point> points, const Point& point) {
 std::vector<std::size_t> PartsOf(std::size_t points, std::size_t most) {
   const std::size_t count = (points + most - 1) / most;
   std::vector<std::size_t> parts;
+  parts.reserve(count);
   for (std::size_t i = 0; i < count; ++i)
     parts.push_back(points * (i + 1) / count - points * i / count);
   return parts;

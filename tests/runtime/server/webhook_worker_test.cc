@@ -16,7 +16,6 @@
 namespace muster::server {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 using namespace std::chrono_literals;

@@ -10,7 +10,6 @@
 namespace muster::tracker {
 namespace {
 
-using testing::IsEmpty;
 using testing::SizeIs;
 
 class RuleStoreTest : public testing::Test {
