@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "tracker/run_rules.h"
-#include "tracker/series/chunk_codec.h"
+#include "tracker/sqlite/chunks.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/search.h"
 #include "tracker/sqlite/series_points.h"
@@ -65,7 +65,7 @@ bool InOrder(Axis axis, const std::vector<Summary>& summaries, const std::vector
 }
 
 /// The buckets of `summary`, or where one is too coarse its points.
-Status AddChunk(Database& db, Chart& chart, const ChartWindow& window, const Summary& summary) {
+Status AddSummary(Database& db, Chart& chart, const ChartWindow& window, const Summary& summary) {
   std::vector<Point> points;
   for (std::size_t i = 0; i < summary.buckets.size(); ++i) {
     const Bucket& bucket = summary.buckets[i];
@@ -77,10 +77,7 @@ Status AddChunk(Database& db, Chart& chart, const ChartWindow& window, const Sum
       continue;
     }
     if (points.empty()) {
-      Statement row = db.Prepare("SELECT data FROM chunks WHERE id = ?");
-      row.Bind(0, summary.id);
-      MUSTER_RETURN_IF_ERROR(row.Step());
-      MUSTER_RETURN_IF_ERROR(DecodeChunk(row.Text(0), points));
+      MUSTER_ASSIGN_OR_RETURN(points, ReadChunk(db, summary.id));
     }
     const std::size_t end = std::min((i + 1) * kBucketPoints, points.size());
     for (std::size_t at = i * kBucketPoints; at < end; ++at) chart.Add(points[at]);
@@ -100,7 +97,7 @@ Result<std::vector<Bucket>> FromBuckets(Database& db, ChartWindow window,
   window = WithEnds(window, first, last);
   Chart chart(window);
   for (const Summary& summary : summaries) {
-    MUSTER_RETURN_IF_ERROR(AddChunk(db, chart, window, summary));
+    MUSTER_RETURN_IF_ERROR(AddSummary(db, chart, window, summary));
   }
   for (const Point& point : tail) chart.Add(point);
   return chart.Columns();

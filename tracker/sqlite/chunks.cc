@@ -57,6 +57,16 @@ Status AddChunk(Database& db, std::int64_t series, std::span<const Point> points
   return insert.Run();
 }
 
+Result<std::vector<Point>> ReadChunk(Database& db, std::int64_t id) {
+  Statement row = db.Prepare("SELECT data FROM chunks WHERE id = ?");
+  row.Bind(0, id);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  MUSTER_CHECK(found, "it was found in this transaction");
+  std::vector<Point> points;
+  MUSTER_RETURN_IF_ERROR(Decode(id, row.Text(0), points));
+  return points;
+}
+
 Status DropChunk(Database& db, std::int64_t id) {
   return db.Prepare("DELETE FROM chunks WHERE id = ?").Bind(0, id).Run();
 }

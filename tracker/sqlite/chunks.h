@@ -21,6 +21,8 @@ struct Chunk {
 
 /// Stores 1 to kChunkPoints points as a chunk.
 Status AddChunk(sqlite::Database& db, std::int64_t series, std::span<const Point> points);
+/// The points of one that is there. kCorrupt.
+Result<std::vector<Point>> ReadChunk(sqlite::Database& db, std::int64_t id);
 Status DropChunk(sqlite::Database& db, std::int64_t id);
 
 /// The chunk in which `point` is or would belong: the last one that does not begin after it, else the first

@@ -10,16 +10,6 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 
-/// Calls `take` with each row.
-template <typename Take>
-Status ForEachRow(Statement& statement, Take take) {
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, statement.Step());
-    if (!row) return Ok();
-    take(statement);
-  }
-}
-
 std::string TextOf(const Statement& row, int column) { return std::string(row.Text(column)); }
 
 constexpr std::string_view kExperimentColumns =

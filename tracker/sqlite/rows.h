@@ -15,6 +15,16 @@
 
 namespace muster::tracker {
 
+/// Calls `take` with each row.
+template <typename Take>
+Status ForEachRow(sqlite::Statement& statement, Take take) {
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, statement.Step());
+    if (!row) return Ok();
+    take(statement);
+  }
+}
+
 struct ExperimentRow {
   std::int64_t row = 0;
   std::string artifact_location;

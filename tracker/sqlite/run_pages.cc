@@ -33,11 +33,7 @@ template <typename Take>
 Status Each(Database& db, Runs& runs, std::string_view select, Take take) {
   Statement rows = db.Prepare(std::string(select) + " IN (SELECT value FROM json_each(?))");
   rows.Bind(0, runs.rows);
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return Ok();
-    take(runs.Of(rows), rows);
-  }
+  return ForEachRow(rows, [&](const Statement& row) { take(runs.Of(row), row); });
 }
 
 /// SQLite promises no order, but reads by the primary key, which is ours: what is sorted here is sorted already.

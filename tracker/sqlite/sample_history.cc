@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "tracker/run_rules.h"
-#include "tracker/series/chunk_codec.h"
 #include "tracker/series/sample.h"
+#include "tracker/sqlite/chunks.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/search.h"
 #include "tracker/sqlite/series_points.h"
@@ -24,16 +24,6 @@ struct Parts {
   std::vector<Point> tail;
   std::size_t rows = 0;
 };
-
-Result<std::vector<Point>> ReadChunk(Database& db, std::int64_t chunk) {
-  Statement row = db.Prepare("SELECT data FROM chunks WHERE id = ?");
-  row.Bind(0, chunk);
-  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  MUSTER_CHECK(found, "it was found in this transaction");
-  std::vector<Point> points;
-  MUSTER_RETURN_IF_ERROR(DecodeChunk(row.Text(0), points));
-  return points;
-}
 
 /// Nothing when it is not so: steps go back, or late points wait in the tail.
 Result<std::optional<Parts>> PartsByStep(Database& db, std::int64_t series) {

@@ -1,4 +1,5 @@
 #include "tracker/run_rules.h"
+#include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/search.h"
 #include "tracker/sqlite/search_sql.h"
 
@@ -15,15 +16,14 @@ Result<std::vector<DatasetSummary>> ReadDatasets(sqlite::Database& db,
       "ORDER BY d.experiment, d.name, d.digest, t.value LIMIT ?");
   rows.BindAll(kDatasetContextTag, JsonArray(experiment_ids), kMaxDatasetSummaries);
   std::vector<DatasetSummary> found;
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return found;
-    found.push_back({.experiment_id = std::to_string(rows.Int(0)),
-                     .name = std::string(rows.Text(1)),
-                     .digest = std::string(rows.Text(2)),
+  MUSTER_RETURN_IF_ERROR(ForEachRow(rows, [&](const sqlite::Statement& row) {
+    found.push_back({.experiment_id = std::to_string(row.Int(0)),
+                     .name = std::string(row.Text(1)),
+                     .digest = std::string(row.Text(2)),
                      .context = {}});
-    if (!rows.IsNull(3)) found.back().context = rows.Text(3);
-  }
+    if (!row.IsNull(3)) found.back().context = row.Text(3);
+  }));
+  return found;
 }
 
 }  // namespace muster::tracker
