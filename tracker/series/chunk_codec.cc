@@ -1,7 +1,8 @@
 #include "tracker/series/chunk_codec.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -26,8 +27,7 @@ using Words = std::array<std::uint64_t, kChunkPoints>;
 using Numbers = std::array<std::int64_t, kChunkPoints>;
 
 std::uint32_t SumOf(std::string_view bytes) {
-  return static_cast<std::uint32_t>(
-      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  return libdeflate_crc32(0, bytes.data(), bytes.size());
 }
 
 /// A zero is followed by how many more there are.
@@ -59,21 +59,45 @@ void AppendColumn(std::string& out, std::span<const Point> points) {
   AppendZeros(out, zeros);
 }
 
-bool TakeColumn(std::string_view& in, std::span<std::int64_t> numbers) {
-  std::uint64_t before = 0, step = 0, zeros = 0;
-  for (std::int64_t& number : numbers) {
-    if (zeros > 0) {
-      --zeros;
-    } else {
-      std::uint64_t folded = 0;
-      if (!TakeVarint(in, folded)) return false;
-      if (folded == 0 && !TakeVarint(in, zeros)) return false;
-      step += static_cast<std::uint64_t>(Unfold(folded));
-    }
-    before += step;
-    number = static_cast<std::int64_t>(before);
+/// Calls take(first, end, before, step) for each run of rows [first, end) that grow by `step` each from `before` on.
+template <typename Take>
+bool VisitColumn(std::string_view& in, std::size_t rows, Take take) {
+  std::uint64_t before = 0, step = 0;
+  for (std::size_t first = 0; first < rows;) {
+    std::uint64_t folded = 0, more = 0;
+    if (!TakeVarint(in, folded)) return false;
+    if (folded == 0 && !TakeVarint(in, more)) return false;
+    if (more >= rows - first) return false;
+    step += static_cast<std::uint64_t>(Unfold(folded));
+    const std::size_t end = first + 1 + more;
+    take(first, end, before, step);
+    before += step * (end - first);
+    first = end;
   }
-  return zeros == 0;
+  return true;
+}
+
+bool TakeColumn(std::string_view& in, std::span<std::int64_t> numbers) {
+  return VisitColumn(
+      in, numbers.size(),
+      [&](std::size_t first, std::size_t end, std::uint64_t before, std::uint64_t step) {
+        for (std::size_t i = first; i < end; ++i) {
+          before += step;
+          numbers[i] = static_cast<std::int64_t>(before);
+        }
+      });
+}
+
+/// Those of a column's numbers that stand in `rows`, which ascend.
+bool TakeColumnRows(std::string_view& in, std::size_t count, std::span<const std::size_t> rows,
+                    std::span<std::int64_t> numbers) {
+  std::size_t at = 0;
+  return VisitColumn(
+      in, count, [&](std::size_t first, std::size_t end, std::uint64_t before, std::uint64_t step) {
+        for (; at < rows.size() && rows[at] < end; ++at) {
+          numbers[at] = static_cast<std::int64_t>(before + step * (rows[at] - first + 1));
+        }
+      });
 }
 
 std::string RunsOf(std::string_view plane) {
@@ -122,21 +146,27 @@ void AppendValues(std::string& out, std::span<const Point> points) {
   std::memcpy(&out[modes_at], &modes, sizeof(modes));
 }
 
-bool TakeRuns(std::string_view& in, std::span<std::uint64_t> words, unsigned shift) {
-  for (std::size_t i = 0; i < words.size(); ++i) {
+/// Calls take(row, byte) for each byte of a plane of zero runs that is not zero.
+template <typename Take>
+bool VisitRuns(std::string_view& in, std::size_t rows, Take take) {
+  for (std::size_t i = 0; i < rows; ++i) {
     if (in.empty()) return false;
     const auto byte = static_cast<unsigned char>(in.front());
     in.remove_prefix(1);
-    words[i] |= static_cast<std::uint64_t>(byte) << shift;
-    if (byte != 0) continue;
+    if (byte != 0) {
+      take(i, byte);
+      continue;
+    }
     std::uint64_t more = 0;
-    if (!TakeVarint(in, more) || more >= words.size() - i) return false;
+    if (!TakeVarint(in, more) || more >= rows - i) return false;
     i += more;
   }
   return true;
 }
 
-bool TakeValues(std::string_view& in, std::span<std::uint64_t> words) {
+/// Calls runs(plane) or raw(plane), which take it from the front of `in`, for each plane that is there.
+template <typename Runs, typename Raw>
+bool VisitPlanes(std::string_view& in, std::size_t rows, Runs runs, Raw raw) {
   std::uint16_t modes = 0;
   if (in.size() < sizeof(modes)) return false;
   std::memcpy(&modes, in.data(), sizeof(modes));
@@ -145,21 +175,97 @@ bool TakeValues(std::string_view& in, std::span<std::uint64_t> words) {
     const unsigned mode = (modes >> (2 * p)) & 3;
     if (mode == kZero) continue;
     if (mode == kRuns) {
-      if (!TakeRuns(in, words, 8 * p)) return false;
+      if (!runs(p)) return false;
       continue;
     }
-    if (mode != kRaw || in.size() < words.size()) return false;
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      words[i] |= static_cast<std::uint64_t>(static_cast<unsigned char>(in[i])) << (8 * p);
-    }
-    in.remove_prefix(words.size());
+    if (mode != kRaw || in.size() < rows) return false;
+    raw(p, in.substr(0, rows));
+    in.remove_prefix(rows);
   }
+  return true;
+}
+
+std::uint64_t InPlane(std::size_t byte, unsigned plane) {
+  return std::uint64_t{byte} << (8 * plane);
+}
+
+bool TakeValues(std::string_view& in, std::span<std::uint64_t> words) {
+  const auto runs = [&](unsigned plane) {
+    return VisitRuns(in, words.size(), [&](std::size_t row, unsigned char byte) {
+      words[row] |= InPlane(byte, plane);
+    });
+  };
+  const auto raw = [&](unsigned plane, std::string_view bytes) {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      words[i] |= InPlane(static_cast<unsigned char>(bytes[i]), plane);
+    }
+  };
+  if (!VisitPlanes(in, words.size(), runs, raw)) return false;
   for (std::size_t i = 1; i < words.size(); ++i) words[i] ^= words[i - 1];
   return true;
 }
 
+/// All bytes against each other.
+unsigned char XorOf(std::string_view bytes) {
+  std::uint64_t wide = 0;
+  for (; bytes.size() >= sizeof(wide); bytes.remove_prefix(sizeof(wide))) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof(word));
+    wide ^= word;
+  }
+  for (unsigned half = 32; half >= 8; half /= 2) wide ^= wide >> half;
+  auto all = static_cast<unsigned char>(wide);
+  for (const char byte : bytes) all ^= static_cast<unsigned char>(byte);
+  return all;
+}
+
+/// Those of the values that stand in `rows`, which ascend: each is all words up to its row against each other.
+bool TakeValueRows(std::string_view& in, std::size_t count, std::span<const std::size_t> rows,
+                   std::span<std::uint64_t> words) {
+  const auto runs = [&](unsigned plane) {
+    unsigned char now = 0;
+    std::size_t at = 0;
+    const auto pass = [&](std::size_t row) {  // what stands before `row`
+      for (; at < rows.size() && rows[at] < row; ++at) words[at] |= InPlane(now, plane);
+    };
+    const bool whole = VisitRuns(in, count, [&](std::size_t row, unsigned char byte) {
+      pass(row);
+      now ^= byte;
+    });
+    pass(count);
+    return whole;
+  };
+  const auto raw = [&](unsigned plane, std::string_view bytes) {
+    unsigned char now = 0;
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      now ^= XorOf(bytes.substr(begin, rows[at] + 1 - begin));
+      begin = rows[at] + 1;
+      words[at] |= InPlane(now, plane);
+    }
+  };
+  return VisitPlanes(in, count, runs, raw);
+}
+
 Error Broken(std::string_view bytes, std::string_view why) {
   return Corrupt("a chunk of " + std::to_string(bytes.size()) + " bytes: " + std::string(why));
+}
+constexpr std::string_view kNoFit = "its columns do not fit its length";
+
+/// How many points it has; `in` is what follows.
+Result<std::size_t> Open(std::string_view bytes, std::string_view& in) {
+  if (bytes.size() < 1 + kSumBytes) return Broken(bytes, "too short");
+  in = bytes.substr(0, bytes.size() - kSumBytes);
+  std::uint32_t sum = 0;
+  std::memcpy(&sum, bytes.data() + in.size(), kSumBytes);
+  if (sum != SumOf(in)) return Broken(bytes, "its checksum is wrong");
+  if (in.front() != kFormat) return Broken(bytes, "format " + std::to_string(in.front()));
+  in.remove_prefix(1);
+  std::uint64_t count = 0;
+  if (!TakeVarint(in, count) || count == 0 || count > kChunkPoints) {
+    return Broken(bytes, "its count is not 1 to " + std::to_string(kChunkPoints));
+  }
+  return count;
 }
 
 }  // namespace
@@ -180,23 +286,14 @@ std::string EncodeChunk(std::span<const Point> points) {
 }
 
 Status DecodeChunk(std::string_view bytes, std::vector<Point>& points) {
-  if (bytes.size() < 1 + kSumBytes) return Broken(bytes, "too short");
-  std::string_view in = bytes.substr(0, bytes.size() - kSumBytes);
-  std::uint32_t sum = 0;
-  std::memcpy(&sum, bytes.data() + in.size(), kSumBytes);
-  if (sum != SumOf(in)) return Broken(bytes, "its checksum is wrong");
-  if (in.front() != kFormat) return Broken(bytes, "format " + std::to_string(in.front()));
-  in.remove_prefix(1);
-  std::uint64_t count = 0;
-  if (!TakeVarint(in, count) || count == 0 || count > kChunkPoints) {
-    return Broken(bytes, "its count is not 1 to " + std::to_string(kChunkPoints));
-  }
+  std::string_view in;
+  MUSTER_ASSIGN_OR_RETURN(const std::size_t count, Open(bytes, in));
   Numbers ts, steps, attempts;
   Words values{};
   if (!TakeColumn(in, {ts.data(), count}) || !TakeColumn(in, {steps.data(), count}) ||
       !TakeColumn(in, {attempts.data(), count}) || !TakeValues(in, {values.data(), count}) ||
       !in.empty()) {
-    return Broken(bytes, "its columns do not fit its length");
+    return Broken(bytes, kNoFit);
   }
   const std::size_t had = points.size();
   points.reserve(had + count);
@@ -206,6 +303,26 @@ Status DecodeChunk(std::string_view bytes, std::vector<Point>& points) {
       points.resize(had);
       return Broken(bytes, "its points are not in order");
     }
+  }
+  return Ok();
+}
+
+Status DecodeRows(std::string_view bytes, std::span<const std::size_t> rows,
+                  std::vector<Point>& points) {
+  std::string_view in;
+  MUSTER_ASSIGN_OR_RETURN(const std::size_t count, Open(bytes, in));
+  if (!rows.empty() && rows.back() >= count) return Broken(bytes, "it has no such row");
+  const std::size_t wanted = rows.size();
+  Numbers ts, steps, attempts;
+  Words values;
+  std::fill_n(values.begin(), wanted, 0);
+  if (!TakeColumnRows(in, count, rows, ts) || !TakeColumnRows(in, count, rows, steps) ||
+      !TakeColumnRows(in, count, rows, attempts) || !TakeValueRows(in, count, rows, values) ||
+      !in.empty()) {
+    return Broken(bytes, kNoFit);
+  }
+  for (std::size_t i = 0; i < wanted; ++i) {
+    points.push_back({ts[i], steps[i], std::bit_cast<double>(values[i]), attempts[i]});
   }
   return Ok();
 }

@@ -22,10 +22,22 @@ void BindKey(Statement& statement, int index, const Point& point) {
       .Bind(index + 3, int{std::isnan(point.value)});
 }
 
-Status Decode(std::int64_t id, std::string_view data, std::vector<Point>& points) {
-  Status status = DecodeChunk(data, points);
+Status OfChunk(std::int64_t id, Status status) {
   if (status.ok()) return status;
   return status.error().With("row " + std::to_string(id) + " of chunks");
+}
+
+Status Decode(std::int64_t id, std::string_view data, std::vector<Point>& points) {
+  return OfChunk(id, DecodeChunk(data, points));
+}
+
+/// The row of one that is there: (data).
+Result<Statement> FindData(Database& db, std::int64_t id) {
+  Statement row = db.Prepare("SELECT data FROM chunks WHERE id = ?");
+  row.Bind(0, id);
+  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
+  MUSTER_CHECK(found, "it was found in this transaction");
+  return row;
 }
 
 /// The row that `found` stands on: (id, data).
@@ -58,13 +70,16 @@ Status AddChunk(Database& db, std::int64_t series, std::span<const Point> points
 }
 
 Result<std::vector<Point>> ReadChunk(Database& db, std::int64_t id) {
-  Statement row = db.Prepare("SELECT data FROM chunks WHERE id = ?");
-  row.Bind(0, id);
-  MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  MUSTER_CHECK(found, "it was found in this transaction");
+  MUSTER_ASSIGN_OR_RETURN(const Statement row, FindData(db, id));
   std::vector<Point> points;
   MUSTER_RETURN_IF_ERROR(Decode(id, row.Text(0), points));
   return points;
+}
+
+Status ReadChunkRows(Database& db, std::int64_t id, std::span<const std::size_t> rows,
+                     std::vector<Point>& points) {
+  MUSTER_ASSIGN_OR_RETURN(const Statement row, FindData(db, id));
+  return OfChunk(id, DecodeRows(row.Text(0), rows, points));
 }
 
 Status DropChunk(Database& db, std::int64_t id) {

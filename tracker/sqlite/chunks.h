@@ -23,6 +23,9 @@ struct Chunk {
 Status AddChunk(sqlite::Database& db, std::int64_t series, std::span<const Point> points);
 /// The points of one that is there. kCorrupt.
 Result<std::vector<Point>> ReadChunk(sqlite::Database& db, std::int64_t id);
+/// Appends those of its points that stand in `rows` (DecodeRows). kCorrupt.
+Status ReadChunkRows(sqlite::Database& db, std::int64_t id, std::span<const std::size_t> rows,
+                     std::vector<Point>& points);
 Status DropChunk(sqlite::Database& db, std::int64_t id);
 
 /// The chunk in which `point` is or would belong: the last one that does not begin after it, else the first

@@ -61,11 +61,11 @@ Result<std::vector<Point>> Pick(Database& db, const Parts& parts,
   auto next = wanted.begin();
   std::size_t begin = 0;
   for (const Parts::Part& part : parts.chunks) {
-    if (next != wanted.end() && *next < begin + part.points) {
-      MUSTER_ASSIGN_OR_RETURN(const auto points, ReadChunk(db, part.chunk));
-      for (; next != wanted.end() && *next < begin + part.points; ++next)
-        picked.push_back(points[*next - begin]);
+    std::vector<std::size_t> rows;
+    for (; next != wanted.end() && *next < begin + part.points; ++next) {
+      rows.push_back(*next - begin);
     }
+    if (!rows.empty()) MUSTER_RETURN_IF_ERROR(ReadChunkRows(db, part.chunk, rows, picked));
     begin += part.points;
   }
   for (; next != wanted.end(); ++next) picked.push_back(parts.tail[*next - begin]);

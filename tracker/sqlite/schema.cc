@@ -215,11 +215,17 @@ ALTER TABLE new_metrics RENAME TO logged_model_metrics;
 
 constexpr std::string_view kVersion4 = "DROP TABLE points;";
 
+// A sample of a history reads from the index alone which rows of which chunks it wants.
+constexpr std::string_view kVersion5 = R"sql(
+DROP INDEX chunks_in_order;
+CREATE INDEX chunks_in_order ON chunks(series, first_ts, first_step, first_value, first_nan, points, max_step, by_step);
+)sql";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& TrackerMigrations() {
   static const std::vector<sqlite::Migration> migrations = {kVersion1, kVersion2, MovePoints,
-                                                            kVersion4};
+                                                            kVersion4, kVersion5};
   return migrations;
 }
 

@@ -33,6 +33,24 @@ TEST(ChunkCodec, RandomSeries_ComeBackBitByBit) {
   }
 }
 
+TEST(ChunkCodec, SomeRows_AreThoseOfAll) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Random random(seed);
+    const auto points = SeriesOf(random, 1 + random.Below(kChunkPoints));
+    const std::string bytes = EncodeChunk(points);
+    std::vector<std::size_t> rows;
+    std::vector<Point> wanted, found;
+    for (std::size_t row = random.Below(3); row < points.size(); row += 1 + random.Below(200)) {
+      rows.push_back(row);
+      wanted.push_back(points[row]);
+    }
+    ASSERT_TRUE(DecodeRows(bytes, rows, found).ok());
+    EXPECT_TRUE(Identical(found, wanted)) << "seed " << seed;
+    rows.push_back(points.size());
+    EXPECT_EQ(DecodeRows(bytes, rows, found).error().kind, ErrorKind::kCorrupt);
+  }
+}
+
 TEST(ChunkCodec, ExtremesOfEveryColumn_ComeBack) {
   using Limits = std::numeric_limits<std::int64_t>;
   const double largest = std::numeric_limits<double>::max();
@@ -105,6 +123,13 @@ TEST(ChunkCodec, ForgedBytes_NeverGiveMoreThanAChunk) {
     ASSERT_EQ(points.empty(), !status.ok());
     ASSERT_LE(points.size(), kChunkPoints);
     ASSERT_TRUE(std::ranges::is_sorted(points, Before)) << "seed " << seed;
+    const std::vector<std::size_t> rows = {0, 3, 17};
+    std::vector<Point> some;
+    const bool read = DecodeRows(Summed(bytes), rows, some).ok();
+    ASSERT_TRUE(read == !some.empty() && (!read || some.size() == rows.size()));
+    if (status.ok()) {
+      ASSERT_EQ(read, points.size() > rows.back());
+    }
   }
   EXPECT_GT(taken, 1'000u);  // the changes are not all refused by one rule
 }
