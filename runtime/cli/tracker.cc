@@ -16,6 +16,7 @@
 #include "runtime/server/rule_routes.h"
 #include "runtime/server/rule_worker.h"
 #include "runtime/server/webhook_worker.h"
+#include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/check.h"
@@ -95,6 +96,7 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   started.runs->SetEventSink(
       [&started](tracker::RunEvent event) { started.events.Add(std::move(event)); });
   tracker::AddEventRoutes(started.router, started.events, RandomHex(4));
+  tracker::AddChartRoutes(started.router, *started.runs);
   MUSTER_ASSIGN_OR_RETURN(started.models, registry::SqliteModelStore::Open(
                                               db.parent_path() / "registry.db", SystemClock()));
   const auto policy = PolicyOf(flags.webhooks);

@@ -36,6 +36,7 @@
 #include "runtime/server/tracker_ports.h"
 #include "runtime/server/webhook_worker.h"
 #include "runtime/wire/codec.h"
+#include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/artifact_store.h"
@@ -264,6 +265,7 @@ void Server::Impl::AddRoutes() {
   AddServerMetrics(router, late);
   runs->SetEventSink([this](tracker::RunEvent event) { events.Add(std::move(event)); });
   tracker::AddEventRoutes(router, events, RandomHex(4));
+  tracker::AddChartRoutes(router, *runs);
 }
 
 Status Server::Impl::Listen(const Result<ServerNote>& last) {

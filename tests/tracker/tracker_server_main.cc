@@ -12,6 +12,7 @@
 #include "runtime/http/server.h"
 #include "runtime/server/artifact_roots.h"
 #include "runtime/server/webhook_worker.h"
+#include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/run_store.h"
@@ -53,6 +54,7 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   runs->SetEventSink([&events](tracker::RunEvent event) { events.Add(std::move(event)); });
   http::Router router;
   tracker::AddEventRoutes(router, events, RandomHex(4));
+  tracker::AddChartRoutes(router, *runs);
   MUSTER_ASSIGN_OR_RETURN(const auto webhooks, registry::SqliteWebhookStore::Open(
                                                    folder / "registry.db", SystemClock()));
   // The tests' receivers are on this machine.

@@ -55,7 +55,7 @@ bool Chart::Fits(const Bucket& bucket) const {
   if (first < window_.begin || last > window_.end) return false;
   const double column =
       (Width(window_.begin, window_.end) + 1) / static_cast<double>(columns_.size());
-  return 2 * Width(first, last) <= column;
+  return Width(first, last) <= column;
 }
 
 std::vector<Bucket> Chart::Columns() const {

@@ -47,7 +47,7 @@ class Chart {
   void Add(const Point& point);
   /// All of it goes to the column in which it begins.
   void Add(const Bucket& bucket);
-  /// True when a bucket is no wider than half a column, so that it may be added as a whole.
+  /// True when a bucket is no wider than a column, so that it may be added as a whole.
   [[nodiscard]] bool Fits(const Bucket& bucket) const;
   /// The columns that have points, from left to right.
   [[nodiscard]] std::vector<Bucket> Columns() const;
