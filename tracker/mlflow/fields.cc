@@ -1,7 +1,9 @@
 #include "tracker/mlflow/fields.h"
 
 #include <algorithm>
+#include <boost/json/monotonic_resource.hpp>
 #include <cctype>
+#include <limits>
 
 #include "runtime/wire/codec.h"
 #include "tracker/mlflow/proto_json.h"
@@ -17,16 +19,6 @@ constexpr std::string_view kDocs =
     " See the API docs for more information about request parameters.";
 
 std::string_view View(const json::string& text) { return {text.data(), text.size()}; }
-
-json::object ParseBody(std::string_view body) {
-  auto value = wire::ParseJson(body);
-  if (value && value->is_string()) {
-    // Old clients encode the object twice.
-    const json::string inner = value->get_string();
-    value = wire::ParseJson(View(inner));
-  }
-  return value && value->is_object() ? std::move(value->get_object()) : json::object();
-}
 
 json::object FromQuery(const http::Query& query) {
   json::object object;
@@ -50,6 +42,39 @@ Status CheckContentType(const http::Request& request) {
 
 }  // namespace
 
+/// Its values lie one after the other and go in one piece: a body of 1,000 metrics has 5,000.
+struct Fields::Document {
+  explicit Document(std::size_t bytes = 1024) : memory(bytes) {}
+
+  json::monotonic_resource memory;
+  std::optional<json::value> root;  // in `memory`; nothing: no JSON
+};
+
+const json::object Fields::kNone;
+
+Fields::Fields(json::object object) {
+  const auto document = std::make_shared<Document>();
+  object_ = &document->root.emplace(std::move(object)).get_object();
+  document_ = document;
+}
+
+Fields Fields::FromBody(std::string_view body) {
+  const auto document = std::make_shared<Document>(2 * body.size() + 64);
+  const auto parse = [&](std::string_view text) {
+    auto value = wire::ParseJson(text, std::numeric_limits<std::size_t>::max(), &document->memory);
+    if (value) document->root.emplace(std::move(*value));  // assigned, it would be copied
+  };
+  parse(body);
+  if (document->root && document->root->is_string()) {
+    // Old clients encode the object twice.
+    const std::string inner(View(document->root->get_string()));
+    document->root.reset();
+    parse(inner);
+  }
+  const bool object = document->root && document->root->is_object();
+  return {document, object ? document->root->get_object() : kNone, ""};
+}
+
 Result<Fields> Fields::FromRequest(const http::Request& request) {
   if (request.method == "GET" && !request.query.empty()) {
     Fields fields(FromQuery(request.query));
@@ -57,13 +82,13 @@ Result<Fields> Fields::FromRequest(const http::Request& request) {
     return fields;
   }
   MUSTER_RETURN_IF_ERROR(CheckContentType(request));
-  json::object object = ParseBody(request.body);
-  MUSTER_RETURN_IF_ERROR(CheckSpelledOnce(object));
-  return Fields(std::move(object));
+  Fields fields = FromBody(request.body);
+  MUSTER_RETURN_IF_ERROR(CheckSpelledOnce(*fields.object_));
+  return fields;
 }
 
 const json::value* Fields::FindSpelled(std::string_view name) const {
-  const json::value* value = object_.if_contains(name);
+  const json::value* value = object_->if_contains(name);
   return value && !value->is_null() ? value : nullptr;
 }
 
@@ -223,8 +248,8 @@ std::vector<Fields> Fields::List(std::string_view name) {
   if (value->is_array()) {
     for (const json::value& element : value->get_array()) {
       if (!element.is_object()) break;
-      list.emplace_back(element.get_object(),
-                        std::string(name) + "[" + std::to_string(list.size()) + "]");
+      list.push_back({document_, element.get_object(),
+                      std::string(name) + "[" + std::to_string(list.size()) + "]"});
     }
     if (list.size() == value->get_array().size()) return list;
   }
@@ -234,9 +259,9 @@ std::vector<Fields> Fields::List(std::string_view name) {
 
 Fields Fields::Object(std::string_view name) {
   const json::value* value = Find(name);
-  if (value && value->is_object()) return Fields(value->get_object(), std::string(name));
+  if (value && value->is_object()) return {document_, value->get_object(), std::string(name)};
   if (value) Wrong(name, *value);
-  return Fields(json::object(), std::string(name));
+  return {nullptr, kNone, std::string(name)};
 }
 
 }  // namespace muster::tracker

@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,8 +24,7 @@ class Fields {
   /// kInvalid for a body without "Content-Type: application/json", and for a field in both spellings. A body that
   /// is no JSON object is an empty one, as in MLflow: the required fields are then missing.
   static Result<Fields> FromRequest(const http::Request& request);
-  explicit Fields(boost::json::object object, std::string path = "")
-      : object_(std::move(object)), path_(std::move(path)) {}
+  explicit Fields(boost::json::object object);
 
   /// Required: absent and "" are errors.
   std::string Required(std::string_view name);
@@ -59,6 +59,15 @@ class Fields {
   [[nodiscard]] Status status() const { return status_; }
 
  private:
+  /// The JSON of a request, which its Fields share.
+  struct Document;
+  static const boost::json::object kNone;
+
+  Fields(std::shared_ptr<const Document> document, const boost::json::object& object,
+         std::string path)
+      : document_(std::move(document)), object_(&object), path_(std::move(path)) {}
+  static Fields FromBody(std::string_view body);
+
   /// As it is spelled, or in camelCase; a repeated key of a query is its first value.
   [[nodiscard]] const boost::json::value* Find(std::string_view name) const;
   [[nodiscard]] const boost::json::value* FindSpelled(std::string_view name) const;
@@ -66,8 +75,9 @@ class Fields {
   void Missing(std::string_view name);
   void Wrong(std::string_view name, const boost::json::value& value);
 
-  boost::json::object object_;
-  std::string path_;  // "metrics[3]" for an element, before the names in messages
+  std::shared_ptr<const Document> document_;
+  const boost::json::object* object_;  // in the document
+  std::string path_;                   // "metrics[3]" for an element, before the names in messages
   bool from_query_ = false;
   Status status_;
 };

@@ -23,6 +23,13 @@ std::optional<double> ParseDouble(std::string_view text) {
   return whole && std::isfinite(number) ? std::optional(number) : std::nullopt;
 }
 
+Status CheckWithin(const json::value& value) {
+  if (value.is_object()) return CheckSpelledOnce(value.get_object());
+  if (!value.is_array()) return Ok();
+  for (const json::value& item : value.get_array()) MUSTER_RETURN_IF_ERROR(CheckWithin(item));
+  return Ok();
+}
+
 }  // namespace
 
 std::optional<double> AsDouble(const json::value& value) {
@@ -58,20 +65,14 @@ std::string CamelCase(std::string_view name) {
   return camel;
 }
 
-Status CheckSpelledOnce(const json::value& value) {
-  if (value.is_array()) {
-    for (const json::value& item : value.get_array()) {
-      MUSTER_RETURN_IF_ERROR(CheckSpelledOnce(item));
-    }
-  }
-  if (!value.is_object()) return Ok();
-  for (const auto& member : value.get_object()) {
+Status CheckSpelledOnce(const json::object& object) {
+  for (const auto& member : object) {
     const std::string_view name = member.key();
-    if (name.find('_') != name.npos && value.get_object().contains(CamelCase(name))) {
+    if (name.find('_') != name.npos && object.contains(CamelCase(name))) {
       return Invalid("Request specifies both '" + std::string(name) + "' and '" + CamelCase(name) +
                      "'; provide only one of them.");
     }
-    MUSTER_RETURN_IF_ERROR(CheckSpelledOnce(member.value()));
+    MUSTER_RETURN_IF_ERROR(CheckWithin(member.value()));
   }
   return Ok();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
 #include <optional>
@@ -20,6 +21,6 @@ std::optional<std::int64_t> AsInt(const boost::json::value& value);
 /// "runId" of "run_id".
 std::string CamelCase(std::string_view name);
 /// kInvalid when an object, however deep, has a field in both spellings: which one holds would be left open.
-Status CheckSpelledOnce(const boost::json::value& value);
+Status CheckSpelledOnce(const boost::json::object& object);
 
 }  // namespace muster::tracker
