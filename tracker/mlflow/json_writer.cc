@@ -1,6 +1,5 @@
 #include "tracker/mlflow/json_writer.h"
 
-#include <algorithm>
 #include <array>
 #include <boost/json/serialize.hpp>
 #include <charconv>
@@ -9,12 +8,22 @@
 namespace muster::tracker {
 namespace {
 
-bool NeedsEscape(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; }
+/// Looks at all of it, which goes by many bytes at once.
+bool NeedsEscape(std::string_view text) {
+  bool any = false;
+  for (const char c : text) any |= static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+  return any;
+}
 
 }  // namespace
 
 void JsonWriter::Comma() {
   if (!first_) out_ += ',';
+  first_ = false;
+}
+
+void JsonWriter::Quote() {
+  out_ += first_ ? std::string_view("\"") : std::string_view(",\"");
   first_ = false;
 }
 
@@ -32,8 +41,7 @@ JsonWriter& JsonWriter::End(char bracket) {
 }
 
 JsonWriter& JsonWriter::Key(std::string_view name) {
-  Comma();
-  out_ += '"';
+  Quote();
   out_ += name;
   out_ += "\":";
   first_ = true;
@@ -41,12 +49,12 @@ JsonWriter& JsonWriter::Key(std::string_view name) {
 }
 
 JsonWriter& JsonWriter::Text(std::string_view text) {
-  Comma();
-  if (std::ranges::any_of(text, NeedsEscape)) {
+  if (NeedsEscape(text)) {
+    Comma();
     out_ += boost::json::serialize(boost::json::string_view(text));
     return *this;
   }
-  out_ += '"';
+  Quote();
   out_ += text;
   out_ += '"';
   return *this;

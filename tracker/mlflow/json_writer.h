@@ -34,6 +34,8 @@ class JsonWriter {
   JsonWriter& End(char bracket);
   /// Of the value that comes now.
   void Comma();
+  /// And the quotation mark that it begins with.
+  void Quote();
 
   std::string out_;
   bool first_ = true;  // of its list, or after its key

@@ -11,7 +11,8 @@ using sqlite::Database;
 using sqlite::Statement;
 
 /// The runs of a page, by row, and the rows as one parameter for json_each.
-struct Runs {
+class Runs {
+ public:
   std::vector<Run>& all;
   std::unordered_map<std::int64_t, std::size_t> places;
   std::string rows;
@@ -23,7 +24,17 @@ struct Runs {
     }
     rows += rows.empty() ? "[]" : "]";
   }
-  Run& Of(const Statement& row) { return all[places.at(row.Int(0))]; }
+  /// Rows of one run come one after the other.
+  Run& Of(const Statement& row) {
+    const std::int64_t id = row.Int(0);
+    if (last_ == nullptr || id != last_id_) last_ = &all[places.at(id)];
+    last_id_ = id;
+    return *last_;
+  }
+
+ private:
+  std::int64_t last_id_ = 0;
+  Run* last_ = nullptr;
 };
 
 std::string Text(const Statement& row, int column) { return std::string(row.Text(column)); }
@@ -55,12 +66,12 @@ Status ReadMetrics(Database& db, Runs& runs) {
                               "latest_attempt, latest_nan FROM series "
                               "WHERE latest_value IS NOT NULL AND rank = -1 AND run",
                               [](Run& run, const Statement& row) {
-                                run.metrics.push_back(
-                                    {.key = Text(row, 1),
-                                     .value = LoadedValue(row.Double(2), row.Int(6) != 0),
-                                     .timestamp_ms = row.Int(3),
-                                     .step = row.Int(4),
-                                     .attempt = row.Int(5)});
+                                Metric& metric = run.metrics.emplace_back();
+                                metric.key = row.Text(1);
+                                metric.value = LoadedValue(row.Double(2), row.Int(6) != 0);
+                                metric.timestamp_ms = row.Int(3);
+                                metric.step = row.Int(4);
+                                metric.attempt = row.Int(5);
                               }));
   Sort(runs.all, &Run::metrics, &Metric::key);
   return Ok();
@@ -70,7 +81,9 @@ Status ReadKeyed(Database& db, Runs& runs, std::string_view table, std::vector<T
   MUSTER_RETURN_IF_ERROR(Each(db, runs,
                               "SELECT run, key, value FROM " + std::string(table) + " WHERE run",
                               [list](Run& run, const Statement& row) {
-                                (run.*list).push_back({Text(row, 1), Text(row, 2)});
+                                Tag& tag = (run.*list).emplace_back();
+                                tag.key = row.Text(1);
+                                tag.value = row.Text(2);
                               }));
   Sort(runs.all, list, &Tag::key);
   return Ok();
