@@ -20,17 +20,17 @@ ChartWindow WithEnds(ChartWindow window, std::int64_t first, std::int64_t last) 
   return window;
 }
 
-std::size_t Chart::ColumnOf(std::int64_t x) const {
+std::size_t ColumnOf(const ChartWindow& window, std::int64_t x) {
   // Multiplied first: whole numbers stay whole, and a border lies where it should.
-  const double place = Width(window_.begin, x) * static_cast<double>(columns_.size()) /
-                       (Width(window_.begin, window_.end) + 1);
-  return std::min(static_cast<std::size_t>(place), columns_.size() - 1);
+  const double place = Width(window.begin, x) * static_cast<double>(window.pixels) /
+                       (Width(window.begin, window.end) + 1);
+  return std::min(static_cast<std::size_t>(place), window.pixels - 1);
 }
 
 void Chart::Add(const Point& point) {
   const std::int64_t x = XOf(window_.axis, point);
   if (x < window_.begin || x > window_.end) return;
-  Bucket& column = columns_[ColumnOf(x)];
+  Bucket& column = ColumnAt(x);
   const Bucket before = column;
   column.Add(point);
   if (before.points == 0) return;
@@ -46,9 +46,7 @@ void Chart::Add(const Point& point) {
   }
 }
 
-void Chart::Add(const Bucket& bucket) {
-  columns_[ColumnOf(FirstX(window_.axis, bucket))].Add(bucket);
-}
+void Chart::Add(const Bucket& bucket) { ColumnAt(FirstX(window_.axis, bucket)).Add(bucket); }
 
 bool Chart::Fits(const Bucket& bucket) const {
   const std::int64_t first = FirstX(window_.axis, bucket), last = LastX(window_.axis, bucket);

@@ -37,6 +37,9 @@ inline std::int64_t LastX(Axis axis, const Bucket& bucket) {
 /// The window with the curve's own ends where none are given.
 ChartWindow WithEnds(ChartWindow window, std::int64_t first, std::int64_t last);
 
+/// The column of a window with both ends in which `x`, which lies in it, is shown; from 0.
+std::size_t ColumnOf(const ChartWindow& window, std::int64_t x);
+
 /// Sorts points and buckets into the columns of a window whose ends are those of what is shown.
 class Chart {
  public:
@@ -53,7 +56,7 @@ class Chart {
   [[nodiscard]] std::vector<Bucket> Columns() const;
 
  private:
-  [[nodiscard]] std::size_t ColumnOf(std::int64_t x) const;
+  [[nodiscard]] Bucket& ColumnAt(std::int64_t x) { return columns_[ColumnOf(window_, x)]; }
 
   const ChartWindow window_;
   std::vector<Bucket> columns_;
