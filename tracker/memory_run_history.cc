@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <tuple>
 
@@ -9,7 +10,17 @@
 
 namespace muster::tracker {
 
-Result<Page<Metric>> MemoryRunStore::MetricHistory(const RunId& run_id, std::string_view key,
+std::vector<Metric> MemoryRunStore::StoredRun::Visible(std::string_view key, int rank) const {
+  std::vector<Metric> visible;
+  const auto found = points.find({std::string(key), rank});
+  if (found == points.end()) return visible;
+  std::ranges::copy_if(found->second, std::back_inserter(visible), [&](const Metric& point) {
+    return !IsHidden(point.attempt, point.step, resumes);
+  });
+  return visible;
+}
+
+Result<Page<Metric>> MemoryRunStore::MetricHistory(const RunId& run_id, const SeriesKey& series,
                                                    std::int64_t max_results,
                                                    std::string_view page_token) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(max_results, kMaxHistoryPage));
@@ -18,11 +29,8 @@ Result<Page<Metric>> MemoryRunStore::MetricHistory(const RunId& run_id, std::str
   Page<Metric> page;
   const auto found = runs_.find(run_id.value);
   if (found == runs_.end()) return page;
-  const auto points = found->second.points.find(std::string(key));
-  if (points == found->second.points.end()) return page;
   std::int64_t index = 0;
-  for (const Metric& point : points->second) {
-    if (IsHidden(point.attempt, point.step, found->second.resumes)) continue;
+  for (const Metric& point : found->second.Visible(series.key, series.rank)) {
     if (index++ < offset) continue;
     if (std::ssize(page.items) == max_results) {
       page.next_page_token = filter::PageToken(offset + max_results);
@@ -40,11 +48,8 @@ Result<std::vector<Metric>> MemoryRunStore::SampleHistory(const RunId& run_id, s
   const auto found = runs_.find(run_id.value);
   if (found == runs_.end()) return RunNotFound(run_id);
   std::vector<Metric> all;
-  const auto points = found->second.points.find(std::string(key));
-  if (points == found->second.points.end()) return all;
-  for (const Metric& point : points->second) {
-    if (steps && (point.step < steps->first || point.step > steps->last)) continue;
-    if (!IsHidden(point.attempt, point.step, found->second.resumes)) all.push_back(point);
+  for (const Metric& point : found->second.Visible(key, kNoRank)) {
+    if (!steps || (point.step >= steps->first && point.step <= steps->last)) all.push_back(point);
   }
   std::ranges::stable_sort(all, {}, &Metric::step);
   std::vector<Metric> sampled;
@@ -60,12 +65,8 @@ Result<std::vector<Bucket>> MemoryRunStore::ReadChart(const RunId& run_id, std::
   const auto found = runs_.find(run_id.value);
   if (found == runs_.end()) return std::vector<Bucket>();
   std::vector<Point> points;
-  for (const auto& [of, series] : found->second.points) {
-    if (of != key) continue;
-    for (const Metric& metric : series) {
-      if (IsHidden(metric.attempt, metric.step, found->second.resumes)) continue;
-      points.push_back({metric.timestamp_ms, metric.step, metric.value, metric.attempt});
-    }
+  for (const Metric& metric : found->second.Visible(key, kNoRank)) {
+    points.push_back({metric.timestamp_ms, metric.step, metric.value, metric.attempt});
   }
   if (points.empty()) return std::vector<Bucket>();
   const auto x = [&](const Point& point) { return XOf(window.axis, point); };

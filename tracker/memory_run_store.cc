@@ -71,7 +71,8 @@ Result<LoggedModel*> MemoryRunStore::FindModel(std::string_view model_id) {
 
 Run MemoryRunStore::Read(const StoredRun& stored) const {
   Run run = stored.run;
-  for (const auto& [key, points] : stored.points) {
+  for (const auto& [series, points] : stored.points) {
+    if (series.second != kNoRank) continue;
     const Metric* latest = nullptr;
     for (const Metric& point : points) {
       if (IsHidden(point.attempt, point.step, stored.resumes)) continue;
@@ -270,9 +271,15 @@ Status MemoryRunStore::LogBatchLocked(const RunId& run_id, Batch& batch) {
   for (const Metric& metric : batch.metrics) {
     Metric point = metric;
     point.model_id = point.dataset_name = point.dataset_digest = "";
-    AddPoint(stored->points[metric.key], point);
+    AddPoint(stored->points[{metric.key, metric.rank}], point);
     const auto model = models_.find(metric.model_id);
-    if (model != models_.end()) AddModelPoint(model->second, run_id, metric);
+    if (model != models_.end() && metric.rank == kNoRank) {
+      AddModelPoint(model->second, run_id, metric);
+    }
+  }
+  for (const RankPlace& place : batch.places) {
+    RankPlace& known = stored->places.try_emplace(place.rank, place).first->second;
+    Update(known, place);
   }
   return Ok();
 }
@@ -281,7 +288,7 @@ void MemoryRunStore::LogBatch(RunId run_id, Batch batch, Done done) {
   Do<Status>([&] { return LogBatchLocked(run_id, batch); }, Done([&](const Status& status) {
                if (status.ok() && batch.observed && !batch.metrics.empty()) {
                  const std::lock_guard lock(observer_mutex_);
-                 if (observer_) observer_(run_id, batch.metrics);
+                 TellOwn(observer_, run_id, batch.metrics);
                }
                if (status.ok() && !batch.metrics.empty()) {
                  Tell(run_id, NewPoints{std::make_shared<std::vector<Metric>>(batch.metrics)});

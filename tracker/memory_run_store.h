@@ -41,7 +41,7 @@ class MemoryRunStore final : public RunStore {
   void LogOutputs(RunId run_id, std::vector<std::pair<std::string, std::int64_t>> models,
                   Done done) override;
   Result<Page<Run>> SearchRuns(const SearchQuery& query) override;
-  Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
+  Result<Page<Metric>> MetricHistory(const RunId& run_id, const SeriesKey& series,
                                      std::int64_t max_results,
                                      std::string_view page_token) override;
   Result<std::vector<Metric>> SampleHistory(const RunId& run_id, std::string_view key,
@@ -51,6 +51,9 @@ class MemoryRunStore final : public RunStore {
       const std::vector<std::string>& experiment_ids) override;
   Result<std::vector<Bucket>> ReadChart(const RunId& run_id, std::string_view key,
                                         const ChartWindow& window) override;
+  Result<RunRanks> ReadRanks(const RunId& run_id) override;
+  Result<RankCurves> ReadRankCurves(const RunId& run_id, std::string_view key,
+                                    const ChartWindow& window) override;
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override;
   void CreateLoggedModel(LoggedModel model, std::function<void(Result<LoggedModel>)> done) override;
   Result<LoggedModel> GetLoggedModel(std::string_view model_id) override;
@@ -73,9 +76,14 @@ class MemoryRunStore final : public RunStore {
 
  private:
   struct StoredRun {
-    Run run;                                            // metrics are filled when read
-    std::map<std::string, std::vector<Metric>> points;  // every key's points, in history order
+    Run run;  // metrics are filled when read
+    // By key and rank, each in history order.
+    std::map<std::pair<std::string, int>, std::vector<Metric>> points;
     std::vector<Resume> resumes;
+    std::map<int, RankPlace> places;
+
+    /// Of a series, in history order.
+    [[nodiscard]] std::vector<Metric> Visible(std::string_view key, int rank) const;
   };
 
   // Each expects mutex_ to be held.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -40,6 +41,18 @@ Status CheckMetrics(const Batch& batch) {
     }
     MUSTER_RETURN_IF_ERROR(filter::CheckLength("Metric name", metric.key, kKeyCharacters));
   }
+  return Ok();
+}
+
+Status CheckRanks(const Batch& batch) {
+  const auto check = [](int rank, int least) -> Status {
+    if (rank >= least && rank <= kRankMost) return Ok();
+    return Invalid("rank " + std::to_string(rank) + "; wanted 0 to " + std::to_string(kRankMost));
+  };
+  for (const Metric& metric : batch.metrics) {
+    MUSTER_RETURN_IF_ERROR(check(metric.rank, kNoRank));
+  }
+  for (const RankPlace& place : batch.places) MUSTER_RETURN_IF_ERROR(check(place.rank, 0));
   return Ok();
 }
 
@@ -262,8 +275,24 @@ Status PrepareEntities(Batch& batch) {
   return PrepareTags(batch);
 }
 
+void TellOwn(const MetricObserver& observer, const RunId& run_id,
+             const std::vector<Metric>& metrics) {
+  const auto own = [](const Metric& metric) { return metric.rank == kNoRank; };
+  if (!observer || std::ranges::none_of(metrics, own)) return;
+  if (std::ranges::all_of(metrics, own)) return observer(run_id, metrics);
+  std::vector<Metric> some;
+  std::ranges::copy_if(metrics, std::back_inserter(some), own);
+  observer(run_id, some);
+}
+
+void Update(RankPlace& place, const RankPlace& newer) {
+  if (!newer.node.empty()) place.node = newer.node;
+  if (newer.gpu >= 0) place.gpu = newer.gpu;
+}
+
 Status PrepareBatch(Batch& batch) {
   MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
+  MUSTER_RETURN_IF_ERROR(CheckRanks(batch));
   return CheckParamsOnce(batch);
 }
 
@@ -368,6 +397,11 @@ Status CheckChartWindow(const ChartWindow& window) {
   if (window.pixels >= 1 && window.pixels <= kMaxPixels) return Ok();
   return Invalid("Invalid value " + std::to_string(window.pixels) +
                  " for the pixels of a chart: wanted 1 to " + std::to_string(kMaxPixels));
+}
+
+Status CheckRankWindow(const ChartWindow& window) {
+  if (window.axis != Axis::kStep) return Invalid("a view over ranks is by step");
+  return CheckChartWindow(window);
 }
 
 }  // namespace muster::tracker

@@ -55,7 +55,12 @@ Status CheckRunId(const RunId& run_id);
 /// Checks every entity of a batch, cuts values that are too long (params 6000 characters, tags 8000) and
 /// keeps the last tag of each key.
 Status PrepareEntities(Batch& batch);
-/// PrepareEntities; the same param key twice is kInvalid, as in MLflow, also with the same value.
+/// Hands the run's own of these metrics to `observer`, unless there are none.
+void TellOwn(const MetricObserver& observer, const RunId& run_id,
+             const std::vector<Metric>& metrics);
+/// Takes over what `newer` knows.
+void Update(RankPlace& place, const RankPlace& newer);
+/// PrepareEntities, and ranks are in their bounds; the same param key twice is kInvalid, as in MLflow, also with the same value.
 Status PrepareBatch(Batch& batch);
 /// At most 1000 metrics, 100 params, 100 tags, 1000 together: the bound of the REST route.
 Status CheckBatchLimits(const Batch& batch);
@@ -92,6 +97,8 @@ const filter::Grammar& LoggedModelGrammar();
 
 /// kInvalid unless there are 1 to kMaxPixels pixels.
 Status CheckChartWindow(const ChartWindow& window);
+/// The same, and that it is by step.
+Status CheckRankWindow(const ChartWindow& window);
 
 /// kInvalid unless 1 <= max_results <= limit.
 Status CheckMaxResults(std::int64_t max_results, std::int64_t limit);

@@ -10,6 +10,7 @@
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
+#include "tracker/ranks/rank_curve.h"
 #include "tracker/run_event.h"
 #include "tracker/series/chart.h"
 
@@ -32,7 +33,34 @@ struct Tag {
 };
 using Param = Tag;
 
-/// NaN and infinities are kept as they are. The multiset of (timestamp, step, value) per key is the
+/// No rank: a run's own, which is all that MLflow sees.
+inline constexpr int kNoRank = -1;
+/// Ranks are 0 to this one.
+inline constexpr int kRankMost = 999'999;
+
+/// A rank as its run knows it, by all its metrics; zeros when it has logged none.
+struct RankSummary {
+  RankPlace place;
+  std::int64_t last_step = 0, last_time_ms = 0;  ///< the largest of its metrics' latest
+  std::int64_t points = 0;  ///< as many as are stored; one that is logged again may count twice
+  friend bool operator==(const RankSummary&, const RankSummary&) = default;
+};
+struct RunRanks {
+  std::vector<RankSummary> ranks;  ///< by rank
+  std::vector<std::string> keys;   ///< of their metrics, in order
+};
+
+/// A series of a run: one metric of its own, or of one of its ranks.
+struct SeriesKey {
+  SeriesKey(std::string_view metric, int of_rank = kNoRank)
+      : key(metric), rank(of_rank) {}                    // NOLINT: a key alone
+  SeriesKey(const std::string& metric) : key(metric) {}  // NOLINT: the same
+  SeriesKey(const char* metric) : key(metric) {}         // NOLINT: the same
+  std::string_view key;                                  ///< of the caller
+  int rank = kNoRank;
+};
+
+/// NaN and infinities are kept as they are. The multiset of (timestamp, step, value) per series is the
 /// identity: the same point again changes nothing, so a client may retry.
 struct Metric {
   std::string key;
@@ -41,7 +69,9 @@ struct Metric {
   std::int64_t step = 0;
   /// The attempt that wrote it; 0 when no live attempt owns the run.
   std::int64_t attempt = 0;
-  /// What it measures, where the client says so: a logged model (which keeps the point, too) on a dataset.
+  int rank = kNoRank;  ///< whose it is; kNoRank: the run's own
+  /// What it measures, where the client says so: a logged model (which keeps the point, too, if it is the run's own)
+  /// on a dataset.
   std::string model_id, dataset_name, dataset_digest;
 };
 
@@ -110,7 +140,8 @@ struct Batch {
   std::vector<Tag> tags;  ///< of one key the last wins
   /// Errors are worded as those of log-metric, log-parameter and set-tag, not of log-batch.
   bool single = false;
-  bool observed = true;  ///< the metric observer hears of it
+  bool observed = true;           ///< the metric observer hears of it
+  std::vector<RankPlace> places;  ///< of ranks; of one rank the last wins, over all batches
 };
 
 enum class ViewType { kActiveOnly = 1, kDeletedOnly = 2, kAll = 3 };
@@ -156,7 +187,7 @@ struct LoggedModel {
 /// What a tag becomes, from what it is (nothing: it is not there). Called on the writer's thread.
 using TagChange = std::function<Result<std::string>(const std::optional<std::string>& now)>;
 
-/// Hears committed metrics of observed batches, on the writer's thread, before `done` of their batch is called.
+/// Hears a run's own metrics of committed observed batches, on the writer's thread, before `done` of their batch is called.
 using MetricObserver = std::function<void(const RunId&, const std::vector<Metric>&)>;
 
 class RunStore {
@@ -192,7 +223,7 @@ class RunStore {
   virtual Result<Page<Run>> SearchRuns(const SearchQuery& query) = 0;
   /// Ordered by (timestamp, step, value). An unknown run or key is an empty page. Points that an attempt
   /// wrote beyond the step from which a later attempt resumed are left out.
-  virtual Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
+  virtual Result<Page<Metric>> MetricHistory(const RunId& run_id, const SeriesKey& series,
                                              std::int64_t max_results,
                                              std::string_view page_token) = 0;
   /// About `most` points that stand for all, by (step, timestamp, value): series/sample.h. kNotFound for an unknown
@@ -209,6 +240,13 @@ class RunStore {
   /// unknown run or key has no columns; hidden points are left out. kInvalid for a wrong number of pixels.
   virtual Result<std::vector<Bucket>> ReadChart(const RunId& run_id, std::string_view key,
                                                 const ChartWindow& window) = 0;
+  /// The ranks that have logged a metric or of which a place is known. kNotFound for an unknown run.
+  virtual Result<RunRanks> ReadRanks(const RunId& run_id) = 0;
+  /// One metric of all ranks, in columns by step that are the same for all; as ReadChart, but fewer columns than
+  /// `window.pixels` where many points would have to be read (RankColumns). kNotFound for an unknown run, kInvalid for
+  /// a wrong number of pixels or another axis.
+  virtual Result<RankCurves> ReadRankCurves(const RunId& run_id, std::string_view key,
+                                            const ChartWindow& window) = 0;
   /// `attempt` goes on after `step`: points of earlier attempts with a larger step are hidden, not deleted.
   virtual void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) = 0;
 

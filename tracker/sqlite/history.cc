@@ -42,7 +42,7 @@ Result<std::optional<Point>> PointOf(std::string_view token) {
 
 }  // namespace
 
-Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, std::string_view key,
+Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, const SeriesKey& key,
                                  std::int64_t max_results, std::string_view page_token) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(max_results, kMaxHistoryPage));
   MUSTER_ASSIGN_OR_RETURN(const std::optional<Point> after, PointOf(page_token));
@@ -62,11 +62,12 @@ Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, std::string_
         return false;
       }
       last = point;
-      page.items.push_back({.key = std::string(key),
+      page.items.push_back({.key = std::string(key.key),
                             .value = point.value,
                             .timestamp_ms = point.ts_ms,
                             .step = point.step,
-                            .attempt = point.attempt});
+                            .attempt = point.attempt,
+                            .rank = key.rank});
     }
     return true;
   }));

@@ -11,13 +11,18 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 
-Result<OpenSeries> ReadOrAdd(Database& db, const RunRow& run, std::string_view key) {
+template <typename T>
+std::string_view Bytes(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof(value)};
+}
+
+Result<OpenSeries> ReadOrAdd(Database& db, const RunRow& run, const SeriesKey& key) {
   OpenSeries series;
   {
     Statement row = db.Prepare(
         "SELECT id, latest_ts, latest_step, latest_value, latest_nan, latest_attempt FROM series "
-        "WHERE run = ? AND key = ? AND rank = -1");
-    row.BindAll(run.row, key);
+        "WHERE run = ? AND key = ? AND rank = ?");
+    row.BindAll(run.row, key.key, key.rank);
     MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
     if (found) series.id = row.Int(0);
     if (found && !row.IsNull(1)) {
@@ -26,9 +31,10 @@ Result<OpenSeries> ReadOrAdd(Database& db, const RunRow& run, std::string_view k
     }
   }
   if (series.id == 0) {
-    MUSTER_RETURN_IF_ERROR(db.Prepare("INSERT INTO series(run, experiment, key) VALUES(?, ?, ?)")
-                               .BindAll(run.row, run.experiment, key)
-                               .Run());
+    MUSTER_RETURN_IF_ERROR(
+        db.Prepare("INSERT INTO series(run, experiment, key, rank) VALUES(?, ?, ?, ?)")
+            .BindAll(run.row, run.experiment, key.key, key.rank)
+            .Run());
     series.id = db.last_insert_id();
     return series;
   }
@@ -48,9 +54,9 @@ std::size_t OpenSeriesCache::BytesOf(const Entry& entry) {
          sizeof(Point) * entry.series.tail.points.capacity();
 }
 
-Result<OpenSeries*> OpenSeriesCache::Get(Database& db, const RunRow& run, std::string_view key) {
-  std::string name(reinterpret_cast<const char*>(&run.row), sizeof(run.row));
-  name += key;
+Result<OpenSeries*> OpenSeriesCache::Get(Database& db, const RunRow& run, const SeriesKey& key) {
+  std::string name;
+  ((name += Bytes(run.row)) += Bytes(key.rank)) += key.key;
   if (const auto known = places_.find(name); known != places_.end()) {
     entries_.splice(entries_.begin(), entries_, known->second);
     return &entries_.front().series;

@@ -30,8 +30,8 @@ class OpenSeriesCache {
  public:
   explicit OpenSeriesCache(std::size_t most_bytes = 64 << 20) : most_bytes_(most_bytes) {}
 
-  /// The series of a run's metric, read or made as need be. Valid until the next Get.
-  Result<OpenSeries*> Get(sqlite::Database& db, const RunRow& run, std::string_view key);
+  /// Read or made as need be. Valid until the next Get.
+  Result<OpenSeries*> Get(sqlite::Database& db, const RunRow& run, const SeriesKey& key);
   /// Call after changing what Get answered.
   void Keep(const OpenSeries& changed);
   /// Runs what calls Get and Keep; when it fails, its changes are undone, and all is forgotten. Must be the
@@ -47,7 +47,7 @@ class OpenSeriesCache {
 
  private:
   struct Entry {
-    std::string name;  // the run's row and the key
+    std::string name;  // the run's row, the rank and the key
     OpenSeries series;
     std::size_t bytes = 0;
   };

@@ -8,6 +8,7 @@
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/adopt.h"
 #include "tracker/sqlite/experiments.h"
+#include "tracker/sqlite/ranks.h"
 #include "tracker/sqlite/readers.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/runs.h"
@@ -24,7 +25,8 @@ using sqlite::Database;
 
 /// About what a batch holds in memory, for the bound of what waits.
 std::size_t BytesOf(const Batch& batch) {
-  std::size_t bytes = 512 + batch.metrics.size() * sizeof(Metric);
+  std::size_t bytes =
+      512 + batch.metrics.size() * sizeof(Metric) + batch.places.size() * sizeof(RankPlace);
   for (const auto* tags : {&batch.params, &batch.tags}) {
     for (const Tag& tag : *tags) bytes += sizeof(Tag) + tag.key.size() + tag.value.size();
   }
@@ -135,7 +137,7 @@ class SqliteRunStore final : public RunStore {
         [this, logged, done = std::move(done)](const Status& status) {
           if (status.ok() && logged->batch.observed && !logged->batch.metrics.empty()) {
             const std::lock_guard lock(mutex_);
-            if (observer_) observer_(logged->run_id, logged->batch.metrics);
+            TellOwn(observer_, logged->run_id, logged->batch.metrics);
           }
           if (status.ok() && !logged->batch.metrics.empty()) {
             Tell(logged->run_id, NewPoints{{logged, &logged->batch.metrics}});
@@ -176,11 +178,11 @@ class SqliteRunStore final : public RunStore {
     return readers_.With([&](Database& db) { return SearchRunRows(db, query); });
   }
 
-  Result<Page<Metric>> MetricHistory(const RunId& run_id, std::string_view key,
+  Result<Page<Metric>> MetricHistory(const RunId& run_id, const SeriesKey& series,
                                      std::int64_t max_results,
                                      std::string_view page_token) override {
     return readers_.With(
-        [&](Database& db) { return ReadHistory(db, run_id, key, max_results, page_token); });
+        [&](Database& db) { return ReadHistory(db, run_id, series, max_results, page_token); });
   }
 
   Result<std::vector<Metric>> SampleHistory(const RunId& run_id, std::string_view key,
@@ -198,6 +200,16 @@ class SqliteRunStore final : public RunStore {
   Result<std::vector<Bucket>> ReadChart(const RunId& run_id, std::string_view key,
                                         const ChartWindow& window) override {
     return readers_.With([&](Database& db) { return tracker::ReadChart(db, run_id, key, window); });
+  }
+
+  Result<RunRanks> ReadRanks(const RunId& run_id) override {
+    return readers_.With([&](Database& db) { return ReadRunRanks(db, run_id); });
+  }
+
+  Result<RankCurves> ReadRankCurves(const RunId& run_id, std::string_view key,
+                                    const ChartWindow& window) override {
+    return readers_.With(
+        [&](Database& db) { return tracker::ReadRankCurves(db, run_id, key, window); });
   }
 
   void ResumeAt(RunId run_id, std::int64_t attempt, std::int64_t step, Done done) override {

@@ -221,11 +221,24 @@ DROP INDEX chunks_in_order;
 CREATE INDEX chunks_in_order ON chunks(series, first_ts, first_step, first_value, first_nan, points, max_step, by_step);
 )sql";
 
+// Where ranks run. What MLflow searches holds no series of ranks: a run may have hundreds of each key.
+constexpr std::string_view kVersion6 = R"sql(
+CREATE TABLE ranks(
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  rank INTEGER NOT NULL,
+  node TEXT NOT NULL DEFAULT '',
+  gpu INTEGER NOT NULL DEFAULT -1,
+  PRIMARY KEY(run, rank)
+) WITHOUT ROWID;
+DROP INDEX series_by_value;
+CREATE INDEX series_by_value ON series(experiment, key, latest_nan, latest_value) WHERE rank = -1;
+)sql";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& TrackerMigrations() {
   static const std::vector<sqlite::Migration> migrations = {kVersion1, kVersion2, MovePoints,
-                                                            kVersion4, kVersion5};
+                                                            kVersion4, kVersion5, kVersion6};
   return migrations;
 }
 

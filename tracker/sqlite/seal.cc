@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "tracker/series/chunk_codec.h"
 #include "tracker/series/merge.h"
@@ -76,21 +77,21 @@ Status Seal(Database& db, OpenSeries& series) {
 }
 
 Status SealRun(Database& db, OpenSeriesCache& cache, const RunRow& run) {
-  std::vector<std::string> keys;
+  std::vector<std::pair<std::string, int>> keys;
   {
     Statement rows = db.Prepare(
-        "SELECT key FROM series WHERE run = ? AND rank = -1 AND "
+        "SELECT key, rank FROM series WHERE run = ? AND "
         "EXISTS (SELECT 1 FROM tail WHERE tail.series = series.id)");
     rows.Bind(0, run.row);
     for (;;) {
       MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
       if (!row) break;
-      keys.emplace_back(rows.Text(0));
+      keys.emplace_back(rows.Text(0), static_cast<int>(rows.Int(1)));
     }
   }
   return cache.Change([&]() -> Status {
-    for (const std::string& key : keys) {
-      MUSTER_ASSIGN_OR_RETURN(OpenSeries * series, cache.Get(db, run, key));
+    for (const auto& [key, rank] : keys) {
+      MUSTER_ASSIGN_OR_RETURN(OpenSeries * series, cache.Get(db, run, {key, rank}));
       if (std::ssize(series->tail.points) < kWorthSealing) continue;
       MUSTER_RETURN_IF_ERROR(Seal(db, *series));
       cache.Keep(*series);

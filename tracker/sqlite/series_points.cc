@@ -12,9 +12,9 @@ using sqlite::Database;
 using sqlite::Statement;
 
 Result<std::optional<std::int64_t>> FindSeries(Database& db, std::int64_t run,
-                                               std::string_view key) {
-  Statement row = db.Prepare("SELECT id FROM series WHERE run = ? AND key = ? AND rank = -1");
-  row.BindAll(run, key);
+                                               const SeriesKey& series) {
+  Statement row = db.Prepare("SELECT id FROM series WHERE run = ? AND key = ? AND rank = ?");
+  row.BindAll(run, series.key, series.rank);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
   return found ? std::optional(row.Int(0)) : std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/sqlite/database.h"
+#include "tracker/run_store.h"
 #include "tracker/series/point.h"
 
 /// All points of a series, in history order, wherever they are: in chunks, or in the tail of what is not yet
@@ -15,9 +16,9 @@
 
 namespace muster::tracker {
 
-/// The series of a run's metric; nothing when it has none.
+/// Nothing when the run has no such series.
 Result<std::optional<std::int64_t>> FindSeries(sqlite::Database& db, std::int64_t run,
-                                               std::string_view key);
+                                               const SeriesKey& series);
 
 struct Tail {
   std::vector<Point> points;  ///< as SortPoints leaves them

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "tracker/run_rules.h"
+#include "tracker/sqlite/ranks.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/write_metrics.h"
 
@@ -36,6 +37,9 @@ Status WriteBatch(Database& db, OpenSeriesCache& cache, const RunId& run_id, con
     MUSTER_RETURN_IF_ERROR(WriteTag(db, "params", "run", run.row, param));
   }
   for (const Tag& tag : batch.tags) MUSTER_RETURN_IF_ERROR(WriteRunTag(db, run.row, tag));
+  for (const RankPlace& place : batch.places) {
+    MUSTER_RETURN_IF_ERROR(WriteRankPlace(db, run.row, place));
+  }
   return WriteMetrics(db, cache, run, run_id, batch.metrics);
 }
 

@@ -2,8 +2,9 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 #include "tracker/series/chunk_codec.h"
 #include "tracker/series/merge.h"
@@ -24,23 +25,25 @@ Point PointOf(const Metric& metric) {
   return {metric.timestamp_ms, metric.step, value, metric.attempt};
 }
 
-/// By key, in the order in which the keys come first.
-std::vector<std::pair<std::string_view, std::vector<Point>>> ByKey(
-    const std::vector<Metric>& metrics) {
-  std::vector<std::pair<std::string_view, std::vector<Point>>> keys;
-  std::unordered_map<std::string_view, std::size_t> places;
+/// By key and rank, in the order in which these come first.
+std::vector<std::pair<SeriesKey, std::vector<Point>>> BySeries(const std::vector<Metric>& metrics) {
+  std::vector<std::pair<SeriesKey, std::vector<Point>>> all;
+  std::map<std::pair<std::string_view, int>, std::size_t> places;
   for (const Metric& metric : metrics) {
-    if (keys.empty() || keys.back().first != metric.key) {
-      const auto [place, made] = places.emplace(metric.key, keys.size());
+    const bool same =
+        !all.empty() && all.back().first.key == metric.key && all.back().first.rank == metric.rank;
+    if (!same) {
+      const auto [place, made] =
+          places.emplace(std::pair(std::string_view(metric.key), metric.rank), all.size());
       if (!made) {
-        keys[place->second].second.push_back(PointOf(metric));
+        all[place->second].second.push_back(PointOf(metric));
         continue;
       }
-      keys.emplace_back(metric.key, std::vector<Point>());
+      all.emplace_back(SeriesKey(metric.key, metric.rank), std::vector<Point>());
     }
-    keys.back().second.push_back(PointOf(metric));
+    all.back().second.push_back(PointOf(metric));
   }
-  return keys;
+  return all;
 }
 
 /// Takes out what is stored already, by the same attempt or a younger one.
@@ -153,10 +156,11 @@ Status WriteMetrics(Database& db, OpenSeriesCache& cache, const RunRow& run, con
   if (metrics.empty()) return Ok();
   MUSTER_ASSIGN_OR_RETURN(const std::vector<Resume> resumes, ReadResumes(db, run.row));
   for (const Metric& point : metrics) {
-    if (!point.model_id.empty()) MUSTER_RETURN_IF_ERROR(WriteModelPoint(db, run_id, point));
+    if (point.model_id.empty() || point.rank != kNoRank) continue;
+    MUSTER_RETURN_IF_ERROR(WriteModelPoint(db, run_id, point));
   }
   return cache.Change([&]() -> Status {
-    for (auto& [key, points] : ByKey(metrics)) {
+    for (auto& [key, points] : BySeries(metrics)) {
       MUSTER_ASSIGN_OR_RETURN(OpenSeries * series, cache.Get(db, run, key));
       MUSTER_RETURN_IF_ERROR(WriteSeries(db, *series, resumes, std::move(points)));
       cache.Keep(*series);

@@ -89,6 +89,18 @@ TEST_F(SealTest, ARunThatEndsAndGoesOn_FillsItsLastChunk) {
   EXPECT_EQ(Points(), 400U);
 }
 
+TEST_F(SealTest, ARunThatEnds_SealsItsRanksToo) {
+  for (const int rank : {kNoRank, 0, 7}) {
+    Batch batch = Steps(0, 100 + rank);
+    for (Metric& metric : batch.metrics) metric.rank = rank;
+    ASSERT_TRUE(Log(run_, std::move(batch)).ok());
+  }
+  End();
+  EXPECT_THAT(Chunks(), testing::UnorderedElementsAre(99, 100, 107));
+  EXPECT_EQ(TailRows(), 0U);
+  EXPECT_EQ(store_->MetricHistory(run_, {"loss", 7}, 25'000, "")->items.size(), 107U);
+}
+
 TEST_F(SealTest, AReplayOfSealedPoints_StoresNothing) {
   ASSERT_TRUE(Log(run_, Steps(0, 3'000)).ok());
   ASSERT_TRUE(Log(run_, Steps(500, 1'000)).ok());
