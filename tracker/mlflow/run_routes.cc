@@ -6,6 +6,7 @@
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
 #include "tracker/mlflow/list_tags.h"
+#include "tracker/mlflow/rank_headers.h"
 #include "tracker/mlflow/run_text.h"
 #include "tracker/run_rules.h"
 
@@ -93,9 +94,17 @@ Status Log(Call& call, const RunId& run_id, Batch batch) {
   return Ok();
 }
 
+/// Metrics may be a rank's.
+Status LogOfRank(Call& call, const RunId& run_id, Batch batch) {
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const auto rank, RankOf(call.request));
+  if (rank) GiveTo(*rank, batch);
+  return Log(call, run_id, std::move(batch));
+}
+
 Status LogMetric(Call& call) {
   const RunId run_id(call.fields.RunId(true));
-  return Log(call, run_id, {.metrics = {MetricOf(call.fields)}, .single = true});
+  return LogOfRank(call, run_id, {.metrics = {MetricOf(call.fields)}, .single = true});
 }
 
 Status LogParameter(Call& call) {
@@ -127,7 +136,7 @@ Status LogBatch(Call& call) {
     MUSTER_RETURN_IF_ERROR(PrepareEntities(batch));
     return few;
   }
-  return Log(call, run_id, std::move(batch));
+  return LogOfRank(call, run_id, std::move(batch));
 }
 
 Status DeleteTag(Call& call) {
