@@ -103,10 +103,11 @@ void AddModel(CLI::App& app, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);
-/// add, ls, rm and log, below `muster tracker rule`; export and import, below `muster tracker`.
+/// add, ls, rm and log, below `muster tracker rule`; export, import and ranks, below `muster tracker`.
 void AddTrackerRule(CLI::App& tracker, Context& context);
 void AddTrackerExport(CLI::App& tracker, Context& context);
 void AddTrackerImport(CLI::App& tracker, Context& context);
+void AddTrackerRanks(CLI::App& tracker, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);

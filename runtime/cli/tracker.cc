@@ -1,4 +1,4 @@
-// muster tracker serve|check|export|import|rule
+// muster tracker serve|check|export|import|rule|ranks
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -18,6 +18,7 @@
 #include "runtime/server/webhook_worker.h"
 #include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
+#include "tracker/live/rank_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/check.h"
 #include "tracker/sqlite/rule_store.h"
@@ -97,6 +98,7 @@ Status Start(const ServeFlags& flags, Tracker& started) {
       [&started](tracker::RunEvent event) { started.events.Add(std::move(event)); });
   tracker::AddEventRoutes(started.router, started.events, RandomHex(4));
   tracker::AddChartRoutes(started.router, *started.runs);
+  tracker::AddRankRoutes(started.router, *started.runs, SystemClock());
   MUSTER_ASSIGN_OR_RETURN(started.models, registry::SqliteModelStore::Open(
                                               db.parent_path() / "registry.db", SystemClock()));
   const auto policy = PolicyOf(flags.webhooks);
@@ -198,6 +200,7 @@ void AddTracker(CLI::App& app, Context& context) {
   AddTrackerExport(*tracker, context);
   AddTrackerImport(*tracker, context);
   AddTrackerRule(*tracker, context);
+  AddTrackerRanks(*tracker, context);
 }
 
 }  // namespace muster::cli

@@ -38,7 +38,9 @@
 #include "runtime/wire/codec.h"
 #include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
+#include "tracker/live/rank_routes.h"
 #include "tracker/mlflow/routes.h"
+#include "tracker/run_rules.h"
 #include "tracker/sqlite/artifact_store.h"
 #include "tracker/sqlite/rule_store.h"
 #include "tracker/sqlite/run_store.h"
@@ -266,6 +268,7 @@ void Server::Impl::AddRoutes() {
   runs->SetEventSink([this](tracker::RunEvent event) { events.Add(std::move(event)); });
   tracker::AddEventRoutes(router, events, RandomHex(4));
   tracker::AddChartRoutes(router, *runs);
+  tracker::AddRankRoutes(router, *runs, clock);
 }
 
 Status Server::Impl::Listen(const Result<ServerNote>& last) {
@@ -322,7 +325,8 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
     const RunId run = metrics.run;
     tracker_ports->StoreMetrics(metrics, [rules = rules, run, points = std::move(points),
                                           done = std::move(done)](Status status) {
-      if (status.ok()) rules->Observe(run, points);
+      const auto observe = [&](const RunId& of, const auto& own) { rules->Observe(of, own); };
+      if (status.ok()) tracker::TellOwn(observe, run, points);
       done(std::move(status));
     });
   };

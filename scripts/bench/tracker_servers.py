@@ -38,8 +38,8 @@ class Client:
     def __init__(self, url):
         self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=600)
 
-    def send(self, method, path, body=None, kind="application/json"):
-        headers = {"Content-Type": kind} if body is not None else {}
+    def send(self, method, path, body=None, kind="application/json", headers=None):
+        headers = {**({"Content-Type": kind} if body is not None else {}), **(headers or {})}
         try:
             self.connection.request(method, path, body, headers)
             answer = self.connection.getresponse()

@@ -14,6 +14,7 @@
 #include "runtime/server/webhook_worker.h"
 #include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
+#include "tracker/live/rank_routes.h"
 #include "tracker/mlflow/routes.h"
 #include "tracker/sqlite/run_store.h"
 #include "tracker/transfer/export_routes.h"
@@ -55,6 +56,7 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   http::Router router;
   tracker::AddEventRoutes(router, events, RandomHex(4));
   tracker::AddChartRoutes(router, *runs);
+  tracker::AddRankRoutes(router, *runs, SystemClock());
   MUSTER_ASSIGN_OR_RETURN(const auto webhooks, registry::SqliteWebhookStore::Open(
                                                    folder / "registry.db", SystemClock()));
   // The tests' receivers are on this machine.

@@ -5,10 +5,10 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
-#include <cmath>
 #include <utility>
 
 #include "runtime/base/utf8.h"
+#include "tracker/live/number.h"
 #include "tracker/run_store.h"
 
 namespace muster::tracker {
@@ -23,12 +23,6 @@ constexpr std::size_t kRunsMax = 1000;
 /// Of one piece: so that a client that comes back after a while does not make a body in memory.
 constexpr std::size_t kEventsMax = 256;
 
-json::value Number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  return value;
-}
-
 /// The name of an event and its data.
 struct Encode {
   json::object data;
@@ -36,10 +30,12 @@ struct Encode {
   std::string_view operator()(const NewPoints& logged) {
     json::array metrics;
     for (const Metric& point : *logged.points) {
-      metrics.push_back({{"key", point.key},
-                         {"value", Number(point.value)},
-                         {"timestamp", point.timestamp_ms},
-                         {"step", point.step}});
+      json::object metric{{"key", point.key},
+                          {"value", NumberJson(point.value)},
+                          {"timestamp", point.timestamp_ms},
+                          {"step", point.step}};
+      if (point.rank != kNoRank) metric["rank"] = point.rank;
+      metrics.push_back(std::move(metric));
     }
     data["metrics"] = std::move(metrics);
     return "points";
@@ -63,6 +59,12 @@ struct Encode {
     return "resumed";
   }
   std::string_view operator()(const LogText& log) {
+    const std::size_t dot = std::min(log.log.find('.'), log.log.size());
+    int rank = 0;
+    if (std::from_chars(log.log.data(), log.log.data() + dot, rank).ec == std::errc()) {
+      data["rank"] = rank;
+      data["stream"] = log.log.substr(std::min(dot + 1, log.log.size()));
+    }
     data["log"] = log.log;
     data["begin"] = log.begin;
     data["text"] = ToUtf8(log.text);

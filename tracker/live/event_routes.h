@@ -12,11 +12,11 @@ namespace muster::tracker {
 /// the request (`?after=` where a client cannot set it). No thread and no queue a client.
 ///
 ///   open     {}                                                  first; its id is where the stream begins
-///   points   {"run_id", "metrics": [{"key", "value", "timestamp", "step"}]}
+///   points   {"run_id", "metrics": [{"key", "value", "timestamp", "step", "rank"?}]}  (a rank's, not the run's own)
 ///   run      {"run_id", "experiment_id", "run_name", "status", "start_time", "end_time"?, "lifecycle_stage"}
 ///   deleted  {"run_id"}, restored {"run_id"}
 ///   resumed  {"run_id", "attempt", "step"}                       points beyond the step are hidden
-///   log      {"run_id", "log", "begin", "text"}
+///   log      {"run_id", "rank", "stream", "log", "begin", "text"}
 ///   reset    {}                                                  events are missing here: read the runs anew
 ///
 /// An id is "<epoch>-<number>"; `epoch` is new at each start of the server, so an id of an earlier one is a

@@ -50,6 +50,25 @@ class EventRoutesTest : public testing::Test {
   http::Router router_;
 };
 
+TEST_F(EventRoutesTest, PointsAndLogsOfARank_SayWhose) {
+  MakeRun("r");
+  const auto stream = Get("/events?run_id=r");
+  Read(stream);
+  runs_.LogBatch(RunId("r"),
+                 {.metrics = {{.key = "m", .value = 1, .timestamp_ms = 7, .step = 3, .rank = 12}}},
+                 [](const Status&) {});
+  log_.Add({RunId("r"), LogText{"12.err", 5, "oh\n"}});
+  EXPECT_EQ(Read(stream), R"(id: e1-2
+event: points
+data: {"run_id":"r","metrics":[{"key":"m","value":1E0,"timestamp":7,"step":3,"rank":12}]}
+
+id: e1-3
+event: log
+data: {"run_id":"r","rank":12,"stream":"err","log":"12.err","begin":5,"text":"oh\n"}
+
+)");
+}
+
 TEST_F(EventRoutesTest, EveryKindAsJson) {
   const auto stream = Get("/events?run_id=r");
   EXPECT_EQ(stream.headers.at("Content-Type"), "text/event-stream");
@@ -95,7 +114,7 @@ data: {"run_id":"r"}
 
 id: e1-10
 event: log
-data: {"run_id":"r","log":"0.out","begin":10,"text":"epoch 1\nloss \"x\"\n"}
+data: {"run_id":"r","rank":0,"stream":"out","log":"0.out","begin":10,"text":"epoch 1\nloss \"x\"\n"}
 
 )");
   EXPECT_EQ(Read(stream), "");
