@@ -14,6 +14,7 @@ constexpr std::size_t kNoticesMost = 64;
 /// A Records message, taken apart: what the tracker keeps and what the event says.
 struct Sorted {
   std::vector<TrackedMetric> metrics;
+  std::vector<RankPlace> places;
   Reported reported;
   std::optional<double> result;  ///< the objective of a kResult record
 };
@@ -35,14 +36,40 @@ void SortMetrics(const wire::TrialRecord& record, const std::set<std::string>& o
   }
 }
 
-Sorted Sort(const wire::Records& records, const NodeId& node, const std::set<std::string>& on_curve,
-            const std::string& objective, UnixMillis unix_now) {
+/// A rank's telemetry.
+bool IsOfRank(const wire::TrialRecord& record) {
+  return record.type == wire::RecordType::kProgress && record.rank && !record.metrics.empty();
+}
+
+/// A node speaks for its own ranks only. No attempt: going on from a checkpoint, whose steps are counted otherwise,
+/// hides no telemetry.
+void SortOfRank(const wire::TrialRecord& record, const Placement& place, UnixMillis timestamp,
+                Sorted& sorted) {
+  const int local = *record.rank - place.first_rank;
+  if (local < 0 || local >= place.ranks) return;
+  for (const auto& [key, value] : record.metrics) {
+    sorted.metrics.push_back({key, value, timestamp, record.step, 0, *record.rank});
+  }
+  const auto index = static_cast<std::size_t>(local);
+  const int gpu = index < place.devices.size() ? place.devices[index].device : -1;
+  const bool known =
+      std::ranges::find(sorted.places, *record.rank, &RankPlace::rank) != sorted.places.end();
+  if (!known) sorted.places.push_back({*record.rank, place.node, gpu});
+}
+
+Sorted Sort(const wire::Records& records, const Placement& place,
+            const std::set<std::string>& on_curve, const std::string& objective,
+            UnixMillis unix_now) {
   Sorted sorted;
   sorted.reported.epoch = records.epoch;
-  sorted.reported.node = node;
+  sorted.reported.node = place.node;
   sorted.reported.records_end = records.end;
   for (const wire::TrialRecord& record : records.records) {
     const UnixMillis timestamp = record.timestamp_ms > 0 ? record.timestamp_ms : unix_now;
+    if (IsOfRank(record)) {
+      SortOfRank(record, place, timestamp, sorted);
+      continue;
+    }
     if (record.step > 0) sorted.reported.step = record.step;
     if (record.total_steps > 0) sorted.reported.total_steps = record.total_steps;
     switch (record.type) {
@@ -103,20 +130,22 @@ void Coordinator::OnRecords(Turn& turn, const NodeId& node, const wire::Records&
   for (const auto& batch : batches) {
     for (const auto& [key, value] : batch.reported.metrics) on_curve.insert(key);
   }
-  Sorted sorted = Sort(records, node, on_curve, objective, turn.unix_now);
+  Sorted sorted = Sort(records, member->place, on_curve, objective, turn.unix_now);
   if (sorted.metrics.empty() && batches.empty()) {
     Accept(turn, *attempt, std::move(sorted.reported), sorted.result);
     return;
   }
   const std::int64_t token = next_store_token_++;
   stores_[token] = {records.epoch, node};
+  StoreMetrics store{token, trial.run, records.epoch, std::move(sorted.metrics),
+                     std::move(sorted.places)};
   if (Mutated(Mutation::kAckBeforeStore)) {
-    turn.Do(StoreMetrics{token, trial.run, records.epoch, std::move(sorted.metrics)});
+    turn.Do(std::move(store));
     Accept(turn, *attempt, std::move(sorted.reported), sorted.result);
     return;
   }
   batches.push_back({token, false, {}, std::move(sorted.reported), sorted.result});
-  turn.Do(StoreMetrics{token, trial.run, records.epoch, std::move(sorted.metrics)});
+  turn.Do(std::move(store));
 }
 
 void Coordinator::On(Turn& turn, const StoreMetricsDone& input) {

@@ -86,6 +86,13 @@ struct TrackedMetric {
   std::int64_t timestamp_ms = 0;
   std::int64_t step = 0;
   std::int64_t attempt = 0;  ///< epoch of who wrote it; 0: somebody without a token
+  int rank = -1;             ///< whose it is; -1: the run's own
+};
+/// Where a rank of a gang runs.
+struct RankPlace {
+  int rank = 0;
+  NodeId node;
+  int gpu = -1;  ///< its number on the node; -1: none
 };
 /// Metrics of a run that are durable in the tracker and did not come from StoreMetrics. Those of another
 /// attempt than the live one do not count. At start the host repeats those
@@ -118,6 +125,7 @@ struct StoreMetrics {
   RunId run;
   AttemptEpoch epoch;
   std::vector<TrackedMetric> metrics;
+  std::vector<RankPlace> places;  ///< of the ranks that metrics are of
 };
 /// Bytes [begin, ...) of one rank's output (`data` is base64); bytes that are kept already are skipped, a
 /// chunk beyond the end of what is kept is dropped. Answered by LogStored with what is kept then.

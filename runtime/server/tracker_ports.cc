@@ -16,15 +16,16 @@ std::function<void(Status)> Plain(TrackerPorts::Done done) {
 }  // namespace
 
 coordinator::TrackedMetric TrackedOf(const tracker::Metric& metric) {
-  return {metric.key, metric.value, metric.timestamp_ms, metric.step, metric.attempt};
+  return {metric.key, metric.value, metric.timestamp_ms, metric.step, metric.attempt, metric.rank};
 }
 
 std::vector<tracker::Metric> PointsOf(const coordinator::StoreMetrics& metrics) {
   std::vector<tracker::Metric> points;
   points.reserve(metrics.metrics.size());
   for (const auto& metric : metrics.metrics) {
-    points.push_back(
-        {metric.key, metric.value, metric.timestamp_ms, metric.step, metrics.epoch.value});
+    const bool own = metric.rank == tracker::kNoRank;
+    points.push_back({metric.key, metric.value, metric.timestamp_ms, metric.step,
+                      own ? metrics.epoch.value : metric.attempt, metric.rank});
   }
   return points;
 }
@@ -34,6 +35,9 @@ void TrackerPorts::StoreMetrics(const coordinator::StoreMetrics& metrics,
   tracker::Batch batch;
   batch.observed = false;  // the coordinator knows them already
   batch.metrics = PointsOf(metrics);
+  for (const auto& place : metrics.places) {
+    batch.places.push_back({place.rank, place.node.value, place.gpu});
+  }
   store_.LogBatch(metrics.run, std::move(batch), std::move(done));
 }
 

@@ -17,14 +17,15 @@
 ///                  {"command": "stop"}        save a checkpoint, end with exit code 0 or 75
 ///
 /// Only rank 0 needs to speak; ranks that all say their own `step` and `rank` let the agent tell which one is
-/// behind when the gang hangs. The spool is trusted no further than its epoch: the coordinator refuses
+/// behind when the gang hangs. A kProgress with `rank` and `metrics` is that rank's own telemetry, in its own steps:
+/// it lands in the run as that rank's, with node and GPU, and is otherwise no progress of the trial. The spool is trusted no further than its epoch: the coordinator refuses
 /// records of an older attempt with FENCED.
 
 namespace muster::wire {
 
 enum class RecordType {
   kMetric,      ///< `metrics` at `step`
-  kProgress,    ///< `step` of `total_steps`, for people
+  kProgress,    ///< `step` of `total_steps`, for people; or a rank's own `metrics`
   kCheckpoint,  ///< a published checkpoint: `path`, `step`, and the `metrics` it scored
   kResult,      ///< the trial is complete: final `metrics`, `path` of the best checkpoint or empty
   kResumed,     ///< the attempt goes on after `step`; earlier attempts' points beyond it are hidden

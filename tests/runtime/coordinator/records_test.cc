@@ -38,6 +38,52 @@ TEST_F(RecordsTest, NothingIsAcknowledgedBeforeTheTrackerHasIt) {
   EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 10);
 }
 
+TEST_F(RecordsTest, TelemetryOfARank_IsStoredAsItsOwnAndIsNoProgress) {
+  wire::SweepSpec spec = SmallSpec();
+  spec.trial.ranks = 2;
+  rig.Join("a", 2);
+  rig.Do(SubmitSweep{spec, {}});
+  epoch = rig.RunOne("a");
+  const auto of_rank = [](int rank) {
+    return wire::TrialRecord{.type = wire::RecordType::kProgress,
+                             .step = 700,
+                             .timestamp_ms = 5,
+                             .metrics = {{"step_seconds", 0.25}, {"accuracy", 9}},
+                             .rank = rank};
+  };
+  rig.From("a", wire::Records{epoch, 0, 10, {of_rank(1), of_rank(2), of_rank(-1), Metric(1, 0.5)}});
+  const auto store = std::get<StoreMetrics>(rig.actions.back());
+  std::vector<std::string> stored;
+  for (const TrackedMetric& metric : store.metrics) {
+    stored.push_back(metric.key + " " + std::to_string(metric.step) + " " +
+                     std::to_string(metric.rank));
+  }
+  EXPECT_EQ(stored,
+            (std::vector<std::string>{"accuracy 700 1", "step_seconds 700 1", "accuracy 1 -1"}));
+  ASSERT_EQ(store.places.size(), 1U);
+  EXPECT_EQ(store.places[0].rank, 1);
+  EXPECT_EQ(store.places[0].node, NodeId("a"));
+  EXPECT_EQ(store.places[0].gpu, -1);
+  rig.Do(StoreMetricsDone{store.token, {}});
+  EXPECT_EQ(rig.Sent<wire::Ack>().records_end, 10);
+  EXPECT_EQ(rig.trial("small-1/0").step, 1);
+  EXPECT_EQ(rig.trial("small-1/0").metrics.size(), 1U);
+  EXPECT_EQ(Reports().size(), 1U);
+}
+
+TEST_F(RecordsTest, TelemetryOfAStaleAttempt_IsRefused) {
+  Run();
+  rig.From("a", wire::Records{AttemptEpoch(epoch.value + 7),
+                              0,
+                              10,
+                              {{.type = wire::RecordType::kProgress,
+                                .step = 1,
+                                .metrics = {{"step_seconds", 1}},
+                                .rank = 0}}});
+  EXPECT_TRUE(rig.actions.empty() || !std::holds_alternative<StoreMetrics>(rig.actions.back()));
+  EXPECT_EQ(rig.Sent<wire::Stop>().reason, wire::StopReason::kFenced);
+}
+
 TEST_F(RecordsTest, TrackerAway_TheAgentSendsFromThereAgain) {
   Run();
   rig.From("a", wire::Records{epoch, 0, 10, {Metric(1, 0.5)}});

@@ -36,5 +36,29 @@ TEST(TrackerPortsTest, Metrics_OfTheSpoolAreNotHeardAndKeepTheirAttempt) {
   EXPECT_EQ((*points)[1].attempt, 8);
 }
 
+TEST(TrackerPortsTest, TelemetryOfARank_StandsUnderItWithItsPlaceAndIsNeverHidden) {
+  tracker::MemoryRunStore store(SystemClock());
+  TrackerPorts ports(store, SystemClock());
+  const RunId run(std::string(32, 'a'));
+  ports.CreateRun({.run = run, .trial = TrialId("s/0"), .experiment = "e"},
+                  [](const Result<boost::json::object>& made) { ASSERT_TRUE(made.ok()); });
+  ports.StoreMetrics({1,
+                      run,
+                      AttemptEpoch(7),
+                      {{"loss", 0.5, 1000, 3, 0}, {"step_seconds", 0.2, 1000, 700, 0, 2}},
+                      {{2, NodeId("n1"), 1}}},
+                     [](const Status& status) { EXPECT_TRUE(status.ok()); });
+  // The next attempt goes on after epoch 2, in which the gang had made 500 steps.
+  ports.ResumeRun({run, AttemptEpoch(8), 2},
+                  [](const Result<boost::json::object>& done) { EXPECT_TRUE(done.ok()); });
+  EXPECT_TRUE(ports.ReadMetric(run, "loss")->empty());
+  EXPECT_TRUE(ports.ReadMetric(run, "step_seconds")->empty());
+  const auto ranks = store.ReadRanks(run);
+  ASSERT_TRUE(ranks.ok());
+  ASSERT_EQ(ranks->ranks.size(), 1U);
+  EXPECT_EQ(ranks->ranks[0].place, (tracker::RankPlace{2, "n1", 1}));
+  EXPECT_EQ(ranks->ranks[0].last_step, 700);
+}
+
 }  // namespace
 }  // namespace muster::server
