@@ -3,13 +3,16 @@
 #include <functional>
 #include <utility>
 
+#include "runtime/filter/expression.h"
 #include "tracker/memory_run_store.h"
+#include "tracker/series/summary.h"
 
 namespace muster::tracker {
 
 namespace {
 
 using filter::Clause;
+using filter::Expression;
 using filter::Grammar;
 using filter::Order;
 
@@ -37,6 +40,22 @@ bool Holds(const Clause& clause, const Seen& seen) {
   });
 }
 
+template <typename HoldsClause>
+bool Holds(const Expression& expression, const HoldsClause& holds) {
+  const auto part = [&](const Expression& inner) { return Holds(inner, holds); };
+  switch (expression.kind) {
+    case Expression::Kind::kClause:
+      return holds(expression.clause);
+    case Expression::Kind::kAnd:
+      return std::ranges::all_of(expression.parts, part);
+    case Expression::Kind::kOr:
+      return std::ranges::any_of(expression.parts, part);
+    case Expression::Kind::kNot:
+      return !part(expression.parts.front());
+  }
+  return false;
+}
+
 /// -1, 0 or 1; missing keys last and NaN before them, in both directions.
 int Compare(const Seen& a, const Seen& b, bool ascending) {
   const auto rank = [](const Seen& seen) {
@@ -57,13 +76,15 @@ Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Gra
                        const Look<T>& look,
                        const std::function<bool(const T&, const T&)>& tie_break) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
-  MUSTER_ASSIGN_OR_RETURN(
-      const filter::Query parsed,
-      filter::ParseQuery(query.filter, query.order_by, query.page_token, grammar));
+  const auto parse = query.own_language ? filter::ParseOwnQuery : filter::ParseQuery;
+  MUSTER_ASSIGN_OR_RETURN(const filter::Query parsed,
+                          parse(query.filter, query.order_by, query.page_token, grammar));
   std::erase_if(items, [&](const T& item) {
-    return !std::ranges::all_of(parsed.clauses, [&](const Clause& clause) {
+    const auto holds = [&](const Clause& clause) {
       return Holds(clause, look(item, clause.entity, clause.key));
-    });
+    };
+    return !std::ranges::all_of(parsed.clauses, holds) ||
+           (parsed.where && !Holds(*parsed.where, holds));
   });
   std::ranges::sort(items, [&](const T& a, const T& b) {
     for (const Order& order : parsed.orders) {
@@ -74,6 +95,7 @@ Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Gra
     return tie_break(a, b);
   });
   Page<T> page;
+  if (query.count) page.total = std::ssize(items);
   for (std::int64_t i = parsed.offset; i < std::ssize(items); ++i) {
     if (i == parsed.offset + query.max_results) {
       page.next_page_token = filter::PageToken(i);
@@ -116,6 +138,35 @@ Seen LookRun(const Run& run, std::string_view entity, std::string_view key) {
   if (key == "artifact_uri") return Text(info.artifact_uri);
   if (key == "start_time") return Number(info.start_time_ms);
   return info.end_time_ms ? Number(*info.end_time_ms) : Seen{};
+}
+
+/// What a metric was over its whole history.
+Seen LookHistory(const std::vector<Metric>& points, std::string_view entity) {
+  Summary summary;
+  for (const Metric& point : points) {
+    summary.Add({point.timestamp_ms, point.step, point.value, point.attempt});
+  }
+  if (entity == filter::kMetricMax) return {summary.max, {}};
+  if (entity == filter::kMetricMin) return {summary.min, {}};
+  return summary.latest ? Number(summary.latest->step) : Seen{};
+}
+
+template <typename Item>
+void Keep(const RunParts::Keys& keys, std::vector<Item>& items) {
+  if (!keys) return;
+  std::erase_if(
+      items, [&](const Item& item) { return std::ranges::find(*keys, item.key) == keys->end(); });
+}
+
+/// Leaves of a run what a search answers.
+void Keep(const RunParts& parts, Run& run) {
+  Keep(parts.metrics, run.metrics);
+  Keep(parts.params, run.params);
+  Keep(parts.tags, run.tags);
+  run.model_inputs.clear();  // MLflow's search answers outputs, not inputs
+  if (parts.links) return;
+  run.dataset_inputs.clear();
+  run.model_outputs.clear();
 }
 
 Seen LookExperiment(const Experiment& experiment, std::string_view entity, std::string_view key) {
@@ -183,13 +234,18 @@ Result<Page<Run>> MemoryRunStore::SearchRuns(const SearchQuery& query) {
       }
     }
   }
+  const Look<Run> look = [this](const Run& run, std::string_view entity, std::string_view key) {
+    if (!entity.starts_with("metric_")) return LookRun(run, entity, key);
+    const std::lock_guard lock(mutex_);
+    return LookHistory(runs_.at(run.info.run_id.value).Visible(key, kNoRank), entity);
+  };
   auto page =
-      Search<Run>(std::move(runs), query, RunGrammar(), LookRun, [](const Run& a, const Run& b) {
+      Search<Run>(std::move(runs), query, RunGrammar(), look, [](const Run& a, const Run& b) {
         return std::pair(-a.info.start_time_ms, a.info.run_id) <
                std::pair(-b.info.start_time_ms, b.info.run_id);
       });
   if (page) {
-    for (Run& run : page->items) run.model_inputs.clear();
+    for (Run& run : page->items) Keep(query.parts, run);
   }
   return page;
 }

@@ -151,13 +151,24 @@ struct DatasetName {
   std::string name, digest;
 };
 
+/// Which keys of a run's lists an answer has; nothing: all.
+struct RunParts {
+  using Keys = std::optional<std::vector<std::string>>;
+  Keys metrics, params, tags;
+  bool links = true;  ///< inputs and outputs
+};
+
 struct SearchQuery {
   std::vector<std::string> experiment_ids;  ///< of runs and logged models; empty: none
   std::string filter;                       ///< MLflow's grammar; kInvalid names the clause
+  /// Of runs: `filter` and `order_by` are muster's own language (runtime/filter/expression.h).
+  bool own_language = false;
   std::vector<std::string> order_by;
   ViewType view = ViewType::kActiveOnly;
   std::int64_t max_results = 1000;
   std::string page_token;
+  RunParts parts = {};  ///< of runs
+  bool count = false;   ///< of runs: Page::total is wanted
   /// Of logged models: those with a metric on one of these, by which metrics are compared. Empty: all.
   std::vector<DatasetName> datasets;
 };
@@ -169,7 +180,8 @@ struct StepRange {
 template <typename T>
 struct Page {
   std::vector<T> items;
-  std::string next_page_token;  ///< empty: the last page
+  std::string next_page_token;             ///< empty: the last page
+  std::optional<std::int64_t> total = {};  ///< on all pages, where it was asked for
 };
 
 /// A model as a run logs it (MLflow 3): `model_id` is "m-" and 32 hexadecimal digits, made by the store.

@@ -75,7 +75,7 @@ struct Grammar {
 };
 
 struct Clause {
-  std::string entity, key;  ///< canonical, aliases resolved
+  std::string entity, key;  ///< canonical, aliases resolved; beyond Field's: those of expression.h
   Op op = Op::kEqual;
   Type type = Type::kText;  ///< kNumber or kText, says which of the next two holds the value
   double number = 0;
@@ -88,6 +88,14 @@ struct Order {
   bool ascending = true;
 };
 
+/// Clauses put together, as only muster's own language can (expression.h).
+struct Expression {
+  enum class Kind { kClause, kAnd, kOr, kNot };
+  Kind kind = Kind::kClause;
+  Clause clause;                  ///< of kClause
+  std::vector<Expression> parts;  ///< of kAnd and kOr two or more, of kNot one
+};
+
 /// What one search may ask for: what SQLite takes, and quickly.
 inline constexpr std::size_t kMaxClauses = 200;
 inline constexpr std::size_t kMaxOrders = 50;
@@ -95,7 +103,8 @@ inline constexpr std::size_t kMaxPatternBytes = 1'000;  ///< of LIKE and ILIKE
 
 /// Of one search.
 struct Query {
-  std::vector<Clause> clauses;
+  std::vector<Clause> clauses;      ///< all of them hold
+  std::optional<Expression> where;  ///< and this
   std::vector<Order> orders;
   std::int64_t offset = 0;  ///< of the page
 };

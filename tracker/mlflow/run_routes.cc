@@ -6,6 +6,7 @@
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
 #include "tracker/mlflow/list_tags.h"
+#include "tracker/mlflow/own_search.h"
 #include "tracker/mlflow/rank_headers.h"
 #include "tracker/mlflow/run_text.h"
 #include "tracker/run_rules.h"
@@ -217,6 +218,7 @@ Result<JsonText> Search(Call& call) {
   query.experiment_ids = std::move(ids);
   query.view = ViewTypeOf(call.fields, "run_view_type");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(ReadOwnSearch(call.fields, query));
   MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.runs.SearchRuns(query));
   return RunsAnswer(page);
 }

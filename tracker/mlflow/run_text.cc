@@ -132,6 +132,7 @@ JsonText RunsAnswer(const Page<Run>& page) {
     json.EndArray();
   }
   WriteText(json, "next_page_token", page.next_page_token);
+  if (page.total) json.Key("count").Number(*page.total);
   return json.EndObject().Take();
 }
 

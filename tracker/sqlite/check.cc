@@ -10,6 +10,7 @@
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/schema.h"
 #include "tracker/sqlite/series_points.h"
+#include "tracker/sqlite/series_summary.h"
 
 namespace muster::tracker {
 
@@ -147,28 +148,30 @@ class Checker {
       MUSTER_RETURN_IF_ERROR(runs.Step());
       report_.runs = runs.Int(0);
     }
-    Statement rows = db_.Prepare(
-        "SELECT id, run, latest_ts, latest_step, latest_value, latest_nan, latest_attempt "
-        "FROM series ORDER BY run");
+    Statement rows = db_.Prepare("SELECT id, run, " + std::string(kSummaryColumns) +
+                                 " FROM series ORDER BY run");
     return ForEach(rows, [&](Statement& row) -> Status {
       ++report_.series;
       MUSTER_ASSIGN_OR_RETURN(const auto resumes, ReadResumes(db_, row.Int(1)));
-      std::optional<Point> latest;
+      Summary seen;
       const Status read =
           VisitPoints(db_, row.Int(0), std::nullopt, [&](std::span<const Point> points) {
             report_.points += std::ssize(points);
             for (const Point& point : points) {
-              if (IsHidden(point.attempt, point.step, resumes)) continue;
-              if (!latest || IsLater(point, *latest)) latest = point;
+              if (!IsHidden(point.attempt, point.step, resumes)) seen.Add(point);
             }
             return true;
           });
       if (!read.ok()) return Ok();  // told of by CheckChunks or CheckTail
-      const bool right = latest ? !row.IsNull(2) && latest->ts_ms == row.Int(2) &&
-                                      latest->step == row.Int(3) &&
-                                      StoredValue(latest->value) == row.Double(4)
-                                : row.IsNull(2);
-      if (!right) Wrong("series " + std::to_string(row.Int(0)) + " has another latest point");
+      const Summary told = TakeSummary(row, 2);
+      const std::string name = "series " + std::to_string(row.Int(0));
+      const bool latest = seen.latest && told.latest
+                              ? Same(*seen.latest, *told.latest)
+                              : seen.latest.has_value() == told.latest.has_value();
+      if (!latest) Wrong(name + " has another latest point");
+      if (latest && (seen.min != told.min || seen.max != told.max)) {
+        Wrong(name + " has another min or max");
+      }
       return Ok();
     });
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tracker/sqlite/chunks.h"
+#include "tracker/sqlite/series_summary.h"
 
 namespace muster::tracker {
 
@@ -19,15 +20,13 @@ std::string_view Bytes(const T& value) {
 Result<OpenSeries> ReadOrAdd(Database& db, const RunRow& run, const SeriesKey& key) {
   OpenSeries series;
   {
-    Statement row = db.Prepare(
-        "SELECT id, latest_ts, latest_step, latest_value, latest_nan, latest_attempt FROM series "
-        "WHERE run = ? AND key = ? AND rank = ?");
+    Statement row = db.Prepare("SELECT id, " + std::string(kSummaryColumns) +
+                               " FROM series WHERE run = ? AND key = ? AND rank = ?");
     row.BindAll(run.row, key.key, key.rank);
     MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-    if (found) series.id = row.Int(0);
-    if (found && !row.IsNull(1)) {
-      series.latest =
-          Point{row.Int(1), row.Int(2), LoadedValue(row.Double(3), row.Int(4) != 0), row.Int(5)};
+    if (found) {
+      series.id = row.Int(0);
+      series.summary = TakeSummary(row, 1);
     }
   }
   if (series.id == 0) {

@@ -10,6 +10,7 @@
 
 #include "runtime/sqlite/database.h"
 #include "tracker/series/point.h"
+#include "tracker/series/summary.h"
 #include "tracker/sqlite/rows.h"
 #include "tracker/sqlite/series_points.h"
 
@@ -20,7 +21,7 @@ namespace muster::tracker {
 
 struct OpenSeries {
   std::int64_t id = 0;
-  std::optional<Point> latest;  ///< the latest visible one, as its row has it
+  Summary summary;  ///< as its row has it
   Tail tail;
   std::optional<Point> sealed;  ///< the last point of the last chunk
   std::size_t last_chunk = 0;   ///< how many points that has

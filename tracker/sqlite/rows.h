@@ -52,7 +52,8 @@ RunInfo TakeRunInfo(const sqlite::Statement& row);
 Result<RunInfo> ReadRunInfo(sqlite::Database& db, std::int64_t row);
 Result<Run> ReadRun(sqlite::Database& db, std::int64_t row);
 /// Those of `rows`, in their order, by one statement a table: a page of a search.
-Result<std::vector<Run>> ReadRuns(sqlite::Database& db, const std::vector<std::int64_t>& rows);
+Result<std::vector<Run>> ReadRuns(sqlite::Database& db, const std::vector<std::int64_t>& rows,
+                                  const RunParts& parts = {});
 Result<std::vector<Resume>> ReadResumes(sqlite::Database& db, std::int64_t run_row);
 
 /// Deleted ones, too. kNotFound.

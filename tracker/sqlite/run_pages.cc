@@ -2,6 +2,7 @@
 #include <unordered_map>
 
 #include "tracker/sqlite/rows.h"
+#include "tracker/sqlite/search_sql.h"
 
 namespace muster::tracker {
 
@@ -39,11 +40,16 @@ class Runs {
 
 std::string Text(const Statement& row, int column) { return std::string(row.Text(column)); }
 
-/// Calls `take` with each row of `select`, whose first column is the run.
+/// Calls `take` with each row of `select`, whose first column is the run and which ends in " WHERE ... run"; with
+/// `keys` those of these keys.
 template <typename Take>
-Status Each(Database& db, Runs& runs, std::string_view select, Take take) {
-  Statement rows = db.Prepare(std::string(select) + " IN (SELECT value FROM json_each(?))");
+Status Each(Database& db, Runs& runs, std::string_view select, Take take,
+            const RunParts::Keys& keys = std::nullopt) {
+  if (keys && keys->empty()) return Ok();
+  Statement rows = db.Prepare(std::string(select) + " IN (SELECT value FROM json_each(?))" +
+                              (keys ? " AND key IN (SELECT value FROM json_each(?))" : ""));
   rows.Bind(0, runs.rows);
+  if (keys) rows.Bind(1, JsonArray(*keys));
   return ForEachRow(rows, [&](const Statement& row) { take(runs.Of(row), row); });
 }
 
@@ -60,31 +66,35 @@ Status ReadInfos(Database& db, Runs& runs) {
               [](Run& run, const Statement& row) { run.info = TakeRunInfo(row); });
 }
 
-Status ReadMetrics(Database& db, Runs& runs) {
-  MUSTER_RETURN_IF_ERROR(Each(db, runs,
-                              "SELECT run, key, latest_value, latest_ts, latest_step, "
-                              "latest_attempt, latest_nan FROM series "
-                              "WHERE latest_value IS NOT NULL AND rank = -1 AND run",
-                              [](Run& run, const Statement& row) {
-                                Metric& metric = run.metrics.emplace_back();
-                                metric.key = row.Text(1);
-                                metric.value = LoadedValue(row.Double(2), row.Int(6) != 0);
-                                metric.timestamp_ms = row.Int(3);
-                                metric.step = row.Int(4);
-                                metric.attempt = row.Int(5);
-                              }));
+Status ReadMetrics(Database& db, Runs& runs, const RunParts::Keys& keys) {
+  MUSTER_RETURN_IF_ERROR(Each(
+      db, runs,
+      "SELECT run, key, latest_value, latest_ts, latest_step, "
+      "latest_attempt, latest_nan FROM series "
+      "WHERE latest_value IS NOT NULL AND rank = -1 AND run",
+      [](Run& run, const Statement& row) {
+        Metric& metric = run.metrics.emplace_back();
+        metric.key = row.Text(1);
+        metric.value = LoadedValue(row.Double(2), row.Int(6) != 0);
+        metric.timestamp_ms = row.Int(3);
+        metric.step = row.Int(4);
+        metric.attempt = row.Int(5);
+      },
+      keys));
   Sort(runs.all, &Run::metrics, &Metric::key);
   return Ok();
 }
 
-Status ReadKeyed(Database& db, Runs& runs, std::string_view table, std::vector<Tag> Run::* list) {
-  MUSTER_RETURN_IF_ERROR(Each(db, runs,
-                              "SELECT run, key, value FROM " + std::string(table) + " WHERE run",
-                              [list](Run& run, const Statement& row) {
-                                Tag& tag = (run.*list).emplace_back();
-                                tag.key = row.Text(1);
-                                tag.value = row.Text(2);
-                              }));
+Status ReadKeyed(Database& db, Runs& runs, std::string_view table, std::vector<Tag> Run::* list,
+                 const RunParts::Keys& keys) {
+  MUSTER_RETURN_IF_ERROR(Each(
+      db, runs, "SELECT run, key, value FROM " + std::string(table) + " WHERE run",
+      [list](Run& run, const Statement& row) {
+        Tag& tag = (run.*list).emplace_back();
+        tag.key = row.Text(1);
+        tag.value = row.Text(2);
+      },
+      keys));
   Sort(runs.all, list, &Tag::key);
   return Ok();
 }
@@ -140,13 +150,15 @@ Status ReadModelLinks(Database& db, Runs& runs) {
 
 }  // namespace
 
-Result<std::vector<Run>> ReadRuns(Database& db, const std::vector<std::int64_t>& rows) {
+Result<std::vector<Run>> ReadRuns(Database& db, const std::vector<std::int64_t>& rows,
+                                  const RunParts& parts) {
   std::vector<Run> all(rows.size());
   Runs runs(all, rows);
   MUSTER_RETURN_IF_ERROR(ReadInfos(db, runs));
-  MUSTER_RETURN_IF_ERROR(ReadMetrics(db, runs));
-  MUSTER_RETURN_IF_ERROR(ReadKeyed(db, runs, "params", &Run::params));
-  MUSTER_RETURN_IF_ERROR(ReadKeyed(db, runs, "tags", &Run::tags));
+  MUSTER_RETURN_IF_ERROR(ReadMetrics(db, runs, parts.metrics));
+  MUSTER_RETURN_IF_ERROR(ReadKeyed(db, runs, "params", &Run::params, parts.params));
+  MUSTER_RETURN_IF_ERROR(ReadKeyed(db, runs, "tags", &Run::tags, parts.tags));
+  if (!parts.links) return all;
   MUSTER_RETURN_IF_ERROR(ReadDatasetInputs(db, runs));
   MUSTER_RETURN_IF_ERROR(ReadModelLinks(db, runs));
   return all;

@@ -1,6 +1,7 @@
 #include "tracker/sqlite/schema.h"
 
 #include "tracker/sqlite/move_points.h"
+#include "tracker/sqlite/series_summary.h"
 
 namespace muster::tracker {
 
@@ -234,11 +235,17 @@ DROP INDEX series_by_value;
 CREATE INDEX series_by_value ON series(experiment, key, latest_nan, latest_value) WHERE rank = -1;
 )sql";
 
+// What a metric was over its whole history (SummarizeAll).
+constexpr std::string_view kVersion7 = R"sql(
+ALTER TABLE series ADD COLUMN min_value REAL;
+ALTER TABLE series ADD COLUMN max_value REAL;
+)sql";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& TrackerMigrations() {
-  static const std::vector<sqlite::Migration> migrations = {kVersion1, kVersion2, MovePoints,
-                                                            kVersion4, kVersion5, kVersion6};
+  static const std::vector<sqlite::Migration> migrations = {
+      kVersion1, kVersion2, MovePoints, kVersion4, kVersion5, kVersion6, kVersion7, SummarizeAll};
   return migrations;
 }
 

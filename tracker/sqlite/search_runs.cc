@@ -11,15 +11,25 @@ namespace {
 
 using sqlite::Database;
 
+Place LocateMetric(std::string_view entity) {
+  Place place{.from = " FROM series WHERE run = r.id AND rank = -1 AND key = ?", .keyed = true};
+  if (entity == filter::kMetricMax) {
+    place.column = "max_value";
+  } else if (entity == filter::kMetricMin) {
+    place.column = "min_value";
+  } else if (entity == filter::kMetricStep) {
+    place.column = "latest_step";
+  } else {
+    place.column = "latest_value";
+    place.nan_column = "latest_nan";
+  }
+  return place;
+}
+
 Place LocateInRun(std::string_view entity, std::string_view key) {
   if (entity == "param") return Keyed("params", "run", "r");
   if (entity == "tag") return Keyed("tags", "run", "r");
-  if (entity == "metric") {
-    return {.column = "latest_value",
-            .from = " FROM series WHERE run = r.id AND rank = -1 AND key = ?",
-            .keyed = true,
-            .nan_column = "latest_nan"};
-  }
+  if (entity.starts_with("metric")) return LocateMetric(entity);
   if (entity == "dataset" && key == "context") {
     return {.column = "t.value",
             .from =
@@ -88,7 +98,7 @@ class ByMetric {
       sql.Add(" AND s.rank = -1 AND s.latest_value IS NOT NULL");
     }
     sql.Add(ViewCondition("r", query_.view));
-    AddClauses(sql, search_.clauses, LocateInRun);
+    AddConditions(sql, search_, LocateInRun);
     return sql;
   }
 
@@ -115,26 +125,30 @@ class ByMetric {
 
 /// A filter by key leaves few runs as a rule; these are found and sorted sooner than the index is walked.
 bool WalksByMetric(const Search& search) {
-  return !search.orders.empty() && search.orders.front().entity == "metric" &&
+  return !search.orders.empty() && !search.where && search.orders.front().entity == "metric" &&
          std::ranges::all_of(search.clauses, [](const filter::Clause& clause) {
            return clause.entity == "attribute";
          });
 }
 
-Result<Page<std::int64_t>> RunIds(Database& db, const SearchQuery& query) {
-  MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, RunGrammar()));
+/// "SELECT <what> ..." of the runs that a query means.
+Sql SelectRuns(std::string_view what, const SearchQuery& query, const Search& search) {
+  Sql sql;
+  sql.Add("SELECT ").Add(what);
+  sql.Add(" FROM runs r WHERE r.experiment IN (SELECT CAST(value AS INTEGER) FROM json_each(?))",
+          JsonArray(query.experiment_ids));
+  sql.Add(ViewCondition("r", query.view));
+  AddConditions(sql, search, LocateInRun);
+  return sql;
+}
+
+Result<Page<std::int64_t>> RunIds(Database& db, const SearchQuery& query, const Search& search) {
   if (query.experiment_ids.size() == 1 && WalksByMetric(search)) {
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t experiment,
                             ParseExperimentId(query.experiment_ids.front()));
     return ByMetric(db, query, search, experiment).Ids();
   }
-  Sql sql;
-  sql.Add(
-      "SELECT r.id FROM runs r WHERE r.experiment IN (SELECT CAST(value AS INTEGER) FROM "
-      "json_each(?))",
-      JsonArray(query.experiment_ids));
-  sql.Add(ViewCondition("r", query.view));
-  AddClauses(sql, search.clauses, LocateInRun);
+  Sql sql = SelectRuns("r.id", query, search);
   AddOrders(sql.Add(" ORDER BY "), search.orders, LocateInRun, kTieBreak);
   std::vector<std::int64_t> ids;
   MUSTER_RETURN_IF_ERROR(SelectIds(db, std::move(sql), search.most + 1, search.offset, ids));
@@ -145,10 +159,17 @@ Result<Page<std::int64_t>> RunIds(Database& db, const SearchQuery& query) {
 
 Result<Page<Run>> SearchRunRows(Database& db, const SearchQuery& query) {
   MUSTER_RETURN_IF_ERROR(CheckExperimentIds(query));
-  MUSTER_ASSIGN_OR_RETURN(auto ids, RunIds(db, query));
-  MUSTER_ASSIGN_OR_RETURN(std::vector<Run> runs, ReadRuns(db, ids.items));
-  for (Run& run : runs) run.model_inputs.clear();  // MLflow's search answers outputs, not inputs
-  return Page<Run>{std::move(runs), std::move(ids.next_page_token)};
+  MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, RunGrammar()));
+  MUSTER_ASSIGN_OR_RETURN(auto ids, RunIds(db, query, search));
+  Page<Run> page{{}, std::move(ids.next_page_token)};
+  MUSTER_ASSIGN_OR_RETURN(page.items, ReadRuns(db, ids.items, query.parts));
+  for (Run& run : page.items) run.model_inputs.clear();  // MLflow's search answers outputs alone
+  if (query.count) {
+    std::vector<std::int64_t> total;
+    MUSTER_RETURN_IF_ERROR(SelectIds(db, SelectRuns("count(*)", query, search), 1, 0, total));
+    page.total = total.front();
+  }
+  return page;
 }
 
 }  // namespace muster::tracker

@@ -7,6 +7,7 @@ namespace muster::tracker {
 namespace {
 
 using filter::Clause;
+using filter::Expression;
 using filter::Op;
 using filter::Order;
 using sqlite::Database;
@@ -42,8 +43,9 @@ void AddValue(Sql& sql, const Clause& clause) {
   }
 }
 
-/// Every operator but IS NULL wants the key to be there: the value's row is looked for with EXISTS.
-void AddClause(Sql& sql, const Clause& clause, const Place& place) {
+/// Every operator but IS NULL wants the key to be there: the value's row is looked for with EXISTS. NULL where a
+/// column is.
+void AddCondition(Sql& sql, const Clause& clause, const Place& place) {
   std::string comparison = Comparison(clause, place.column);
   if (!place.nan_column.empty()) {
     // NaN satisfies != only, and is stored as 0.
@@ -51,7 +53,6 @@ void AddClause(Sql& sql, const Clause& clause, const Place& place) {
                      ? "(" + comparison + " OR " + place.nan_column + " = 1)"
                      : "(" + comparison + " AND " + place.nan_column + " = 0)";
   }
-  sql.Add(" AND ");
   if (place.from.empty()) {
     sql.Add(comparison);
   } else {
@@ -61,6 +62,23 @@ void AddClause(Sql& sql, const Clause& clause, const Place& place) {
     sql.Add(" AND " + comparison + ")");
   }
   AddValue(sql, clause);
+}
+
+/// In brackets. NOT holds of what is NULL.
+void AddExpression(Sql& sql, const Expression& expression, const Locate& locate) {
+  if (expression.kind == Expression::Kind::kClause) {
+    const Clause& clause = expression.clause;
+    AddCondition(sql, clause, locate(clause.entity, clause.key));
+    return;
+  }
+  const bool negated = expression.kind == Expression::Kind::kNot;
+  const std::string_view between = expression.kind == Expression::Kind::kOr ? " OR " : " AND ";
+  sql.Add(negated ? "NOT coalesce(" : "(");
+  for (const Expression& part : expression.parts) {
+    if (&part != &expression.parts.front()) sql.Add(between);
+    AddExpression(sql, part, locate);
+  }
+  sql.Add(negated ? ", 0)" : ")");
 }
 
 void AddSubquery(Sql& sql, const Order& order, const Place& place, const std::string& column) {
@@ -140,16 +158,21 @@ std::string ViewCondition(std::string_view thing, ViewType view) {
 Result<Search> ParseSearch(const SearchQuery& query, const filter::Grammar& grammar) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
   Search search{.most = query.max_results};
-  MUSTER_ASSIGN_OR_RETURN(
-      auto parsed, filter::ParseQuery(query.filter, query.order_by, query.page_token, grammar));
+  const auto parse = query.own_language ? filter::ParseOwnQuery : filter::ParseQuery;
+  MUSTER_ASSIGN_OR_RETURN(auto parsed,
+                          parse(query.filter, query.order_by, query.page_token, grammar));
   search.clauses = std::move(parsed.clauses);
+  search.where = std::move(parsed.where);
   search.orders = std::move(parsed.orders);
   search.offset = parsed.offset;
   return search;
 }
 
-void AddClauses(Sql& sql, const std::vector<Clause>& clauses, const Locate& locate) {
-  for (const Clause& clause : clauses) AddClause(sql, clause, locate(clause.entity, clause.key));
+void AddConditions(Sql& sql, const Search& search, const Locate& locate) {
+  for (const Clause& clause : search.clauses) {
+    AddCondition(sql.Add(" AND "), clause, locate(clause.entity, clause.key));
+  }
+  if (search.where) AddExpression(sql.Add(" AND "), *search.where, locate);
 }
 
 void AddOrders(Sql& sql, std::span<const Order> orders, const Locate& locate,
@@ -182,7 +205,7 @@ Result<Page<std::int64_t>> SearchIds(Database& db, Sql sql, const SearchQuery& q
                                      const filter::Grammar& grammar, const Locate& locate,
                                      std::string_view tie_break) {
   MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, grammar));
-  AddClauses(sql, search.clauses, locate);
+  AddConditions(sql, search, locate);
   AddOrders(sql.Add(" ORDER BY "), search.orders, locate, tie_break);
   std::vector<std::int64_t> ids;
   MUSTER_RETURN_IF_ERROR(SelectIds(db, std::move(sql), search.most + 1, search.offset, ids));

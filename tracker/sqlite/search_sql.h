@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "runtime/filter/filter.h"
+#include "runtime/filter/expression.h"
 #include "runtime/sqlite/database.h"
 #include "tracker/run_store.h"
 
@@ -55,13 +56,14 @@ std::string ViewCondition(std::string_view thing, ViewType view);
 /// A query's filter, order and page, checked.
 struct Search {
   std::vector<filter::Clause> clauses;
+  std::optional<filter::Expression> where;
   std::vector<filter::Order> orders;
   std::int64_t most = 0, offset = 0;
 };
 Result<Search> ParseSearch(const SearchQuery& query, const filter::Grammar& grammar);
 
-/// " AND ..." for each clause.
-void AddClauses(Sql& sql, const std::vector<filter::Clause>& clauses, const Locate& locate);
+/// " AND ..." for each clause, and for what stands beside them.
+void AddConditions(Sql& sql, const Search& search, const Locate& locate);
 /// The terms of ORDER BY; `tie_break` ends them.
 void AddOrders(Sql& sql, std::span<const filter::Order> orders, const Locate& locate,
                std::string_view tie_break);

@@ -10,6 +10,7 @@
 #include "tracker/series/merge.h"
 #include "tracker/sqlite/chunks.h"
 #include "tracker/sqlite/seal.h"
+#include "tracker/sqlite/series_summary.h"
 
 namespace muster::tracker {
 
@@ -79,18 +80,6 @@ Status StorePoints(Database& db, OpenSeries& series, const std::vector<Point>& p
       .RunWith(series.id, series.tail.next_seq++, EncodeChunk(points));
 }
 
-Status StoreLatest(Database& db, std::int64_t series, const std::optional<Point>& latest) {
-  Statement update = db.Prepare(
-      "UPDATE series SET latest_ts = ?, latest_step = ?, latest_value = ?, latest_nan = ?, "
-      "latest_attempt = ? WHERE id = ?");
-  if (!latest) {
-    for (int column = 0; column < 5; ++column) update.BindNull(column);
-    return update.Bind(5, series).Run();
-  }
-  return update.RunWith(latest->ts_ms, latest->step, StoredValue(latest->value),
-                        int{std::isnan(latest->value)}, latest->attempt, series);
-}
-
 Status WriteSeries(Database& db, OpenSeries& series, std::span<const Resume> resumes,
                    std::vector<Point> points) {
   SortPoints(points);
@@ -100,13 +89,9 @@ Status WriteSeries(Database& db, OpenSeries& series, std::span<const Resume> res
   bool changed = false;
   for (const Point& point : points) {
     if (IsHidden(point.attempt, point.step, resumes)) continue;
-    const bool later = !series.latest || IsLater(point, *series.latest) ||
-                       Same(point, *series.latest);  // a younger attempt has it now
-    if (!later) continue;
-    series.latest = point;
-    changed = true;
+    changed = series.summary.Add(point) || changed;
   }
-  return changed ? StoreLatest(db, series.id, series.latest) : Ok();
+  return changed ? StoreSummary(db, series.id, series.summary) : Ok();
 }
 
 Status WriteModelPoint(Database& db, const RunId& run_id, const Metric& point) {
@@ -120,33 +105,6 @@ Status WriteModelPoint(Database& db, const RunId& run_id, const Metric& point) {
       .RunWith(*model, point.key, point.dataset_name, point.dataset_digest, run_id.value,
                point.timestamp_ms, point.step, StoredValue(point.value),
                int{std::isnan(point.value)});
-}
-
-/// (series, its latest point that nobody hides) of all series of a run.
-Status FindLatestAnew(Database& db, std::int64_t run) {
-  MUSTER_ASSIGN_OR_RETURN(const std::vector<Resume> resumes, ReadResumes(db, run));
-  std::vector<std::int64_t> ids;
-  {
-    Statement rows = db.Prepare("SELECT id FROM series WHERE run = ?");
-    rows.Bind(0, run);
-    for (;;) {
-      MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-      if (!row) break;
-      ids.push_back(rows.Int(0));
-    }
-  }
-  for (const std::int64_t id : ids) {
-    std::optional<Point> latest;
-    MUSTER_RETURN_IF_ERROR(VisitPoints(db, id, std::nullopt, [&](std::span<const Point> points) {
-      for (const Point& point : points) {
-        if (IsHidden(point.attempt, point.step, resumes)) continue;
-        if (!latest || IsLater(point, *latest)) latest = point;
-      }
-      return true;
-    }));
-    MUSTER_RETURN_IF_ERROR(StoreLatest(db, id, latest));
-  }
-  return Ok();
 }
 
 }  // namespace
@@ -177,7 +135,7 @@ Status WriteResume(Database& db, OpenSeriesCache& cache, const RunId& run_id, st
                              .BindAll(run.row, attempt, step)
                              .Run());
   cache.Clear();
-  return FindLatestAnew(db, run.row);
+  return SummarizeRun(db, run.row);
 }
 
 }  // namespace muster::tracker

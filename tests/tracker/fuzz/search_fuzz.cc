@@ -13,9 +13,9 @@
 #include "tracker/memory_run_store.h"
 #include "tracker/sqlite/run_store.h"
 
-/// Lines: a filter, a page token, then order_by, one a line. Searched for in both stores, which must agree: refuse
-/// it alike (kInvalid), or find the same in the same order. So the parser, the plan and the SQL are held against the
-/// twin in memory.
+/// Lines: a filter, a page token, then order_by, one a line. Searched for in both stores, in MLflow's language and in
+/// muster's own, which takes all of the other. The stores must agree: refuse it alike (kInvalid), or find the same in
+/// the same order. So the parsers, the plan and the SQL are held against the twin in memory.
 
 namespace muster::tracker {
 namespace {
@@ -53,7 +53,8 @@ std::string Found(const Result<Page<Run>>& page) {
   }
   std::string ids;
   for (const Run& run : page->items) ids += run.info.run_id.value + " ";
-  return ids + (page->next_page_token.empty() ? "end" : "more");
+  ids += page->next_page_token.empty() ? "end" : "more";
+  return page->total ? ids + " of " + std::to_string(*page->total) : ids;
 }
 
 struct Stores {
@@ -74,6 +75,16 @@ struct Stores {
   std::unique_ptr<RunStore> sqlite;
 };
 
+std::string FoundInBoth(Stores& stores, const SearchQuery& query) {
+  std::string in_memory = Found(stores.memory.SearchRuns(query));
+  const std::string in_sqlite = Found(stores.sqlite->SearchRuns(query));
+  if (in_memory != in_sqlite) {
+    std::fprintf(stderr, "memory: %s\nsqlite: %s\n", in_memory.c_str(), in_sqlite.c_str());
+    MUSTER_CHECK(false, "the stores agree");
+  }
+  return in_memory;
+}
+
 }  // namespace
 }  // namespace muster::tracker
 
@@ -85,12 +96,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   query.filter = lines.Next();
   query.page_token = lines.Next();
   while (!lines.rest().empty()) query.order_by.emplace_back(lines.Next());
-  const std::string in_memory = tracker::Found(stores.memory.SearchRuns(query));
-  const std::string in_sqlite = tracker::Found(stores.sqlite->SearchRuns(query));
-  if (in_memory != in_sqlite) {
-    std::fprintf(stderr, "memory: %s\nsqlite: %s\n", in_memory.c_str(), in_sqlite.c_str());
-    MUSTER_CHECK(false, "the stores agree");
-  }
+  const std::string mlflow = tracker::FoundInBoth(stores, query);
+  query.own_language = true;
+  const std::string own = tracker::FoundInBoth(stores, query);
+  MUSTER_CHECK(mlflow == "refused" || mlflow == own, "what MLflow understands means the same");
+  query.count = true;
+  (void)tracker::FoundInBoth(stores, query);
   // The other grammars, and the history's token, only must not fall.
   (void)stores.memory.SearchExperiments(query);
   (void)stores.sqlite->SearchExperiments(query);

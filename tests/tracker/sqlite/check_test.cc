@@ -77,6 +77,8 @@ TEST_F(CheckTest, ALatestPointThatIsNot_IsNamed) {
   EXPECT_THAT(After("UPDATE series SET latest_ts = NULL, latest_step = NULL, latest_value = NULL "
                     "WHERE id = 1"),
               ElementsAre("series 1 has another latest point"));
+  EXPECT_THAT(After("UPDATE series SET max_value = 7 WHERE id = 2"),
+              Contains("series 2 has another min or max"));
 }
 
 TEST_F(CheckTest, AnotherSchemaOrNoDatabase_IsAnError) {
