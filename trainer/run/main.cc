@@ -10,6 +10,7 @@
 #include "trainer/control/console_control.h"
 #include "trainer/control/heartbeat_control.h"
 #include "trainer/control/socket_control.h"
+#include "trainer/control/telemetry_control.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
 #include "trainer/mpi/backend.h"
@@ -41,12 +42,14 @@ Status CheckRank(const RankInfo& joined, const RankInfo& rank) {
 
 Result<std::unique_ptr<Control>> Connect(const Options& options) {
   std::unique_ptr<Control> inner;
-  if (options.rank.rank == 0) {
-    if (options.control_socket.empty()) {
-      inner = control::MakeConsoleControl(stdout, options.terminal);
-    } else {
-      MUSTER_ASSIGN_OR_RETURN(inner, control::ConnectControl(options.control_socket));
-    }
+  const bool first = options.rank.rank == 0;
+  if (options.control_socket.empty()) {
+    if (first) inner = control::MakeConsoleControl(stdout, options.terminal);
+  } else {
+    auto connected = control::ConnectControl(options.control_socket);
+    if (!connected.ok() && first) return connected.error();
+    if (connected.ok()) inner = std::move(connected).value();
+    if (inner && !first) inner = control::TelemetryOnly(std::move(inner));
   }
   return MakeSignalControl(control::WithHeartbeat(std::move(inner), options.heartbeat_file));
 }

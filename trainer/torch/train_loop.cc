@@ -13,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "trainer/schedule.h"
+#include "trainer/step_times.h"
 #include "trainer/torch/batch_loader.h"
 #include "trainer/torch/data_parallel.h"
 #include "trainer/torch/model_state.h"
@@ -48,6 +49,7 @@ class TrainLoop {
   [[nodiscard]] Command Agree();
   [[nodiscard]] std::int64_t NextInterval() const;
   Status Send(wire::TrialRecord record) const;
+  void SendTelemetry();
   void Beat(const char* phase) const {
     parts_.control.Beat({.step = progress_.step, .total = schedule_.total_steps, .phase = phase});
   }
@@ -71,6 +73,10 @@ class TrainLoop {
   std::int64_t interval_ = 1;     ///< steps from one agreement to the next; the same on all ranks
   std::int64_t steps_since_ = 0;  ///< the last agreement
   double agreed_at_ = 0;
+  double told_at_ = 0;     ///< the last telemetry; rank 0's counts
+  double reduced_at_ = 0;  ///< this rank's own gradients of the step were there
+  double waited_ = 0;      ///< seconds of the step for those of the others
+  StepTimes times_;
   std::shared_ptr<torch::nn::Module> module_;
   std::vector<at::Tensor> parameters_;
   std::vector<at::Tensor> buffers_;
@@ -183,17 +189,32 @@ Status TrainLoop::Send(wire::TrialRecord record) const {
   return parts_.control.Send(record);
 }
 
+void TrainLoop::SendTelemetry() {
+  told_at_ = Seconds();
+  if (parts_.gang.alone()) return;
+  const auto metrics = times_.Take();
+  if (metrics.empty()) return;
+  (void)parts_.control.Send({.type = RecordType::kProgress,
+                             .step = progress_.step,
+                             .timestamp_ms = parts_.clock.UnixNow(),
+                             .metrics = metrics,
+                             .rank = parts_.gang.rank().rank});
+}
+
 Command TrainLoop::Agree() {
   Beat("agree");
   const Command heard = parts_.control.Poll();
-  // One message: whether any rank has heard a command, and rank 0's interval.
+  // One message: whether any rank has heard a command, rank 0's interval, and whether it is time for telemetry.
+  const bool tell = Seconds() - told_at_ >= parts_.telemetry_seconds;
   std::vector<double> said{heard == Command::kStop ? 1.0 : 0.0,
                            heard == Command::kCheckpoint ? 1.0 : 0.0,
-                           parts_.gang.first() ? static_cast<double>(NextInterval()) : 0.0};
+                           parts_.gang.first() ? static_cast<double>(NextInterval()) : 0.0,
+                           parts_.gang.first() && tell ? 1.0 : 0.0};
   parts_.gang.Sum(said);
   interval_ = static_cast<std::int64_t>(said[2]);
   steps_since_ = 0;
   agreed_at_ = Seconds();
+  if (said[3] > 0) SendTelemetry();
   if (said[0] > 0) return Command::kStop;
   return said[1] > 0 ? Command::kCheckpoint : Command::kNone;
 }
@@ -262,12 +283,17 @@ void TrainLoop::TrainStep(const LoadedBatch& loaded) {
   Beat("backward");
   // Queued before the engine's own, which waits for the other ranks: who computes is told from who waits.
   loss_sum.register_hook([this](const at::Tensor& /*gradient*/) {
-    torch::autograd::Engine::get_default_engine().queue_callback([this] { Beat("reduce"); });
+    torch::autograd::Engine::get_default_engine().queue_callback([this] {
+      Beat("reduce");
+      reduced_at_ = Seconds();
+    });
   });
   // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
   const double scale =
       static_cast<double>(parts_.gang.rank().world_size) / static_cast<double>(loaded.global_rows);
+  reduced_at_ = Seconds();
   (loss_sum * scale).backward();
+  waited_ = Seconds() - reduced_at_;
   optimizer_->Step(LearningRate(schedule_, progress_.step));
   progress_.loss_sum += loss_sum.item<double>();
   ++progress_.step;
@@ -289,9 +315,15 @@ Result<Command> TrainLoop::RunEpoch() {
   const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
   for (;;) {
     Beat("load");
+    const double asked = Seconds();
     MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
     if (!loaded) break;
+    const double got = Seconds();
     TrainStep(*loaded);
+    times_.Add({.load = got - asked,
+                .wait = waited_,
+                .all = Seconds() - asked,
+                .rows = loaded->batch.rows});
     // At the end of an epoch the agreement follows its checkpoint.
     if (++steps_since_ < interval_ || progress_.batch == batches) continue;
     const Command command = Agree();
@@ -349,11 +381,13 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
 Result<LoopEnd> TrainLoop::Run() {
   MUSTER_RETURN_IF_ERROR(Prepare());
   MUSTER_RETURN_IF_ERROR(Resume());
+  told_at_ = Seconds();
   LoopEnd end{.module = module_};
   while (progress_.epoch < epochs_ && end.why != LoopEnd::Why::kStopped) {
     MUSTER_ASSIGN_OR_RETURN(const Command command, RunEpoch());
     if (command == Command::kStop && progress_.epoch < epochs_) end.why = LoopEnd::Why::kStopped;
   }
+  SendTelemetry();
   end.progress = progress_;
   if (parts_.gang.first() && parts_.checkpoints != nullptr) {
     end.best_path = parts_.checkpoints->best_path();

@@ -20,6 +20,9 @@
 ///    sends kCheckpoint.
 /// 5. At the end: kResult, with the metrics of the last epoch and the path of the best checkpoint (the last
 ///    one without a validation set).
+/// 6. In a gang, every rank tells what its steps took (step_times.h), in a kProgress record with its `rank` and the
+///    number of steps: all at the same steps, about every `telemetry_seconds`, and at the end. Whether that arrives is
+///    no concern of the training.
 ///
 /// A folder goes on with what began it: a checkpoint of another seed, number of rows or value of a parameter
 /// is kConflict.
@@ -37,13 +40,14 @@ struct LoopParts {
   const RowSource* validation = nullptr;
   const Gang& gang;
   CheckpointStore* checkpoints = nullptr;  ///< on rank 0; null: nothing is saved
-  Control& control;                        ///< Send is called on rank 0 only, Poll on all
+  Control& control;                        ///< on all ranks; all but telemetry is sent by rank 0
   const Clock& clock;
   std::int64_t seed = 0;
   std::string best_metric = "validation/accuracy";
   bool maximize = true;
   int agree_every = 16;  ///< steps; fewer where they are slow
   int loader_threads = 1;
+  double telemetry_seconds = 10;
 };
 
 struct LoopEnd {

@@ -198,6 +198,41 @@ TEST(DataParallel, ForwardThatReadsABuffer_ResumesWithTheSameBits) {
   EXPECT_TRUE(SameBits(whole, resumed));
 }
 
+TEST(DataParallel, EveryRank_TellsOfItsStepsAtTheSameOnes) {
+  ScriptedControl control;
+  TinyTrial trial;
+  const Clouds train(64);
+  const auto params =
+      ReadParams(WithLoopParams(trial.params()),
+                 boost::json::parse(R"({"epochs": 2, "batch_size": 8})").as_object());
+  ASSERT_TRUE(RunTrainLoop({.trial = trial,
+                            .params = *params,
+                            .train = train,
+                            .gang = *world,
+                            .control = control,
+                            .clock = SystemClock(),
+                            .agree_every = 3,
+                            .telemetry_seconds = 0})
+                  .ok());
+  std::vector<std::int64_t> steps;
+  for (const wire::TrialRecord& record : control.records) {
+    EXPECT_TRUE(world->first() || record.type == wire::RecordType::kProgress);
+    if (record.type != wire::RecordType::kProgress) continue;
+    EXPECT_EQ(record.rank, world->rank().rank);
+    EXPECT_EQ(record.metrics.size(), 4U);
+    EXPECT_GE(record.metrics.at("step_seconds"), record.metrics.at("compute_seconds"));
+    steps.push_back(record.step);
+  }
+  // 16 steps; after each agreement, of which the last is that of the last epoch.
+  ASSERT_FALSE(steps.empty());
+  EXPECT_EQ(steps.back(), 16);
+  std::vector<double> said(16, 0);
+  for (const std::int64_t step : steps) said.at(static_cast<std::size_t>(step - 1)) += 1;
+  const std::vector<double> mine = said;
+  world->Sum(said);
+  for (std::size_t i = 0; i < said.size(); ++i) EXPECT_EQ(said[i], 2 * mine[i]) << "step " << i + 1;
+}
+
 TEST(DataParallel, FirstRanksRecordsGoNowhere_AllHearOfIt) {
   class Gone final : public Control {
    public:

@@ -1,0 +1,28 @@
+#include "trainer/step_times.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster::trainer {
+
+void StepTimes::Add(const StepTime& step) {
+  sum_.load += step.load;
+  sum_.wait += step.wait;
+  sum_.all += step.all;
+  sum_.rows += step.rows;
+  ++steps_;
+}
+
+std::map<std::string, double> StepTimes::Take() {
+  std::map<std::string, double> means;
+  const StepTime sum = std::exchange(sum_, {});
+  const auto steps = static_cast<double>(std::exchange(steps_, 0));
+  if (steps == 0) return means;
+  means["step_seconds"] = sum.all / steps;
+  means["load_seconds"] = sum.load / steps;
+  means["compute_seconds"] = std::max(0.0, sum.all - sum.load - sum.wait) / steps;
+  if (sum.all > 0) means["samples_per_second"] = static_cast<double>(sum.rows) / sum.all;
+  return means;
+}
+
+}  // namespace muster::trainer
