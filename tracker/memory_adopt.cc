@@ -17,10 +17,14 @@ void MemoryRunStore::AdoptExperiment(Experiment experiment,
         if (here == experiments_.end()) {
           MUSTER_RETURN_IF_ERROR(CheckExperimentName(experiment.name));
           MUSTER_ASSIGN_OR_RETURN(std::int64_t id, ParseExperimentId(experiment.experiment_id));
-          if (experiments_.contains(id)) id = experiments_.rbegin()->first + 1;
+          if (experiments_.contains(id) || erased_experiments_.contains(id)) {
+            id = last_experiment_ + 1;
+          }
+          last_experiment_ = std::max(last_experiment_, id);
           here = experiments_.emplace(id, experiment).first;
           here->second.experiment_id = std::to_string(id);
           here->second.tags.clear();
+          MarkDeleted(ErasableKind::kExperiment, here->second.experiment_id, experiment.deleted);
           auto& location = here->second.artifact_location;
           if (location.empty()) location = artifact_root_ + "/" + here->second.experiment_id;
         }

@@ -98,6 +98,7 @@ void MemoryRunStore::DeleteLoggedModel(std::string model_id, Done done) {
       [&]() -> Status {
         MUSTER_ASSIGN_OR_RETURN(LoggedModel * model, FindModel(model_id));
         model->deleted = true;
+        MarkDeleted(ErasableKind::kLoggedModel, model_id, true);
         return Ok();
       },
       done);

@@ -93,7 +93,7 @@ Result<std::string> MemoryRunStore::CreateExperimentLocked(std::string name,
       return ExperimentExists(name);
     }
   }
-  const std::int64_t number = experiments_.rbegin()->first + 1;
+  const std::int64_t number = ++last_experiment_;
   const std::string id = std::to_string(number);
   const std::int64_t now = clock_.UnixNow();
   if (artifact_location.empty()) artifact_location = artifact_root_ + "/" + id;
@@ -157,9 +157,11 @@ void MemoryRunStore::SetExperimentDeleted(std::string experiment_id, bool delete
         }
         found->second.deleted = deleted;
         found->second.last_update_time_ms = clock_.UnixNow();
+        MarkDeleted(ErasableKind::kExperiment, found->second.experiment_id, deleted);
         for (auto& [run_id, stored] : runs_) {
           if (stored.run.info.experiment_id == found->second.experiment_id) {
             stored.run.info.deleted = deleted;
+            MarkDeleted(ErasableKind::kRun, run_id, deleted);
           }
         }
         return Ok();
@@ -243,6 +245,7 @@ void MemoryRunStore::SetRunDeleted(RunId run_id, bool deleted, Done done) {
         const auto found = runs_.find(run_id.value);
         if (found == runs_.end()) return RunNotFound(run_id);
         found->second.run.info.deleted = deleted;
+        MarkDeleted(ErasableKind::kRun, run_id.value, deleted);
         return Ok();
       },
       [&](const Status& status) {

@@ -71,6 +71,13 @@ class MemoryRunStore final : public RunStore {
                        std::function<void(Result<std::string> id)> done) override;
   void AdoptRun(RunInfo info, std::function<void(Result<bool>)> done) override;
   void AdoptLoggedModel(LoggedModel model, std::function<void(Result<bool>)> done) override;
+  Result<ErasablePage> FindErasable(ErasableKind kind, const ErasureScope& scope, std::int64_t most,
+                                    std::string_view page_token, bool weigh) override;
+  void Erase(std::vector<Erasable> things, UnixMillis deleted_before,
+             std::function<void(Result<std::vector<Erasable>>)> done) override;
+  void EraseRows(std::function<void(Result<ErasedRows>)> done) override;
+  Result<std::vector<ErasedRoot>> ErasedRoots(std::string_view after, std::int64_t most) override;
+  void ForgetErasedRoots(std::vector<std::string> artifact_uris, Done done) override;
   void SetMetricObserver(MetricObserver observer) override;
   void SetEventSink(RunEventSink sink) override;
 
@@ -96,6 +103,14 @@ class MemoryRunStore final : public RunStore {
   Status LogBatchLocked(const RunId& run_id, Batch& batch);
   Result<LoggedModel*> FindModel(std::string_view model_id);
   [[nodiscard]] Run Read(const StoredRun& stored) const;
+  /// Writes down when it was deleted; what was so already keeps the time.
+  void MarkDeleted(ErasableKind kind, const std::string& id, bool deleted);
+  [[nodiscard]] std::optional<UnixMillis> DeletedAt(ErasableKind kind, const std::string& id) const;
+  /// All things of a kind that `scope` has, by id.
+  [[nodiscard]] std::vector<Erasable> AllErasable(ErasableKind kind,
+                                                  const ErasureScope& scope) const;
+  [[nodiscard]] bool HasArtifactsAt(const std::string& uri) const;
+  bool EraseOne(const Erasable& thing, UnixMillis deleted_before);
   template <typename Body>
   void Tell(const RunId& run_id, Body body) {
     const std::lock_guard lock(observer_mutex_);
@@ -114,6 +129,11 @@ class MemoryRunStore final : public RunStore {
   const std::string artifact_root_;
   std::mutex mutex_;  // guards what follows
   std::map<std::int64_t, Experiment> experiments_;
+  std::int64_t last_experiment_ = 0;  // the largest id there ever was
+  std::set<std::int64_t> erased_experiments_;
+  std::map<std::pair<ErasableKind, std::string>, UnixMillis> deleted_ms_;
+  std::set<std::string> erased_roots_;
+  ErasedRows erased_rows_;  // what EraseRows is to tell
   std::map<std::string, StoredRun, std::less<>> runs_;
   std::map<std::string, LoggedModel, std::less<>> models_;
   std::map<std::tuple<std::string, std::string, std::string>, Dataset> datasets_;

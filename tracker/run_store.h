@@ -11,6 +11,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "tracker/ranks/rank_curve.h"
+#include "tracker/run_eraser.h"
 #include "tracker/run_event.h"
 #include "tracker/series/chart.h"
 
@@ -202,10 +203,8 @@ using TagChange = std::function<Result<std::string>(const std::optional<std::str
 /// Hears a run's own metrics of committed observed batches, on the writer's thread, before `done` of their batch is called.
 using MetricObserver = std::function<void(const RunId&, const std::vector<Metric>&)>;
 
-class RunStore {
+class RunStore : public RunEraser {
  public:
-  virtual ~RunStore() = default;
-
   virtual void CreateExperiment(std::string name, std::string artifact_location,
                                 std::vector<Tag> tags,
                                 std::function<void(Result<std::string> id)> done) = 0;

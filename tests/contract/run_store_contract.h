@@ -62,6 +62,13 @@ class RunStoreContract : public testing::TestWithParam<RunStoreMaker> {
                   std::int64_t timestamp_ms = 1, std::int64_t attempt = 0);
   Status Resume(const RunId& run, std::int64_t attempt, std::int64_t step);
   LoggedModel CreateModel(LoggedModel model);
+  Status SetRunDeleted(const RunId& run, bool deleted);
+  /// The ids of what may go, of all pages of two; sorted.
+  std::vector<std::string> Erasables(ErasableKind kind, const ErasureScope& scope);
+  /// Erases what may go and its rows; answers their ids, sorted.
+  std::vector<std::string> Erase(ErasableKind kind, const ErasureScope& scope);
+  /// Until there are no more; answers how many points went.
+  std::int64_t EraseRows();
   /// The names of what a search finds, in order.
   std::vector<std::string> Search(std::string filter, std::vector<std::string> order_by = {});
   std::vector<double> History(const RunId& run, std::string_view key);

@@ -17,16 +17,17 @@ Result<bool> IsThere(Database& db, std::string_view sql, std::string_view id) {
 }
 
 Result<std::int64_t> InsertExperiment(Database& db, const Experiment& experiment,
-                                      const std::string& artifact_root) {
+                                      const std::string& artifact_root, UnixMillis now) {
   MUSTER_RETURN_IF_ERROR(CheckExperimentName(experiment.name));
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t wanted, ParseExperimentId(experiment.experiment_id));
   MUSTER_RETURN_IF_ERROR(
       db.Prepare("INSERT INTO experiments(id, name, artifact_location, deleted, creation_time_ms, "
-                 "last_update_time_ms) VALUES((SELECT ?1 WHERE NOT EXISTS "
-                 "(SELECT 1 FROM experiments WHERE id = ?1)), ?2, ?3, ?4, ?5, ?6)")
+                 "last_update_time_ms, deleted_ms) VALUES((SELECT ?1 WHERE ?1 NOT IN (SELECT id "
+                 "FROM experiments) AND ?1 NOT IN (SELECT id FROM erased_experiments)), ?2, ?3, "
+                 "?4, ?5, ?6, CASE WHEN ?4 THEN ?7 END)")
           .BindAll(wanted, std::string_view(experiment.name),
                    std::string_view(experiment.artifact_location), int{experiment.deleted},
-                   experiment.creation_time_ms, experiment.last_update_time_ms)
+                   experiment.creation_time_ms, experiment.last_update_time_ms, now)
           .Run());
   const std::int64_t row = db.last_insert_id();
   if (experiment.artifact_location.empty()) {
@@ -41,11 +42,11 @@ Result<std::int64_t> InsertExperiment(Database& db, const Experiment& experiment
 }  // namespace
 
 Result<std::string> AdoptExperimentRow(Database& db, const Experiment& experiment,
-                                       const std::string& artifact_root) {
+                                       const std::string& artifact_root, UnixMillis now) {
   const auto same = ReadExperimentByName(db, experiment.name);
   if (!same && same.error().kind != ErrorKind::kNotFound) return same.error();
   const auto id = same ? ParseExperimentId(same->experiment_id)
-                       : InsertExperiment(db, experiment, artifact_root);
+                       : InsertExperiment(db, experiment, artifact_root, now);
   if (!id) return id.error();
   for (const Tag& tag : experiment.tags) {
     MUSTER_RETURN_IF_ERROR(CheckExperimentTag(tag.key, tag.value));

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "runtime/base/clock.h"
 #include "runtime/sqlite/database.h"
 #include "tracker/run_store.h"
 
@@ -10,7 +11,7 @@
 namespace muster::tracker {
 
 Result<std::string> AdoptExperimentRow(sqlite::Database& db, const Experiment& experiment,
-                                       const std::string& artifact_root);
+                                       const std::string& artifact_root, UnixMillis now);
 Result<bool> AdoptRunRow(sqlite::Database& db, const RunInfo& info);
 Result<bool> AdoptLoggedModelRow(sqlite::Database& db, const LoggedModel& model);
 

@@ -144,12 +144,13 @@ class Checker {
 
   Status CheckLatest() {
     {
-      Statement runs = db_.Prepare("SELECT count(*) FROM runs");
+      Statement runs = db_.Prepare("SELECT count(*) FROM runs WHERE deleted < 2");
       MUSTER_RETURN_IF_ERROR(runs.Step());
       report_.runs = runs.Int(0);
     }
     Statement rows = db_.Prepare("SELECT id, run, " + std::string(kSummaryColumns) +
-                                 " FROM series ORDER BY run");
+                                 " FROM series WHERE run NOT IN (SELECT id FROM runs WHERE "
+                                 "deleted = 2) ORDER BY run");
     return ForEach(rows, [&](Statement& row) -> Status {
       ++report_.series;
       MUSTER_ASSIGN_OR_RETURN(const auto resumes, ReadResumes(db_, row.Int(1)));

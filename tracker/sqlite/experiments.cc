@@ -69,13 +69,17 @@ Status RenameExperimentRow(Database& db, const std::string& experiment_id, const
 Status SetExperimentRowDeleted(Database& db, const std::string& experiment_id, bool deleted,
                                UnixMillis now) {
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t row, ParseExperimentId(experiment_id));
-  MUSTER_RETURN_IF_ERROR(db.Prepare("UPDATE experiments SET deleted = ?, last_update_time_ms = ? "
-                                    "WHERE id = ? AND deleted <> ?")
-                             .BindAll(int{deleted}, now, row, int{deleted})
-                             .Run());
+  MUSTER_RETURN_IF_ERROR(
+      db.Prepare("UPDATE experiments SET deleted = ?1, last_update_time_ms = ?2, deleted_ms = CASE "
+                 "WHEN ?1 THEN ?2 END WHERE id = ?3 AND deleted <> ?1")
+          .BindAll(int{deleted}, now, row)
+          .Run());
   if (db.changes() == 0) return ExperimentNotFound(experiment_id);
-  return db.Prepare("UPDATE runs SET deleted = ? WHERE experiment = ?")
-      .BindAll(int{deleted}, row)
+  return db
+      .Prepare(
+          "UPDATE runs SET deleted = ?1, deleted_ms = CASE WHEN ?1 THEN coalesce(deleted_ms, ?2) "
+          "END WHERE experiment = ?3 AND deleted < 2")
+      .BindAll(int{deleted}, now, row)
       .Run();
 }
 

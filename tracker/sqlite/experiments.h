@@ -38,6 +38,7 @@ Status DeleteLoggedModelRowTag(sqlite::Database& db, const std::string& model_id
                                const std::string& key);
 Status ChangeLoggedModelRowTag(sqlite::Database& db, const std::string& model_id,
                                const std::string& key, const TagChange& change);
-Status DeleteLoggedModelRow(sqlite::Database& db, const std::string& model_id);
+/// Deleted again it keeps the time.
+Status DeleteLoggedModelRow(sqlite::Database& db, const std::string& model_id, UnixMillis now);
 
 }  // namespace muster::tracker

@@ -67,9 +67,13 @@ Status ChangeLoggedModelRowTag(Database& db, const std::string& model_id, const 
   return WriteTag(db, "logged_model_tags", "model", row, {key, value});
 }
 
-Status DeleteLoggedModelRow(Database& db, const std::string& model_id) {
+Status DeleteLoggedModelRow(Database& db, const std::string& model_id, UnixMillis now) {
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t row, FindLoggedModel(db, model_id));
-  return db.Prepare("UPDATE logged_models SET deleted = 1 WHERE id = ?").Bind(0, row).Run();
+  return db
+      .Prepare(
+          "UPDATE logged_models SET deleted = 1, deleted_ms = coalesce(deleted_ms, ?) WHERE id = ?")
+      .BindAll(now, row)
+      .Run();
 }
 
 }  // namespace muster::tracker

@@ -1,5 +1,7 @@
 #include "tracker/sqlite/open_series.h"
 
+#include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "tracker/sqlite/chunks.h"
@@ -75,6 +77,20 @@ void OpenSeriesCache::Keep(const OpenSeries& changed) {
     bytes_ -= entries_.back().bytes;
     places_.erase(entries_.back().name);
     entries_.pop_back();
+  }
+}
+
+void OpenSeriesCache::Forget(const std::unordered_set<std::int64_t>& runs) {
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    std::int64_t run = 0;
+    std::memcpy(&run, entry->name.data(), sizeof(run));
+    if (runs.contains(run)) {
+      bytes_ -= entry->bytes;
+      places_.erase(entry->name);
+      entries_.erase(entry);
+    }
+    entry = next;
   }
 }
 

@@ -65,7 +65,8 @@ Result<ExperimentRow> ActiveExperiment(Database& db, std::string_view experiment
 }
 
 Result<RunRow> FindRun(Database& db, const RunId& run_id) {
-  Statement row = db.Prepare("SELECT id, experiment, deleted FROM runs WHERE run_id = ?");
+  Statement row =
+      db.Prepare("SELECT id, experiment, deleted FROM runs WHERE run_id = ? AND deleted < 2");
   row.Bind(0, run_id.value);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return RunNotFound(run_id);
@@ -95,7 +96,7 @@ Result<RunInfo> ReadRunInfo(Database& db, std::int64_t run) {
   Statement row = db.Prepare(std::string(kSelectRunInfo) + " WHERE id = ?");
   row.Bind(0, run);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  MUSTER_CHECK(found, "a run's row was found before and rows are never removed");
+  MUSTER_CHECK(found, "a run's row was found in this transaction");
   return TakeRunInfo(row);
 }
 
@@ -114,7 +115,7 @@ Result<std::vector<Resume>> ReadResumes(Database& db, std::int64_t run_row) {
 }
 
 Result<std::int64_t> FindLoggedModel(Database& db, std::string_view model_id) {
-  Statement row = db.Prepare("SELECT id FROM logged_models WHERE model_id = ?");
+  Statement row = db.Prepare("SELECT id FROM logged_models WHERE model_id = ? AND deleted < 2");
   row.Bind(0, model_id);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return LoggedModelNotFound(model_id);
@@ -127,7 +128,7 @@ Result<LoggedModel> ReadLoggedModel(Database& db, std::int64_t model_row) {
       "creation_ms, last_updated_ms, deleted FROM logged_models WHERE id = ?");
   row.Bind(0, model_row);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  MUSTER_CHECK(found, "a logged model's row was found before and rows are never removed");
+  MUSTER_CHECK(found, "a logged model's row was found in this transaction");
   LoggedModel model{.model_id = TextOf(row, 0),
                     .experiment_id = std::to_string(row.Int(1)),
                     .name = TextOf(row, 2),

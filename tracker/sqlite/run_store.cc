@@ -7,6 +7,7 @@
 #include "runtime/sqlite/group_commit.h"
 #include "tracker/run_rules.h"
 #include "tracker/sqlite/adopt.h"
+#include "tracker/sqlite/erase.h"
 #include "tracker/sqlite/experiments.h"
 #include "tracker/sqlite/ranks.h"
 #include "tracker/sqlite/readers.h"
@@ -118,8 +119,11 @@ class SqliteRunStore final : public RunStore {
   }
 
   void SetRunDeleted(RunId run_id, bool deleted, Done done) override {
-    writer_.Write([run_id, deleted](Database& db) { return SetRunRowDeleted(db, run_id, deleted); },
-                  Telling(run_id, RunDeleted{deleted}, std::move(done)));
+    writer_.Write(
+        [this, run_id, deleted](Database& db) {
+          return SetRunRowDeleted(db, run_id, deleted, clock_.UnixNow());
+        },
+        Telling(run_id, RunDeleted{deleted}, std::move(done)));
   }
 
   void LogBatch(RunId run_id, Batch batch, Done done) override {
@@ -272,9 +276,11 @@ class SqliteRunStore final : public RunStore {
   }
 
   void DeleteLoggedModel(std::string model_id, Done done) override {
-    writer_.Write([model_id = std::move(model_id)](
-                      Database& db) { return DeleteLoggedModelRow(db, model_id); },
-                  std::move(done));
+    writer_.Write(
+        [this, model_id = std::move(model_id)](Database& db) {
+          return DeleteLoggedModelRow(db, model_id, clock_.UnixNow());
+        },
+        std::move(done));
   }
 
   Result<Page<LoggedModel>> SearchLoggedModels(const SearchQuery& query) override {
@@ -285,7 +291,7 @@ class SqliteRunStore final : public RunStore {
                        std::function<void(Result<std::string> id)> done) override {
     Answer<std::string>(
         [this, experiment = std::move(experiment)](Database& db) {
-          return AdoptExperimentRow(db, experiment, options_.artifact_root);
+          return AdoptExperimentRow(db, experiment, options_.artifact_root, clock_.UnixNow());
         },
         std::move(done));
   }
@@ -299,6 +305,34 @@ class SqliteRunStore final : public RunStore {
     Answer<bool>(
         [model = std::move(model)](Database& db) { return AdoptLoggedModelRow(db, model); },
         std::move(done));
+  }
+
+  Result<ErasablePage> FindErasable(ErasableKind kind, const ErasureScope& scope, std::int64_t most,
+                                    std::string_view page_token, bool weigh) override {
+    return readers_.With(
+        [&](Database& db) { return FindErasableRows(db, kind, scope, most, page_token, weigh); });
+  }
+
+  void Erase(std::vector<Erasable> things, UnixMillis deleted_before,
+             std::function<void(Result<std::vector<Erasable>>)> done) override {
+    Answer<std::vector<Erasable>>(
+        [this, things = std::move(things), deleted_before](Database& db) {
+          return MarkErased(db, series_, things, deleted_before);
+        },
+        std::move(done));
+  }
+
+  void EraseRows(std::function<void(Result<ErasedRows>)> done) override {
+    Answer<ErasedRows>([](Database& db) { return EraseSomeRows(db); }, std::move(done));
+  }
+
+  Result<std::vector<ErasedRoot>> ErasedRoots(std::string_view after, std::int64_t most) override {
+    return readers_.With([&](Database& db) { return ReadErasedRoots(db, after, most); });
+  }
+
+  void ForgetErasedRoots(std::vector<std::string> artifact_uris, Done done) override {
+    writer_.Write([uris = std::move(artifact_uris)](Database& db) { return ForgetRoots(db, uris); },
+                  std::move(done));
   }
 
   void SetMetricObserver(MetricObserver observer) override {

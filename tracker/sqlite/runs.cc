@@ -93,10 +93,13 @@ Result<RunInfo> UpdateRunRow(Database& db, OpenSeriesCache& cache, const RunId& 
   return info;
 }
 
-Status SetRunRowDeleted(Database& db, const RunId& run_id, bool deleted) {
+Status SetRunRowDeleted(Database& db, const RunId& run_id, bool deleted, UnixMillis now) {
   MUSTER_ASSIGN_OR_RETURN(const RunRow run, FindRun(db, run_id));
-  return db.Prepare("UPDATE runs SET deleted = ? WHERE id = ?")
-      .BindAll(int{deleted}, run.row)
+  return db
+      .Prepare(
+          "UPDATE runs SET deleted = ?1, deleted_ms = CASE WHEN ?1 THEN coalesce(deleted_ms, ?2) "
+          "END WHERE id = ?3")
+      .BindAll(int{deleted}, now, run.row)
       .Run();
 }
 

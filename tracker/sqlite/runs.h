@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/clock.h"
 #include "runtime/sqlite/database.h"
 #include "tracker/run_store.h"
 #include "tracker/sqlite/open_series.h"
@@ -18,7 +19,8 @@ Result<Run> CreateRunRow(sqlite::Database& db, NewRun run);
 /// A run that ends has its points sealed.
 Result<RunInfo> UpdateRunRow(sqlite::Database& db, OpenSeriesCache& cache, const RunId& run_id,
                              const RunUpdate& update);
-Status SetRunRowDeleted(sqlite::Database& db, const RunId& run_id, bool deleted);
+/// Deleted again it keeps the time.
+Status SetRunRowDeleted(sqlite::Database& db, const RunId& run_id, bool deleted, UnixMillis now);
 Status DeleteRunRowTag(sqlite::Database& db, const RunId& run_id, const std::string& key);
 Status ChangeRunRowTag(sqlite::Database& db, const RunId& run_id, const std::string& key,
                        const TagChange& change);

@@ -241,11 +241,30 @@ ALTER TABLE series ADD COLUMN min_value REAL;
 ALTER TABLE series ADD COLUMN max_value REAL;
 )sql";
 
+// When a thing was deleted (NULL: it is not); what an older muster deleted counts from the upgrade on. `deleted` is 1,
+// or 2 for what is erased, whose rows are still being removed: no read finds it, and its id is not its own any more.
+constexpr std::string_view kVersion9 = R"sql(
+ALTER TABLE experiments ADD COLUMN deleted_ms INTEGER;
+ALTER TABLE runs ADD COLUMN deleted_ms INTEGER;
+ALTER TABLE logged_models ADD COLUMN deleted_ms INTEGER;
+UPDATE experiments SET deleted_ms = unixepoch('now') * 1000 WHERE deleted = 1;
+UPDATE runs SET deleted_ms = unixepoch('now') * 1000 WHERE deleted = 1;
+UPDATE logged_models SET deleted_ms = unixepoch('now') * 1000 WHERE deleted = 1;
+CREATE INDEX runs_erased ON runs(id) WHERE deleted = 2;
+CREATE INDEX logged_models_erased ON logged_models(id) WHERE deleted = 2;
+CREATE INDEX runs_by_root ON runs(artifact_uri);
+CREATE INDEX logged_models_by_root ON logged_models(artifact_uri);
+CREATE INDEX inputs_of_dataset ON dataset_inputs(dataset);
+CREATE TABLE erased_experiments(id INTEGER PRIMARY KEY);
+CREATE TABLE erased_roots(artifact_uri TEXT PRIMARY KEY) WITHOUT ROWID;
+)sql";
+
 }  // namespace
 
 const std::vector<sqlite::Migration>& TrackerMigrations() {
-  static const std::vector<sqlite::Migration> migrations = {
-      kVersion1, kVersion2, MovePoints, kVersion4, kVersion5, kVersion6, kVersion7, SummarizeAll};
+  static const std::vector<sqlite::Migration> migrations = {kVersion1, kVersion2,    MovePoints,
+                                                            kVersion4, kVersion5,    kVersion6,
+                                                            kVersion7, SummarizeAll, kVersion9};
   return migrations;
 }
 

@@ -10,7 +10,7 @@ Result<std::vector<DatasetSummary>> ReadDatasets(sqlite::Database& db,
   for (const std::string& id : experiment_ids) MUSTER_RETURN_IF_ERROR(ParseExperimentId(id));
   auto rows = db.Prepare(
       "SELECT DISTINCT d.experiment, d.name, d.digest, t.value FROM datasets d "
-      "JOIN dataset_inputs i ON i.dataset = d.id "
+      "JOIN dataset_inputs i ON i.dataset = d.id JOIN runs r ON r.id = i.run AND r.deleted < 2 "
       "LEFT JOIN input_tags t ON t.input = i.id AND t.key = ? "
       "WHERE d.experiment IN (SELECT CAST(value AS INTEGER) FROM json_each(?)) "
       "ORDER BY d.experiment, d.name, d.digest, t.value LIMIT ?");

@@ -150,9 +150,9 @@ Place Keyed(std::string_view table, std::string_view owner, std::string_view thi
 }
 
 std::string ViewCondition(std::string_view thing, ViewType view) {
-  if (view == ViewType::kAll) return "";
-  return " AND " + std::string(thing) +
-         ".deleted = " + (view == ViewType::kDeletedOnly ? "1" : "0");
+  const std::string deleted = " AND " + std::string(thing) + ".deleted ";
+  if (view == ViewType::kAll) return deleted + "< 2";
+  return deleted + (view == ViewType::kDeletedOnly ? "= 1" : "= 0");
 }
 
 Result<Search> ParseSearch(const SearchQuery& query, const filter::Grammar& grammar) {

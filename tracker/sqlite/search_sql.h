@@ -50,7 +50,7 @@ using Locate = std::function<Place(std::string_view entity, std::string_view key
 std::string JsonArray(const std::vector<std::string>& items);
 /// A row of `table`, whose column `owner` names the thing with the alias `thing`, found by its key.
 Place Keyed(std::string_view table, std::string_view owner, std::string_view thing);
-/// " AND <thing>.deleted = ..."; empty for all.
+/// " AND <thing>.deleted ...": what is erased is in no view.
 std::string ViewCondition(std::string_view thing, ViewType view);
 
 /// A query's filter, order and page, checked.

@@ -209,6 +209,28 @@ TEST_F(OldDatabase, TrackerOfEveryVersion_ReadsAsTheDayItWasWritten) {
   EXPECT_GT(read, 0);
 }
 
+TEST_F(OldDatabase, WhatAnOlderMusterDeleted_CountsFromTheUpgradeOn) {
+  const fs::path copy = folder_ / "v4.db";
+  fs::copy_file(kFolder / "v4.db", copy);
+  fs::permissions(copy, fs::perms::owner_write, fs::perm_options::add);
+  const UnixMillis before = SystemClock().UnixNow();
+  const auto store = OpenSqliteRunStore(copy, SystemClock());
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  const ErasureScope now{.deleted_before = SystemClock().UnixNow()};
+  // Its clock tells whole seconds.
+  const ErasureScope earlier{.deleted_before = before - 1'000};
+  const std::vector<std::pair<ErasableKind, std::string>> gone = {
+      {ErasableKind::kRun, "run-gone named"},
+      {ErasableKind::kLoggedModel, "gone"},
+      {ErasableKind::kExperiment, "gone"}};
+  for (const auto& [kind, name] : gone) {
+    EXPECT_TRUE((*store)->FindErasable(kind, earlier, 10, "", false)->items.empty());
+    const auto found = (*store)->FindErasable(kind, now, 10, "", false);
+    ASSERT_EQ(found->items.size(), 1U) << name;
+    EXPECT_EQ(found->items[0].name, name);
+  }
+}
+
 TEST_F(OldDatabase, ArtifactsOfEveryVersion_AreThere) {
   int read = 0;
   for (const auto& entry : fs::directory_iterator(kFolder)) {
