@@ -34,6 +34,6 @@ Status ArtifactStore::AbortUpload(std::string_view, std::string_view) {
 Result<ArtifactAddress> ArtifactStore::AddressOf(std::string_view) {
   return NoParts("Multipart download");
 }
-Result<Collected> ArtifactStore::Collect(std::filesystem::file_time_type) { return Collected(); }
+Result<Collected> ArtifactStore::Collect(const CollectBefore&) { return Collected(); }
 
 }  // namespace muster::tracker

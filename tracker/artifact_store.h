@@ -57,6 +57,11 @@ struct ArtifactAddress {
 };
 inline constexpr std::int64_t kMostParts = 10'000;
 
+struct CollectBefore {
+  std::filesystem::file_time_type contents;  ///< those written earlier; now is safe
+  std::filesystem::file_time_type
+      uploads;  ///< those begun earlier: some may be under way for hours
+};
 struct Collected {
   std::int64_t objects = 0, bytes = 0;  ///< contents without a name
   std::int64_t uploads = 0;             ///< uploads that nobody completed
@@ -95,9 +100,9 @@ class ArtifactStore {
   /// Where a file can be had in parts. kNotFound; kInvalid for a folder.
   virtual Result<ArtifactAddress> AddressOf(std::string_view path);
 
-  /// Removes contents that no path names and that were written before `before`, and uploads begun before it;
-  /// beside other calls, in steps that hold them up for a moment only.
-  virtual Result<Collected> Collect(std::filesystem::file_time_type before);
+  /// Removes contents that no path names, and uploads; beside other calls, in steps that hold them up for a moment
+  /// only.
+  virtual Result<Collected> Collect(const CollectBefore& before);
 };
 
 /// What Get answers: "No such artifact: 'x'", and that x is a directory.

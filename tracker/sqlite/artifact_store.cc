@@ -213,7 +213,7 @@ class LocalArtifactStore final : public ArtifactStore {
     return ArtifactAddress{"", static_cast<std::int64_t>(size)};
   }
 
-  Result<Collected> Collect(std::filesystem::file_time_type before) override {
+  Result<Collected> Collect(const CollectBefore& before) override {
     Collected collected;
     const auto visit = [&](const std::string& sha256, std::int64_t size) {
       return in_flight_.Unless(sha256, [&]() -> Status {
@@ -227,8 +227,8 @@ class LocalArtifactStore final : public ArtifactStore {
         return Ok();
       });
     };
-    MUSTER_RETURN_IF_ERROR(objects_.VisitOlder(before, visit));
-    MUSTER_ASSIGN_OR_RETURN(collected.uploads, parts_.RemoveOlder(before));
+    MUSTER_RETURN_IF_ERROR(objects_.VisitOlder(before.contents, visit));
+    MUSTER_ASSIGN_OR_RETURN(collected.uploads, parts_.RemoveOlder(before.uploads));
     return collected;
   }
 

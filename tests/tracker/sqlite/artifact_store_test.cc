@@ -157,12 +157,14 @@ TEST_F(ArtifactStoreTest, Collect_UnnamedOldContentsAndUploads) {
   ASSERT_TRUE(store_->PutBytes("gone", "12345").ok());
   ASSERT_TRUE(store_->Delete("gone").ok());
   Upload("big", {"one"});
-  const auto young = store_->Collect(fs::file_time_type::clock::now() - 1h);
+  const auto earlier = fs::file_time_type::clock::now() - 1h;
+  const auto young = store_->Collect({.contents = earlier, .uploads = earlier});
   EXPECT_EQ(young->objects + young->uploads, 0);
-  const auto collected = store_->Collect(Later());
-  EXPECT_EQ(collected->objects, 2);
-  EXPECT_EQ(collected->bytes, 8);
-  EXPECT_EQ(collected->uploads, 1);
+  const auto contents = store_->Collect({.contents = Later(), .uploads = earlier});
+  EXPECT_EQ(contents->objects, 2);
+  EXPECT_EQ(contents->bytes, 8);
+  EXPECT_EQ(contents->uploads, 0);
+  EXPECT_EQ(store_->Collect({.contents = earlier, .uploads = Later()})->uploads, 1);
   EXPECT_EQ(CountFiles("objects"), 2U);
   EXPECT_EQ(ReadAll(store_->Get("kept")->path), "abc");
   EXPECT_EQ(ReadAll(store_->Get("replaced")->path), "new");
@@ -171,7 +173,7 @@ TEST_F(ArtifactStoreTest, Collect_UnnamedOldContentsAndUploads) {
 TEST_F(ArtifactStoreTest, Collect_WhileTheSameContentsComeAndGo_NothingNamedIsLost) {
   std::atomic<bool> stop = false;
   std::thread collector([&] {
-    while (!stop) EXPECT_TRUE(store_->Collect(Later()).ok());
+    while (!stop) EXPECT_TRUE(store_->Collect({.contents = Later(), .uploads = Later()}).ok());
   });
   for (int i = 0; i < 200; ++i) {
     const std::string content = std::to_string(i % 3);
