@@ -96,6 +96,8 @@ class PowerLoss {
     const std::string run = "run" + std::to_string(random_.Below(3));
     if (random_.Chance(0.1)) return Create(run);
     if (random_.Chance(0.05)) return End(run);
+    if (random_.Chance(0.1)) return ThrowAway();
+    if (random_.Chance(0.15)) return random_.Chance(0.5) ? Erase() : EraseRows();
     if (!earlier_.empty() && random_.Chance(0.2)) {
       const auto& [again, batch] = earlier_[random_.Below(earlier_.size())];
       return Log(again, batch);
@@ -149,6 +151,40 @@ class PowerLoss {
                                 });
             })};
   }
+  /// A run that is made, filled and deleted: what EraseRows removes while the others are written.
+  Pending ThrowAway() {
+    const RunId run("gone" + std::to_string(++thrown_away_));
+    Batch batch{.params = {{"p", "1"}}};
+    for (std::uint64_t step = random_.Below(3'000); step > 0; --step) {
+      batch.metrics.push_back({.key = "key" + std::to_string(step % 3),
+                               .value = 1,
+                               .timestamp_ms = static_cast<std::int64_t>(step)});
+    }
+    store_->CreateRun({.run_id = run}, [](const auto&) {});
+    store_->LogBatch(run, std::move(batch), [](const auto&) {});
+    return {{}, Done([&](auto done) { store_->SetRunDeleted(run, true, done); })};
+  }
+  Pending Erase() {
+    const UnixMillis now = clock_.UnixNow();
+    auto found = store_->FindErasable(ErasableKind::kRun, {.deleted_before = now}, 2, "", true);
+    std::vector<Erasable> things;
+    if (found.ok()) things = std::move(found->items);
+    return {{}, Done([&](auto done) {
+              store_->Erase(std::move(things), now,
+                            [this, done](const Result<std::vector<Erasable>>& erased) {
+                              if (!erased.ok()) return done(erased.error());
+                              for (const Erasable& thing : *erased) erased_.insert(thing.id);
+                              done(Ok());
+                            });
+            })};
+  }
+  Pending EraseRows() {
+    return {{}, Done([&](auto done) {
+              store_->EraseRows([done](const Result<ErasedRows>& rows) {
+                done(rows.ok() ? Ok() : Status(rows.error()));
+              });
+            })};
+  }
   template <typename Call>
   std::future<Status> Done(Call call) {
     auto promise = std::make_shared<std::promise<Status>>();
@@ -190,6 +226,9 @@ class PowerLoss {
       if (!run.ok()) continue;
       ASSERT_NO_FATAL_FAILURE(ReadRun(*run, found));
     }
+    for (const std::string& id : erased_) {
+      EXPECT_EQ(store_->GetRun(RunId(id)).error().kind, ErrorKind::kNotFound) << id << " is back";
+    }
     const auto lacks = [](const auto& all, const auto& some) {
       return std::ranges::count_if(some, [&](const auto& item) { return !all.contains(item); });
     };
@@ -216,6 +255,8 @@ class PowerLoss {
   Written acknowledged_, under_way_;
   std::vector<std::pair<std::string, Batch>> earlier_;
   std::int64_t step_ = 0;
+  int thrown_away_ = 0;
+  std::set<std::string> erased_;  // whose erasure was acknowledged
 };
 
 TEST(PowerLoss, WhatWasAcknowledged_IsThereOnce) {
