@@ -29,6 +29,11 @@ std::size_t Width(const std::string& text) {
 
 }  // namespace
 
+std::optional<std::string> EnvironmentVariable(std::string_view name) {
+  const char* value = std::getenv(std::string(name).c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
 std::filesystem::path Context::Home() const { return std::filesystem::absolute(home); }
 
 Result<http::Client> Context::Connect() const {

@@ -17,6 +17,9 @@
 
 namespace muster::cli {
 
+/// A variable of the environment, for what a main hands on.
+std::optional<std::string> EnvironmentVariable(std::string_view name);
+
 /// Exit codes of the program.
 enum Exit : int {
   kDone = 0,
@@ -103,10 +106,11 @@ void AddModel(CLI::App& app, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);
-/// add, ls, rm and log, below `muster tracker rule`; export, import and ranks, below `muster tracker`.
+/// add, ls, rm and log, below `muster tracker rule`; export, import, gc and ranks, below `muster tracker`.
 void AddTrackerRule(CLI::App& tracker, Context& context);
 void AddTrackerExport(CLI::App& tracker, Context& context);
 void AddTrackerImport(CLI::App& tracker, Context& context);
+void AddTrackerGc(CLI::App& tracker, Context& context);
 void AddTrackerRanks(CLI::App& tracker, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);

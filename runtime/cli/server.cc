@@ -10,6 +10,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/gc_flags.h"
 #include "runtime/cli/node_flags.h"
 #include "runtime/cli/webhook_flags.h"
 #include "runtime/server/endpoint.h"
@@ -22,11 +23,14 @@ struct ServerFlags {
   std::string agents_host = "127.0.0.1", advertise;
   std::uint16_t port = 7070, agents_port = 0;
   WebhookFlags webhooks;
+  GcFlags gc;
 };
 
 int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& node) {
   auto has = InventoryOf(node, 0);
   if (!has.ok()) return Fail(context, has.error());
+  const auto gc = ScheduleOf(flags.gc);
+  if (!gc.ok()) return Fail(context, gc.error());
   StopSignals signals;
   std::atomic<bool> fatal = false;
   server::ServerOptions options;
@@ -38,6 +42,7 @@ int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& nod
   options.agents_port = flags.agents_port;
   options.advertise = flags.advertise;
   options.webhooks = PolicyOf(flags.webhooks);
+  options.gc = *gc;
   options.program = context.program;
   options.bin_dir = context.program.parent_path();
   auto started = server::Server::Start(options, [&](const Error& error) {
@@ -86,6 +91,7 @@ void AddServer(CLI::App& app, Context& context) {
                       "Name of this machine for other nodes, where an address above is 0.0.0.0 "
                       "(default: its host name)");
   AddWebhookFlags(*command, flags->webhooks);
+  AddGcFlags(*command, flags->gc);
   command->footer(
       "The local agent takes part unless --slots is 0.\n"
       "Nodes on other machines: give --agents-host and --agents-port, then muster node invite "

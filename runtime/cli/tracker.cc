@@ -1,5 +1,6 @@
-// muster tracker serve|check|export|import|rule|ranks
-#include <cstdlib>
+// muster tracker serve|check|export|import|gc|rule|ranks
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 
@@ -10,9 +11,12 @@
 #include "runtime/base/random.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/gc_flags.h"
 #include "runtime/cli/webhook_flags.h"
 #include "runtime/http/server.h"
 #include "runtime/server/artifact_roots.h"
+#include "runtime/server/gc_routes.h"
+#include "runtime/server/home.h"
 #include "runtime/server/rule_routes.h"
 #include "runtime/server/rule_worker.h"
 #include "runtime/server/webhook_worker.h"
@@ -35,10 +39,12 @@ struct ServeFlags {
   std::uint16_t port = 5000;
   int threads = 2;
   WebhookFlags webhooks;
+  GcFlags gc;
 };
 
 /// Everything that one tracker has open, in the order in which it goes.
 struct Tracker {
+  std::unique_ptr<server::HomeLock> lock;
   tracker::EventLog events;
   std::unique_ptr<tracker::RunStore> runs;
   server::ArtifactRoots artifacts;
@@ -47,14 +53,10 @@ struct Tracker {
   std::unique_ptr<server::WebhookWorker> sender;
   std::unique_ptr<tracker::RuleStore> rule_store;
   std::unique_ptr<server::RuleWorker> rules;
+  std::unique_ptr<server::GcWorker> gc;
   http::Router router;
   std::unique_ptr<http::Server> server;
 };
-
-std::optional<std::string> Variable(std::string_view name) {
-  const char* value = std::getenv(std::string(name).c_str());
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-}
 
 /// Web hooks and rules. Nothing runs trials here, so a rule can tell and not stop.
 Status StartWatching(const fs::path& folder, const registry::WebhookPolicy& policy,
@@ -87,10 +89,12 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   std::error_code error;
   fs::create_directories(db.parent_path(), error);
   if (error) return IoError(db.parent_path().string(), error.value());
+  MUSTER_ASSIGN_OR_RETURN(started.lock, server::HomeLock::Take(db.parent_path()));
+  MUSTER_ASSIGN_OR_RETURN(const server::GcSchedule schedule, ScheduleOf(flags.gc));
   MUSTER_ASSIGN_OR_RETURN(
       started.artifacts,
       server::OpenArtifactRoots(flags.artifact_root, db.parent_path() / "artifacts", SystemClock(),
-                                Variable));
+                                EnvironmentVariable));
   MUSTER_ASSIGN_OR_RETURN(
       started.runs, tracker::OpenSqliteRunStore(db, SystemClock(),
                                                 {.artifact_root = started.artifacts.location}));
@@ -107,6 +111,11 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   options.webhooks = server::WebhookRoutesOf(*started.webhooks, *started.sender, policy);
   options.open_root = started.artifacts.open_root;
   tracker::AddExportRoutes(started.router, *started.runs);
+  started.gc = std::make_unique<server::GcWorker>(
+      tracker::GcParts{*started.runs, *started.artifacts.store, started.artifacts.open_root,
+                       *started.models, SystemClock()},
+      schedule);
+  server::AddGcRoutes(started.router, *started.gc);
   tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts.store, *started.models,
                            std::move(options));
   MUSTER_ASSIGN_OR_RETURN(started.server,
@@ -115,6 +124,8 @@ Status Start(const ServeFlags& flags, Tracker& started) {
                                                .threads = flags.threads,
                                                .spool_dir = started.artifacts.folder / "spool"},
                                               started.router));
+  MUSTER_RETURN_IF_ERROR(
+      server::WriteServerNote(db.parent_path(), {started.server->url(), ::getpid(), ""}));
   if (flags.port_file.empty()) return Ok();
   return WriteFileAtomically(flags.port_file, std::to_string(started.server->port()) + "\n");
 }
@@ -171,6 +182,7 @@ void AddServing(CLI::App& tracker, Context& context) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   AddWebhookFlags(*command, flags->webhooks);
+  AddGcFlags(*command, flags->gc);
   command->footer(
       "The model registry is registry.db beside the database, rules are in rules.db. The port has "
       "no login and stays on\n"
@@ -199,6 +211,7 @@ void AddTracker(CLI::App& app, Context& context) {
   AddChecking(*tracker, context);
   AddTrackerExport(*tracker, context);
   AddTrackerImport(*tracker, context);
+  AddTrackerGc(*tracker, context);
   AddTrackerRule(*tracker, context);
   AddTrackerRanks(*tracker, context);
 }

@@ -54,7 +54,8 @@ Result<std::unique_ptr<HomeLock>> HomeLock::Take(const std::filesystem::path& ho
     return Conflict("another server" +
                     (note.ok() ? " (process " + std::to_string(note->pid) + ", " + note->url + ")"
                                : std::string()) +
-                    " runs on " + home.string() + "; stop it, or give this one another --home");
+                    " runs on " + home.string() +
+                    "; stop it, or give this one another folder (--home, --db)");
   }
   return std::unique_ptr<HomeLock>(new HomeLock(fd));
 }

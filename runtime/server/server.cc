@@ -24,6 +24,7 @@
 #include "runtime/server/agent_host.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/server/endpoint.h"
+#include "runtime/server/gc_routes.h"
 #include "runtime/server/home.h"
 #include "runtime/server/node_routes.h"
 #include "runtime/server/program_exporter.h"
@@ -93,6 +94,7 @@ struct Server::Impl {
   std::shared_ptr<RuleWorker>
       rules;  // also of writes under way, which tell it when they are durable
 
+  std::unique_ptr<GcWorker> gc;
   tracker::EventLog events;
   http::Router router;
   std::unique_ptr<http::Server> http;
@@ -223,6 +225,8 @@ void Server::Impl::MakeRegistry() {
         return TellOfFinding(*webhooks, *webhook_worker, webhook, source, finding, clock.UnixNow());
       },
       [this](const RunId& run) { return StopTrialOf(run); }});
+  gc = std::make_unique<GcWorker>(tracker::GcParts{*runs, *artifacts, {}, *models, clock},
+                                  options.gc);
   promotions = std::make_unique<PromotionWorker>(
       *promoter, [this](const SweepId& sweep, const registry::PromotionResult& result) {
         const Status told =
@@ -262,6 +266,7 @@ void Server::Impl::AddRoutes() {
   tracker::AddExportRoutes(router, *runs);
   registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
   AddRuleRoutes(router, *rule_store, *rules, *webhooks);
+  AddGcRoutes(router, *gc);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);

@@ -9,6 +9,7 @@
 
 #include "registry/webhook.h"
 #include "runtime/base/result.h"
+#include "runtime/server/gc_worker.h"
 #include "runtime/server/inventory.h"
 
 /// The daemon: coordinator, tracker, registry, HTTP and, unless it has no slots, a local agent, in one process.
@@ -38,6 +39,7 @@ struct ServerOptions {
   /// listens on every interface. Empty: gethostname.
   std::string advertise;
   registry::WebhookPolicy webhooks;  ///< where they may lead; with a resolver
+  GcSchedule gc;                     ///< what is deleted for good without being asked
   std::filesystem::path program;     ///< this executable: the agent's shims are started from it
   std::filesystem::path bin_dir;     ///< trials that ship, and modules (runtime/modules)
 };

@@ -11,6 +11,7 @@
 #include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
 #include "runtime/server/artifact_roots.h"
+#include "runtime/server/gc_routes.h"
 #include "runtime/server/webhook_worker.h"
 #include "tracker/live/chart_routes.h"
 #include "tracker/live/event_routes.h"
@@ -64,6 +65,8 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
       .schemes = {"http", "https"}, .private_addresses = true, .resolve = {}};
   const auto worker = server::MakeWebhookWorker(*models, *webhooks, SystemClock(), policy);
   tracker::AddExportRoutes(router, *runs);
+  server::GcWorker gc({*runs, *artifacts.store, artifacts.open_root, *models, SystemClock()});
+  server::AddGcRoutes(router, gc);
   tracker::AddMlflowRoutes(router, *runs, *artifacts.store, *models,
                            {.fence = Fence,
                             .open_root = artifacts.open_root,
