@@ -106,8 +106,9 @@ void AddModel(CLI::App& app, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);
-/// add, ls, rm and log, below `muster tracker rule`; export, import, gc and ranks, below `muster tracker`.
+/// add, ls, rm and log, below `muster tracker rule`; search, export, import, gc and ranks, below `muster tracker`.
 void AddTrackerRule(CLI::App& tracker, Context& context);
+void AddTrackerSearch(CLI::App& tracker, Context& context);
 void AddTrackerExport(CLI::App& tracker, Context& context);
 void AddTrackerImport(CLI::App& tracker, Context& context);
 void AddTrackerGc(CLI::App& tracker, Context& context);

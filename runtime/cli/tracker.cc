@@ -1,4 +1,4 @@
-// muster tracker serve|check|export|import|gc|rule|ranks
+// muster tracker serve|check|search|export|import|gc|rule|ranks
 #include <unistd.h>
 
 #include <memory>
@@ -209,6 +209,7 @@ void AddTracker(CLI::App& app, Context& context) {
   tracker->require_subcommand(1);
   AddServing(*tracker, context);
   AddChecking(*tracker, context);
+  AddTrackerSearch(*tracker, context);
   AddTrackerExport(*tracker, context);
   AddTrackerImport(*tracker, context);
   AddTrackerGc(*tracker, context);
