@@ -136,7 +136,10 @@ Result<std::vector<Order>> ReadOrders(const std::vector<std::string>& items,
     const auto same = [&](const Order& earlier) {
       return earlier.entity == order.entity && earlier.key == order.key;
     };
-    if (std::ranges::any_of(orders, same)) {
+    // MLflow's stores of experiments and logged models do not look.
+    const bool once =
+        grammar.dialect != Dialect::kExperiments && grammar.dialect != Dialect::kLoggedModels;
+    if (once && std::ranges::any_of(orders, same)) {
       return Invalid("`order_by` contains duplicate fields: " + PythonList(items));
     }
     orders.push_back(std::move(order));

@@ -109,7 +109,7 @@ struct Query {
   std::int64_t offset = 0;  ///< of the page
 };
 /// kInvalid in MLflow's words, or beyond the bounds above. An empty filter is no clauses. An order is "ident
-/// [ASC|DESC]"; one field twice is kInvalid. A page token is one that PageToken made, "" the first page's.
+/// [ASC|DESC]"; one field twice is kInvalid, but of experiments and logged models. A page token is one that PageToken made, "" the first page's.
 Result<Query> ParseQuery(std::string_view filter, const std::vector<std::string>& order_by,
                          std::string_view page_token, const Grammar& grammar);
 

@@ -46,6 +46,24 @@ Result<Name> ModelName(const std::string& key, const Grammar& grammar) {
                  "' specified. Valid keys are '{'name', 'timestamp'}'");
 }
 
+/// What orders model versions: a tag's name means the attribute of that name, as in MLflow.
+Result<Name> VersionName(const std::string& key, const Grammar& grammar) {
+  MUSTER_ASSIGN_OR_RETURN(Name name, ReadName(key, grammar, Use::kOrder));
+  if (name.entity != "tag") return name;
+  for (const Field& field : grammar.fields) {
+    if (field.sortable && field.key == name.key) return Name{field.entity, name.key, &field};
+  }
+  return Invalid("Invalid order by key '" + name.key +
+                 "' specified. Valid keys are {'creation_timestamp', 'last_updated_timestamp', "
+                 "'name', 'version_number'}");
+}
+
+Result<Name> NameOf(const std::string& key, const Grammar& grammar) {
+  if (grammar.dialect == Dialect::kRegisteredModels) return ModelName(key, grammar);
+  if (grammar.dialect == Dialect::kModelVersions) return VersionName(key, grammar);
+  return ReadName(key, grammar, Use::kOrder);
+}
+
 /// "<field> ASC" or "<field> DESC": the field comes apart from its direction there, so it may have spaces.
 Result<Order> ModelOrder(const std::string& item, const Grammar& grammar) {
   const std::size_t space = std::min(item.rfind(' '), item.size());
@@ -76,9 +94,7 @@ Result<Order> ReadOrder(const std::string& item, const Grammar& grammar) {
   if (!direction.empty() && direction != "ASC" && direction != "DESC") {
     return Invalid("Invalid ordering key in order_by clause '" + item + "'.");
   }
-  MUSTER_ASSIGN_OR_RETURN(const Name name, grammar.dialect == Dialect::kRegisteredModels
-                                               ? ModelName(parts.identifier, grammar)
-                                               : ReadName(parts.identifier, grammar, Use::kOrder));
+  MUSTER_ASSIGN_OR_RETURN(const Name name, NameOf(parts.identifier, grammar));
   if (!name.field->sortable) {
     return Invalid(grammar.dialect == Dialect::kRuns
                        ? "Invalid identifier type '" + name.entity + "'"

@@ -80,6 +80,20 @@ Status ReadAttribute(const Piece& piece, const Name& name, const Grammar& gramma
                      : "Expected a quoted string value for attributes. Got value " + shown);
 }
 
+/// The list as Python prints the tuple that it reads from it.
+std::string AsTuple(const std::vector<Group>& items) {
+  std::vector<std::string> shown;
+  for (const Group& item : items) {
+    if (item.text == ",") continue;
+    const bool string = item.kind == Kind::kString || item.text.front() == '"';
+    shown.push_back(string ? PythonRepr(item.text.substr(1, item.text.size() - 2))
+                           : std::string(item.text));
+  }
+  std::string tuple = "(";
+  for (const std::string& item : shown) tuple += (tuple.size() > 1 ? ", " : "") + item;
+  return tuple + (shown.size() == 1 ? ",)" : ")");
+}
+
 }  // namespace
 
 double NumberOf(std::string_view text) {
@@ -106,7 +120,7 @@ Result<std::vector<std::string>> ReadList(std::string_view text) {
       return Invalid(
           "While parsing a list in the query, expected string value, punctuation, or whitespace, "
           "but got different type in list: " +
-          std::string(text));
+          AsTuple(items));
     }
     list.emplace_back(item.text.substr(1, item.text.size() - 2));
   }

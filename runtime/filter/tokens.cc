@@ -16,9 +16,9 @@ namespace {
 constexpr std::string_view kComparisonBytes = "<>=~!";
 constexpr std::string_view kArithmeticBytes = "+-*/%@^&|";
 /// Those of SQL's that stand in filters; sqlparse knows some 800.
-constexpr std::array<std::string_view, 14> kKeywords = {
-    "OR",    "NOT",    "IN",   "IS",    "NULL",    "NONE",  "TRUE",
-    "FALSE", "SELECT", "FROM", "WHERE", "BETWEEN", "ORDER", "AS"};
+constexpr std::array<std::string_view, 15> kKeywords = {
+    "OR",     "NOT",  "IN",    "IS",      "NULL",  "NONE", "TRUE",   "FALSE",
+    "SELECT", "FROM", "WHERE", "BETWEEN", "ORDER", "AS",   "VERSION"};
 
 using internal::Upper;
 

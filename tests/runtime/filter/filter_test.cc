@@ -210,6 +210,36 @@ TEST(ParseOrderBy, Refusals) {
   }
 }
 
+/// As the store of model versions searches.
+Grammar Versions() {
+  return {
+      Dialect::kModelVersions,
+      {{.entity = "attribute", .key = "name"}, {.entity = "tag", .key = "", .sortable = false}}};
+}
+
+TEST(ParseOrderBy, VersionsOrderByTheAttributeThatATagNames) {
+  const auto orders = ParseOrderBy({"tag.name DESC"}, Versions());
+  ASSERT_TRUE(orders.ok());
+  EXPECT_EQ((*orders)[0].entity, "attribute");
+  EXPECT_EQ((*orders)[0].key, "name");
+  EXPECT_THAT(ParseOrderBy({"tags.other"}, Versions()).error().message,
+              HasSubstr("Invalid order by key 'other' specified."));
+}
+
+TEST(ParseOrderBy, ExperimentsAndLoggedModelsTakeAFieldTwice) {
+  for (const Dialect dialect : {Dialect::kExperiments, Dialect::kLoggedModels}) {
+    const Grammar grammar{dialect, {{.entity = "attribute", .key = "name"}}};
+    EXPECT_TRUE(ParseOrderBy({"name ASC", "name DESC"}, grammar).ok());
+  }
+}
+
+TEST(ParseFilter, TextsOfWhatSqlSplitsOddly) {
+  EXPECT_EQ(ParseQuery("version != 'x'", {}, "", Versions()).error().message,
+            "Invalid clause(s) in filter string: version, !=, 'x'");
+  EXPECT_THAT(ParseQuery("run_id IN ('ds',1,)", {}, "", Runs()).error().message,
+              HasSubstr("got different type in list: ('ds', 1)"));
+}
+
 TEST(Bounds, BeyondThem_IsInvalid) {
   std::string filter = "tags.a = 'b'";
   for (std::size_t i = 1; i < kMaxClauses; ++i) filter += " AND tags.a = 'b'";
