@@ -71,7 +71,13 @@ TEST_P(RunStoreContract, Metrics_HistoryIsByTimestampStepValueAndPaged) {
   EXPECT_THAT(History(id, "none"), IsEmpty());
   EXPECT_THAT(History(RunId("none"), "m"), IsEmpty());
   EXPECT_FALSE(store_->MetricHistory(id, "m", 0, "").ok());
-  EXPECT_FALSE(store_->MetricHistory(id, "m", 1, "x").ok());
+  EXPECT_EQ(store_->MetricHistory(id, "m", 1, "x").error().message,
+            "Invalid page token, could not base64-decode");
+  // As MLflow's own tokens, which name how many points come before.
+  const auto offset = store_->MetricHistory(id, "m", 1, filter::PageToken(1));
+  ASSERT_TRUE(offset.ok());
+  EXPECT_EQ(offset->items.at(0).value, 1);
+  EXPECT_EQ(store_->MetricHistory(id, "m", 5, offset->next_page_token)->items.at(0).value, 3);
 }
 
 /// A long series lies in sealed parts and a tail; late, repeated and hidden points, and steps that go back, change

@@ -15,14 +15,15 @@ namespace {
 using sqlite::Database;
 
 /// A page begins after a point, which its token names: "p<ts>_<step>_<bits of the value>". So points that
-/// arrive between two pages move nothing, and no page costs more than another.
+/// arrive between two pages move nothing, and no page costs more than another. MLflow's own tokens, which clients make
+/// at times, name how many points come before.
 std::string TokenOf(const Point& point) {
   return "p" + std::to_string(point.ts_ms) + "_" + std::to_string(point.step) + "_" +
          std::to_string(std::bit_cast<std::uint64_t>(point.value));
 }
 
-Result<std::optional<Point>> PointOf(std::string_view token) {
-  if (token.empty()) return std::optional<Point>();
+/// Nothing for a token that names none.
+std::optional<Point> PointOf(std::string_view token) {
   Point point;
   std::uint64_t bits = 0;
   const char* at = token.data();
@@ -34,10 +35,10 @@ Result<std::optional<Point>> PointOf(std::string_view token) {
     return error == std::errc();
   };
   if (!take('p', point.ts_ms) || !take('_', point.step) || !take('_', bits) || at != end) {
-    return Invalid("Invalid page token, '" + std::string(token) + "' is none of this history");
+    return std::nullopt;
   }
   point.value = std::bit_cast<double>(bits);
-  return std::optional(point);
+  return point;
 }
 
 }  // namespace
@@ -45,7 +46,11 @@ Result<std::optional<Point>> PointOf(std::string_view token) {
 Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, const SeriesKey& key,
                                  std::int64_t max_results, std::string_view page_token) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(max_results, kMaxHistoryPage));
-  MUSTER_ASSIGN_OR_RETURN(const std::optional<Point> after, PointOf(page_token));
+  const std::optional<Point> after = PointOf(page_token);
+  std::int64_t skip = 0;
+  if (!after) {
+    MUSTER_ASSIGN_OR_RETURN(skip, filter::PageOffset(page_token));
+  }
   Page<Metric> page;
   const auto run = FindRun(db, run_id);
   if (!run && run.error().kind == ErrorKind::kNotFound) return page;
@@ -56,7 +61,7 @@ Result<Page<Metric>> ReadHistory(Database& db, const RunId& run_id, const Series
   Point last;
   MUSTER_RETURN_IF_ERROR(VisitPoints(db, *series, after, [&](std::span<const Point> points) {
     for (const Point& point : points) {
-      if (IsHidden(point.attempt, point.step, resumes)) continue;
+      if (IsHidden(point.attempt, point.step, resumes) || skip-- > 0) continue;
       if (std::ssize(page.items) == max_results) {
         page.next_page_token = TokenOf(last);
         return false;
