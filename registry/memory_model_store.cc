@@ -164,6 +164,7 @@ Result<ModelPage<RegisteredModel>> MemoryModelStore::SearchModels(const ModelQue
 
 Status MemoryModelStore::SetTag(std::string_view name, std::int64_t version, std::string_view key,
                                 std::optional<std::string> value, const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(CheckModelName(name));
   MUSTER_RETURN_IF_ERROR(value ? CheckTag(key, *value) : CheckTagKey(key));
   const std::lock_guard lock(mutex_);
   std::vector<Tag>* tags = nullptr;

@@ -67,13 +67,11 @@ Status CheckNewAlias(std::string_view alias) {
   return Ok();
 }
 
-Status CheckTagKey(std::string_view key) {
-  MUSTER_RETURN_IF_ERROR(filter::CheckName(key, "key"));
-  return filter::CheckLength("key", key, kTagKeyLengthMax);
-}
+Status CheckTagKey(std::string_view key) { return filter::CheckName(key, "key"); }
 
 Status CheckTag(std::string_view key, std::string_view value) {
   MUSTER_RETURN_IF_ERROR(CheckTagKey(key));
+  MUSTER_RETURN_IF_ERROR(filter::CheckLength("key", key, kTagKeyLengthMax));
   return filter::CheckLength("value", value, kTagValueLengthMax);
 }
 

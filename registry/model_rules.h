@@ -22,6 +22,7 @@ Status CheckAlias(std::string_view alias);
 Status CheckNewAlias(std::string_view alias);
 /// Keys as MLflow's of runs, to 250 characters; values to 100,000.
 Status CheckTag(std::string_view key, std::string_view value);
+/// The key alone, of any length: what deletes a tag asks no more.
 Status CheckTagKey(std::string_view key);
 /// All tags; of a key that comes twice the last one stays. Sorted by key.
 Result<std::vector<Tag>> CheckTags(const std::vector<Tag>& tags);

@@ -82,10 +82,6 @@ bool AsksForPrompts(const std::vector<Clause>& clauses) {
 
 Result<ModelSearch> Parse(const ModelQuery& query, const filter::Grammar& grammar,
                           std::int64_t most) {
-  if (query.max_results < 1) {
-    return Invalid("Invalid value for max_results. It must be a positive integer, but got " +
-                   std::to_string(query.max_results));
-  }
   if (query.max_results > most) {
     return Invalid("Invalid value for request parameter max_results. It must be at most " +
                    std::to_string(most) + ", but got value " + std::to_string(query.max_results));
@@ -97,6 +93,10 @@ Result<ModelSearch> Parse(const ModelQuery& query, const filter::Grammar& gramma
   search.clauses = std::move(parsed.clauses);
   search.order = std::move(parsed.orders);
   search.offset = parsed.offset;
+  if (query.max_results < 1) {
+    return Invalid("Invalid value for max_results. It must be a positive integer, but got " +
+                   std::to_string(query.max_results));
+  }
   return search;
 }
 

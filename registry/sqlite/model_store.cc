@@ -197,6 +197,7 @@ Result<ModelPage<RegisteredModel>> SqliteModelStore::SearchModels(const ModelQue
 
 Status SqliteModelStore::SetTag(std::string_view name, std::int64_t version, std::string_view key,
                                 std::optional<std::string> value, const Actor& actor) {
+  MUSTER_RETURN_IF_ERROR(CheckModelName(name));
   MUSTER_RETURN_IF_ERROR(value ? CheckTag(key, *value) : CheckTagKey(key));
   return Change([&]() -> Status {
     if (version != 0) MUSTER_RETURN_IF_ERROR(LoadVersion(name, version));
