@@ -70,11 +70,16 @@ int Compare(const Seen& a, const Seen& b, bool ascending) {
   return less == ascending ? -1 : 1;
 }
 
+/// What an order looks at, where that is not what a clause does.
+template <typename T>
+using LookOrder = std::function<Seen(const T&, const Order&, std::size_t index)>;
+
 /// Filters, sorts (`tie_break` decides between equals) and cuts one page out.
 template <typename T>
 Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Grammar& grammar,
                        const Look<T>& look,
-                       const std::function<bool(const T&, const T&)>& tie_break) {
+                       const std::function<bool(const T&, const T&)>& tie_break,
+                       const LookOrder<T>& look_order = nullptr) {
   MUSTER_RETURN_IF_ERROR(CheckMaxResults(query.max_results, kMaxSearchPage));
   const auto parse = query.own_language ? filter::ParseOwnQuery : filter::ParseQuery;
   MUSTER_ASSIGN_OR_RETURN(const filter::Query parsed,
@@ -86,10 +91,13 @@ Result<Page<T>> Search(std::vector<T> items, const SearchQuery& query, const Gra
     return !std::ranges::all_of(parsed.clauses, holds) ||
            (parsed.where && !Holds(*parsed.where, holds));
   });
+  const auto seen = [&](const T& item, std::size_t i) {
+    const Order& order = parsed.orders[i];
+    return look_order ? look_order(item, order, i) : look(item, order.entity, order.key);
+  };
   std::ranges::sort(items, [&](const T& a, const T& b) {
-    for (const Order& order : parsed.orders) {
-      const int sign = Compare(look(a, order.entity, order.key), look(b, order.entity, order.key),
-                               order.ascending);
+    for (std::size_t i = 0; i < parsed.orders.size(); ++i) {
+      const int sign = Compare(seen(a, i), seen(b, i), parsed.orders[i].ascending);
       if (sign != 0) return sign < 0;
     }
     return tie_break(a, b);
@@ -183,21 +191,26 @@ std::string ShortStatus(const std::string& status) {
   return name == "UPLOAD_FAILED" ? "FAILED" : name;
 }
 
+/// What of the dataset is empty may be anything.
+bool IsOn(const Metric& metric, const DatasetName& dataset) {
+  return (dataset.name.empty() || metric.dataset_name == dataset.name) &&
+         (dataset.digest.empty() || metric.dataset_digest == dataset.digest);
+}
+
 bool IsOn(const Metric& metric, const std::vector<DatasetName>& datasets) {
   return datasets.empty() || std::ranges::any_of(datasets, [&](const DatasetName& dataset) {
-           return metric.dataset_name == dataset.name &&
-                  (dataset.digest.empty() || metric.dataset_digest == dataset.digest);
+           return IsOn(metric, dataset);
          });
 }
 
 Seen LookModel(const LoggedModel& model, std::string_view entity, std::string_view key,
-               const std::vector<DatasetName>& datasets) {
+               const std::vector<DatasetName>& datasets, const DatasetName& on = {}) {
   if (entity == "tag") return TagOf(model.tags, key);
   if (entity == "param") return TagOf(model.params, key);
   if (entity == "metric") {
     const Metric* latest = nullptr;
     for (const auto& [run, metric] : model.metrics) {
-      if (metric.key != key || !IsOn(metric, datasets)) continue;
+      if (metric.key != key || !IsOn(metric, datasets) || !IsOn(metric, on)) continue;
       if (!latest || IsLater(metric, *latest)) latest = &metric;
     }
     return latest ? Seen{latest->value, {}} : Seen{};
@@ -282,11 +295,17 @@ Result<Page<LoggedModel>> MemoryRunStore::SearchLoggedModels(const SearchQuery& 
                                      std::string_view key) {
     return LookModel(model, entity, key, query.datasets);
   };
-  return Search<LoggedModel>(std::move(models), query, LoggedModelGrammar(), look,
-                             [](const LoggedModel& a, const LoggedModel& b) {
-                               return std::pair(-a.creation_ms, a.model_id) <
-                                      std::pair(-b.creation_ms, b.model_id);
-                             });
+  const LookOrder<LoggedModel> look_order = [&](const LoggedModel& model, const Order& order,
+                                                std::size_t i) {
+    const DatasetName on = query.order_datasets.empty() ? DatasetName() : query.order_datasets[i];
+    return LookModel(model, order.entity, order.key, query.datasets, on);
+  };
+  return Search<LoggedModel>(
+      std::move(models), query, LoggedModelGrammar(), look,
+      [](const LoggedModel& a, const LoggedModel& b) {
+        return std::pair(-a.creation_ms, a.model_id) < std::pair(-b.creation_ms, b.model_id);
+      },
+      look_order);
 }
 
 }  // namespace muster::tracker

@@ -172,6 +172,9 @@ struct SearchQuery {
   bool count = false;   ///< of runs: Page::total is wanted
   /// Of logged models: those with a metric on one of these, by which metrics are compared. Empty: all.
   std::vector<DatasetName> datasets;
+  /// Of logged models, one for each order_by: the dataset on which its metric was measured; of it, what is empty may
+  /// be anything. As long as order_by, or empty.
+  std::vector<DatasetName> order_datasets = {};
 };
 /// Both inside.
 struct StepRange {

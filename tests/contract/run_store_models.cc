@@ -116,6 +116,37 @@ TEST_P(RunStoreContract, LoggedModels_MetricsAreComparedOnTheDatasetsAskedFor) {
   EXPECT_EQ(count("", {{"a", "other"}}), 0U);
 }
 
+TEST_P(RunStoreContract, LoggedModels_OrderedByAMetricOnADataset) {
+  const RunId run = CreateRun("r").info.run_id;
+  for (const auto& [name, on_a, on_b] :
+       std::vector<std::tuple<std::string, double, double>>{{"x", 1, 4}, {"y", 2, 3}}) {
+    const std::string id = CreateModel({.experiment_id = "0", .name = name}).model_id;
+    Metric metric{
+        .key = "acc", .value = on_a, .model_id = id, .dataset_name = "a", .dataset_digest = "d"};
+    ASSERT_TRUE(Log(run, {.metrics = {metric}}).ok());
+    metric = {.key = "acc",
+              .value = on_b,
+              .step = 1,
+              .model_id = id,
+              .dataset_name = "b",
+              .dataset_digest = "e"};
+    ASSERT_TRUE(Log(run, {.metrics = {metric}}).ok());
+  }
+  const auto first = [&](std::vector<DatasetName> on) {
+    return store_
+        ->SearchLoggedModels({.experiment_ids = {"0"},
+                              .order_by = {"metrics.acc DESC"},
+                              .order_datasets = std::move(on)})
+        ->items.at(0)
+        .name;
+  };
+  EXPECT_EQ(first({{"a", ""}}), "y");
+  EXPECT_EQ(first({{"", "d"}}), "y");
+  EXPECT_EQ(first({{"b", "e"}}), "x");
+  EXPECT_EQ(first({{"", ""}}), "x") << "the latest of all";
+  EXPECT_EQ(first({}), "x");
+}
+
 TEST_P(RunStoreContract, LoggedModels_ChangeTag_ReadsAndWritesInOneStep) {
   const std::string id = CreateModel({.experiment_id = "0", .name = "m"}).model_id;
   for (const char* wanted : {"", "x", "xx"}) {

@@ -15,14 +15,19 @@ std::string Literal(std::string_view text) {
   return literal + "'";
 }
 
-/// " AND (...)": only metrics on these datasets; empty for none.
+/// " AND ..." for what of the dataset is not empty.
+std::string OnDataset(const DatasetName& dataset) {
+  std::string condition;
+  if (!dataset.name.empty()) condition += " AND dataset_name = " + Literal(dataset.name);
+  if (!dataset.digest.empty()) condition += " AND dataset_digest = " + Literal(dataset.digest);
+  return condition;
+}
+
+/// " AND (...)": only metrics on one of these datasets; empty for none.
 std::string OnDatasets(const std::vector<DatasetName>& datasets) {
   std::string condition;
   for (const DatasetName& dataset : datasets) {
-    condition +=
-        (condition.empty() ? "" : " OR ") + std::string("(dataset_name = ") + Literal(dataset.name);
-    if (!dataset.digest.empty()) condition += " AND dataset_digest = " + Literal(dataset.digest);
-    condition += ")";
+    condition += (condition.empty() ? "(1" : " OR (1") + OnDataset(dataset) + ")";
   }
   return condition.empty() ? "" : " AND (" + condition + ")";
 }
@@ -62,12 +67,22 @@ Result<Page<LoggedModel>> SearchLoggedModelRows(Database& db, const SearchQuery&
     sql.Add(" AND EXISTS (SELECT 1 FROM logged_model_metrics WHERE model = m.id" + on_datasets +
             ")");
   }
-  const Locate locate = [&](std::string_view entity, std::string_view key) {
-    return LocateInModel(entity, key, on_datasets);
+  const auto locate = [](const std::string& on) -> Locate {
+    return [on](std::string_view entity, std::string_view key) {
+      return LocateInModel(entity, key, on);
+    };
   };
-  MUSTER_ASSIGN_OR_RETURN(auto ids, SearchIds(db, std::move(sql), query, LoggedModelGrammar(),
-                                              locate, "m.creation_ms DESC, m.model_id"));
-  return ReadPage<LoggedModel>(std::move(ids),
+  MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, LoggedModelGrammar()));
+  AddClauses(sql, search.clauses, locate(on_datasets));
+  sql.Add(" ORDER BY ");
+  for (std::size_t i = 0; i < search.orders.size(); ++i) {
+    const std::string on = query.order_datasets.empty() ? "" : OnDataset(query.order_datasets[i]);
+    AddOrders(sql, std::span(&search.orders[i], 1), locate(on_datasets + on), "");
+  }
+  sql.Add("m.creation_ms DESC, m.model_id");
+  std::vector<std::int64_t> ids;
+  MUSTER_RETURN_IF_ERROR(SelectIds(db, std::move(sql), search.most + 1, search.offset, ids));
+  return ReadPage<LoggedModel>(PageOf(std::move(ids), search),
                                [&](std::int64_t row) { return ReadLoggedModel(db, row); });
 }
 
