@@ -98,6 +98,8 @@ Handler Sync(std::function<Response(const Request&)> function);
 int HttpStatus(ErrorKind kind);
 /// {"error": {"code": "NOT_FOUND", "message": "..."}} with that status.
 Response ErrorResponse(const Error& error);
+/// What a router answers where no pattern matches.
+Response NoSuchPath(const Request& request);
 /// The other way: what a response with a status of 400 or more says, in muster's form, MLflow's
 /// ("error_code", "message") or the Open Inference Protocol's ("error"), else by its status alone.
 Error ErrorFromResponse(const Response& response);
@@ -117,7 +119,7 @@ class Router {
   void Add(std::string_view method, std::string_view pattern, Handler handler);
   /// Called when no pattern matches; answers 404 JSON until set.
   void SetFallback(Handler handler);
-  /// Finds and calls the handler, through `defer` if it is set and the route blocks. HEAD falls back to GET's (the server drops the body); 405 with Allow
+  /// Several slashes at the begin are one: clients join a server's address and a path. Finds and calls the handler, through `defer` if it is set and the route blocks. HEAD falls back to GET's (the server drops the body); 405 with Allow
   /// when only other methods match.
   void Dispatch(Request request, Respond respond, const Defer& defer = nullptr) const;
   /// True when large bodies of this route are to be spooled to a file (set by AddUpload).

@@ -99,6 +99,10 @@ Response MethodNotAllowed(const Request& request, const Search& search) {
 
 }  // namespace
 
+Response NoSuchPath(const Request& request) {
+  return ErrorResponse(NotFound("nothing answers " + request.method + " " + request.path));
+}
+
 struct Router::Impl {
   Node root;
   Handler fallback;
@@ -145,6 +149,7 @@ struct Router::Impl {
 
   [[nodiscard]] Search Find(std::string_view method, std::string_view raw_path) const {
     Search search{.method = method};
+    while (raw_path.starts_with("//")) raw_path.remove_prefix(1);
     if (raw_path.starts_with('/')) search.Walk(root, raw_path.substr(1));
     return search;
   }
@@ -186,7 +191,7 @@ void Router::Dispatch(Request request, Respond respond, const Defer& defer) cons
   } else if (impl_->fallback) {
     impl_->fallback(request, std::move(respond));
   } else {
-    respond(ErrorResponse(NotFound("nothing answers " + request.method + " " + request.path)));
+    respond(NoSuchPath(request));
   }
 }
 

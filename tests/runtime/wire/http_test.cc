@@ -89,6 +89,7 @@ TEST(Router, Dispatch_NoPattern_404JsonOrFallback) {
   EXPECT_THAT(response.body, HasSubstr("\"code\":\"NOT_FOUND\""));
   EXPECT_THAT(response.body, HasSubstr("/nowhere"));
   EXPECT_EQ(Send(router, "GET", "/sweeps//trials/1").status, 404);  // an empty part is no id
+  EXPECT_EQ(Send(router, "GET", "//sweeps/9").body, "show id=9") << "an address that ends in '/'";
   router.SetFallback(Echo("fallback"));
   EXPECT_EQ(Send(router, "GET", "/nowhere").body, "fallback");
 }
