@@ -51,8 +51,8 @@ MemoryRunStore::MemoryRunStore(const Clock& clock, std::string artifact_root)
 Result<Experiment*> MemoryRunStore::ActiveExperiment(std::string_view experiment_id) {
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, ParseExperimentId(experiment_id));
   const auto found = experiments_.find(id);
-  if (found == experiments_.end()) return ExperimentNotFound(experiment_id);
-  if (found->second.deleted) return ExperimentNotActive(experiment_id);
+  if (found == experiments_.end()) return ExperimentNotFound(std::to_string(id));
+  if (found->second.deleted) return ExperimentNotActive(std::to_string(id));
   return &found->second;
 }
 
@@ -114,7 +114,7 @@ Result<Experiment> MemoryRunStore::GetExperiment(std::string_view experiment_id)
   const std::lock_guard lock(mutex_);
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, ParseExperimentId(experiment_id));
   const auto found = experiments_.find(id);
-  if (found == experiments_.end()) return ExperimentNotFound(experiment_id);
+  if (found == experiments_.end()) return ExperimentNotFound(std::to_string(id));
   return found->second;
 }
 
@@ -131,7 +131,8 @@ void MemoryRunStore::RenameExperiment(std::string experiment_id, std::string nam
       [&]() -> Status {
         MUSTER_RETURN_IF_ERROR(CheckExperimentName(name));
         auto experiment = ActiveExperiment(experiment_id);
-        if (!experiment && experiment.error() == ExperimentNotActive(experiment_id)) {
+        if (!experiment && experiment.error().kind == ErrorKind::kInvalid &&
+            ParseExperimentId(experiment_id)) {
           return Conflict("Cannot rename a non-active experiment.");
         }
         if (!experiment) return experiment.error();
@@ -153,7 +154,7 @@ void MemoryRunStore::SetExperimentDeleted(std::string experiment_id, bool delete
         MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, ParseExperimentId(experiment_id));
         const auto found = experiments_.find(id);
         if (found == experiments_.end() || found->second.deleted == deleted) {
-          return ExperimentNotFound(experiment_id);
+          return ExperimentNotFound(std::to_string(id));
         }
         found->second.deleted = deleted;
         found->second.last_update_time_ms = clock_.UnixNow();
@@ -173,7 +174,7 @@ void MemoryRunStore::SetExperimentTag(std::string experiment_id, std::string key
                                       std::optional<std::string> value, Done done) {
   Do<Status>(
       [&]() -> Status {
-        MUSTER_RETURN_IF_ERROR(CheckExperimentTag(key, value));
+        if (value) MUSTER_RETURN_IF_ERROR(CheckExperimentTag(key, *value));
         MUSTER_ASSIGN_OR_RETURN(Experiment * experiment, ActiveExperiment(experiment_id));
         if (value) {
           SetTag(experiment->tags, key, *value);

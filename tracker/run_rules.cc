@@ -98,6 +98,9 @@ Status PrepareTags(Batch& batch) {
   for (std::size_t i = 0; i < batch.tags.size(); ++i) {
     MUSTER_RETURN_IF_ERROR(CheckKey(batch.tags[i].key, PathOf(batch, "tags", i, "key")));
   }
+  // A run keeps its name rather than have none.
+  std::erase_if(batch.tags,
+                [](const Tag& tag) { return tag.key == kRunNameTag && tag.value.empty(); });
   KeepLastTags(batch.tags);
   return Ok();
 }
@@ -193,11 +196,15 @@ std::string ArtifactUri(std::string_view location, std::string_view folder) {
 }
 
 Result<std::int64_t> ParseExperimentId(std::string_view experiment_id) {
+  // As Python's int(): blanks around it are none of the number.
+  constexpr std::string_view kBlanks = " \t\r\n\f\v";
+  std::string_view digits = experiment_id;
+  digits.remove_prefix(std::min(digits.find_first_not_of(kBlanks), digits.size()));
+  digits = digits.substr(0, digits.find_last_not_of(kBlanks) + 1);
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
   std::int64_t id = 0;
-  const char* begin = experiment_id.data();
-  const char* end = begin + experiment_id.size();
-  const auto [stop, error] = std::from_chars(begin, end, id);
-  if (error == std::errc() && stop == end && !experiment_id.empty()) return id;
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
+  if (error == std::errc() && stop == digits.data() + digits.size() && !digits.empty()) return id;
   return Invalid("Invalid experiment ID " + Quoted(experiment_id) +
                  ". Experiment ID must be a valid integer.");
 }
@@ -216,9 +223,9 @@ Status CheckExperimentName(std::string_view name) {
   return filter::CheckLength("name", name, 500);
 }
 
-Status CheckExperimentTag(std::string_view key, const std::optional<std::string>& value) {
+Status CheckExperimentTag(std::string_view key, std::string_view value) {
   MUSTER_RETURN_IF_ERROR(CheckKey(key, "key"));
-  return filter::CheckLength("value", value.value_or(""), 20'000);
+  return filter::CheckLength("value", value, 20'000);
 }
 
 Status CheckKey(std::string_view key, std::string_view path) {
@@ -228,7 +235,7 @@ Status CheckKey(std::string_view key, std::string_view path) {
 
 Status CheckLoggedModelName(std::string_view name) {
   if (name.find_first_of("/:.%\"'") == std::string_view::npos) return Ok();
-  return Invalid("Invalid model name (" + Quoted(name) +
+  return Invalid("Invalid model name (" + filter::PythonRepr(name) +
                  ") provided. Model name must be a non-empty string and cannot contain the "
                  "following characters: ('/', ':', '.', '%', '\"', \"'\")");
 }
@@ -328,9 +335,6 @@ Status CompleteRun(NewRun& run) {
                    " tags. Got " + std::to_string(run.tags.size()) + " tags.");
   }
   Batch batch{.metrics = {}, .params = {}, .tags = std::move(run.tags)};
-  for (const Tag& tag : batch.tags) {
-    MUSTER_RETURN_IF_ERROR(filter::CheckLength("key", tag.key, kKeyCharacters));
-  }
   KeepLastTags(batch.tags);
   run.tags = std::move(batch.tags);
   filter::CutTo(run.run_name, kTagCharacters);  // as its tag
@@ -341,6 +345,9 @@ Status CompleteRun(NewRun& run) {
         "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
         "values (run_name=" +
         Quoted(run.run_name) + ", mlflow.runName=" + Quoted(tagged) + ").");
+  }
+  for (const Tag& given : run.tags) {
+    MUSTER_RETURN_IF_ERROR(filter::CheckLength("key", given.key, kKeyCharacters));
   }
   if (run.run_name.empty()) run.run_name = tagged.empty() ? RandomName() : tagged;
   if (tag == run.tags.end()) {

@@ -41,7 +41,7 @@ std::string ArtifactUri(std::string_view location, std::string_view folder);
 Result<std::int64_t> ParseExperimentId(std::string_view experiment_id);
 Status CheckExperimentIds(const SearchQuery& query);
 Status CheckExperimentName(std::string_view name);
-Status CheckExperimentTag(std::string_view key, const std::optional<std::string>& value);
+Status CheckExperimentTag(std::string_view key, std::string_view value);
 /// Slashes, dots, colons, spaces and Unicode letters are fine; "a/../b" and "" are not. `path` is the
 /// name of the parameter in the message.
 Status CheckKey(std::string_view key, std::string_view path);
@@ -52,8 +52,8 @@ Status CheckDatasets(const std::vector<DatasetInput>& datasets);
 
 /// kInvalid unless it is a letter or digit and up to 255 letters, digits, "_" and "-".
 Status CheckRunId(const RunId& run_id);
-/// Checks every entity of a batch, cuts values that are too long (params 6000 characters, tags 8000) and
-/// keeps the last tag of each key.
+/// Checks every entity of a batch, cuts values that are too long (params 6000 characters, tags 8000), keeps the
+/// last tag of each key and drops an empty name of the run.
 Status PrepareEntities(Batch& batch);
 /// Hands the run's own of these metrics to `observer`, unless there are none.
 void TellOwn(const MetricObserver& observer, const RunId& run_id,

@@ -110,6 +110,7 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   tracker::MlflowOptions options;
   options.webhooks = server::WebhookRoutesOf(*started.webhooks, *started.sender, policy);
   options.open_root = started.artifacts.open_root;
+  options.folder = fs::current_path();
   tracker::AddExportRoutes(started.router, *started.runs);
   started.gc = std::make_unique<server::GcWorker>(
       tracker::GcParts{*started.runs, *started.artifacts.store, started.artifacts.open_root,

@@ -70,6 +70,7 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
   tracker::AddMlflowRoutes(router, *runs, *artifacts.store, *models,
                            {.fence = Fence,
                             .open_root = artifacts.open_root,
+                            .folder = std::filesystem::current_path(),
                             .webhooks = server::WebhookRoutesOf(*webhooks, *worker, policy)});
   MUSTER_ASSIGN_OR_RETURN(
       const auto server,

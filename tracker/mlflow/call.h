@@ -72,6 +72,7 @@ struct Route {
   HandleNow now = nullptr;
   HandleText text = nullptr;
   bool ajax_only = false;
+  bool path_only = false;  ///< whatever else the request says is not looked at, as in MLflow
 };
 
 /// The tables of routes, one a file.

@@ -15,7 +15,10 @@ Status Create(Call& call) {
   std::string location = call.fields.Text("artifact_location");
   std::vector<Tag> tags = TagsOf(call.fields, "tags");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
-  if (!location.empty()) MUSTER_RETURN_IF_ERROR(CheckArtifactLocation(location));
+  if (!location.empty()) {
+    MUSTER_RETURN_IF_ERROR(CheckArtifactLocation(location));
+    MUSTER_ASSIGN_OR_RETURN(location, AbsoluteLocation(location, call.services.options.folder));
+  }
   call.services.runs.CreateExperiment(std::move(name), std::move(location), std::move(tags),
                                       call.reply.When<std::string>([](const std::string& id) {
                                         return json::object{{"experiment_id", id}};

@@ -149,6 +149,7 @@ std::optional<std::int64_t> Fields::Enumerator(
   for (const auto& [spelled, meant] : known) {
     if (number ? *number == meant : View(value->get_string()) == spelled) return meant;
   }
+  if (value->is_int64()) Wrong(name, *value);
   return std::nullopt;
 }
 

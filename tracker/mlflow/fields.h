@@ -32,7 +32,8 @@ class Fields {
   std::string RunId(bool may_be_uuid);
   std::string Text(std::string_view name, std::string_view absent = "");
   std::optional<std::string> OptionalText(std::string_view name);
-  /// An enumerator's number, from its name or number; nothing when absent or unknown.
+  /// An enumerator's number, from its name or number; nothing when absent or an unknown name. An unknown number is a
+  /// value of the wrong type, as in MLflow.
   std::optional<std::int64_t> Enumerator(
       std::string_view name, std::span<const std::pair<std::string_view, std::int64_t>> known);
   /// An enumerator as it came: its name, or its number as digits.

@@ -23,7 +23,7 @@ Result<json::array> ListOf(const std::optional<std::string>& text) {
 }
 
 /// Beside the flavors, which lose their configuration.
-constexpr std::array<std::string_view, 3> kKept = {"artifact_path", "run_id", "utc_time_created"};
+constexpr std::array<std::string_view, 3> kKept = {"run_id", "artifact_path", "utc_time_created"};
 
 json::object WithoutConfig(const json::value& flavors) {
   json::object kept;

@@ -1,5 +1,7 @@
+#include "runtime/filter/filter.h"
 #include "tracker/mlflow/call.h"
 #include "tracker/mlflow/entities.h"
+#include "tracker/mlflow/model_page_token.h"
 
 namespace muster::tracker {
 
@@ -59,9 +61,10 @@ Result<std::string> FinishedStatus(Fields& fields) {
 
 Status Finish(Call& call) {
   call.fields.Required("model_id");
-  MUSTER_ASSIGN_OR_RETURN(std::string status, FinishedStatus(call.fields));
+  auto status = FinishedStatus(call.fields);
   MUSTER_RETURN_IF_ERROR(Admit(call, ModelId(call)));
-  call.services.runs.FinishLoggedModel(ModelId(call), std::move(status),
+  if (!status) return status.error();
+  call.services.runs.FinishLoggedModel(ModelId(call), std::move(*status),
                                        call.reply.When<LoggedModel>(ModelAnswer));
   return Ok();
 }
@@ -94,15 +97,16 @@ Status LogParams(Call& call) {
   return Ok();
 }
 
-/// `order_by` is a list of objects here: {field_name, ascending}; the store's is the grammar's text.
-std::vector<std::string> OrderBy(Fields& fields) {
-  std::vector<std::string> order_by;
+std::vector<ModelOrder> OrdersOf(Fields& fields) {
+  std::vector<ModelOrder> orders;
   for (Fields& order : fields.List("order_by")) {
-    order_by.push_back(order.Text("field_name") +
-                       (order.Bool("ascending", true) ? " ASC" : " DESC"));
+    orders.push_back({.field_name = order.Text("field_name"),
+                      .ascending = order.Bool("ascending", true),
+                      .dataset_name = order.Text("dataset_name"),
+                      .dataset_digest = order.Text("dataset_digest")});
     fields.Take(order);
   }
-  return order_by;
+  return orders;
 }
 
 std::vector<DatasetName> DatasetsOf(Fields& fields) {
@@ -120,17 +124,29 @@ std::vector<DatasetName> DatasetsOf(Fields& fields) {
 Result<json::object> Search(Call& call) {
   constexpr std::int64_t kUsualPage = 50;
   Fields& fields = call.fields;
-  SearchQuery query;
+  ModelSearch search;
   fields.MustHave("experiment_ids");
-  query.experiment_ids = fields.Texts("experiment_ids");
-  query.filter = fields.Text("filter");
+  search.experiment_ids = fields.Texts("experiment_ids");
+  search.filter = fields.Text("filter");
+  SearchQuery query{.experiment_ids = search.experiment_ids, .filter = search.filter};
   query.max_results = fields.Int("max_results", kUsualPage);
   if (query.max_results == 0) query.max_results = kUsualPage;
-  query.order_by = OrderBy(fields);
-  query.page_token = fields.Text("page_token");
+  search.order_by = OrdersOf(fields);
+  for (const ModelOrder& order : search.order_by) {
+    // The store's order is the grammar's text.
+    query.order_by.push_back(order.field_name + (order.ascending ? " ASC" : " DESC"));
+    query.order_datasets.push_back({order.dataset_name, order.dataset_digest});
+  }
+  const std::string token = fields.Text("page_token");
   query.datasets = DatasetsOf(fields);
   MUSTER_RETURN_IF_ERROR(fields.status());
-  MUSTER_ASSIGN_OR_RETURN(const auto page, call.services.runs.SearchLoggedModels(query));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t begin, ModelPageOffset(token, search));
+  if (begin > 0) query.page_token = filter::PageToken(begin);
+  MUSTER_ASSIGN_OR_RETURN(auto page, call.services.runs.SearchLoggedModels(query));
+  if (!page.next_page_token.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t next, filter::PageOffset(page.next_page_token));
+    page.next_page_token = ModelPageToken(search, next);
+  }
   return PageToMlflow("models", page);
 }
 
@@ -140,11 +156,14 @@ const std::vector<Route>& LoggedModelRoutes() {
   static const std::vector<Route> routes = {
       {"POST", "/logged-models", Create},
       {"POST", "/logged-models/search", nullptr, Search},
-      {"GET", "/logged-models/{model_id}", nullptr, Get},
+      {.method = "GET", .path = "/logged-models/{model_id}", .now = Get, .path_only = true},
       {"PATCH", "/logged-models/{model_id}", Finish},
-      {"DELETE", "/logged-models/{model_id}", Delete},
+      {.method = "DELETE", .path = "/logged-models/{model_id}", .later = Delete, .path_only = true},
       {"PATCH", "/logged-models/{model_id}/tags", SetTags},
-      {"DELETE", "/logged-models/{model_id}/tags/{tag_key}", DeleteTag},
+      {.method = "DELETE",
+       .path = "/logged-models/{model_id}/tags/{tag_key}",
+       .later = DeleteTag,
+       .path_only = true},
       {"POST", "/logged-models/{model_id}/params", LogParams},
   };
   return routes;

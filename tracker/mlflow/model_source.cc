@@ -2,21 +2,21 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
+#include <filesystem>
 #include <span>
 #include <sstream>
 #include <vector>
 
+#include "tracker/mlflow/model_uri.h"
 #include "tracker/mlflow/uri_rules.h"
 
 namespace muster::tracker {
 
 namespace {
 
+namespace fs = std::filesystem;
 using registry::ModelVersion;
 using registry::NewVersion;
-
-constexpr std::string_view kModels = "models:/";
 
 Error BadSource(const std::string& source, std::string_view parameter) {
   return Invalid("Invalid model version source: '" + source + "'. The " + std::string(parameter) +
@@ -24,9 +24,9 @@ Error BadSource(const std::string& source, std::string_view parameter) {
 }
 
 /// Of a tag given twice the last holds.
-bool IsPrompt(const NewVersion& version) {
+bool IsPrompt(const std::vector<registry::Tag>& tags) {
   bool prompt = false;
-  for (const registry::Tag& tag : version.tags) {
+  for (const registry::Tag& tag : tags) {
     if (tag.key != "mlflow.prompt.is_prompt") continue;
     std::string lower = tag.value;
     for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -72,12 +72,6 @@ Status CheckNoTraversal(const std::string& source) {
                  "references present. Please provide an absolute path.");
 }
 
-/// A path, or a file: URI of this host.
-bool IsLocal(const std::string& source) {
-  const UriParts uri = SplitUri(source);
-  return uri.scheme.empty() || uri.scheme == "file";
-}
-
 Error LocalSource(const std::string& source, bool of_model) {
   return Invalid(
       "Invalid model version source: '" + source +
@@ -86,6 +80,28 @@ Error LocalSource(const std::string& source, bool of_model) {
       " request parameter has to be specified and the local path has to be contained within the "
       "artifact directory of the run specified by the " +
       (of_model ? "model_id." : "run_id."));
+}
+
+/// Where a local path leads, with the links of what is there followed.
+fs::path RealPath(const Services& services, const std::string& path) {
+  const fs::path whole = services.options.folder / path;
+  std::error_code error;
+  const fs::path real = fs::weakly_canonical(whole, error);
+  return error ? whole.lexically_normal() : real;
+}
+
+/// Does `path` lie in the folder that an artifact_uri means, or is it that one?
+Status CheckLocalPath(const Services& services, const std::string& path,
+                      const std::string& artifact_uri, bool of_model) {
+  fs::path source = RealPath(services, path);
+  if (!source.has_filename()) source = source.parent_path();  // "/a/" is "/a"
+  MUSTER_ASSIGN_OR_RETURN(const auto root, LocalPathOf(artifact_uri));
+  if (root) {
+    const fs::path folder = RealPath(services, *root);
+    const auto [end, unused] = std::ranges::mismatch(folder, source);
+    if (end == folder.end()) return Ok();
+  }
+  return LocalSource(source.string(), of_model);
 }
 
 /// "mlflow-artifacts:/a/b" and "mlflow-artifacts:///a/b" are one place.
@@ -110,31 +126,6 @@ bool IsOfThisServer(const std::string& source) {
   return SplitUri(source).scheme == "mlflow-artifacts";
 }
 
-/// The version that models:/<name>/<number> or models:/<name>@<alias> means.
-Result<ModelVersion> VersionBySource(const Services& services, const std::string& source) {
-  const std::string_view rest = std::string_view(source).substr(kModels.size());
-  if (const std::size_t at = rest.rfind('@'); at != std::string_view::npos) {
-    return services.models.GetByAlias(rest.substr(0, at), rest.substr(at + 1));
-  }
-  const std::size_t slash = rest.rfind('/');
-  const std::string_view number = slash == rest.npos ? "" : rest.substr(slash + 1);
-  if (number == "latest") return services.models.GetByAlias(rest.substr(0, slash), "latest");
-  std::int64_t version = 0;
-  const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), version);
-  if (error != std::errc() || stop != number.data() + number.size()) {
-    return BadSource(source, "model_id");
-  }
-  return services.models.GetVersion(rest.substr(0, slash), version);
-}
-
-/// The id of models:/m-<id>, which has no further part; empty for other sources.
-std::string LoggedModelIdOf(std::string_view source) {
-  if (!source.starts_with(kModels)) return "";
-  source.remove_prefix(kModels.size());
-  const bool whole = source.find_first_of("/@") == std::string_view::npos;
-  return whole && source.starts_with("m-") ? std::string(source) : "";
-}
-
 bool HasScheme(const std::string& source, std::string_view scheme) {
   return SplitUri(source).scheme == scheme;
 }
@@ -142,10 +133,17 @@ bool HasScheme(const std::string& source, std::string_view scheme) {
 Status CheckLoggedModelSource(const Services& services, NewVersion& version) {
   const std::string& source = version.source;
   const auto model = services.runs.GetLoggedModel(version.model_id);
-  if (IsLocal(source)) return model ? LocalSource(source, true) : BadSource(source, "model_id");
-  MUSTER_RETURN_IF_ERROR(CheckNoTraversal(source));
-  const std::string id = LoggedModelIdOf(source);
-  if (!id.empty() && id != version.model_id) return BadSource(source, "model_id");
+  MUSTER_ASSIGN_OR_RETURN(const auto local, LocalPathOf(source));
+  if (local && !model) return BadSource(source, "model_id");
+  if (local) {
+    MUSTER_RETURN_IF_ERROR(CheckLocalPath(services, *local, model->artifact_uri, true));
+  } else {
+    MUSTER_RETURN_IF_ERROR(CheckNoTraversal(source));
+  }
+  if (HasScheme(source, "models")) {
+    const std::string id = ParseModelUri(source).value_or(ModelUri()).model_id;
+    if (!id.empty() && id != version.model_id) return BadSource(source, "model_id");
+  }
   if (HasScheme(source, "runs")) return BadSource(source, "model_id");
   if (IsOfThisServer(source) && (!model || !IsWithin(source, model->artifact_uri))) {
     return BadSource(source, "model_id");
@@ -157,10 +155,11 @@ Status CheckLoggedModelSource(const Services& services, NewVersion& version) {
 
 Status CheckRunSource(const Services& services, const NewVersion& version) {
   const std::string& source = version.source;
-  if (IsLocal(source)) {
-    const bool unknown = !version.run_id.empty() && !services.runs.GetRun(RunId(version.run_id));
-    return unknown ? BadSource(source, "run_id") : LocalSource(source, false);
-  }
+  const auto run = services.runs.GetRun(RunId(version.run_id));
+  MUSTER_ASSIGN_OR_RETURN(const auto local, LocalPathOf(source));
+  if (local && version.run_id.empty()) return LocalSource(source, false);
+  if (local && !run) return BadSource(source, "run_id");
+  if (local) return CheckLocalPath(services, *local, run->info.artifact_uri, false);
   MUSTER_RETURN_IF_ERROR(CheckNoTraversal(source));
   if (HasScheme(source, "runs")) {
     const auto parts = PartsOf(SplitUri(source));
@@ -169,27 +168,35 @@ Status CheckRunSource(const Services& services, const NewVersion& version) {
     }
     return BadSource(source, "run_id");
   }
-  if (!LoggedModelIdOf(source).empty()) return BadSource(source, "model_id");
-  if (IsOfThisServer(source)) {
-    const auto run = services.runs.GetRun(RunId(version.run_id));
-    if (!run || !IsWithin(source, run->info.artifact_uri)) return BadSource(source, "run_id");
+  if (HasScheme(source, "models")) {
+    const auto uri = ParseModelUri(source);
+    return !uri || !uri->model_id.empty() ? BadSource(source, "model_id") : Status();
+  }
+  if (IsOfThisServer(source) && (!run || !IsWithin(source, run->info.artifact_uri))) {
+    return BadSource(source, "run_id");
   }
   return Ok();
 }
 
-/// models:/<name>/<version or @alias> becomes that version's number and lineage.
-Status ResolveOrigin(const Services& services, NewVersion& version) {
+/// models:/<name>/<version or stage> and models:/<name>@<alias> become that version's number and lineage.
+Status ResolveOrigin(const Services& services, NamedOrigins named, NewVersion& version) {
   const std::string& source = version.source;
+  const std::string invalid = "Invalid model version source: '" + source + "'. ";
   if (!SplitUri(source).authority.empty()) {
-    return Invalid("Invalid model version source: '" + source +
-                   "'. Registered model sources must use the active model registry.");
+    return Invalid(invalid + "Registered model sources must use the active model registry.");
   }
-  if (!LoggedModelIdOf(source).empty()) return Ok();
-  MUSTER_ASSIGN_OR_RETURN(const ModelVersion origin, VersionBySource(services, source));
-  if ((!version.run_id.empty() && version.run_id != origin.run_id) ||
-      (!version.model_id.empty() && version.model_id != origin.model_id)) {
-    return Invalid("Invalid model version source: '" + source +
-                   "'. The run_id and model_id request parameters must match the referenced model "
+  const auto uri = ParseModelUri(source);
+  if (!uri) return BadSource(source, "model_id");
+  if (!uri->model_id.empty()) return Ok();
+  MUSTER_ASSIGN_OR_RETURN(const auto model, services.models.GetModel(uri->name));
+  if (IsPrompt(model.tags)) {
+    return Invalid(invalid + "Prompt versions cannot be used as model version sources.");
+  }
+  MUSTER_ASSIGN_OR_RETURN(const ModelVersion origin, VersionOf(services.models, *uri));
+  if ((named.run && version.run_id != origin.run_id) ||
+      (named.model && version.model_id != origin.model_id)) {
+    return Invalid(invalid +
+                   "The run_id and model_id request parameters must match the referenced model "
                    "version.");
   }
   version.run_id = origin.run_id;
@@ -200,13 +207,13 @@ Status ResolveOrigin(const Services& services, NewVersion& version) {
 
 }  // namespace
 
-Status ResolveSource(const Services& services, NewVersion& version) {
-  const bool prompt = IsPrompt(version);
+Status ResolveSource(const Services& services, NamedOrigins named, NewVersion& version) {
+  const bool prompt = IsPrompt(version.tags);
   if (prompt) MUSTER_RETURN_IF_ERROR(CheckPromptSource(version.source));
   MUSTER_RETURN_IF_ERROR(CheckNoForeignHost(version.source, "source"));
   if (prompt) return Ok();
   if (HasScheme(version.source, "models")) {
-    MUSTER_RETURN_IF_ERROR(ResolveOrigin(services, version));
+    MUSTER_RETURN_IF_ERROR(ResolveOrigin(services, named, version));
   }
   return version.model_id.empty() ? CheckRunSource(services, version)
                                   : CheckLoggedModelSource(services, version);
@@ -218,12 +225,13 @@ Result<std::string> DownloadUriOf(const Services& services, const std::string& n
   // A version may be made from a version, and so on; each step goes to an older one.
   constexpr int kMostSteps = 100;
   for (int step = 0; step < kMostSteps; ++step) {
-    if (const std::string id = LoggedModelIdOf(found.source); !id.empty()) {
-      MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, services.runs.GetLoggedModel(id));
+    const auto uri = ParseModelUri(found.source);
+    if (!uri) return found.source;
+    if (!uri->model_id.empty()) {
+      MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, services.runs.GetLoggedModel(uri->model_id));
       return model.artifact_uri;
     }
-    if (!found.source.starts_with(kModels)) return found.source;
-    MUSTER_ASSIGN_OR_RETURN(found, VersionBySource(services, found.source));
+    MUSTER_ASSIGN_OR_RETURN(found, VersionOf(services.models, *uri));
   }
   return Invalid("the source of version " + std::to_string(version) + " of '" + name +
                  "' leads through more than " + std::to_string(kMostSteps) + " versions");

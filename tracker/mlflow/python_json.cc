@@ -15,11 +15,16 @@ namespace json = boost::json;
 
 std::string_view View(const json::string& text) { return {text.data(), text.size()}; }
 
-/// The two ways of json.dumps that MLflow uses.
+/// The two ways of json.dumps that MLflow uses, and repr.
 struct Style {
   std::string_view comma, colon;
   bool sorted;
+  bool repr = false;
 };
+
+std::string QuotedText(std::string_view text, const Style& style) {
+  return style.repr ? filter::PythonRepr(text) : filter::PythonJson(text);
+}
 
 std::string Text(const json::value& value, const Style& style);
 
@@ -39,7 +44,7 @@ std::string ObjectText(const json::object& object, const Style& style) {
   std::string text = "{";
   for (const auto& [key, value] : members) {
     if (text.size() > 1) text += style.comma;
-    text += filter::PythonJson(key) + std::string(style.colon) + Text(*value, style);
+    text += QuotedText(key, style) + std::string(style.colon) + Text(*value, style);
   }
   return text + "}";
 }
@@ -49,7 +54,12 @@ std::string Text(const json::value& value, const Style& style) {
     case json::kind::double_:
       return filter::PythonRepr(value.get_double());
     case json::kind::string:
-      return filter::PythonJson(View(value.get_string()));
+      return QuotedText(View(value.get_string()), style);
+    case json::kind::null:
+      return style.repr ? "None" : "null";
+    case json::kind::bool_:
+      if (style.repr) return value.get_bool() ? "True" : "False";
+      return json::serialize(value);
     case json::kind::array:
       return ArrayText(value.get_array(), style);
     case json::kind::object:
@@ -63,6 +73,9 @@ std::string Text(const json::value& value, const Style& style) {
 
 std::string PythonJson(const json::value& value) { return Text(value, {",", ":", true}); }
 std::string PythonDumps(const json::value& value) { return Text(value, {", ", ": ", false}); }
+std::string PythonRepr(const json::value& value) {
+  return Text(value, {", ", ": ", false, /*repr=*/true});
+}
 
 std::string_view PythonType(const json::value& value) {
   switch (value.kind()) {

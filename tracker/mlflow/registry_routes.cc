@@ -37,17 +37,23 @@ json::object VersionAnswer(const ModelVersion& version) {
   return {{"model_version", ToMlflow(version, true)}};
 }
 
-/// The number of a version of `name`, which comes as a string. To the store, 0 would mean "none".
-std::int64_t VersionOf(Fields& fields, std::string_view name) {
-  const std::string text = fields.Required("version");
+/// The number of a version of `name`, which comes as `text`. To the store, 0 would mean "none".
+Result<std::int64_t> NumberOf(std::string_view name, const std::string& text) {
+  MUSTER_RETURN_IF_ERROR(registry::CheckModelName(name));
   std::int64_t version = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (fields.status().ok() && (error != std::errc() || stop != text.data() + text.size())) {
-    fields.Fail(Invalid("Parameter 'version' must be an integer, got '" + text + "'."));
-  } else if (fields.status().ok() && version < 1) {
-    fields.Fail(registry::VersionNotFound(name, version));
+  if (error != std::errc() || stop != text.data() + text.size()) {
+    return Invalid("Parameter 'version' must be an integer, got '" + text + "'.");
   }
+  if (version < 1) return registry::VersionNotFound(name, version);
   return version;
+}
+
+std::int64_t VersionOf(Fields& fields, std::string_view name) {
+  const std::string text = fields.Required("version");
+  const auto version = NumberOf(name, text);
+  if (!version) fields.Fail(version.error());
+  return version ? *version : 0;
 }
 
 Result<json::object> CreateModel(Call& call) {
@@ -154,7 +160,8 @@ Result<json::object> CreateVersion(Call& call) {
   version.description = fields.Text("description");
   version.model_id = fields.Text("model_id");
   MUSTER_RETURN_IF_ERROR(fields.status());
-  MUSTER_RETURN_IF_ERROR(ResolveSource(call.services, version));
+  const NamedOrigins named{.run = fields.Has("run_id"), .model = fields.Has("model_id")};
+  MUSTER_RETURN_IF_ERROR(ResolveSource(call.services, named, version));
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made,
                           call.services.models.CreateVersion(version, ActorOf(call)));
   MUSTER_RETURN_IF_ERROR(TellLoggedModel(call.services, made));
@@ -182,10 +189,12 @@ Result<json::object> UpdateVersion(Call& call) {
 
 Result<json::object> TransitionStage(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields, name);
+  const std::string text = call.fields.Required("version");
   const std::string stage = call.fields.Required("stage");
   const bool archive = call.fields.Bool("archive_existing_versions", false);
   MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(registry::StageToEnter(stage, archive));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t version, NumberOf(name, text));
   MUSTER_ASSIGN_OR_RETURN(
       const ModelVersion moved,
       call.services.models.TransitionStage(name, version, stage, archive, ActorOf(call)));
@@ -213,9 +222,9 @@ Result<json::object> SearchVersions(Call& call) {
 }
 
 Result<json::object> DownloadUri(Call& call) {
-  const std::string name = call.fields.Required("name");
-  const std::int64_t version = VersionOf(call.fields, name);
+  const std::string name = call.fields.Text("name");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t version, NumberOf(name, call.fields.Text("version")));
   MUSTER_ASSIGN_OR_RETURN(const std::string uri, DownloadUriOf(call.services, name, version));
   return json::object{{"artifact_uri", uri}};
 }
@@ -233,13 +242,23 @@ Result<json::object> SetTag(Call& call) {
   return json::object();
 }
 
-template <bool erase>
 Result<json::object> SetAlias(Call& call) {
   const std::string name = call.fields.Required("name");
   const std::string alias = call.fields.Required("alias");
-  const std::int64_t version = erase ? 0 : VersionOf(call.fields, name);
+  const std::string text = call.fields.Required("version");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(registry::CheckModelName(name));
+  MUSTER_RETURN_IF_ERROR(registry::CheckNewAlias(alias));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t version, NumberOf(name, text));
   MUSTER_RETURN_IF_ERROR(call.services.models.SetAlias(name, alias, version, ActorOf(call)));
+  return json::object();
+}
+
+Result<json::object> DeleteAlias(Call& call) {
+  const std::string name = call.fields.Required("name");
+  const std::string alias = call.fields.Required("alias");
+  MUSTER_RETURN_IF_ERROR(call.fields.status());
+  MUSTER_RETURN_IF_ERROR(call.services.models.SetAlias(name, alias, 0, ActorOf(call)));
   return json::object();
 }
 
@@ -270,8 +289,8 @@ const std::vector<Route>& RegistryRoutes() {
       {"GET", "/registered-models/get-latest-versions", nullptr, LatestVersions},
       {"POST", "/registered-models/set-tag", nullptr, SetTag<false, false>},
       {"DELETE", "/registered-models/delete-tag", nullptr, SetTag<false, true>},
-      {"POST", "/registered-models/alias", nullptr, SetAlias<false>},
-      {"DELETE", "/registered-models/alias", nullptr, SetAlias<true>},
+      {"POST", "/registered-models/alias", nullptr, SetAlias},
+      {"DELETE", "/registered-models/alias", nullptr, DeleteAlias},
       {"GET", "/registered-models/alias", nullptr, GetByAlias},
       {"POST", "/model-versions/create", nullptr, CreateVersion},
       {"GET", "/model-versions/get", nullptr, GetVersion},

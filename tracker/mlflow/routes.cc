@@ -18,7 +18,7 @@ constexpr std::string_view kMlflowVersion = "3.18.0";
 
 http::Handler HandlerOf(const Route& route, const std::shared_ptr<const Services>& services) {
   return [route, services](const Request& request, Respond respond) {
-    auto fields = Fields::FromRequest(request);
+    auto fields = route.path_only ? Fields(json::object()) : Fields::FromRequest(request);
     const Reply reply(std::move(respond));
     if (!fields) return reply(fields.error());
     Call call{request, *services, std::move(*fields), reply};
@@ -45,6 +45,13 @@ Response ServerInfo(const Services& services) {
                          {"features_enabled", json::object()},
                          {"tracking_auth", ""},
                          {"artifacts_presigned_only", false}});
+}
+
+/// Whatever MLflow's clients may ask for beside the routes.
+bool IsOfMlflow(std::string_view path) {
+  if (path.starts_with("/api/muster/")) return false;
+  return path.starts_with("/api/") || path.starts_with("/ajax-api/") || path.starts_with("/v1/") ||
+         path == "/graphql";
 }
 
 Response NoSuchEndpoint(const Request& request) {
@@ -78,6 +85,9 @@ void AddMlflowRoutes(http::Router& router, RunStore& runs, ArtifactStore& artifa
       }
     }
   }
+  router.SetFallback(http::Sync([](const Request& request) {
+    return IsOfMlflow(request.path) ? NoSuchEndpoint(request) : http::NoSuchPath(request);
+  }));
   AddArtifactRoutes(router, services);
   AddMultipartRoutes(router, services);
   router.Add("GET", "/version", http::Sync([](const Request&) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@ struct MlflowOptions {
   /// Opens the store of an artifact_uri that is not "mlflow-artifacts:" nor the proxy's address: "file:///p",
   /// "/p", "s3://bucket/p". Any thread. Empty: such artifacts are not read here.
   std::function<Result<std::shared_ptr<ArtifactStore>>(std::string_view artifact_uri)> open_root;
+  /// Below it are the relative local paths that clients name: this process's own folder, as in MLflow.
+  std::filesystem::path folder = {};
   /// Web hooks. Without a store, which outlives the router, they have no routes.
   struct Webhooks {
     registry::WebhookStore* store = nullptr;

@@ -53,7 +53,9 @@ Status Update(Call& call) {
   if (const auto status = call.fields.Enumerator("status", kStatuses)) {
     update.status = static_cast<RunStatus>(*status);
   }
-  update.run_name = call.fields.OptionalText("run_name");
+  if (std::string name = call.fields.Text("run_name"); !name.empty()) {
+    update.run_name = std::move(name);
+  }
   MUSTER_RETURN_IF_ERROR(Admit(call, run_id));
   call.services.runs.UpdateRun(run_id, std::move(update), call.reply.When<RunInfo>(RunInfoAnswer));
   return Ok();
@@ -161,9 +163,6 @@ Status LogInputs(Call& call) {
   const RunId run_id(call.fields.RunId(false));
   std::vector<DatasetInput> datasets;
   for (Fields& input : call.fields.List("datasets")) {
-    if (!input.Has("dataset")) {
-      input.Fail(Invalid("Dataset input must have a dataset associated with it."));
-    }
     Fields dataset = input.Object("dataset");
     Dataset read = DatasetOf(dataset);
     input.Take(dataset);

@@ -70,6 +70,31 @@ std::optional<std::string> DecodedWhole(std::string text) {
   return std::nullopt;
 }
 
+Result<std::optional<std::string>> LocalPathOf(const std::string& uri) {
+  const UriParts parts = SplitUri(uri);
+  if (parts.scheme.empty()) return std::optional(http::PercentDecode(uri));
+  if (parts.scheme != "file") return std::optional<std::string>();
+  const std::string& host = parts.authority;
+  if (host.empty() || host == "." || host.starts_with("localhost") ||
+      host.starts_with("127.0.0.1")) {
+    return std::optional(http::PercentDecode(parts.path));
+  }
+  return Internal(
+      uri +
+      " is not a valid remote uri. For remote access on windows, please consider using a "
+      "different scheme such as SMB (e.g. smb://<hostname>/<path>).");
+}
+
+Result<std::string> AbsoluteLocation(const std::string& uri, const std::filesystem::path& folder) {
+  MUSTER_ASSIGN_OR_RETURN(const auto local, LocalPathOf(uri));
+  if (!local || local->starts_with('/')) return uri;
+  std::filesystem::path path = folder;
+  for (const auto& part : std::filesystem::path(*local)) {
+    if (part != "." && !part.empty()) path /= part;
+  }
+  return (uri.starts_with("file:") ? "file://" : "") + path.string();
+}
+
 Status CheckArtifactLocation(const std::string& uri) {
   const UriParts parts = SplitUri(uri);
   if (!parts.fragment.empty() || !parts.params.empty()) {

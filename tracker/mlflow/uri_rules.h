@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,12 @@ UriParts SplitUri(std::string_view uri);
 
 /// Percent-decoded until nothing changes; nothing when that takes more than ten rounds.
 std::optional<std::string> DecodedWhole(std::string text);
+
+/// The path of a plain path or of a "file:" URI of this host; nothing for any other URI. kInternal (500, as in MLflow)
+/// for a "file:" URI of another host.
+Result<std::optional<std::string>> LocalPathOf(const std::string& uri);
+/// A relative local path as one below `folder`, anything else as it is.
+Result<std::string> AbsoluteLocation(const std::string& uri, const std::filesystem::path& folder);
 
 /// kInvalid for a place that a client may not give an experiment.
 Status CheckArtifactLocation(const std::string& uri);

@@ -74,7 +74,7 @@ Status SetExperimentRowDeleted(Database& db, const std::string& experiment_id, b
                  "WHEN ?1 THEN ?2 END WHERE id = ?3 AND deleted <> ?1")
           .BindAll(int{deleted}, now, row)
           .Run());
-  if (db.changes() == 0) return ExperimentNotFound(experiment_id);
+  if (db.changes() == 0) return ExperimentNotFound(std::to_string(row));
   return db
       .Prepare(
           "UPDATE runs SET deleted = ?1, deleted_ms = CASE WHEN ?1 THEN coalesce(deleted_ms, ?2) "
@@ -85,7 +85,7 @@ Status SetExperimentRowDeleted(Database& db, const std::string& experiment_id, b
 
 Status SetExperimentRowTag(Database& db, const std::string& experiment_id, const std::string& key,
                            const std::optional<std::string>& value) {
-  MUSTER_RETURN_IF_ERROR(CheckExperimentTag(key, value));
+  if (value) MUSTER_RETURN_IF_ERROR(CheckExperimentTag(key, *value));
   MUSTER_ASSIGN_OR_RETURN(const ExperimentRow experiment, ActiveExperiment(db, experiment_id));
   if (value) return WriteTag(db, "experiment_tags", "experiment", experiment.row, {key, *value});
   MUSTER_RETURN_IF_ERROR(db.Prepare("DELETE FROM experiment_tags WHERE experiment = ? AND key = ?")

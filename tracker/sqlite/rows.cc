@@ -41,7 +41,7 @@ Result<Experiment> ReadExperiment(Database& db, std::string_view experiment_id) 
       db.Prepare("SELECT " + std::string(kExperimentColumns) + " FROM experiments WHERE id = ?");
   row.Bind(0, id);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  if (!found) return ExperimentNotFound(experiment_id);
+  if (!found) return ExperimentNotFound(std::to_string(id));
   return TakeExperiment(db, row);
 }
 
@@ -59,8 +59,8 @@ Result<ExperimentRow> ActiveExperiment(Database& db, std::string_view experiment
   Statement row = db.Prepare("SELECT artifact_location, deleted FROM experiments WHERE id = ?");
   row.Bind(0, id);
   MUSTER_ASSIGN_OR_RETURN(const bool found, row.Step());
-  if (!found) return ExperimentNotFound(experiment_id);
-  if (row.Int(1) != 0) return ExperimentNotActive(experiment_id);
+  if (!found) return ExperimentNotFound(std::to_string(id));
+  if (row.Int(1) != 0) return ExperimentNotActive(std::to_string(id));
   return ExperimentRow{id, TextOf(row, 0)};
 }
 

@@ -25,5 +25,29 @@ TEST_F(RoutesTest, Experiments_BodiesAsMlflows) {
   EXPECT_EQ(Send("POST", "/api/2.0/mlflow/experiments/search", "{}").status, 400);
 }
 
+TEST_F(RoutesTest, Experiments_LocationsAreAbsolute) {
+  Send("POST", "/api/2.0/mlflow/experiments/create",
+       R"({"name": "e", "artifact_location": "here"})");
+  EXPECT_EQ(runs_.GetExperiment("1")->artifact_location, (folder_ / "here").string());
+  EXPECT_EQ(Send("POST", "/api/2.0/mlflow/experiments/create",
+                 R"({"name": "f", "artifact_location": "file://host/x"})")
+                .status,
+            500);
+}
+
+TEST_F(RoutesTest, Experiments_IdsMayHaveBlanksAround) {
+  EXPECT_EQ(Send("GET", "/api/2.0/mlflow/experiments/get?experiment_id=%200").status, 200);
+  ExpectError("GET", "/experiments/get?experiment_id=%207", "", 404, "RESOURCE_DOES_NOT_EXIST",
+              "No Experiment with id=7 exists");
+  ExpectError("GET", "/experiments/get?experiment_id=%20", "", 400, "INVALID_PARAMETER_VALUE",
+              "Invalid experiment ID ' '. Experiment ID must be a valid integer.");
+}
+
+TEST_F(RoutesTest, Experiments_ATagToDelete_NeedsNoValidKey) {
+  ExpectError("POST", "/experiments/delete-experiment-tag",
+              R"({"experiment_id": "0", "key": "a//b"})", 404, "RESOURCE_DOES_NOT_EXIST",
+              "No tag with name: a//b in experiment with id 0");
+}
+
 }  // namespace
 }  // namespace muster::tracker

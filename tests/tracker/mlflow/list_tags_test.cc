@@ -21,7 +21,7 @@ TEST(ListTags, ModelForTag_KeepsWhatMlflowKeeps) {
       R"({"flavors": {"sklearn": {"config": "c", "code": null}}, "artifact_path": "m", "run_id":
           "r", "utc_time_created": "now", "metadata": 1})");
   EXPECT_EQ(boost::json::serialize(*model),
-            R"({"artifact_path":"m","run_id":"r","utc_time_created":"now","model_uuid":null,)"
+            R"({"run_id":"r","artifact_path":"m","utc_time_created":"now","model_uuid":null,)"
             R"("flavors":{"sklearn":{"code":null}}})");
   EXPECT_EQ(ModelForTag("{").error().message, "Malformed model info. \n { \n is not a valid JSON.");
   EXPECT_EQ(ModelForTag(R"({"flavors": {}, "run_id": "r"})").error().message,

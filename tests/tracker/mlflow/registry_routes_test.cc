@@ -48,7 +48,8 @@ TEST_F(RoutesTest, Sources_VersionsOfVersionsLeadToTheirOrigin) {
   const std::string id = logged.model_id;
   const auto create = [&](const std::string& source, const std::string& model_id) {
     return Send("POST", "/api/2.0/mlflow/model-versions/create",
-                R"({"name": "m", "source": ")" + source + R"(", "model_id": ")" + model_id + "\"}");
+                R"({"name": "m", "source": ")" + source + "\"" +
+                    (model_id.empty() ? "" : R"(, "model_id": ")" + model_id + "\"") + "}");
   };
   Send("POST", "/api/2.0/mlflow/registered-models/create", R"({"name": "m"})");
   EXPECT_THAT(create("models:/" + id, id).body, HasSubstr(R"("run_id":"abc")"));
@@ -102,6 +103,128 @@ TEST_F(RoutesTest, LoggedModels_ArtifactsAreListedBelowTheirRoot) {
          R"({"root_uri": "mlflow-artifacts:/)" + root +
              R"(", "files": [{"path": "d/f", "is_dir": false, "file_size": 3}]})");
   EXPECT_EQ(Send("GET", "/api/2.0/mlflow" + path + "?artifact_directory_path=..").status, 400);
+}
+
+/// An experiment whose runs and models are in local folders.
+class LocalSources : public RoutesTest {
+ protected:
+  LocalSources() {
+    const std::string root = "file://" + folder_.string() + "/root";
+    Send("POST", "/api/2.0/mlflow/experiments/create",
+         R"({"name": "local", "artifact_location": ")" + root + "\"}");
+    runs_.CreateRun({.run_id = RunId("abc"), .experiment_id = "1"}, [](const auto&) {});
+    runs_.CreateLoggedModel({.experiment_id = "1", .name = "cnn"},
+                            [&](Result<LoggedModel> made) { logged_ = made.value(); });
+    Send("POST", "/api/2.0/mlflow/registered-models/create", R"({"name": "m"})");
+  }
+  /// The status and the body of a version from `source`; `origin` is R"("run_id": "abc")" or so.
+  std::pair<int, std::string> Create(const std::string& source, const std::string& origin) {
+    const auto answer = Send("POST", "/api/2.0/mlflow/model-versions/create",
+                             R"({"name": "m", "source": ")" + source + "\"" + origin + "}");
+    return {answer.status, answer.body};
+  }
+
+  LoggedModel logged_;
+  const std::string of_run_ = R"(, "run_id": "abc")";
+};
+
+TEST_F(LocalSources, InsideTheRunsFolderOnly) {
+  const std::string inside = folder_.string() + "/root/abc/artifacts";
+  for (const std::string& source :
+       {inside, "file://" + inside, inside + "/model", inside + "/.", inside + "/m/.."}) {
+    EXPECT_EQ(Create(source, of_run_).first, 200) << source;
+  }
+  const auto refused = [&](const std::string& source, const std::string& origin) {
+    const auto [status, body] = Create(source, origin);
+    EXPECT_EQ(status, 400) << source;
+    return body;
+  };
+  EXPECT_THAT(refused(inside, ""), HasSubstr("source: '" + inside + "'. To use a local path"));
+  EXPECT_THAT(refused(inside + "/../x", of_run_), HasSubstr("/root/abc/x'. To use a local path"));
+  EXPECT_THAT(refused(inside + "x", of_run_), HasSubstr("To use a local path"));
+  EXPECT_THAT(refused("here", of_run_),
+              HasSubstr("'" + folder_.string() + "/here'. To use a local"));
+  EXPECT_THAT(refused(inside, R"(, "run_id": "none")"), HasSubstr("must identify the resource"));
+}
+
+TEST_F(LocalSources, ALinkOutOfTheRunsFolderIsFollowed) {
+  const std::filesystem::path inside = folder_ / "root/abc/artifacts";
+  std::filesystem::create_directories(inside);
+  std::filesystem::create_directory_symlink("/", inside / "link");
+  EXPECT_EQ(Create((inside / "link/etc").string(), of_run_).first, 400);
+}
+
+TEST_F(LocalSources, InsideTheLoggedModelsFolderOnly) {
+  const std::string of_model = R"(, "model_id": ")" + logged_.model_id + "\"";
+  EXPECT_EQ(Create(logged_.artifact_uri, of_model).first, 200);
+  EXPECT_EQ(Create(logged_.artifact_uri + "/../x", of_model).first, 400);
+  EXPECT_EQ(Create(logged_.artifact_uri, R"(, "model_id": "m-none")").first, 400);
+}
+
+TEST_F(LocalSources, AFileOfAnotherHost_IsMlflowsInternalError) {
+  const auto [status, body] = Create("file://h/x", of_run_);
+  EXPECT_EQ(status, 500);
+  EXPECT_THAT(body, HasSubstr("is not a valid remote uri"));
+}
+
+TEST_F(LocalSources, OriginsThatAreNamedMustBeThoseOfTheVersion) {
+  ASSERT_EQ(Create("s3://b/x", of_run_).first, 200);
+  EXPECT_EQ(Create("models:/m/1", of_run_).first, 200);
+  EXPECT_EQ(Create("models:/m/latest", "").first, 200);
+  EXPECT_THAT(Create("models:/m/1", R"(, "run_id": "")").second,
+              HasSubstr("must match the referenced model version"));
+  EXPECT_THAT(Create("models:/none/1", "").second,
+              HasSubstr("Registered Model with name=none not found"));
+}
+
+TEST_F(RoutesTest, Registry_DownloadUriAndAliasChecks) {
+  ExpectError("GET", "/model-versions/get-download-uri?version=1", "", 400,
+              "INVALID_PARAMETER_VALUE", "Missing value for required parameter 'name'.");
+  ExpectError("GET", "/model-versions/get-download-uri?name=m", "", 400, "INVALID_PARAMETER_VALUE",
+              "Parameter 'version' must be an integer, got ''.");
+  ExpectError(
+      "POST", "/registered-models/alias", R"({"name": "m", "alias": "a b", "version": "-1"})", 400,
+      "INVALID_PARAMETER_VALUE",
+      "Invalid alias name: 'a b'. Names may only contain alphanumerics, underscores (_), and "
+      "dashes (-).");
+  ExpectError("POST", "/model-versions/transition-stage",
+              R"({"name": "m", "version": "x", "stage": "x", "archive_existing_versions": true})",
+              400, "INVALID_PARAMETER_VALUE",
+              "Invalid Model Version stage: x. Value must be one of None, Staging, Production, "
+              "Archived.");
+  ExpectError("GET", "/model-versions/get?name=a/b&version=x", "", 400, "INVALID_PARAMETER_VALUE",
+              "Invalid model name 'a/b'. Names cannot contain '/' or ':'.");
+  ExpectError("DELETE", "/registered-models/delete-tag",
+              R"({"name": "none", "key": ")" + std::string(251, 'a') + "\"}", 404,
+              "RESOURCE_DOES_NOT_EXIST", "Registered Model with name=none not found");
+}
+
+TEST_F(RoutesTest, LoggedModels_WhatThePathAloneSays) {
+  const std::string id = MakeLoggedModel("cnn").model_id;
+  ExpectError("DELETE", "/logged-models/" + id + "/tags/a", R"({"tag_key": "a", "tagKey": "a"})",
+              404, "RESOURCE_DOES_NOT_EXIST",
+              "No tag with key 'a' found for model with ID '" + id + "'.");
+  ExpectError("POST", "/logged-models", R"({"experiment_id": "0", "name": "it's"})", 400,
+              "INVALID_PARAMETER_VALUE",
+              "Invalid model name (\"it's\") provided. Model name must be a non-empty string and "
+              "cannot contain the following characters: ('/', ':', '.', '%', '\"', \"'\")");
+}
+
+TEST_F(RoutesTest, LoggedModels_PageTokensAreOfOneSearch) {
+  for (const char* name : {"a", "b", "c"}) MakeLoggedModel(name);
+  const auto search = [&](const std::string& more) {
+    return boost::json::parse(Send("POST", "/api/2.0/mlflow/logged-models/search",
+                                   R"({"experiment_ids": ["0"], "max_results": 2)" + more + "}")
+                                  .body);
+  };
+  const auto first = search("");
+  const std::string token(first.at("next_page_token").as_string());
+  const auto second = search(R"(, "page_token": ")" + token + "\"");
+  EXPECT_EQ(second.at("models").as_array().size(), 1U);
+  EXPECT_FALSE(second.as_object().contains("next_page_token"));
+  EXPECT_THAT(
+      boost::json::serialize(search(R"(, "filter": "name = 'a'", "page_token": ")" + token + "\"")),
+      HasSubstr("Filter string in the page token does not match"));
 }
 
 }  // namespace

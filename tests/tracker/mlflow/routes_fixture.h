@@ -42,7 +42,8 @@ class RoutesTest : public testing::Test {
          .open_root = [this](std::string_view uri) -> Result<std::shared_ptr<ArtifactStore>> {
            if (!opened_) return Unsupported("nobody opens " + std::string(uri));
            return opened_;
-         }});
+         },
+         .folder = folder_});
   }
   ~RoutesTest() override {
     artifacts_.reset();

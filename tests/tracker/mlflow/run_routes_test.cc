@@ -102,11 +102,39 @@ TEST_F(RoutesTest, LogModel_GrowsTheRunsTag) {
   Expect("POST", "/runs/log-model", body, 200, "{}");
   Expect("POST", "/runs/log-model", body, 200, "{}");
   const std::string one =
-      R"({"artifact_path": "m", "run_id": "abc", "utc_time_created": "now", "model_uuid": null, )"
+      R"({"run_id": "abc", "artifact_path": "m", "utc_time_created": "now", "model_uuid": null, )"
       R"("flavors": {}})";
   const tracker::Run run = runs_.GetRun(RunId("abc")).value();
   ASSERT_EQ(run.tags.size(), 2U);
   EXPECT_EQ(run.tags.at(0), (Tag{"mlflow.log-model.history", "[" + one + ", " + one + "]"}));
+}
+
+TEST_F(RoutesTest, Runs_KeepTheirNameRatherThanHaveNone) {
+  MakeRun("abc");
+  Send("POST", "/api/2.0/mlflow/runs/update", R"({"run_id": "abc", "run_name": ""})");
+  Send("POST", "/api/2.0/mlflow/runs/set-tag",
+       R"({"run_id": "abc", "key": "mlflow.runName", "value": ""})");
+  EXPECT_EQ(runs_.GetRun(RunId("abc"))->info.run_name, "r");
+  EXPECT_EQ(runs_.GetRun(RunId("abc"))->tags, (std::vector<Tag>{{"mlflow.runName", "r"}}));
+}
+
+TEST_F(RoutesTest, Runs_AnUnknownStatus_IsRefusedAsANumberOnly) {
+  MakeRun("abc");
+  ExpectError(
+      "POST", "/runs/update", R"({"run_id": "abc", "status": 0})", 400, "INVALID_PARAMETER_VALUE",
+      "Invalid value 0 for parameter 'status' supplied:  Hint: Value was of type 'int'. See "
+      "the API docs for more information about request parameters.");
+  EXPECT_EQ(
+      Send("POST", "/api/2.0/mlflow/runs/update", R"({"run_id": "abc", "status": "x"})").status,
+      200);
+}
+
+TEST_F(RoutesTest, Runs_AnInputWithoutDataset_IsOneWithoutName) {
+  MakeRun("abc");
+  Expect("POST", "/runs/log-inputs", R"({"run_id": "abc", "datasets": [{"tags": []}]})", 200, "{}");
+  const auto run = runs_.GetRun(RunId("abc"));
+  ASSERT_EQ(run->dataset_inputs.size(), 1U);
+  EXPECT_EQ(run->dataset_inputs[0].dataset.name, "");
 }
 
 }  // namespace

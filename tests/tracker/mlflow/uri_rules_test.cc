@@ -1,6 +1,6 @@
 #include "tracker/mlflow/uri_rules.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace muster::tracker {
 namespace {
@@ -31,6 +31,31 @@ TEST(UriRules, ArtifactLocations) {
   EXPECT_EQ(Why(CheckArtifactLocation("runs:/a/b")),
             "Artifact location cannot be a runs:/ URI. Given: 'runs:/a/b'");
   EXPECT_NE(Why(CheckArtifactLocation("s3://b/" + std::string(3'000, 'x'))), "");
+}
+
+TEST(UriRules, LocalPaths) {
+  for (const auto& [uri, path] : {std::pair("a/b", "a/b"),
+                                  {"/a%20b", "/a b"},
+                                  {"file:///a", "/a"},
+                                  {"file://localhost/a", "/a"},
+                                  {"file:a", "a"}}) {
+    EXPECT_EQ(LocalPathOf(uri)->value_or("none"), path) << uri;
+  }
+  EXPECT_FALSE(LocalPathOf("s3://b/x")->has_value());
+  EXPECT_THAT(LocalPathOf("file://h/x").error().message,
+              testing::StartsWith("file://h/x is not a valid remote uri. "));
+  EXPECT_EQ(LocalPathOf("file://h/x").error().kind, ErrorKind::kInternal);
+}
+
+TEST(UriRules, RelativeLocationsAreBelowTheFolder) {
+  for (const auto& [uri, whole] : {std::pair("a/./b", "/w/a/b"),
+                                   {"../a", "/w/../a"},
+                                   {"/a", "/a"},
+                                   {"file:a", "file:///w/a"},
+                                   {"file:///a", "file:///a"},
+                                   {"s3://b/x", "s3://b/x"}}) {
+    EXPECT_EQ(*AbsoluteLocation(uri, "/w"), whole) << uri;
+  }
 }
 
 TEST(UriRules, AClientChoosesNoHost) {
