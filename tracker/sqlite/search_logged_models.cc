@@ -73,7 +73,7 @@ Result<Page<LoggedModel>> SearchLoggedModelRows(Database& db, const SearchQuery&
     };
   };
   MUSTER_ASSIGN_OR_RETURN(const Search search, ParseSearch(query, LoggedModelGrammar()));
-  AddClauses(sql, search.clauses, locate(on_datasets));
+  AddConditions(sql, search, locate(on_datasets));
   sql.Add(" ORDER BY ");
   for (std::size_t i = 0; i < search.orders.size(); ++i) {
     const std::string on = query.order_datasets.empty() ? "" : OnDataset(query.order_datasets[i]);
