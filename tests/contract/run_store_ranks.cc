@@ -163,6 +163,23 @@ TEST_P(RunStoreContract, Ranks_ResumingHidesTheirPointsToo) {
   EXPECT_EQ(store_->ReadRanks(id)->ranks[0].last_step, 1'499);
 }
 
+TEST_P(RunStoreContract, Ranks_OfAnErasedRun_AreGone) {
+  const RunId id = CreateRun("r").info.run_id;
+  ASSERT_TRUE(
+      Log(id, {.metrics = {RankPoint(0, 1, 1), RankPoint(3, 1, 1)}, .places = {{3, "n1", 0}}})
+          .ok());
+  ASSERT_TRUE(SetRunDeleted(id, true).ok());
+  EXPECT_EQ(store_->ReadRanks(id)->ranks.size(), 2U) << "it can be restored";
+  EXPECT_THAT(Erase(ErasableKind::kRun, {.deleted_before = clock_.UnixNow()}),
+              ElementsAre(id.value));
+  EXPECT_EQ(store_->ReadRanks(id).error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(store_->ReadRankCurves(id, "m", {}).error().kind, ErrorKind::kNotFound);
+  Await<Result<tracker::Run>> again;
+  store_->CreateRun({.run_id = id, .run_name = "new"}, again.callback());
+  ASSERT_TRUE(again.Get().ok());
+  EXPECT_THAT(store_->ReadRanks(id)->ranks, IsEmpty());
+}
+
 TEST_P(RunStoreContract, RankCurves_ColumnsOfOneStep_AreThoseOfTheHistories) {
   Random random(11);
   for (int round = 0; round < 8; ++round) {

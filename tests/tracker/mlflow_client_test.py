@@ -186,6 +186,35 @@ class ClientTest(unittest.TestCase):
             del os.environ["MLFLOW_TRACKING_TOKEN"]
         self.assertEqual(self.client.get_run(run).data.metrics, {})
 
+    def test_ranks_log_apart_by_a_header(self):
+        from mlflow.tracking.request_header import registry
+        from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
+
+        class RankHeader(RequestHeaderProvider):
+            rank = "0"
+
+            def in_context(self):
+                return True
+
+            def request_headers(self):
+                return {"X-Muster-Rank": self.rank, "X-Muster-Node": "n1"}
+
+        run = self.client.create_run(self.experiment).info.run_id
+        with mock.patch.object(registry._request_header_provider_registry, "_registry",
+                               list(registry._request_header_provider_registry)):
+            registry._request_header_provider_registry.register(RankHeader)
+            for rank in ("0", "1", "12"):
+                RankHeader.rank = rank
+                self.client.log_metric(run, "step_seconds", 1 + int(rank), step=5)
+                self.client.log_batch(run, metrics=[Metric("loss", 0.5, 7, 5)])
+            RankHeader.rank = "x"
+            text = self.refused("INVALID_PARAMETER_VALUE", self.client.log_metric, run, "step_seconds", 1)
+            self.assertIn("X-Muster-Rank is 'x'", text)
+        self.assertEqual(self.client.get_run(run).data.metrics, {"step_seconds": 1, "loss": 0.5})
+        ranks = requests.get(f"{self.tracker.url}/api/muster/v1/runs/{run}/ranks", timeout=20).json()
+        self.assertEqual([(rank["rank"], rank["node"], rank["points"]) for rank in ranks["ranks"]],
+                         [(0, "n1", 2), (1, "n1", 2), (12, "n1", 2)])
+
     # --- search -------------------------------------------------------------------------------------
 
     def test_search(self):
