@@ -82,6 +82,12 @@ bool AsksForPrompts(const std::vector<Clause>& clauses) {
 
 Result<ModelSearch> Parse(const ModelQuery& query, const filter::Grammar& grammar,
                           std::int64_t most) {
+  const bool no_page = query.max_results < 1;
+  const Error wrong_page =
+      Invalid("Invalid value for max_results. It must be a positive integer, but got " +
+              std::to_string(query.max_results));
+  // MLflow looks at this first in a search for versions only.
+  if (no_page && grammar.dialect == filter::Dialect::kModelVersions) return wrong_page;
   if (query.max_results > most) {
     return Invalid("Invalid value for request parameter max_results. It must be at most " +
                    std::to_string(most) + ", but got value " + std::to_string(query.max_results));
@@ -93,10 +99,7 @@ Result<ModelSearch> Parse(const ModelQuery& query, const filter::Grammar& gramma
   search.clauses = std::move(parsed.clauses);
   search.order = std::move(parsed.orders);
   search.offset = parsed.offset;
-  if (query.max_results < 1) {
-    return Invalid("Invalid value for max_results. It must be a positive integer, but got " +
-                   std::to_string(query.max_results));
-  }
+  if (no_page) return wrong_page;
   return search;
 }
 

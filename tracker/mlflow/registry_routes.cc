@@ -232,11 +232,15 @@ Result<json::object> DownloadUri(Call& call) {
 template <bool of_version, bool erase>
 Result<json::object> SetTag(Call& call) {
   const std::string name = call.fields.Required("name");
-  const std::int64_t version = of_version ? VersionOf(call.fields, name) : 0;
+  const std::string text = of_version ? call.fields.Required("version") : "";
   const std::string key = call.fields.Required("key");
   std::optional<std::string> value;
   if (!erase) value = call.fields.Text("value");
   MUSTER_RETURN_IF_ERROR(call.fields.status());
+  std::int64_t version = 0;
+  if (of_version) {
+    MUSTER_ASSIGN_OR_RETURN(version, NumberOf(name, text));
+  }
   MUSTER_RETURN_IF_ERROR(
       call.services.models.SetTag(name, version, key, std::move(value), ActorOf(call)));
   return json::object();
