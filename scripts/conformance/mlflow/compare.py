@@ -10,13 +10,15 @@ TIMES = {"creation_time", "last_update_time", "creation_timestamp", "last_update
          "creation_timestamp_ms", "last_updated_timestamp_ms"}
 IDS = {"experiment_id", "run_id", "run_uuid", "model_id"}
 # Their order is that of a table without ORDER BY in MLflow, and by key in muster.
-SETS = {"tags", "params", "aliases", "metrics", "model_inputs"}
+SETS = {"tags", "params", "aliases", "metrics", "model_inputs", "model_outputs"}
 # MLflow's store clamps infinities; muster keeps them.
 CLAMPED = {1.7976931348623157e308: "Infinity", -1.7976931348623157e308: "-Infinity"}
+# MLflow reads a logged model's NaN as 0.
+NAN_OF_A_MODEL = re.compile(r"^models?(\[\d+\])?\.data\.metrics\[\d+\]\.value$")
 # MLflow cuts a tag's value when it is set, and not when its run is created; muster always does.
 LONGEST_TAG = 8000
 # MLflow shows its database's own words.
-SQL_ERROR = re.compile(r" Error: \(sqlite3\..*", re.DOTALL)
+SQL_ERROR = re.compile(r" Error: \((?:sqlite3\.|raised as a result).*", re.DOTALL)
 PYTHON_SET = re.compile(r"\{('[^']*'(?:, '[^']*')*)\}?")
 
 
@@ -59,6 +61,8 @@ class Comparer:
             return self._of_lists(theirs, ours, path)
         if isinstance(theirs, str) and isinstance(ours, str):
             same = self._same_text(theirs, ours)
+        elif theirs == 0 and ours == "NaN" and NAN_OF_A_MODEL.search(path):
+            same = True
         elif isinstance(theirs, float) and theirs in CLAMPED:
             same = ours in (theirs, CLAMPED[theirs])
         else:

@@ -22,7 +22,9 @@ SetRegisteredModelAlias DeleteRegisteredModelAlias GetModelVersionByAlias""".spl
 WEIGHTS = {"CreateRun": 5, "LogBatch": 8, "LogMetric": 5, "SearchRuns": 14, "GetRun": 4, "CreateLoggedModel": 3,
            "SearchLoggedModels": 8, "SearchExperiments": 5, "CreateModelVersion": 6, "CreateRegisteredModel": 3,
            "SearchRegisteredModels": 4, "SearchModelVersions": 6, "GetMetricHistory": 4, "LogInputs": 3,
-           "DeleteExperiment": 0.3, "DeleteRun": 0.5, "DeleteRegisteredModel": 0.4, "DeleteLoggedModel": 0.5}
+           "DeleteExperiment": 0.3, "DeleteRun": 0.5, "DeleteRegisteredModel": 0.4, "DeleteLoggedModel": 0.5,
+           # The same twice is an error of MLflow's database, which ends a sequence.
+           "LogOutputs": 0.3, "LogLoggedModelParamsRequest": 0.3}
 KEYS = ["a", "b", "acc", "x y", "m.n", "p/q", "c:d", "Größe", "mlflow.runName", "mlflow.note.content"]
 BAD_KEYS = ["", ".", "..", "/a", "a/../b", "a//b", "bad,name", "a\tb", "😀", "it's", 'say "x"', "a" * 251, "a\n"]
 VALUES = ["1", "x", "", "it's", "ü", "a_b%", "A", "1.5", "None", "0.1"]
@@ -121,7 +123,8 @@ class Requests:
             return self.chance(0.05)
         if name in ("CreateModelVersion", "LogMetric", "Metric") and field in ("model_id", "run_id"):
             return self.chance(0.5 if name != "LogMetric" or field == "model_id" else 0.02)
-        if name == "CreateRun" and field == "experiment_id":
+        # Runs that start at the same time are in the order of their random ids.
+        if name == "CreateRun" and field in ("experiment_id", "start_time"):
             return False
         if name == "CreateLoggedModel" and field == "name":
             return self.chance(0.3)
@@ -157,7 +160,8 @@ class Requests:
             made = [self.message(field.message_type, field.message_type.name) for _ in range(many)]
             if name != "LogBatch":
                 # MLflow answers its database's error for the same key twice.
-                made = list({item.get("key", index): item for index, item in enumerate(made)}.values())
+                made = list({item.get("key", item.get("model_id", index)): item
+                             for index, item in enumerate(made)}.values())
             return made
         return [self.pick(*VALUES) for _ in range(self.random.randint(0, 3))]
 
