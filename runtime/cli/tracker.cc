@@ -35,7 +35,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ServeFlags {
-  std::string host = "127.0.0.1", port_file, db, artifact_root;
+  std::string host = "127.0.0.1", port_file, db, artifact_root, static_prefix;
   std::uint16_t port = 5000;
   int threads = 2;
   WebhookFlags webhooks;
@@ -123,7 +123,8 @@ Status Start(const ServeFlags& flags, Tracker& started) {
                           http::Server::Start({.host = flags.host,
                                                .port = flags.port,
                                                .threads = flags.threads,
-                                               .spool_dir = started.artifacts.folder / "spool"},
+                                               .spool_dir = started.artifacts.folder / "spool",
+                                               .path_prefix = flags.static_prefix},
                                               started.router));
   MUSTER_RETURN_IF_ERROR(
       server::WriteServerNote(db.parent_path(), {started.server->url(), ::getpid(), ""}));
@@ -179,6 +180,10 @@ void AddServing(CLI::App& tracker, Context& context) {
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--port", flags->port, "Port; 0 picks one")->capture_default_str();
   command->add_option("--port-file", flags->port_file, "Write the port there once all is ready");
+  command
+      ->add_option("--static-prefix", flags->static_prefix,
+                   "What every path begins with, as behind a proxy: \"/mlflow\"")
+      ->envname("MLFLOW_STATIC_PREFIX");
   command->add_option("--threads", flags->threads, "Threads for connections")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

@@ -58,6 +58,19 @@ Request ToRequest(const Message& message) {
   return request;
 }
 
+/// Nothing is found for a path that is not below the prefix.
+void TakePrefix(const std::string& prefix, Request& request) {
+  if (prefix.empty()) return;
+  if (!request.raw_path.starts_with(prefix + "/")) {
+    request.raw_path.clear();
+    return;
+  }
+  // It has no escapes, so it is as long in the decoded path.
+  request.raw_path.erase(0, prefix.size());
+  request.path.erase(0, prefix.size());
+  request.headers["X-Forwarded-Prefix"] += prefix;
+}
+
 Conditions ConditionsOf(const Request& request) {
   return {.range = std::string(request.Header("Range")),
           .if_range = std::string(request.Header("If-Range")),
@@ -161,6 +174,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   Spooled spooled;
   if (received) {
     request = ToRequest(header.get());
+    TakePrefix(site_.options.path_prefix, request);
     if (auto refused = site_.guard.Check(request, header.get().version() >= 11)) {
       refusal = std::move(*refused);
       received = false;

@@ -39,6 +39,16 @@ std::string Address(const ServerOptions& options) {
   return options.host + ":" + std::to_string(options.port);
 }
 
+Status CheckPrefix(const std::string& prefix) {
+  if (prefix.empty() || (prefix.starts_with('/') && !prefix.ends_with('/') &&
+                         PercentEncode(prefix, /*keep_slashes=*/true) == prefix)) {
+    return Ok();
+  }
+  return Invalid("the prefix \"" + prefix +
+                 "\" of all paths must begin with a slash, end in none, and have letters, digits, "
+                 "'-', '.', '_', '~' and slashes only");
+}
+
 Status Validate(const ServerOptions& options) {
   for (const int threads : {options.threads, options.blocking_threads}) {
     if (threads < 1 || threads > kMaxThreads) {
@@ -49,7 +59,7 @@ Status Validate(const ServerOptions& options) {
     return Invalid("the HTTP server wants at least 1 connection, got " +
                    std::to_string(options.max_connections));
   }
-  return Ok();
+  return CheckPrefix(options.path_prefix);
 }
 
 Result<tcp::endpoint> Resolve(asio::io_context& context, const ServerOptions& options) {

@@ -40,6 +40,9 @@ struct ServerOptions {
   std::vector<std::string> allowed_hosts;
   /// Must be set to listen beyond this machine. Then any Host is taken, unless allowed_hosts names some.
   bool allow_remote = false;
+  /// What every path begins with ("/a/b"); others answer 404. The routes see what follows it, and it in
+  /// X-Forwarded-Prefix, as behind a proxy that takes it off.
+  std::string path_prefix = {};
   int max_connections = 4096;                      ///< one more is answered with 503 and closed
   std::chrono::milliseconds idle_timeout{75'000};  ///< between requests
   std::chrono::milliseconds header_timeout{

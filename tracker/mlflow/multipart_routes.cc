@@ -33,10 +33,7 @@ std::string SelfUrl(const Request& request) {
   };
   const std::string scheme = header("X-Forwarded-Proto", "http");
   const std::string host = header("X-Forwarded-Host", request.Header("Host"));
-  std::size_t api = request.raw_path.find("/ajax-api/");
-  if (api == std::string::npos) api = request.raw_path.find("/api/");
-  const std::string prefix = request.raw_path.substr(0, api == std::string::npos ? 0 : api);
-  return scheme + "://" + host + prefix + std::string(kProxy);
+  return scheme + "://" + host + header("X-Forwarded-Prefix", "") + std::string(kProxy);
 }
 
 /// What a proxy in front of this server may ask for again.

@@ -166,6 +166,19 @@ TEST_F(ServerTest, Get_Answers) {
   EXPECT_EQ(Fetch("/nothing").status, 404);
 }
 
+TEST_F(ServerTest, PathPrefix_IsTakenOffAndToldOf) {
+  options_.path_prefix = "/x/y";
+  router_.Add("GET", "/told/{name}", Sync([](const Request& request) {
+                return Response::Text(request.path + " " + request.captures.at("name") + " " +
+                                      std::string(request.Header("X-Forwarded-Prefix")));
+              }));
+  Start();
+  EXPECT_EQ(Fetch("/x/y/told/%62?a=b").body, "/told/b b /x/y");
+  for (const char* none : {"/told/b", "/x/ytold/b", "/x/y", "/x/y/none"}) {
+    EXPECT_EQ(Fetch(none).status, 404) << none;
+  }
+}
+
 TEST_F(ServerTest, Post_BodiesOfAllSizes_ComeBackWhole) {
   Start();
   Client client(server_->url());
@@ -640,6 +653,11 @@ TEST_F(ServerTest, Start_WrongOptions_Invalid) {
   options_.threads = 0;
   EXPECT_EQ(Server::Start(options_, router_).error().kind, ErrorKind::kInvalid);
   options_.threads = 1;
+  for (const char* wrong : {"x", "/x/", "/", "/{x}", "/%78"}) {
+    options_.path_prefix = wrong;
+    EXPECT_THAT(Server::Start(options_, router_).error().message, HasSubstr("prefix")) << wrong;
+  }
+  options_.path_prefix = "";
   options_.host = "no such host";
   EXPECT_THAT(Server::Start(options_, router_).error().message, HasSubstr("no such host"));
 }

@@ -57,6 +57,17 @@ TEST_F(MultipartTest, PartsGoToThisServerAndBecomeOneFile) {
             404);
 }
 
+TEST_F(MultipartTest, AddressesHaveTheServersPrefix) {
+  http::Request request{.method = "POST", .body = R"({"path": "b", "num_parts": 1})"};
+  http::SetTarget(request, "/api/2.0/mlflow-artifacts/mpu/create/0/r/artifacts");
+  request.headers = {
+      {"Content-Type", "application/json"}, {"Host", "tracker:5000"}, {"X-Forwarded-Prefix", "/p"}};
+  std::string answer;
+  router_.Dispatch(std::move(request),
+                   [&](const http::Response& response) { answer = response.body; });
+  EXPECT_THAT(answer, testing::HasSubstr("http://tracker:5000/p/api/2.0/mlflow-artifacts/"));
+}
+
 TEST_F(MultipartTest, WrongRequests) {
   EXPECT_THAT(Post("create", {{"num_parts", 1}}).body,
               HasSubstr("Missing value for required parameter 'path'."));
