@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <algorithm>
 
 #include <boost/json/parse.hpp>
 #include <filesystem>
@@ -64,6 +65,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (space == std::string_view::npos) return 0;
   http::Request request;
   request.method = first.substr(0, space);
+  // The server's parser lets tokens through alone (RFC 9110, 5.6.2).
+  const auto visible = [](char c) { return c > ' ' && c < 127; };
+  if (!std::ranges::all_of(request.method, visible)) return 0;
   http::SetTarget(request, first.substr(space + 1));
   request.body = lines.rest();
   if (!request.body.empty()) request.headers["Content-Type"] = "application/json";
