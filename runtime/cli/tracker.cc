@@ -4,30 +4,16 @@
 #include <memory>
 #include <optional>
 
-#include "registry/sqlite/model_store.h"
-#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
-#include "runtime/base/random.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/gc_flags.h"
 #include "runtime/cli/webhook_flags.h"
 #include "runtime/http/server.h"
-#include "runtime/server/artifact_roots.h"
-#include "runtime/server/gc_routes.h"
 #include "runtime/server/home.h"
-#include "runtime/server/rule_routes.h"
-#include "runtime/server/rule_worker.h"
-#include "runtime/server/webhook_worker.h"
-#include "tracker/live/chart_routes.h"
-#include "tracker/live/event_routes.h"
-#include "tracker/live/rank_routes.h"
-#include "tracker/mlflow/routes.h"
+#include "runtime/server/tracker_service.h"
 #include "tracker/sqlite/check.h"
-#include "tracker/sqlite/rule_store.h"
-#include "tracker/sqlite/run_store.h"
-#include "tracker/transfer/export_routes.h"
 
 namespace muster::cli {
 namespace {
@@ -45,44 +31,10 @@ struct ServeFlags {
 /// Everything that one tracker has open, in the order in which it goes.
 struct Tracker {
   std::unique_ptr<server::HomeLock> lock;
-  tracker::EventLog events;
-  std::unique_ptr<tracker::RunStore> runs;
-  server::ArtifactRoots artifacts;
-  std::unique_ptr<registry::ModelStore> models;
-  std::unique_ptr<registry::WebhookStore> webhooks;
-  std::unique_ptr<server::WebhookWorker> sender;
-  std::unique_ptr<tracker::RuleStore> rule_store;
-  std::unique_ptr<server::RuleWorker> rules;
-  std::unique_ptr<server::GcWorker> gc;
+  std::unique_ptr<server::TrackerService> service;
   http::Router router;
   std::unique_ptr<http::Server> server;
 };
-
-/// Web hooks and rules. Nothing runs trials here, so a rule can tell and not stop.
-Status StartWatching(const fs::path& folder, const registry::WebhookPolicy& policy,
-                     Tracker& started) {
-  MUSTER_ASSIGN_OR_RETURN(
-      started.webhooks, registry::SqliteWebhookStore::Open(folder / "registry.db", SystemClock()));
-  started.sender =
-      server::MakeWebhookWorker(*started.models, *started.webhooks, SystemClock(), policy);
-  MUSTER_ASSIGN_OR_RETURN(started.rule_store, tracker::SqliteRuleStore::Open(folder / "rules.db"));
-  started.rules = std::make_unique<server::RuleWorker>(server::RuleWorker::Parts{
-      *started.rule_store, *started.runs, SystemClock(),
-      [&started](const std::string& webhook, const std::string& source,
-                 const tracker::Finding& finding) {
-        return server::TellOfFinding(*started.webhooks, *started.sender, webhook, source, finding,
-                                     SystemClock().UnixNow());
-      },
-      [](const RunId& run) -> Status {
-        return NotFound("run " + run.value + " is of no trial that this server runs");
-      }});
-  started.runs->SetMetricObserver(
-      [&started](const RunId& run, const std::vector<tracker::Metric>& metrics) {
-        started.rules->Observe(run, metrics);
-      });
-  server::AddRuleRoutes(started.router, *started.rule_store, *started.rules, *started.webhooks);
-  return Ok();
-}
 
 Status Start(const ServeFlags& flags, Tracker& started) {
   const fs::path db = fs::absolute(flags.db);
@@ -91,41 +43,26 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   if (error) return IoError(db.parent_path().string(), error.value());
   MUSTER_ASSIGN_OR_RETURN(started.lock, server::HomeLock::Take(db.parent_path()));
   MUSTER_ASSIGN_OR_RETURN(const server::GcSchedule schedule, ScheduleOf(flags.gc));
+  server::TrackerSettings settings{.db = db,
+                                   .artifact_root = flags.artifact_root,
+                                   .variable = EnvironmentVariable,
+                                   .webhooks = PolicyOf(flags.webhooks),
+                                   .gc = schedule};
+  // Nothing runs trials here, so a rule can tell and not stop.
+  settings.stop_trial = [](const RunId& run) -> Status {
+    return NotFound("run " + run.value + " is of no trial that this server runs");
+  };
+  MUSTER_ASSIGN_OR_RETURN(started.service,
+                          server::TrackerService::Open(std::move(settings), SystemClock()));
+  started.service->AddRoutes(started.router);
   MUSTER_ASSIGN_OR_RETURN(
-      started.artifacts,
-      server::OpenArtifactRoots(flags.artifact_root, db.parent_path() / "artifacts", SystemClock(),
-                                EnvironmentVariable));
-  MUSTER_ASSIGN_OR_RETURN(
-      started.runs, tracker::OpenSqliteRunStore(db, SystemClock(),
-                                                {.artifact_root = started.artifacts.location}));
-  started.runs->SetEventSink(
-      [&started](tracker::RunEvent event) { started.events.Add(std::move(event)); });
-  tracker::AddEventRoutes(started.router, started.events, RandomHex(4));
-  tracker::AddChartRoutes(started.router, *started.runs);
-  tracker::AddRankRoutes(started.router, *started.runs, SystemClock());
-  MUSTER_ASSIGN_OR_RETURN(started.models, registry::SqliteModelStore::Open(
-                                              db.parent_path() / "registry.db", SystemClock()));
-  const auto policy = PolicyOf(flags.webhooks);
-  MUSTER_RETURN_IF_ERROR(StartWatching(db.parent_path(), policy, started));
-  tracker::MlflowOptions options;
-  options.webhooks = server::WebhookRoutesOf(*started.webhooks, *started.sender, policy);
-  options.open_root = started.artifacts.open_root;
-  options.folder = fs::current_path();
-  tracker::AddExportRoutes(started.router, *started.runs);
-  started.gc = std::make_unique<server::GcWorker>(
-      tracker::GcParts{*started.runs, *started.artifacts.store, started.artifacts.open_root,
-                       *started.models, SystemClock()},
-      schedule);
-  server::AddGcRoutes(started.router, *started.gc);
-  tracker::AddMlflowRoutes(started.router, *started.runs, *started.artifacts.store, *started.models,
-                           std::move(options));
-  MUSTER_ASSIGN_OR_RETURN(started.server,
-                          http::Server::Start({.host = flags.host,
-                                               .port = flags.port,
-                                               .threads = flags.threads,
-                                               .spool_dir = started.artifacts.folder / "spool",
-                                               .path_prefix = flags.static_prefix},
-                                              started.router));
+      started.server,
+      http::Server::Start({.host = flags.host,
+                           .port = flags.port,
+                           .threads = flags.threads,
+                           .spool_dir = started.service->roots.folder / "spool",
+                           .path_prefix = flags.static_prefix},
+                          started.router));
   MUSTER_RETURN_IF_ERROR(
       server::WriteServerNote(db.parent_path(), {started.server->url(), ::getpid(), ""}));
   if (flags.port_file.empty()) return Ok();
@@ -141,8 +78,6 @@ int Serve(const Context& context, const ServeFlags& flags) {
   LogInfo("tracker", "ready on " + started.server->url() + ", database " + flags.db);
   signals.Wait();
   started.server->Stop();
-  started.runs->SetMetricObserver({});
-  started.runs->SetEventSink({});
   return kDone;
 }
 

@@ -11,11 +11,8 @@
 
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
-#include "registry/sqlite/model_store.h"
 #include "registry/sqlite/trigger_store.h"
-#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/log.h"
-#include "runtime/base/random.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/modules/openvino.h"
@@ -24,28 +21,17 @@
 #include "runtime/server/agent_host.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/server/endpoint.h"
-#include "runtime/server/gc_routes.h"
 #include "runtime/server/home.h"
 #include "runtime/server/node_routes.h"
 #include "runtime/server/program_exporter.h"
 #include "runtime/server/promotion_worker.h"
-#include "runtime/server/rule_routes.h"
-#include "runtime/server/rule_worker.h"
 #include "runtime/server/run_artifacts.h"
 #include "runtime/server/server_metrics.h"
 #include "runtime/server/sweep_routes.h"
 #include "runtime/server/tracker_ports.h"
-#include "runtime/server/webhook_worker.h"
+#include "runtime/server/tracker_service.h"
 #include "runtime/wire/codec.h"
-#include "tracker/live/chart_routes.h"
-#include "tracker/live/event_routes.h"
-#include "tracker/live/rank_routes.h"
-#include "tracker/mlflow/routes.h"
 #include "tracker/run_rules.h"
-#include "tracker/sqlite/artifact_store.h"
-#include "tracker/sqlite/rule_store.h"
-#include "tracker/sqlite/run_store.h"
-#include "tracker/transfer/export_routes.h"
 
 namespace muster::server {
 namespace {
@@ -71,12 +57,8 @@ struct Server::Impl {
   std::unique_ptr<HomeLock> lock;
   const Clock& clock = SystemClock();
 
-  std::unique_ptr<tracker::RunStore> runs;
-  std::unique_ptr<tracker::ArtifactStore> artifacts;
-  std::unique_ptr<registry::SqliteModelStore> models;
+  std::unique_ptr<TrackerService> tracking;
   std::unique_ptr<registry::SqliteTriggerStore> trigger_store;
-  std::unique_ptr<registry::SqliteWebhookStore> webhooks;
-  std::unique_ptr<WebhookWorker> webhook_worker;
   net::KeyPair server_keys, local_keys;
   NodeId local_node;
   std::string host_name;
@@ -90,12 +72,6 @@ struct Server::Impl {
   std::unique_ptr<registry::ModelDirectory> model_files;
   std::unique_ptr<registry::Promoter> promoter;
   std::unique_ptr<TrackerPorts> tracker_ports;
-  std::unique_ptr<tracker::SqliteRuleStore> rule_store;
-  std::shared_ptr<RuleWorker>
-      rules;  // also of writes under way, which tell it when they are durable
-
-  std::unique_ptr<GcWorker> gc;
-  tracker::EventLog events;
   http::Router router;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<PromotionWorker> promotions;
@@ -116,12 +92,11 @@ struct Server::Impl {
     wake.notify_all();
     if (trigger_thread.joinable()) trigger_thread.join();
     if (exporter) exporter->Stop();  // the outbox gives out its promotion again
-    if (runs) runs->SetMetricObserver({});
-    if (runs) runs->SetEventSink({});
+    if (tracking) tracking->runs->SetMetricObserver({});
     if (http) http->Stop();
     agent.reset();
     late.Set(nullptr);
-    if (rules) rules->Stop();  // it may wait for the host
+    if (tracking) tracking->rules->Stop();  // it may wait for the host
     // The socket's thread calls the host, the host's thread the socket: the socket goes first, and the host's
     // port looks before it sends.
     {
@@ -156,14 +131,17 @@ struct Server::Impl {
 };
 
 Status Server::Impl::OpenStores() {
-  MUSTER_ASSIGN_OR_RETURN(runs, tracker::OpenSqliteRunStore(options.home / "tracker.db", clock));
-  MUSTER_ASSIGN_OR_RETURN(artifacts, tracker::OpenLocalArtifactStore(options.home / "artifacts"));
-  const auto registry_file = options.home / "registry.db";
-  MUSTER_ASSIGN_OR_RETURN(models, registry::SqliteModelStore::Open(registry_file, clock));
-  MUSTER_ASSIGN_OR_RETURN(trigger_store, registry::SqliteTriggerStore::Open(registry_file));
-  MUSTER_ASSIGN_OR_RETURN(webhooks, registry::SqliteWebhookStore::Open(registry_file, clock));
-  MUSTER_ASSIGN_OR_RETURN(rule_store, tracker::SqliteRuleStore::Open(options.home / "rules.db"));
-  webhook_worker = MakeWebhookWorker(*models, *webhooks, clock, options.webhooks);
+  MUSTER_ASSIGN_OR_RETURN(
+      tracking,
+      TrackerService::Open({.db = options.home / "tracker.db",
+                            .webhooks = options.webhooks,
+                            .gc = options.gc,
+                            .fence = [this](const http::Request& request,
+                                            const RunId& run) { return Fence(request, run); },
+                            .stop_trial = [this](const RunId& run) { return StopTrialOf(run); }},
+                           clock));
+  MUSTER_ASSIGN_OR_RETURN(trigger_store,
+                          registry::SqliteTriggerStore::Open(options.home / "registry.db"));
   return Ok();
 }
 
@@ -205,28 +183,19 @@ void Server::Impl::MakeRegistry() {
       });
   engine = modules::MakeOpenVinoEngine(options.bin_dir);
   exporter = std::make_unique<ProgramExporter>(ProgramExporter::Options{options.bin_dir});
-  run_artifacts = std::make_unique<RunArtifacts>(*runs, *artifacts);
+  run_artifacts = std::make_unique<RunArtifacts>(*tracking->runs, *tracking->roots.store);
   // A version that another client registered: its file is in the artifacts.
   model_files = std::make_unique<registry::ModelDirectory>(
       options.home / "models", options.home / "candidates",
       [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
         MUSTER_ASSIGN_OR_RETURN(const auto path,
                                 tracker::ArtifactStorePath(version.source, "model.onnx"));
-        MUSTER_ASSIGN_OR_RETURN(const auto file, artifacts->Get(path));
+        MUSTER_ASSIGN_OR_RETURN(const auto file, tracking->roots.store->Get(path));
         return file.path;
       });
-  promoter = std::make_unique<registry::Promoter>(
-      registry::Promoter::Parts{*models, *engine, *exporter, *run_artifacts, *model_files, clock});
-  tracker_ports = std::make_unique<TrackerPorts>(*runs, clock);
-  rules = std::make_shared<RuleWorker>(RuleWorker::Parts{
-      *rule_store, *runs, clock,
-      [this](const std::string& webhook, const std::string& source,
-             const tracker::Finding& finding) {
-        return TellOfFinding(*webhooks, *webhook_worker, webhook, source, finding, clock.UnixNow());
-      },
-      [this](const RunId& run) { return StopTrialOf(run); }});
-  gc = std::make_unique<GcWorker>(tracker::GcParts{*runs, *artifacts, {}, *models, clock},
-                                  options.gc);
+  promoter = std::make_unique<registry::Promoter>(registry::Promoter::Parts{
+      *tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
+  tracker_ports = std::make_unique<TrackerPorts>(*tracking->runs, clock);
   promotions = std::make_unique<PromotionWorker>(
       *promoter, [this](const SweepId& sweep, const registry::PromotionResult& result) {
         const Status told =
@@ -257,23 +226,11 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const Run
 }
 
 void Server::Impl::AddRoutes() {
-  tracker::MlflowOptions mlflow;
-  mlflow.fence = [this](const http::Request& request, const RunId& run) {
-    return Fence(request, run);
-  };
-  mlflow.webhooks = WebhookRoutesOf(*webhooks, *webhook_worker, options.webhooks);
-  tracker::AddMlflowRoutes(router, *runs, *artifacts, *models, std::move(mlflow));
-  tracker::AddExportRoutes(router, *runs);
-  registry::AddRegistryRoutes(router, {*models, *trigger_store, *triggers, clock});
-  AddRuleRoutes(router, *rule_store, *rules, *webhooks);
-  AddGcRoutes(router, *gc);
+  tracking->AddRoutes(router);
+  registry::AddRegistryRoutes(router, {*tracking->models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
-  runs->SetEventSink([this](tracker::RunEvent event) { events.Add(std::move(event)); });
-  tracker::AddEventRoutes(router, events, RandomHex(4));
-  tracker::AddChartRoutes(router, *runs);
-  tracker::AddRankRoutes(router, *runs, clock);
 }
 
 Status Server::Impl::Listen(const Result<ServerNote>& last) {
@@ -328,7 +285,7 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
     // The store's observer does not hear of them.
     auto points = PointsOf(metrics);
     const RunId run = metrics.run;
-    tracker_ports->StoreMetrics(metrics, [rules = rules, run, points = std::move(points),
+    tracker_ports->StoreMetrics(metrics, [rules = tracking->rules, run, points = std::move(points),
                                           done = std::move(done)](Status status) {
       const auto observe = [&](const RunId& of, const auto& own) { rules->Observe(of, own); };
       if (status.ok()) tracker::TellOwn(observe, run, points);
@@ -344,7 +301,7 @@ CoordinatorHost::Ports Server::Impl::MakePorts() {
   };
   ports.on_log = [this](const RunId& run, const std::string& log, std::int64_t begin,
                         const std::string& bytes) {
-    events.Add({run, tracker::LogText{log, begin, bytes}});
+    tracking->events.Add({run, tracker::LogText{log, begin, bytes}});
   };
   ports.on_fatal = on_fatal;
   return ports;
@@ -359,12 +316,13 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
   MUSTER_ASSIGN_OR_RETURN(host, CoordinatorHost::Start(std::move(config), std::move(event_journal),
                                                        options.home / "logs", MakePorts()));
   // Before tokens are taken: what an attempt writes is heard from its first point on.
-  runs->SetMetricObserver([this](const RunId& run, const std::vector<tracker::Metric>& metrics) {
-    coordinator::TrackedMetrics tracked{run, {}};
-    for (const auto& metric : metrics) tracked.metrics.push_back(TrackedOf(metric));
-    host->OnMetrics(std::move(tracked));
-    rules->Observe(run, metrics);
-  });
+  tracking->runs->SetMetricObserver(
+      [this](const RunId& run, const std::vector<tracker::Metric>& metrics) {
+        coordinator::TrackedMetrics tracked{run, {}};
+        for (const auto& metric : metrics) tracked.metrics.push_back(TrackedOf(metric));
+        host->OnMetrics(std::move(tracked));
+        tracking->rules->Observe(run, metrics);
+      });
   late.Set(host.get());
   return ListenForAgents(last);
 }
@@ -427,7 +385,7 @@ Status Server::Impl::SubmitTriggered(const SweepId& sweep, const std::string& sw
 
 /// The trial that the run's tag names.
 Status Server::Impl::StopTrialOf(const RunId& run_id) {
-  MUSTER_ASSIGN_OR_RETURN(const auto run, runs->GetRun(run_id));
+  MUSTER_ASSIGN_OR_RETURN(const auto run, tracking->runs->GetRun(run_id));
   const auto tag = std::ranges::find(run.tags, "muster.trial", &tracker::Tag::key);
   if (tag == run.tags.end()) return NotFound("run " + run_id.value + " is of no trial");
   MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());

@@ -4,21 +4,10 @@
 #include <optional>
 #include <string>
 
-#include "registry/sqlite/model_store.h"
-#include "registry/sqlite/webhook_store.h"
 #include "runtime/base/file.h"
-#include "runtime/base/random.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/http/server.h"
-#include "runtime/server/artifact_roots.h"
-#include "runtime/server/gc_routes.h"
-#include "runtime/server/webhook_worker.h"
-#include "tracker/live/chart_routes.h"
-#include "tracker/live/event_routes.h"
-#include "tracker/live/rank_routes.h"
-#include "tracker/mlflow/routes.h"
-#include "tracker/sqlite/run_store.h"
-#include "tracker/transfer/export_routes.h"
+#include "runtime/server/tracker_service.h"
 
 /// The tracker alone behind HTTP, for the tests that use MLflow's own client:
 ///   tracker_server FOLDER PORT_FILE [THREADS] [ARTIFACT_ROOT]
@@ -45,40 +34,24 @@ Status Serve(const std::filesystem::path& folder, const std::filesystem::path& p
              int threads, const std::string& root) {
   StopSignals signals;
   MUSTER_ASSIGN_OR_RETURN(
-      const server::ArtifactRoots artifacts,
-      server::OpenArtifactRoots(root, folder / "artifacts", SystemClock(), Variable));
-  MUSTER_ASSIGN_OR_RETURN(const auto runs,
-                          tracker::OpenSqliteRunStore(folder / "tracker.db", SystemClock(),
-                                                      {.artifact_root = artifacts.location}));
-  MUSTER_ASSIGN_OR_RETURN(const auto models,
-                          registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
-  tracker::EventLog events;
-  runs->SetEventSink([&events](tracker::RunEvent event) { events.Add(std::move(event)); });
+      const auto service,
+      server::TrackerService::Open(
+          {.db = folder / "tracker.db",
+           .artifact_root = root,
+           .variable = Variable,
+           // The tests' receivers are on this machine.
+           .webhooks = {.schemes = {"http", "https"}, .private_addresses = true, .resolve = {}},
+           .fence = Fence,
+           .stop_trial = [](const RunId& run) { return Status(NotFound(run.value)); }},
+          SystemClock()));
   http::Router router;
-  tracker::AddEventRoutes(router, events, RandomHex(4));
-  tracker::AddChartRoutes(router, *runs);
-  tracker::AddRankRoutes(router, *runs, SystemClock());
-  MUSTER_ASSIGN_OR_RETURN(const auto webhooks, registry::SqliteWebhookStore::Open(
-                                                   folder / "registry.db", SystemClock()));
-  // The tests' receivers are on this machine.
-  const registry::WebhookPolicy policy{
-      .schemes = {"http", "https"}, .private_addresses = true, .resolve = {}};
-  const auto worker = server::MakeWebhookWorker(*models, *webhooks, SystemClock(), policy);
-  tracker::AddExportRoutes(router, *runs);
-  server::GcWorker gc({*runs, *artifacts.store, artifacts.open_root, *models, SystemClock()});
-  server::AddGcRoutes(router, gc);
-  tracker::AddMlflowRoutes(router, *runs, *artifacts.store, *models,
-                           {.fence = Fence,
-                            .open_root = artifacts.open_root,
-                            .folder = std::filesystem::current_path(),
-                            .webhooks = server::WebhookRoutesOf(*webhooks, *worker, policy)});
+  service->AddRoutes(router);
   MUSTER_ASSIGN_OR_RETURN(
       const auto server,
       http::Server::Start({.threads = threads, .spool_dir = folder / "spool"}, router));
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(port_file, std::to_string(server->port())));
   signals.Wait();
   server->Stop();
-  runs->SetEventSink({});
   return Ok();
 }
 
