@@ -55,14 +55,13 @@ Status Start(const ServeFlags& flags, Tracker& started) {
   MUSTER_ASSIGN_OR_RETURN(started.service,
                           server::TrackerService::Open(std::move(settings), SystemClock()));
   started.service->AddRoutes(started.router);
-  MUSTER_ASSIGN_OR_RETURN(
-      started.server,
-      http::Server::Start({.host = flags.host,
-                           .port = flags.port,
-                           .threads = flags.threads,
-                           .spool_dir = started.service->roots.folder / "spool",
-                           .path_prefix = flags.static_prefix},
-                          started.router));
+  MUSTER_ASSIGN_OR_RETURN(started.server,
+                          http::Server::Start({.host = flags.host,
+                                               .port = flags.port,
+                                               .threads = flags.threads,
+                                               .spool_dir = started.service->roots.folder / "spool",
+                                               .path_prefix = flags.static_prefix},
+                                              started.router));
   MUSTER_RETURN_IF_ERROR(
       server::WriteServerNote(db.parent_path(), {started.server->url(), ::getpid(), ""}));
   if (flags.port_file.empty()) return Ok();
