@@ -60,6 +60,7 @@ class PowerLoss {
     }
   }
   [[nodiscard]] std::size_t points() const { return acknowledged_.points.size(); }
+  [[nodiscard]] std::size_t erased() const { return erased_.size(); }
 
  private:
   void Open() {
@@ -262,15 +263,17 @@ class PowerLoss {
 TEST(PowerLoss, WhatWasAcknowledged_IsThereOnce) {
   const char* wanted = std::getenv("MUSTER_POWER_LOSS_SEEDS");
   const std::uint64_t seeds = wanted == nullptr ? 25 : std::strtoull(wanted, nullptr, 10);
-  std::size_t points = 0;
+  std::size_t points = 0, erased = 0;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     PowerLoss run(seed);
     run.Run();
     if (testing::Test::HasFailure()) return;
     points += run.points();
+    erased += run.erased();
   }
   EXPECT_GT(points, 1'000 * seeds);  // the disk did not die before anything happened
+  EXPECT_GT(erased, seeds);
 }
 
 /// A database of schema 1 with 1,500 short series and a long one, as rows.
