@@ -1,7 +1,6 @@
 #include "tracker/sqlite/erase.h"
 
 #include <array>
-#include <unordered_set>
 
 #include "tracker/run_rules.h"
 #include "tracker/series/chunk_codec.h"
@@ -31,7 +30,7 @@ constexpr std::array kBelowModel = {
 /// Removes what is erased, until the step is full.
 class RowEraser {
  public:
-  explicit RowEraser(Database& db) : db_(db) {}
+  RowEraser(Database& db, OpenSeriesCache& cache) : db_(db), cache_(cache) {}
 
   Result<ErasedRows> Run() {
     MUSTER_RETURN_IF_ERROR(EraseAll("runs", [this](std::int64_t run) { return EraseRun(run); }));
@@ -69,12 +68,7 @@ class RowEraser {
   Status EraseRun(std::int64_t run) {
     MUSTER_RETURN_IF_ERROR(EraseChunks(run));
     if (!full()) MUSTER_RETURN_IF_ERROR(EraseTails(run));
-    if (!full()) {
-      Statement series = db_.Prepare(
-          "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE run = ? LIMIT ?)");
-      MUSTER_RETURN_IF_ERROR(series.BindAll(run, room_).Run());
-      Count(db_.changes());
-    }
+    if (!full()) MUSTER_RETURN_IF_ERROR(EraseSeries(run));
     if (!full()) MUSTER_RETURN_IF_ERROR(EraseInputs(run));
     return EraseBelow(run, kBelowRun);
   }
@@ -124,6 +118,23 @@ class RowEraser {
     return Ok();
   }
 
+  /// Row ids are used again: what the writer remembers of a series would be taken for another's.
+  Status EraseSeries(std::int64_t run) {
+    std::vector<std::int64_t> ids;
+    {
+      Statement rows = db_.Prepare("SELECT id, key, rank FROM series WHERE run = ? LIMIT ?");
+      rows.BindAll(run, room_);
+      MUSTER_RETURN_IF_ERROR(ForEachRow(rows, [&](const Statement& row) {
+        ids.push_back(row.Int(0));
+        cache_.Forget(run, {row.Text(1), static_cast<int>(row.Int(2))});
+      }));
+    }
+    for (const std::int64_t id : ids) {
+      MUSTER_RETURN_IF_ERROR(RunFor("DELETE FROM series WHERE id = ?", id));
+    }
+    return Ok();
+  }
+
   /// A dataset goes with the last run that used it.
   Status EraseInputs(std::int64_t run) {
     std::vector<std::pair<std::int64_t, std::int64_t>> inputs;
@@ -166,6 +177,7 @@ class RowEraser {
   }
 
   Database& db_;
+  OpenSeriesCache& cache_;
   ErasedRows erased_;
   std::int64_t room_ = kEraseStep;
 };
@@ -213,14 +225,12 @@ Status EraseExperiment(Database& db, std::int64_t row) {
 
 }  // namespace
 
-Result<std::vector<Erasable>> MarkErased(Database& db, OpenSeriesCache& cache,
-                                         const std::vector<Erasable>& things,
+Result<std::vector<Erasable>> MarkErased(Database& db, const std::vector<Erasable>& things,
                                          UnixMillis deleted_before) {
   if (things.size() > kMostErasedAtOnce) {
     return Invalid("at most " + std::to_string(kMostErasedAtOnce) + " things are erased at once");
   }
   std::vector<Erasable> erased;
-  std::unordered_set<std::int64_t> runs;
   for (const Erasable& thing : things) {
     const bool is_run = thing.kind == ErasableKind::kRun;
     const bool is_model = thing.kind == ErasableKind::kLoggedModel;
@@ -231,7 +241,6 @@ Result<std::vector<Erasable>> MarkErased(Database& db, OpenSeriesCache& cache,
                                                     thing.id, deleted_before));
     if (!row) continue;
     if (is_run) {
-      runs.insert(*row);
       MUSTER_RETURN_IF_ERROR(Mark(db, "runs", "run_id", *row));
     } else if (is_model) {
       MUSTER_RETURN_IF_ERROR(Mark(db, "logged_models", "model_id", *row));
@@ -240,12 +249,12 @@ Result<std::vector<Erasable>> MarkErased(Database& db, OpenSeriesCache& cache,
     }
     erased.push_back(thing);
   }
-  // Row ids are used again: what is remembered of these runs would be taken for another's.
-  if (!runs.empty()) cache.Forget(runs);
   return erased;
 }
 
-Result<ErasedRows> EraseSomeRows(Database& db) { return RowEraser(db).Run(); }
+Result<ErasedRows> EraseSomeRows(Database& db, OpenSeriesCache& cache) {
+  return RowEraser(db, cache).Run();
+}
 
 Status ForgetRoots(Database& db, const std::vector<std::string>& artifact_uris) {
   for (const std::string& uri : artifact_uris) {

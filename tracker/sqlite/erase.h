@@ -25,10 +25,9 @@ Result<std::vector<ErasedRoot>> ReadErasedRoots(sqlite::Database& db, std::strin
                                                 std::int64_t most);
 
 // Inside the writer's transaction.
-Result<std::vector<Erasable>> MarkErased(sqlite::Database& db, OpenSeriesCache& cache,
-                                         const std::vector<Erasable>& things,
+Result<std::vector<Erasable>> MarkErased(sqlite::Database& db, const std::vector<Erasable>& things,
                                          UnixMillis deleted_before);
-Result<ErasedRows> EraseSomeRows(sqlite::Database& db);
+Result<ErasedRows> EraseSomeRows(sqlite::Database& db, OpenSeriesCache& cache);
 Status ForgetRoots(sqlite::Database& db, const std::vector<std::string>& artifact_uris);
 
 }  // namespace muster::tracker

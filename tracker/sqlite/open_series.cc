@@ -1,7 +1,5 @@
 #include "tracker/sqlite/open_series.h"
 
-#include <cstring>
-#include <iterator>
 #include <utility>
 
 #include "tracker/sqlite/chunks.h"
@@ -48,6 +46,12 @@ Result<OpenSeries> ReadOrAdd(Database& db, const RunRow& run, const SeriesKey& k
   return series;
 }
 
+std::string NameOf(std::int64_t run, const SeriesKey& key) {
+  std::string name;
+  ((name += Bytes(run)) += Bytes(key.rank)) += key.key;
+  return name;
+}
+
 }  // namespace
 
 std::size_t OpenSeriesCache::BytesOf(const Entry& entry) {
@@ -56,8 +60,7 @@ std::size_t OpenSeriesCache::BytesOf(const Entry& entry) {
 }
 
 Result<OpenSeries*> OpenSeriesCache::Get(Database& db, const RunRow& run, const SeriesKey& key) {
-  std::string name;
-  ((name += Bytes(run.row)) += Bytes(key.rank)) += key.key;
+  std::string name = NameOf(run.row, key);
   if (const auto known = places_.find(name); known != places_.end()) {
     entries_.splice(entries_.begin(), entries_, known->second);
     return &entries_.front().series;
@@ -80,18 +83,13 @@ void OpenSeriesCache::Keep(const OpenSeries& changed) {
   }
 }
 
-void OpenSeriesCache::Forget(const std::unordered_set<std::int64_t>& runs) {
-  for (auto entry = entries_.begin(); entry != entries_.end();) {
-    const auto next = std::next(entry);
-    std::int64_t run = 0;
-    std::memcpy(&run, entry->name.data(), sizeof(run));
-    if (runs.contains(run)) {
-      bytes_ -= entry->bytes;
-      places_.erase(entry->name);
-      entries_.erase(entry);
-    }
-    entry = next;
-  }
+void OpenSeriesCache::Forget(std::int64_t run, const SeriesKey& key) {
+  const auto known = places_.find(NameOf(run, key));
+  if (known == places_.end()) return;
+  const auto entry = known->second;
+  bytes_ -= entry->bytes;
+  places_.erase(known);
+  entries_.erase(entry);
 }
 
 void OpenSeriesCache::Clear() {

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "runtime/sqlite/database.h"
@@ -44,8 +43,8 @@ class OpenSeriesCache {
     if (!status.ok()) Clear();
     return status;
   }
-  /// Forgets the series of these runs.
-  void Forget(const std::unordered_set<std::int64_t>& runs);
+  /// For when its row is removed.
+  void Forget(std::int64_t run, const SeriesKey& key);
   /// Forgets all: for when the database went back behind what is remembered, or was changed elsewhere.
   void Clear();
 

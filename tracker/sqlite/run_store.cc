@@ -316,14 +316,15 @@ class SqliteRunStore final : public RunStore {
   void Erase(std::vector<Erasable> things, UnixMillis deleted_before,
              std::function<void(Result<std::vector<Erasable>>)> done) override {
     Answer<std::vector<Erasable>>(
-        [this, things = std::move(things), deleted_before](Database& db) {
-          return MarkErased(db, series_, things, deleted_before);
+        [things = std::move(things), deleted_before](Database& db) {
+          return MarkErased(db, things, deleted_before);
         },
         std::move(done));
   }
 
   void EraseRows(std::function<void(Result<ErasedRows>)> done) override {
-    Answer<ErasedRows>([](Database& db) { return EraseSomeRows(db); }, std::move(done));
+    Answer<ErasedRows>([this](Database& db) { return EraseSomeRows(db, series_); },
+                       std::move(done));
   }
 
   Result<std::vector<ErasedRoot>> ErasedRoots(std::string_view after, std::int64_t most) override {
