@@ -135,6 +135,9 @@ void Fill(RunStore& store) {
                            {{"mlflow.data.context", "train"}}};
   Do([&](auto done) { store.LogInputs(RunId("run-a"), {input}, {model.model_id}, done); });
   Do([&](auto done) { store.LogOutputs(RunId("run-a"), {{model.model_id, 4}}, done); });
+  Batch of_rank{.places = {{.rank = 3, .node = "n1", .gpu = 2}}};
+  of_rank.metrics.push_back({.key = "step_seconds", .value = 0.2, .step = 5, .rank = 3});
+  Do([&](auto done) { store.LogBatch(RunId("run-a"), of_rank, done); });
 }
 
 /// All that can be read, as text; model ids, which are random, as the models' names.
@@ -159,6 +162,13 @@ std::string Describe(RunStore& store) {
         text += std::to_string(point.attempt) + "\n";
       }
     }
+  }
+  for (const char* filter :
+       {"max(metrics.resumed) = 25", "min(metrics.odd) < -1 OR max(metrics.loss) > 2"}) {
+    const auto found =
+        store.SearchRuns({.experiment_ids = {"1"}, .filter = filter, .own_language = true}).value();
+    for (const tracker::Run& run : found.items)
+      text += filter + (": " + run.info.run_id.value) + "\n";
   }
   const auto models = store.SearchLoggedModels({.experiment_ids = {"1"}}).value();
   for (const LoggedModel& model : models.items) {
@@ -207,6 +217,22 @@ TEST_F(OldDatabase, TrackerOfEveryVersion_ReadsAsTheDayItWasWritten) {
     ++read;
   }
   EXPECT_GT(read, 0);
+}
+
+/// Version 6 made them.
+TEST_F(OldDatabase, RanksOfVersion9_AreThere) {
+  const fs::path copy = folder_ / "v9.db";
+  fs::copy_file(kFolder / "v9.db", copy);
+  fs::permissions(copy, fs::perms::owner_write, fs::perm_options::add);
+  MemoryRunStore wanted(clock_);
+  Fill(wanted);
+  const auto store = OpenSqliteRunStore(copy, clock_);
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  const auto ranks = (*store)->ReadRanks(RunId("run-a"));
+  ASSERT_TRUE(ranks.ok());
+  ASSERT_EQ(ranks->ranks.size(), 1U);
+  EXPECT_EQ(ranks->ranks, wanted.ReadRanks(RunId("run-a"))->ranks);
+  EXPECT_EQ(ranks->ranks.front().place.node, "n1");
 }
 
 TEST_F(OldDatabase, WhatAnOlderMusterDeleted_CountsFromTheUpgradeOn) {
