@@ -182,7 +182,7 @@ Error NoRunTag(const RunId& run_id, std::string_view key) {
 }
 
 Error NoLoggedModelTag(std::string_view model_id, std::string_view key) {
-  return NotFound("No tag with key " + Quoted(key) + " found for model with ID " +
+  return NotFound("No tag with key " + filter::PythonRepr(key) + " found for model with ID " +
                   Quoted(model_id) + ".");
 }
 

@@ -228,7 +228,9 @@ Result<std::string> DownloadUriOf(const Services& services, const std::string& n
     const auto uri = ParseModelUri(found.source);
     if (!uri) return found.source;
     if (!uri->model_id.empty()) {
-      MUSTER_ASSIGN_OR_RETURN(const LoggedModel model, services.runs.GetLoggedModel(uri->model_id));
+      // Its files outlive it, and so does the address that MLflow keeps of them.
+      MUSTER_ASSIGN_OR_RETURN(const LoggedModel model,
+                              services.runs.GetAnyLoggedModel(uri->model_id));
       return model.artifact_uri;
     }
     MUSTER_ASSIGN_OR_RETURN(found, VersionOf(services.models, *uri));

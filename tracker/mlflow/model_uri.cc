@@ -82,7 +82,8 @@ Result<ModelVersion> VersionOf(registry::ModelStore& models, const ModelUri& uri
   if (!uri.alias.empty()) {
     auto version = models.GetByAlias(uri.name, uri.alias);
     // A missing alias is a wrong parameter in MLflow.
-    if (!version && version.error().kind == ErrorKind::kNotFound) {
+    if (!version && version.error().kind == ErrorKind::kNotFound &&
+        !registry::IsLatest(uri.alias)) {
       return Invalid(version.error().message);
     }
     return version;

@@ -272,8 +272,9 @@ Result<json::object> GetByAlias(Call& call) {
   MUSTER_RETURN_IF_ERROR(call.fields.status());
   const auto version = call.services.models.GetByAlias(name, alias);
   if (version) return VersionAnswer(*version);
-  // A missing alias is a wrong parameter in MLflow, a missing model is not found.
-  if (version.error().kind == ErrorKind::kNotFound && call.services.models.GetModel(name)) {
+  // A missing alias is a wrong parameter in MLflow; a missing model is not found, nor is the latest of no version.
+  if (version.error().kind == ErrorKind::kNotFound && !registry::IsLatest(alias) &&
+      call.services.models.GetModel(name)) {
     return Invalid(version.error().message);
   }
   return version.error();

@@ -2,6 +2,7 @@
 
 RANDOM = {"SearchRuns": ("run_id", "artifact_uri", "run_name"),
           "SearchLoggedModels": ("model_id", "source_run_id", "name")}
+LONGEST_TAG = 8_000
 EVERYWHERE = ("SearchExperiments", "SearchRegisteredModels", "SearchModelVersions")
 
 
@@ -39,8 +40,11 @@ def excluded(request, status, answer, own_status, own_answer):
         return "of a text that both refuse, MLflow lists the pieces that its SQL library makes of it"
     if request["name"] == "SearchLoggedModels" and "got different type in list" in own_message:
         return "MLflow compares logged models with a list that has numbers in it, and finds none; muster refuses it"
-    if both_refuse and ("'NoneType'" in message or "must be in the 'active' state" in message):
-        return "of two things wrong in one request (null, or a deleted run), muster names the other"
+    if both_refuse and any(text in message for text in (
+            "'NoneType'", "must be in the 'active' state", "Parameter 'version' must be an integer")):
+        return "of two things wrong in one request, muster names the other"
+    if both_refuse and len(message) > LONGEST_TAG:
+        return "a text with a value of more than 8,000 characters in it, which muster cuts"
     if request["name"] == "SearchLoggedModels" and "for parameter 'max_results'" in own_message:
         return "a page has 1 to 50,000 logged models, as one of runs"
     return None

@@ -199,8 +199,28 @@ TEST_F(RoutesTest, Registry_DownloadUriAndAliasChecks) {
               "RESOURCE_DOES_NOT_EXIST", "Registered Model with name=none not found");
 }
 
+TEST_F(RoutesTest, Registry_AVersionOutlivesItsLoggedModel) {
+  const LoggedModel logged = MakeLoggedModel("cnn");
+  Send("POST", "/api/2.0/mlflow/registered-models/create", R"({"name": "m"})");
+  Send("POST", "/api/2.0/mlflow/model-versions/create",
+       R"({"name": "m", "source": "models:/)" + logged.model_id + R"(", "model_id": ")" +
+           logged.model_id + "\"}");
+  Send("DELETE", "/api/2.0/mlflow/logged-models/" + logged.model_id);
+  Expect("GET", "/model-versions/get-download-uri?name=m&version=1", "", 200,
+         R"({"artifact_uri": ")" + logged.artifact_uri + "\"}");
+}
+
+TEST_F(RoutesTest, Registry_TheLatestOfNoVersion_IsNotFound) {
+  Send("POST", "/api/2.0/mlflow/registered-models/create", R"({"name": "m"})");
+  ExpectError("GET", "/registered-models/alias?name=m&alias=latest", "", 404,
+              "RESOURCE_DOES_NOT_EXIST", "Latest version not found for model m.");
+}
+
 TEST_F(RoutesTest, LoggedModels_WhatThePathAloneSays) {
   const std::string id = MakeLoggedModel("cnn").model_id;
+  ExpectError("DELETE", "/logged-models/" + id + "/tags/a%09b", "{}", 404,
+              "RESOURCE_DOES_NOT_EXIST",
+              "No tag with key 'a\\tb' found for model with ID '" + id + "'.");
   ExpectError("DELETE", "/logged-models/" + id + "/tags/a", R"({"tag_key": "a", "tagKey": "a"})",
               404, "RESOURCE_DOES_NOT_EXIST",
               "No tag with key 'a' found for model with ID '" + id + "'.");
