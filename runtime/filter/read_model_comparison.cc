@@ -46,11 +46,13 @@ Result<Name> ReadModelName(std::string_view text, const Grammar& grammar) {
   return Invalid("Invalid attribute key '" + name.key + "' specified.");
 }
 
-Error WrongModelOp(const Name& name, std::string_view op, std::span<const std::string_view> ops) {
+Error WrongModelOp(std::string_view typed, const Name& name, std::string_view op,
+                   std::span<const std::string_view> ops) {
   std::vector<std::string> valid(ops.begin(), ops.end());
   const std::string plural = name.entity == "attribute" ? "attributes" : name.entity + "s";
-  // MLflow's messages have the column's name.
-  const bool time = name.field->type == Type::kNumber && name.entity == "attribute";
+  // MLflow's messages have the column's name where no entity is typed before the key.
+  const bool time = typed.find('.') == typed.npos && name.field->type == Type::kNumber &&
+                    name.entity == "attribute";
   const std::string key =
       time && !name.field->aliases.empty() ? name.field->aliases.back() : name.key;
   return Invalid("Invalid comparison operator for " + plural + "." + key + ": " + PythonRepr(op) +
@@ -69,7 +71,8 @@ Result<Clause> ReadModelComparison(const Group& group, const Grammar& grammar) {
   const bool number = name.field->type == Type::kNumber;
   const std::span<const std::string_view> ops =
       number ? std::span<const std::string_view>(kNumericOps) : kTextOpTexts;
-  if (std::ranges::find(ops, op) == ops.end()) return WrongModelOp(name, op, ops);
+  if (std::ranges::find(ops, op) == ops.end())
+    return WrongModelOp(group.parts[0].text, name, op, ops);
   Clause clause{.entity = name.entity,
                 .key = name.field->key.empty() ? name.key : name.field->key,
                 .op = OpFromText(op).value_or(Op::kEqual)};
@@ -83,7 +86,7 @@ Result<Clause> ReadModelComparison(const Group& group, const Grammar& grammar) {
   if (Bit(clause.op) & kListOps) {
     MUSTER_ASSIGN_OR_RETURN(clause.list, ReadList(value.text));
   } else if (value.kind == Kind::kList) {
-    return WrongModelOp(name, op, ops);
+    return WrongModelOp(group.parts[0].text, name, op, ops);
   } else {
     clause.text = Stripped(value.text, '\'');
   }

@@ -104,7 +104,8 @@ std::string Fields::Shown(std::string_view name) const {
 }
 
 void Fields::MustHave(std::string_view name) {
-  if (!FindSpelled(name)) Missing(name);
+  const json::value* value = FindSpelled(name);
+  if (!value || (value->is_string() && value->get_string().empty())) Missing(name);
 }
 
 void Fields::Fail(Error error) {

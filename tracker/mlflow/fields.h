@@ -51,7 +51,7 @@ class Fields {
   std::vector<Fields> List(std::string_view name);
   Fields Object(std::string_view name);
   [[nodiscard]] bool Has(std::string_view name) const { return Find(name) != nullptr; }
-  /// Required lists: kInvalid when the field is not there; an empty list is.
+  /// Required lists: kInvalid when the field is not there or ""; an empty list is there.
   void MustHave(std::string_view name);
 
   /// Takes over the error of `inner`, if it has one and this has none.

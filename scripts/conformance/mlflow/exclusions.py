@@ -36,12 +36,13 @@ def excluded(request, status, answer, own_status, own_answer):
             "dataset_digest" not in dataset for dataset in fields(request).get("datasets") or []):
         return "a dataset without a digest: MLflow's server then finds nothing (= NULL); muster takes any digest"
     if both_refuse and ("Invalid clause(s) in filter string" in message + own_message
+                        or message.startswith("Invalid filter string: ")
                         or "in order_by clause" in own_message and "Could not be parsed" in message):
         return "of a text that both refuse, MLflow lists the pieces that its SQL library makes of it"
     if request["name"] == "SearchLoggedModels" and "got different type in list" in own_message:
         return "MLflow compares logged models with a list that has numbers in it, and finds none; muster refuses it"
-    if both_refuse and any(text in message for text in (
-            "'NoneType'", "must be in the 'active' state", "Parameter 'version' must be an integer")):
+    if status in (400, 404) and own_status == 400 and any(text in message for text in (
+            "'NoneType'", "Run with id=", "must be in the 'active' state", "Parameter 'version' must be an integer")):
         return "of two things wrong in one request, muster names the other"
     if both_refuse and len(message) > LONGEST_TAG:
         return "a text with a value of more than 8,000 characters in it, which muster cuts"

@@ -240,6 +240,21 @@ TEST(ParseFilter, TextsOfWhatSqlSplitsOddly) {
               HasSubstr("got different type in list: ('ds', 1)"));
 }
 
+TEST(ParseFilter, LoggedModelsShowTheColumnOfABareTime) {
+  const Grammar grammar{Dialect::kLoggedModels,
+                        {{.entity = "attribute",
+                          .key = "creation_timestamp",
+                          .type = Type::kNumber,
+                          .ops = kCompareOps,
+                          .aliases = {"creation_timestamp_ms"}}}};
+  const auto why = [&](const char* filter) {
+    return ParseQuery(filter, {}, "", grammar).error().message;
+  };
+  EXPECT_THAT(why("creation_timestamp LIKE 1"), HasSubstr("for attributes.creation_timestamp_ms:"));
+  EXPECT_THAT(why("attributes.creation_timestamp LIKE 1"),
+              HasSubstr("for attributes.creation_timestamp:"));
+}
+
 TEST(Bounds, BeyondThem_IsInvalid) {
   std::string filter = "tags.a = 'b'";
   for (std::size_t i = 1; i < kMaxClauses; ++i) filter += " AND tags.a = 'b'";

@@ -218,6 +218,10 @@ TEST_F(RoutesTest, Registry_TheLatestOfNoVersion_IsNotFound) {
 
 TEST_F(RoutesTest, LoggedModels_WhatThePathAloneSays) {
   const std::string id = MakeLoggedModel("cnn").model_id;
+  ExpectError("PATCH", "/logged-models/m-none", R"({"model_id": "m-none", "status": ""})", 400,
+              "INVALID_PARAMETER_VALUE",
+              "Missing value for required parameter 'status'. See the API docs for more "
+              "information about request parameters.");
   ExpectError("DELETE", "/logged-models/" + id + "/tags/a%09b", "{}", 404,
               "RESOURCE_DOES_NOT_EXIST",
               "No tag with key 'a\\tb' found for model with ID '" + id + "'.");
