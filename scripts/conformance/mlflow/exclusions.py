@@ -44,6 +44,8 @@ def excluded(request, status, answer, own_status, own_answer):
     if status in (400, 404) and own_status == 400 and any(text in message for text in (
             "'NoneType'", "Run with id=", "must be in the 'active' state", "Parameter 'version' must be an integer")):
         return "of two things wrong in one request, muster names the other"
+    if request["name"] == "SearchLoggedModels" and both_refuse and own_message.startswith("Invalid attribute key"):
+        return "MLflow looks for an unknown attribute after it has read the whole filter, and then fails inside"
     if both_refuse and len(message) > LONGEST_TAG:
         return "a text with a value of more than 8,000 characters in it, which muster cuts"
     if request["name"] == "SearchLoggedModels" and "for parameter 'max_results'" in own_message:
