@@ -53,6 +53,16 @@ Status Each(Database& db, Runs& runs, std::string_view select, Take take,
   return ForEachRow(rows, [&](const Statement& row) { take(runs.Of(row), row); });
 }
 
+/// One more at the end of a run's list. Runs of a page have about as many as each other, so a list begins as long as
+/// the last one was.
+template <typename Item>
+Item& AddTo(std::vector<Item>& list, std::size_t& usual) {
+  if (list.empty()) list.reserve(usual);
+  Item& item = list.emplace_back();
+  usual = list.size();
+  return item;
+}
+
 /// SQLite promises no order, but reads by the primary key, which is ours: what is sorted here is sorted already.
 template <typename List, typename Key>
 void Sort(std::vector<Run>& runs, List list, Key key) {
@@ -72,8 +82,8 @@ Status ReadMetrics(Database& db, Runs& runs, const RunParts::Keys& keys) {
       "SELECT run, key, latest_value, latest_ts, latest_step, "
       "latest_attempt, latest_nan FROM series "
       "WHERE latest_value IS NOT NULL AND rank = -1 AND run",
-      [](Run& run, const Statement& row) {
-        Metric& metric = run.metrics.emplace_back();
+      [usual = std::size_t{0}](Run& run, const Statement& row) mutable {
+        Metric& metric = AddTo(run.metrics, usual);
         metric.key = row.Text(1);
         metric.value = LoadedValue(row.Double(2), row.Int(6) != 0);
         metric.timestamp_ms = row.Int(3);
@@ -89,8 +99,8 @@ Status ReadKeyed(Database& db, Runs& runs, std::string_view table, std::vector<T
                  const RunParts::Keys& keys) {
   MUSTER_RETURN_IF_ERROR(Each(
       db, runs, "SELECT run, key, value FROM " + std::string(table) + " WHERE run",
-      [list](Run& run, const Statement& row) {
-        Tag& tag = (run.*list).emplace_back();
+      [list, usual = std::size_t{0}](Run& run, const Statement& row) mutable {
+        Tag& tag = AddTo(run.*list, usual);
         tag.key = row.Text(1);
         tag.value = row.Text(2);
       },
