@@ -1,8 +1,8 @@
 #include "tracker/live/chart_routes.h"
 
-#include <charconv>
 #include <limits>
 
+#include "tracker/live/number.h"
 #include "tracker/series/chart_bytes.h"
 
 namespace muster::tracker {
@@ -14,35 +14,20 @@ using http::Response;
 
 constexpr std::size_t kCurvesMax = 100;
 
-/// A whole number between the ends; `fallback` when the query has none.
-Result<std::int64_t> IntOf(const Request& request, std::string_view name, std::int64_t fallback,
-                           std::int64_t least, std::int64_t most) {
-  const auto text = request.Parameter(name);
-  if (!text) return fallback;
-  std::int64_t number = 0;
-  const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (failed == std::errc() && end == text->data() + text->size() && number >= least &&
-      number <= most) {
-    return number;
-  }
-  return Invalid(std::string(name) + " is \"" + *text + "\"; wanted a whole number from " +
-                 std::to_string(least) + " to " + std::to_string(most));
-}
-
 Result<ChartWindow> WindowOf(const Request& request) {
   using Limits = std::numeric_limits<std::int64_t>;
   ChartWindow window;
   const std::string axis = request.Parameter("axis").value_or("step");
   if (axis != "step" && axis != "time") {
-    return Invalid("axis is \"" + axis + "\"; wanted step or time");
+    return Invalid("the parameter axis is '" + axis + "'; wanted step or time");
   }
   window.axis = axis == "step" ? Axis::kStep : Axis::kTime;
-  MUSTER_ASSIGN_OR_RETURN(window.begin,
-                          IntOf(request, "begin", Limits::min(), Limits::min(), Limits::max()));
-  MUSTER_ASSIGN_OR_RETURN(window.end,
-                          IntOf(request, "end", Limits::max(), window.begin, Limits::max()));
+  MUSTER_ASSIGN_OR_RETURN(
+      window.begin, NumberParameter(request, "begin", Limits::min(), Limits::min(), Limits::max()));
+  MUSTER_ASSIGN_OR_RETURN(
+      window.end, NumberParameter(request, "end", Limits::max(), window.begin, Limits::max()));
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t pixels,
-                          IntOf(request, "pixels", 1'000, 1, std::int64_t{kMaxPixels}));
+                          NumberParameter(request, "pixels", 1'000, 1, std::int64_t{kMaxPixels}));
   window.pixels = static_cast<std::size_t>(pixels);
   return window;
 }

@@ -2,7 +2,6 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <charconv>
 #include <limits>
 #include <optional>
 
@@ -21,21 +20,6 @@ using Limits = std::numeric_limits<std::int64_t>;
 
 constexpr std::int64_t kColumns = 200;
 constexpr std::int64_t kPage = 1'000;
-
-Result<std::int64_t> NumberOf(const Request& request, std::string_view name, std::int64_t absent,
-                              std::int64_t least, std::int64_t most) {
-  const auto text = request.Parameter(name);
-  if (!text) return absent;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error == std::errc() && end == text->data() + text->size() && number >= least &&
-      number <= most) {
-    return number;
-  }
-  return Invalid("the parameter " + std::string(name) + " is '" + *text +
-                 "'; wanted a number from " + std::to_string(least) + " to " +
-                 std::to_string(most));
-}
 
 Result<Worse> WorseParameter(const Request& request, std::string_view key) {
   const auto text = request.Parameter("worse");
@@ -85,12 +69,12 @@ json::array ColumnsJson(const RankCurves& curves, Worse worse) {
 Result<json::object> View(RunStore& runs, const Clock& clock, const Request& request,
                           const RunId& run_id, const std::string& key) {
   ChartWindow window;
-  MUSTER_ASSIGN_OR_RETURN(window.begin,
-                          NumberOf(request, "begin", window.begin, Limits::min(), Limits::max()));
-  MUSTER_ASSIGN_OR_RETURN(window.end,
-                          NumberOf(request, "end", window.end, Limits::min(), Limits::max()));
+  MUSTER_ASSIGN_OR_RETURN(
+      window.begin, NumberParameter(request, "begin", window.begin, Limits::min(), Limits::max()));
+  MUSTER_ASSIGN_OR_RETURN(
+      window.end, NumberParameter(request, "end", window.end, Limits::min(), Limits::max()));
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t columns,
-                          NumberOf(request, "columns", kColumns, 1, kMaxPixels));
+                          NumberParameter(request, "columns", kColumns, 1, kMaxPixels));
   window.pixels = static_cast<std::size_t>(columns);
   MUSTER_ASSIGN_OR_RETURN(const Worse worse, WorseParameter(request, key));
   MUSTER_ASSIGN_OR_RETURN(const RankCurves curves, runs.ReadRankCurves(run_id, key, window));
@@ -117,9 +101,10 @@ Result<json::object> View(RunStore& runs, const Clock& clock, const Request& req
 
 Result<json::object> History(RunStore& runs, const Request& request, const RunId& run_id,
                              const std::string& key) {
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t rank, NumberOf(request, "rank", 0, 0, kRankMost));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t rank,
+                          NumberParameter(request, "rank", 0, 0, kRankMost));
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t most,
-                          NumberOf(request, "max_results", kPage, 1, kMaxHistoryPage));
+                          NumberParameter(request, "max_results", kPage, 1, kMaxHistoryPage));
   MUSTER_RETURN_IF_ERROR(runs.GetRun(run_id));
   MUSTER_ASSIGN_OR_RETURN(const auto page,
                           runs.MetricHistory(run_id, {key, static_cast<int>(rank)}, most,

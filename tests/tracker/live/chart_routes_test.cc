@@ -106,10 +106,10 @@ TEST_F(ChartRoutesTest, WhatIsWrong_IsNamed) {
   const std::pair<const char*, const char*> wrong[] = {
       {"key=loss", "run_id 1 to 100 times, got it 0 times"},
       {"run_id=r", "wants key"},
-      {"run_id=r&key=k&axis=epoch", "axis is \\\"epoch\\\"; wanted step or time"},
-      {"run_id=r&key=k&pixels=0", "pixels is \\\"0\\\"; wanted a whole number from 1 to 4000"},
-      {"run_id=r&key=k&begin=1.5", "begin is \\\"1.5\\\""},
-      {"run_id=r&key=k&begin=9&end=8", "end is \\\"8\\\"; wanted a whole number from 9 to"},
+      {"run_id=r&key=k&axis=epoch", "the parameter axis is 'epoch'; wanted step or time"},
+      {"run_id=r&key=k&pixels=0", "pixels is '0'; wanted a whole number from 1 to 4000"},
+      {"run_id=r&key=k&begin=1.5", "begin is '1.5'"},
+      {"run_id=r&key=k&begin=9&end=8", "end is '8'; wanted a whole number from 9 to"},
   };
   for (const auto& [query, text] : wrong) {
     const auto answer = Get(query);

@@ -124,7 +124,8 @@ TEST_F(RankRoutesTest, WrongRequests_NameFieldAndValue) {
   EXPECT_EQ(Send("none/ranks").status, 404);
   EXPECT_EQ(Send("none/ranks/loss").status, 404);
   EXPECT_EQ(Send("none/ranks/loss?rank=1").status, 404);
-  ExpectInvalid("r/ranks/loss?columns=0", "the parameter columns is '0'; wanted a number from 1");
+  ExpectInvalid("r/ranks/loss?columns=0",
+                "the parameter columns is '0'; wanted a whole number from 1");
   ExpectInvalid("r/ranks/loss?columns=4001", "columns");
   ExpectInvalid("r/ranks/loss?begin=x", "the parameter begin is 'x'");
   ExpectInvalid("r/ranks/loss?end=1.5", "the parameter end is '1.5'");
