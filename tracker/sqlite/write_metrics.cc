@@ -17,7 +17,6 @@ namespace muster::tracker {
 namespace {
 
 using sqlite::Database;
-using sqlite::Statement;
 
 Point PointOf(const Metric& metric) {
   // Any NaN is one NaN, and adding 0 makes -0.0 the 0.0 that it equals.

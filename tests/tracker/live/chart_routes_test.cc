@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <optional>
 
@@ -25,7 +24,7 @@ class Reader {
   T Take() {
     T number{};
     if (in_.size() < sizeof(number)) throw std::out_of_range("the answer ends early");
-    std::memcpy(&number, in_.data(), sizeof(number));
+    in_.copy(reinterpret_cast<char*>(&number), sizeof(number));
     in_.remove_prefix(sizeof(number));
     return number;
   }
