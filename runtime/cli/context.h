@@ -56,6 +56,8 @@ int ExitOf(ErrorKind kind);
 bool FancyOutput();
 /// A person's words for a time span: "1.2 s", "3 min 5 s".
 std::string Span(double seconds);
+/// A time in UTC, as strftime's `format` has it.
+std::string Utc(std::int64_t unix_ms, const char* format = "%Y-%m-%d %H:%M:%SZ");
 /// At most 4 significant digits.
 std::string Short(double number);
 

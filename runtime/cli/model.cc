@@ -2,7 +2,6 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -39,12 +38,7 @@ std::string Text(const object& fields, std::string_view name) {
 std::string When(const object& fields, std::string_view name) {
   const auto* found = fields.if_contains(name);
   if (found == nullptr || !found->is_int64() || found->get_int64() == 0) return "";
-  const std::time_t seconds = found->get_int64() / 1000;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
-  return text;
+  return Utc(found->get_int64());
 }
 
 /// "champion=2 challenger=3"

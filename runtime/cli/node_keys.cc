@@ -1,7 +1,6 @@
 // muster node invite, rotate, revoke, keys
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <ctime>
 #include <iostream>
 #include <memory>
 
@@ -86,12 +85,7 @@ int Revoke(const Context& context, const std::string& node) {
 
 std::string TimeText(std::int64_t unix_ms) {
   if (unix_ms == 0) return "-";  // of an earlier version
-  const std::time_t seconds = unix_ms / 1000;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
-  return text;
+  return Utc(unix_ms);
 }
 
 int ListKeys(const Context& context) {

@@ -3,7 +3,6 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cctype>
-#include <ctime>
 #include <iostream>
 #include <memory>
 
@@ -88,16 +87,6 @@ std::string CellOf(const value& run, const std::string& column) {
   return "-";
 }
 
-/// "2026-11-26 22:30", in UTC.
-std::string Minute(std::int64_t ms) {
-  const std::time_t seconds = ms / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::string text(32, '\0');
-  text.resize(std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts));
-  return text;
-}
-
 Status PrintRuns(const Context& context, const SearchFlags& flags, const value& answer) {
   const value* found = answer.as_object().if_contains("runs");
   const array runs = found == nullptr ? array() : found->as_array();
@@ -107,10 +96,10 @@ Status PrintRuns(const Context& context, const SearchFlags& flags, const value& 
   Table table(std::move(headings));
   for (const value& run : runs) {
     const value& info = run.at("info");
-    std::vector<std::string> cells = {std::string(info.at("run_id").as_string()),
-                                      std::string(info.at("run_name").as_string()),
-                                      std::string(info.at("status").as_string()),
-                                      Minute(info.at("start_time").to_number<std::int64_t>())};
+    std::vector<std::string> cells = {
+        std::string(info.at("run_id").as_string()), std::string(info.at("run_name").as_string()),
+        std::string(info.at("status").as_string()),
+        Utc(info.at("start_time").to_number<std::int64_t>(), "%Y-%m-%d %H:%M")};
     for (const std::string& column : columns) cells.push_back(CellOf(run, column));
     table.Add(std::move(cells));
   }

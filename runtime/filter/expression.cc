@@ -15,6 +15,7 @@ namespace {
 using internal::Upper;
 
 constexpr std::string_view kSpaces = " \t\r\n\f\v";
+constexpr std::string_view kEndOfWord = " \t\r\n\f\v'\"`(),";
 
 Error At(std::size_t byte, std::string_view wanted, std::string_view got) {
   return Invalid("Invalid filter string: at byte " + std::to_string(byte) + ": wanted " +
@@ -40,7 +41,7 @@ Result<std::vector<Token>> ReadTokens(std::string_view text) {
       if (end == text.npos) return At(text.size(), std::string("the closing ") + c, "");
       ++end;
     } else if (c != '(' && c != ')' && c != ',') {
-      end = std::min(text.find_first_of(" \t\r\n\f\v'\"`(),", at), text.size());
+      end = std::min(text.find_first_of(kEndOfWord, at), text.size());
     }
     tokens.push_back({text.substr(at, end - at), at});
     at = end;

@@ -9,6 +9,7 @@
 #include "tracker/gc/registered_sources.h"
 #include "tracker/gc/retire.h"
 #include "tracker/gc/root_files.h"
+#include "tracker/wait_for.h"
 
 namespace muster::tracker {
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <functional>
-#include <future>
 #include <string>
 #include <utility>
 
@@ -10,15 +8,6 @@
 /// What the steps of a collection share.
 
 namespace muster::tracker {
-
-/// Calls, and waits for the answer.
-template <typename Answer, typename Call>
-Answer WaitFor(Call call) {
-  std::promise<Answer> promise;
-  call(std::function<void(Answer)>(
-      [&promise](Answer answer) { promise.set_value(std::move(answer)); }));
-  return promise.get_future().get();
-}
 
 class GcProgress {
  public:

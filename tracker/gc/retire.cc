@@ -1,6 +1,7 @@
 #include "tracker/gc/retire.h"
 
 #include <algorithm>
+#include <future>
 
 #include "tracker/gc/registered_sources.h"
 

@@ -1,7 +1,6 @@
 #include "tracker/sqlite/outline.h"
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <optional>
 
@@ -64,17 +63,6 @@ bool InOrder(Axis axis, const Outline& outline) {
     return false;
   }
   return follows(XOf(axis, tail.front()), XOf(axis, tail.back()));
-}
-
-/// One after the other, however they lie.
-Status VisitVisible(Database& db, std::int64_t series, std::span<const Resume> resumes,
-                    const std::function<void(const Point&)>& take) {
-  return VisitPoints(db, series, std::nullopt, [&](std::span<const Point> points) {
-    for (const Point& point : points) {
-      if (!IsHidden(point.attempt, point.step, resumes)) take(point);
-    }
-    return true;
-  });
 }
 
 /// The buckets of `chunk`, or where one is too coarse its points.

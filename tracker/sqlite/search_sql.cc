@@ -1,6 +1,7 @@
 #include "tracker/sqlite/search_sql.h"
 
 #include "tracker/run_rules.h"
+#include "tracker/sqlite/rows.h"
 
 namespace muster::tracker {
 
@@ -186,11 +187,7 @@ Status SelectIds(Database& db, Sql sql, std::int64_t most, std::int64_t offset,
   sql.Add(" LIMIT ?", most).Add(" OFFSET ?", offset);
   MUSTER_ASSIGN_OR_RETURN(Statement rows, db.PrepareOnce(sql.text));
   MUSTER_RETURN_IF_ERROR(Bind(rows, sql));
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return Ok();
-    ids.push_back(rows.Int(0));
-  }
+  return ForEachRow(rows, [&](const Statement& row) { ids.push_back(row.Int(0)); });
 }
 
 Page<std::int64_t> PageOf(std::vector<std::int64_t> ids, const Search& search) {

@@ -64,4 +64,14 @@ Status VisitPoints(Database& db, std::int64_t series, const std::optional<Point>
   return Ok();
 }
 
+Status VisitVisible(Database& db, std::int64_t series, std::span<const Resume> resumes,
+                    const std::function<void(const Point&)>& take) {
+  return VisitPoints(db, series, std::nullopt, [&](std::span<const Point> points) {
+    for (const Point& point : points) {
+      if (!IsHidden(point.attempt, point.step, resumes)) take(point);
+    }
+    return true;
+  });
+}
+
 }  // namespace muster::tracker

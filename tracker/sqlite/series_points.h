@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/sqlite/database.h"
+#include "tracker/run_rules.h"
 #include "tracker/run_store.h"
 #include "tracker/series/point.h"
 
@@ -30,5 +31,9 @@ Result<Tail> ReadTail(sqlite::Database& db, std::int64_t series);
 /// Hands over the points after `after` (nothing: all), in pieces, until `take` answers false. kCorrupt.
 Status VisitPoints(sqlite::Database& db, std::int64_t series, const std::optional<Point>& after,
                    const std::function<bool(std::span<const Point>)>& take);
+
+/// Hands over the points that nothing hides, one after the other. kCorrupt.
+Status VisitVisible(sqlite::Database& db, std::int64_t series, std::span<const Resume> resumes,
+                    const std::function<void(const Point&)>& take);
 
 }  // namespace muster::tracker

@@ -64,12 +64,8 @@ Status StoreSummary(Database& db, std::int64_t series, const Summary& summary) {
 
 Result<Summary> Summarize(Database& db, std::int64_t series, std::span<const Resume> resumes) {
   Summary summary;
-  MUSTER_RETURN_IF_ERROR(VisitPoints(db, series, std::nullopt, [&](std::span<const Point> points) {
-    for (const Point& point : points) {
-      if (!IsHidden(point.attempt, point.step, resumes)) summary.Add(point);
-    }
-    return true;
-  }));
+  MUSTER_RETURN_IF_ERROR(
+      VisitVisible(db, series, resumes, [&](const Point& point) { summary.Add(point); }));
   return summary;
 }
 

@@ -2,24 +2,17 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <future>
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include "tracker/wait_for.h"
 
 namespace muster::tracker {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Calls, and waits for the answer.
-template <typename Answer>
-Answer Wait(const std::function<void(std::function<void(Answer)>)>& call) {
-  std::promise<Answer> promise;
-  call([&promise](Answer answer) { promise.set_value(std::move(answer)); });
-  return promise.get_future().get();
-}
 
 /// Writes that are under way: a bounded number, so that one commit carries many and none piles up.
 class UnderWay {
@@ -93,7 +86,7 @@ class Importer {
   Status Take(const Experiment& theirs) {
     Experiment experiment = theirs;
     if (IsCopied(experiment.artifact_location)) experiment.artifact_location.clear();
-    MUSTER_ASSIGN_OR_RETURN(experiment.experiment_id, Wait<Result<std::string>>([&](auto done) {
+    MUSTER_ASSIGN_OR_RETURN(experiment.experiment_id, WaitFor<Result<std::string>>([&](auto done) {
                               target_.runs.AdoptExperiment(experiment, std::move(done));
                             }));
     MUSTER_RETURN_IF_ERROR(source_.LoggedModels(theirs, [&](LoggedModel model) {
@@ -109,7 +102,7 @@ class Importer {
     const std::string uri = model.artifact_uri;
     model.experiment_id = experiment_id;
     if (IsCopied(uri)) model.artifact_uri.clear();
-    MUSTER_ASSIGN_OR_RETURN(const bool added, Wait<Result<bool>>([&](auto done) {
+    MUSTER_ASSIGN_OR_RETURN(const bool added, WaitFor<Result<bool>>([&](auto done) {
                               target_.runs.AdoptLoggedModel(model, std::move(done));
                             }));
     report_.logged_models += added ? 1 : 0;
@@ -122,7 +115,7 @@ class Importer {
     RunInfo info = theirs.info;
     info.experiment_id = experiment_id;
     if (IsCopied(info.artifact_uri)) info.artifact_uri.clear();
-    MUSTER_ASSIGN_OR_RETURN(const bool added, Wait<Result<bool>>([&](auto done) {
+    MUSTER_ASSIGN_OR_RETURN(const bool added, WaitFor<Result<bool>>([&](auto done) {
                               target_.runs.AdoptRun(info, std::move(done));
                             }));
     MUSTER_ASSIGN_OR_RETURN(const tracker::Run here, target_.runs.GetRun(info.run_id));
@@ -133,7 +126,7 @@ class Importer {
       if (added && info.end_time_ms) MUSTER_RETURN_IF_ERROR(EndRun(info));
       // Last: a deleted run takes nothing more.
       if (theirs.info.deleted) {
-        MUSTER_RETURN_IF_ERROR(Wait<Status>(
+        MUSTER_RETURN_IF_ERROR(WaitFor<Status>(
             [&](auto done) { target_.runs.SetRunDeleted(info.run_id, true, std::move(done)); }));
       }
     }
@@ -143,7 +136,7 @@ class Importer {
 
   /// Says again that the run has ended, now that its points are here: they are packed then.
   Status EndRun(const RunInfo& info) {
-    const auto ended = Wait<Result<RunInfo>>([&](auto done) {
+    const auto ended = WaitFor<Result<RunInfo>>([&](auto done) {
       target_.runs.UpdateRun(info.run_id, {.status = info.status}, std::move(done));
     });
     return ended.ok() ? Ok() : Status(ended.error());

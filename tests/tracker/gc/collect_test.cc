@@ -8,9 +8,9 @@
 
 #include "registry/memory_model_store.h"
 #include "tracker/files/folder_store.h"
-#include "tracker/gc/progress.h"
 #include "tracker/memory_run_store.h"
 #include "tracker/sqlite/artifact_store.h"
+#include "tracker/wait_for.h"
 
 namespace muster::tracker {
 namespace {
