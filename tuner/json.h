@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "runtime/base/result.h"
-#include "tuner/search.h"
+#include "tuner/params.h"
 
 /// Reading of small configuration objects, for the .cc files of this folder; `where` is the path that
 /// errors name.

@@ -1,7 +1,10 @@
 #include "tuner/space.h"
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <cmath>
+
+#include "runtime/base/math.h"
 
 namespace muster::tuner {
 namespace {
@@ -9,83 +12,236 @@ namespace {
 /// Draws kept apart so that parameters never share one: more than any single draw needs.
 constexpr std::uint64_t kDrawsPerParameter = 64;
 
-bool Contains(const std::vector<ParamValue>& values, const ParamValue& value) {
-  return std::find(values.begin(), values.end(), value) != values.end();
+double Inner(const NumericDomain& domain, double value) {
+  return domain.log ? math::Log(value) : value;
 }
 
-/// The values of a finite domain; empty for floats and for ranges beyond `most`.
-std::vector<ParamValue> Values(const Domain& domain, std::size_t most) {
-  if (const auto* choice = std::get_if<ChoiceDomain>(&domain)) return choice->values;
-  std::vector<ParamValue> values;
-  const auto* range = std::get_if<IntDomain>(&domain);
-  if (range == nullptr) return values;
-  if (static_cast<std::uint64_t>((range->high - range->low) / range->step) >= most) return values;
-  for (std::int64_t v = range->low; v <= range->high; v += range->step) values.emplace_back(v);
-  return values;
+Scale ScaleOf(const Domain& domain) {
+  if (const auto* choice = std::get_if<ChoiceDomain>(&domain)) {
+    return {.choices = choice->values.size()};
+  }
+  const auto& number = std::get<NumericDomain>(domain);
+  // Half of a log scale's first step may be all of its lower bound.
+  const double half = number.step / 2;
+  const double low = number.log ? std::max(number.low - half, number.low / 2) : number.low - half;
+  return {.low = Inner(number, low),
+          .high = Inner(number, number.high + half),
+          .cells = number.step > 0 ? std::round((number.high - number.low) / number.step) + 1 : 0};
+}
+
+std::size_t ChoiceOf(const ChoiceDomain& domain, const ParamValue& value) {
+  return static_cast<std::size_t>(std::ranges::find(domain.values, value) - domain.values.begin());
+}
+
+/// A number of either type; NaN for another.
+double NumberOf(const ParamValue& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return static_cast<double>(*integer);
+  const auto* real = std::get_if<double>(&value);
+  return real == nullptr ? kInactive : *real;
+}
+
+std::string Shown(const ParamValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return boost::json::serialize(*text);
+  return ParamText(value);
+}
+
+std::string Shown(const NumericDomain& domain) {
+  std::string text = domain.integer ? "an integer from " : "a number from ";
+  const auto number = [&](double x) {
+    return domain.integer ? std::to_string(static_cast<std::int64_t>(x)) : ParamText(x);
+  };
+  text += number(domain.low) + " to " + number(domain.high);
+  if (domain.step > (domain.integer ? 1 : 0)) text += " in steps of " + number(domain.step);
+  return text;
+}
+
+Status CheckNumber(const NumericDomain& domain, const ParamValue& value) {
+  const double x = NumberOf(value);
+  const bool typed = !std::isnan(x) && (!domain.integer || x == std::floor(x));
+  bool inside = typed && x >= domain.low && x <= domain.high;
+  if (inside && domain.step > 0) {
+    const double steps = (x - domain.low) / domain.step;
+    inside = std::abs(steps - std::round(steps)) < 1e-9 * std::max(1.0, std::abs(steps));
+  }
+  return inside ? Ok() : Status(Invalid("wanted " + Shown(domain) + ", got " + Shown(value)));
 }
 
 }  // namespace
 
-bool Space::IsActive(std::size_t parameter, const Params& params) const {
-  return std::all_of(parameters_[parameter].when.begin(), parameters_[parameter].when.end(),
-                     [&](const Condition& condition) {
-                       const auto found = params.find(parameters_[condition.parent].name);
-                       return found != params.end() && Contains(condition.values, found->second);
-                     });
-}
-
-ParamValue DrawValue(const Domain& domain, Random& random) {
-  if (const auto* choice = std::get_if<ChoiceDomain>(&domain)) {
-    return choice->values[random.Below(choice->values.size())];
-  }
-  if (const auto* range = std::get_if<IntDomain>(&domain)) {
-    if (!range->log) {
-      const auto count = static_cast<std::uint64_t>((range->high - range->low) / range->step) + 1;
-      return range->low + static_cast<std::int64_t>(random.Below(count)) * range->step;
+Space::Space(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {
+  for (const Parameter& parameter : parameters_) scales_.push_back(ScaleOf(parameter.domain));
+  // Points below each value of each parameter, children first: with conditions on several parents this counts
+  // some points more than once, and is then an upper bound that Enumerate makes exact.
+  for (const Scale& scale : scales_) {
+    if (scale.choices == 0 && scale.cells == 0) {
+      cardinality_ = std::numeric_limits<double>::infinity();
+      return;
     }
-    const double drawn = random.Uniform(std::log(static_cast<double>(range->low) - 0.5),
-                                        std::log(static_cast<double>(range->high) + 0.5));
-    return std::clamp(static_cast<std::int64_t>(std::llround(std::exp(drawn))), range->low,
-                      range->high);
+    cardinality_ *= std::max(static_cast<double>(scale.choices), scale.cells);
   }
-  const auto& real = std::get<FloatDomain>(domain);
-  if (!real.log) return random.Uniform(real.low, real.high);
-  return std::clamp(std::exp(random.Uniform(std::log(real.low), std::log(real.high))), real.low,
-                    real.high);
 }
 
-Params Space::Draw(const Random& random) const {
+bool Space::conditional() const {
+  return std::ranges::any_of(parameters_, [](const Parameter& p) { return !p.when.empty(); });
+}
+
+bool Space::IsActive(std::size_t parameter, const Point& point) const {
+  return std::ranges::all_of(parameters_[parameter].when, [&](const Condition& condition) {
+    const double choice = point[condition.parent];
+    return !std::isnan(choice) &&
+           std::ranges::find(condition.choices, static_cast<std::size_t>(choice)) !=
+               condition.choices.end();
+  });
+}
+
+Status Space::Check(const Params& params) const {
+  const Point point = Encode(params);
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < size(); ++i) {
+    const auto& [name, domain, when] = parameters_[i];
+    const auto found = params.find(name);
+    const bool active = IsActive(i, point);
+    if (found == params.end()) {
+      if (active) return Invalid("at " + name + ": missing");
+      continue;
+    }
+    ++used;
+    if (!active) return Invalid("at " + name + ": its `when` does not hold here; leave it out");
+    if (const auto* choice = std::get_if<ChoiceDomain>(&domain)) {
+      if (ChoiceOf(*choice, found->second) < choice->values.size()) continue;
+      std::string wanted;
+      for (const auto& value : choice->values)
+        wanted += (wanted.empty() ? "" : ", ") + Shown(value);
+      return Invalid("at " + name + ": wanted one of " + wanted + ", got " + Shown(found->second));
+    }
+    const Status status = CheckNumber(std::get<NumericDomain>(domain), found->second);
+    if (!status.ok()) return status.error().With("at " + name);
+  }
+  if (used == params.size()) return Ok();
+  for (const auto& [name, value] : params) {
+    if (std::ranges::find(parameters_, name, &Parameter::name) == parameters_.end()) {
+      return Invalid("at " + name + ": the space has no such parameter");
+    }
+  }
+  return Ok();
+}
+
+Point Space::Encode(const Params& params) const {
+  Point point(size(), kInactive);
+  for (std::size_t i = 0; i < size(); ++i) {
+    const auto found = params.find(parameters_[i].name);
+    if (found == params.end()) continue;
+    if (const auto* choice = std::get_if<ChoiceDomain>(&parameters_[i].domain)) {
+      const std::size_t index = ChoiceOf(*choice, found->second);
+      if (index < choice->values.size()) point[i] = static_cast<double>(index);
+      continue;
+    }
+    point[i] = Inner(std::get<NumericDomain>(parameters_[i].domain), NumberOf(found->second));
+  }
+  return point;
+}
+
+double Space::PlainNumber(std::size_t parameter, double x) const {
+  const auto& domain = std::get<NumericDomain>(parameters_[parameter].domain);
+  double plain = domain.log ? math::Exp(x) : x;
+  if (domain.step > 0) {
+    plain = domain.low + std::round((plain - domain.low) / domain.step) * domain.step;
+  }
+  return std::clamp(plain, domain.low, domain.high);
+}
+
+double Space::SnapNumber(std::size_t parameter, double x) const {
+  const auto& domain = std::get<NumericDomain>(parameters_[parameter].domain);
+  if (domain.step == 0) return std::clamp(x, scales_[parameter].low, scales_[parameter].high);
+  return Inner(domain, PlainNumber(parameter, x));
+}
+
+Params Space::Decode(const Point& point) const {
   Params params;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!IsActive(i, params)) continue;
-    Random own = random;
-    own.Seek(random.position() + i * kDrawsPerParameter);
-    params[parameters_[i].name] = DrawValue(parameters_[i].domain, own);
+  const Point snapped = Snap(point);
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (std::isnan(snapped[i])) continue;
+    auto& value = params[parameters_[i].name];
+    if (const auto* choice = std::get_if<ChoiceDomain>(&parameters_[i].domain)) {
+      value = choice->values[static_cast<std::size_t>(snapped[i])];
+      continue;
+    }
+    const double plain = PlainNumber(i, snapped[i]);
+    if (std::get<NumericDomain>(parameters_[i].domain).integer) {
+      value = static_cast<std::int64_t>(plain);
+    } else {
+      value = plain;
+    }
   }
   return params;
 }
 
-bool Space::finite() const {
-  return std::ranges::none_of(parameters_, [](const Parameter& parameter) {
-    return std::holds_alternative<FloatDomain>(parameter.domain);
-  });
+Point Space::Snap(Point point) const {
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (!IsActive(i, point)) {
+      point[i] = kInactive;
+    } else if (scales_[i].choices > 0) {
+      point[i] = std::clamp(std::floor(point[i]), 0.0, static_cast<double>(scales_[i].choices - 1));
+    } else {
+      point[i] = SnapNumber(i, point[i]);
+    }
+  }
+  return point;
 }
 
-std::vector<Params> Space::Enumerate(std::size_t most) const {
-  std::vector<Params> points{{}};
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const auto values = Values(parameters_[i].domain, most);
-    if (values.empty()) return {};
-    std::vector<Params> grown;
+double Space::ToUnit(std::size_t parameter, double x) const {
+  const Scale& scale = scales_[parameter];
+  if (scale.choices > 0) return (x + 0.5) / static_cast<double>(scale.choices);
+  return (x - scale.low) / (scale.high - scale.low);
+}
+
+double Space::FromUnit(std::size_t parameter, double u) const {
+  const Scale& scale = scales_[parameter];
+  if (scale.choices > 0) {
+    return std::min(std::floor(u * static_cast<double>(scale.choices)),
+                    static_cast<double>(scale.choices - 1));
+  }
+  return SnapNumber(parameter, scale.low + u * (scale.high - scale.low));
+}
+
+std::pair<double, double> Space::Cell(std::size_t parameter, double x) const {
+  const auto& domain = std::get<NumericDomain>(parameters_[parameter].domain);
+  if (domain.step == 0) return {x, x};
+  const double half = domain.step / 2;
+  if (!domain.log) return {x - half, x + half};
+  const double plain = math::Exp(x);
+  return {std::max(scales_[parameter].low, math::Log(std::max(plain - half, plain / 2))),
+          math::Log(plain + half)};
+}
+
+Point Space::Draw(const Random& random) const {
+  Point point(size(), kInactive);
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (!IsActive(i, point)) continue;
+    Random own = random;
+    own.Seek(random.position() + i * kDrawsPerParameter);
+    point[i] = FromUnit(i, own.Uniform());
+  }
+  return point;
+}
+
+std::vector<Point> Space::Enumerate(std::size_t most) const {
+  std::vector<Point> points{Point(size(), kInactive)};
+  for (std::size_t i = 0; i < size(); ++i) {
+    const Scale& scale = scales_[i];
+    const double count = std::max(static_cast<double>(scale.choices), scale.cells);
+    if (count == 0 || count > static_cast<double>(most)) return {};
+    std::vector<Point> grown;
     for (auto& point : points) {
       if (!IsActive(i, point)) {
         grown.push_back(std::move(point));
         continue;
       }
-      for (const auto& value : values) {
+      for (double k = 0; k < count; ++k) {
         if (grown.size() >= most) return {};
         grown.push_back(point);
-        grown.back()[parameters_[i].name] = value;
+        const auto* number = std::get_if<NumericDomain>(&parameters_[i].domain);
+        grown.back()[i] = number == nullptr ? k : Inner(*number, number->low + k * number->step);
       }
     }
     points = std::move(grown);

@@ -26,46 +26,72 @@ Result<std::pair<value, value>> Bounds(const value& json, const std::string& whe
   return std::pair(json.get_array()[0], json.get_array()[1]);
 }
 
-Result<Domain> ParseFloat(const object& json, const std::string& where) {
-  FloatDomain domain;
-  MUSTER_ASSIGN_OR_RETURN(const auto bounds, Bounds(json.at("float"), where + ".float"));
-  MUSTER_ASSIGN_OR_RETURN(domain.low, Number(bounds.first, where + ".float[0]"));
-  MUSTER_ASSIGN_OR_RETURN(domain.high, Number(bounds.second, where + ".float[1]"));
-  MUSTER_ASSIGN_OR_RETURN(domain.log, Flag(json, "log", where));
-  if (!(domain.low < domain.high)) {
-    return Invalid("at " + where + ".float: low must be below high, got " + Text(json.at("float")));
-  }
-  if (domain.low < -kFloatMax || domain.high > kFloatMax) {
-    return Invalid("at " + where + ".float: wanted bounds within +-1e300, got " +
-                   Text(json.at("float")));
-  }
-  if (domain.log && domain.low <= 0) {
-    return Invalid("at " + where + ".float[0]: a log scale needs low above 0, got " +
-                   Text(bounds.first));
+/// `step` or `q`, which makes the bounds multiples of it; then the upper bound is put on a step.
+Status ParseSteps(const object& json, const std::string& where, NumericDomain& domain) {
+  const auto read = [&](const char* key) -> Result<double> {
+    const std::string here = where + "." + key;
+    double step = 0;
+    if (domain.integer) {
+      MUSTER_ASSIGN_OR_RETURN(const auto whole, Integer(json.at(key), here));
+      step = static_cast<double>(whole);
+    } else {
+      MUSTER_ASSIGN_OR_RETURN(step, Number(json.at(key), here));
+    }
+    if (step >= (domain.integer ? 1.0 : 1e-300)) return step;
+    return Invalid("at " + here + ": wanted " + (domain.integer ? "1 or more" : "more than 0") +
+                   ", got " + Text(json.at(key)));
+  };
+  domain.step = domain.integer ? 1 : 0;
+  if (json.contains("step") && json.contains("q")) {
+    return Invalid("at " + where +
+                   ".q: wanted step (from the lower bound on) or q (multiples), not both");
   }
   if (json.contains("step")) {
-    return Invalid("at " + where + ".step: only an int has a step; leave it out");
+    MUSTER_ASSIGN_OR_RETURN(domain.step, read("step"));
+  } else if (json.contains("q")) {
+    MUSTER_ASSIGN_OR_RETURN(domain.step, read("q"));
+    const double low = std::ceil(domain.low / domain.step - 1e-9) * domain.step;
+    if (low > domain.high || (domain.log && low <= 0)) {
+      return Invalid("at " + where + ".q: no multiple of " + Text(json.at("q")) +
+                     (domain.log ? " above 0" : "") + " lies within the bounds");
+    }
+    domain.low = low;
   }
-  return Domain(domain);
+  if (domain.step == 0) return Ok();
+  // A float's bound may miss its step by a rounding: 0.5 / 0.1.
+  const double steps =
+      std::floor((domain.high - domain.low) / domain.step + (domain.integer ? 0 : 1e-9));
+  if (steps > 2.0 * static_cast<double>(kIntegerMax)) {
+    return Invalid("at " + where + ".step: wanted at most 2^54 steps");
+  }
+  domain.high = domain.low + steps * domain.step;
+  return Ok();
 }
 
-Result<Domain> ParseInt(const object& json, const std::string& where) {
-  IntDomain domain;
-  MUSTER_ASSIGN_OR_RETURN(const auto bounds, Bounds(json.at("int"), where + ".int"));
-  MUSTER_ASSIGN_OR_RETURN(domain.low, Integer(bounds.first, where + ".int[0]"));
-  MUSTER_ASSIGN_OR_RETURN(domain.high, Integer(bounds.second, where + ".int[1]"));
+Result<Domain> ParseNumber(const object& json, const std::string& where, bool integer) {
+  NumericDomain domain{.integer = integer};
+  const std::string at = where + (integer ? ".int" : ".float");
+  const auto& range = json.at(integer ? "int" : "float");
+  MUSTER_ASSIGN_OR_RETURN(const auto bounds, Bounds(range, at));
+  const auto bound = [&](const value& json, const char* index) -> Result<double> {
+    if (!integer) return Number(json, at + index);
+    MUSTER_ASSIGN_OR_RETURN(const auto whole, Integer(json, at + index));
+    return static_cast<double>(whole);
+  };
+  MUSTER_ASSIGN_OR_RETURN(domain.low, bound(bounds.first, "[0]"));
+  MUSTER_ASSIGN_OR_RETURN(domain.high, bound(bounds.second, "[1]"));
   MUSTER_ASSIGN_OR_RETURN(domain.log, Flag(json, "log", where));
-  if (const auto* step = json.if_contains("step")) {
-    MUSTER_ASSIGN_OR_RETURN(domain.step, Integer(*step, where + ".step"));
-    if (domain.step < 1) return Invalid("at " + where + ".step: wanted 1 or more");
+  if (integer ? domain.low > domain.high : !(domain.low < domain.high)) {
+    return Invalid("at " + at + ": low must " + (integer ? "not be above" : "be below") +
+                   " high, got " + Text(range));
   }
-  if (domain.low > domain.high) {
-    return Invalid("at " + where + ".int: low must not be above high, got " + Text(json.at("int")));
+  if (domain.low < -kFloatMax || domain.high > kFloatMax) {
+    return Invalid("at " + at + ": wanted bounds within +-1e300, got " + Text(range));
   }
-  if (domain.log && (domain.low < 1 || domain.step != 1)) {
-    return Invalid("at " + where + ".log: a log scale needs low of 1 or more and no step");
+  if (domain.log && domain.low <= 0) {
+    return Invalid("at " + at + "[0]: a log scale needs low above 0, got " + Text(bounds.first));
   }
-  domain.high = domain.low + (domain.high - domain.low) / domain.step * domain.step;
+  MUSTER_RETURN_IF_ERROR(ParseSteps(json, where, domain));
   return Domain(domain);
 }
 
@@ -74,7 +100,7 @@ Result<Domain> ParseChoice(const object& json, const std::string& where) {
   if (!list.is_array() || list.get_array().empty()) {
     return Invalid("at " + where + ".choice: wanted a list of values, got " + Text(list));
   }
-  for (const char* key : {"log", "step"}) {
+  for (const char* key : {"log", "step", "q"}) {
     if (json.contains(key)) {
       return Invalid("at " + where + "." + key + ": a choice has none; leave it out");
     }
@@ -97,13 +123,13 @@ Result<Draft> ParseParameter(std::string name, const value& json) {
                    "{choice: [...]}, got " + Text(json));
   }
   const auto& keys = json.get_object();
-  MUSTER_RETURN_IF_ERROR(OnlyKeys(keys, {"float", "int", "choice", "log", "step", "when"}, name));
-  Draft draft{{name, FloatDomain{}, {}}, {}};
+  MUSTER_RETURN_IF_ERROR(
+      OnlyKeys(keys, {"float", "int", "choice", "log", "step", "q", "when"}, name));
+  Draft draft{{name, NumericDomain{}, {}}, {}};
   const int kinds = int{keys.contains("float")} + keys.contains("int") + keys.contains("choice");
   if (kinds != 1) return Invalid("at " + name + ": wanted exactly one of float, int, choice");
-  auto domain = keys.contains("float") ? ParseFloat(keys, name)
-                : keys.contains("int") ? ParseInt(keys, name)
-                                       : ParseChoice(keys, name);
+  auto domain = keys.contains("choice") ? ParseChoice(keys, name)
+                                        : ParseNumber(keys, name, keys.contains("int"));
   if (!domain.ok()) return domain.error();
   draft.parameter.domain = std::move(domain).value();
   const auto* when = keys.if_contains("when");
@@ -130,19 +156,22 @@ Result<Draft> ParseParameter(std::string name, const value& json) {
 }
 
 /// A parent's choices must hold what its child waits for, or the child could never be active.
-Status CheckCondition(const Parameter& child, const Parameter& parent,
-                      const std::vector<ParamValue>& values) {
+Result<Condition> MakeCondition(const Parameter& child, const Parameter& parent, std::size_t at,
+                                const std::vector<ParamValue>& values) {
   const auto* choice = std::get_if<ChoiceDomain>(&parent.domain);
   if (choice == nullptr) {
     return Invalid("at " + child.name + ".when." + parent.name + ": wanted a choice parameter");
   }
+  Condition condition{.parent = at};
   for (const auto& value : values) {
-    if (std::find(choice->values.begin(), choice->values.end(), value) == choice->values.end()) {
+    const auto found = std::ranges::find(choice->values, value);
+    if (found == choice->values.end()) {
       return Invalid("at " + child.name + ".when." + parent.name + ": " + ParamText(value) +
                      " is not one of its choices");
     }
+    condition.choices.push_back(static_cast<std::size_t>(found - choice->values.begin()));
   }
-  return Ok();
+  return condition;
 }
 
 /// Parents first. Each round takes what has all its parents; a round that takes none is a cycle.
@@ -168,8 +197,9 @@ Result<std::vector<Parameter>> Order(std::vector<Draft> drafts) {
         const std::size_t at = index(parent);
         ready = ready && at < ordered.size();
         if (!ready) break;
-        MUSTER_RETURN_IF_ERROR(CheckCondition(draft->parameter, ordered[at], values));
-        draft->parameter.when.push_back({at, values});
+        MUSTER_ASSIGN_OR_RETURN(auto condition,
+                                MakeCondition(draft->parameter, ordered[at], at, values));
+        draft->parameter.when.push_back(std::move(condition));
       }
       if (ready) {
         ordered.push_back(std::move(draft->parameter));

@@ -119,5 +119,6 @@ void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);
 void AddSim(CLI::App& app, Context& context);
+void AddTuner(CLI::App& app, Context& context);
 
 }  // namespace muster::cli

@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   AddTracker(app, context);
   AddDoctor(app, context);
   AddSim(app, context);
+  AddTuner(app, context);
   AddVersion(app, context);
 
   try {

@@ -10,8 +10,9 @@
 #include <sstream>
 
 #include "runtime/config/suggest.h"
+#include "runtime/coordinator/search_spec.h"
 #include "runtime/wire/error_path.h"
-#include "tuner/search.h"
+#include "tuner/scheduler.h"
 
 namespace muster::config {
 
@@ -281,12 +282,12 @@ Result<SweepFile> SweepFile::Parse(std::string_view text, std::string_view name,
   SweepFile file;
   file.name_ = name;
   MUSTER_RETURN_IF_ERROR(SweepFileReader(file, folder).Read(text, overrides));
-  auto space = tuner::ParseSpace(file.spec_.space);
-  if (!space.ok()) return file.Explain(wire::Under("space", space.error()));
-  auto sampler = tuner::MakeSampler(file.spec_.sampler, *space, file.spec_.seed);
+  const auto search = coordinator::SearchSpecOf(file.spec_);
+  if (!search.ok()) return file.Explain(search.error());
+  auto sampler = tuner::MakeSampler(*search);
   if (!sampler.ok()) return file.Explain(sampler.error().With("at sampler"));
-  auto pruner = tuner::MakePruner(file.spec_.stop);
-  if (!pruner.ok()) return file.Explain(wire::Under("stop", pruner.error()));
+  auto scheduler = tuner::MakeScheduler(*search);
+  if (!scheduler.ok()) return file.Explain(wire::Under("stop", scheduler.error()));
   // An absolute one stays as it is.
   auto& working_dir = file.spec_.trial.working_dir;
   working_dir = working_dir.empty() ? folder.string() : (folder / working_dir).string();

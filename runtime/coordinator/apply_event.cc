@@ -1,25 +1,18 @@
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "runtime/base/check.h"
+#include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/state.h"
 
 namespace muster::coordinator {
 namespace {
 
-tuner::TrialState HistoryState(TrialPhase phase) {
-  switch (phase) {
-    case TrialPhase::kWaiting:
-    case TrialPhase::kRunning:
-      return tuner::TrialState::kRunning;
-    case TrialPhase::kComplete:
-      return tuner::TrialState::kComplete;
-    case TrialPhase::kPruned:
-      return tuner::TrialState::kPruned;
-    case TrialPhase::kFailed:
-    case TrialPhase::kCancelled:
-      break;
-  }
-  return tuner::TrialState::kFailed;
+/// What the samplers learn from a trial that failed after an attempt with this cause.
+tuner::TrialState StateAfter(wire::ExitCause cause) {
+  const bool by_configuration = cause == wire::ExitCause::kUser || cause == wire::ExitCause::kOom;
+  return by_configuration ? tuner::TrialState::kFailed : tuner::TrialState::kLost;
 }
 
 /// One place where an event changes the state, one overload an event.
@@ -49,7 +42,7 @@ class Applier {
     sweep.spec = e.spec;
     sweep.shape = ShapeOf(sweep.spec);
     sweep.user = e.user;
-    sweep.history.maximize = sweep.spec.objective.maximize();
+    sweep.history = tuner::History({GoalOf(sweep.spec.objective)});
     sweep.created_ms = unix_ms_;
     state_.open.insert(e.sweep);
   }
@@ -113,8 +106,7 @@ class Applier {
     trial.created_ms = unix_ms_;
     state_.runs[e.run] = e.trial;
     sweep.waiting.insert(e.number);
-    sweep.history.trials.push_back(
-        {e.number, std::move(params).value(), tuner::TrialState::kRunning, {}, {}});
+    sweep.history.Start(e.number, std::move(params).value());
     sweep.trials.push_back(std::move(trial));
   }
 
@@ -130,7 +122,7 @@ class Applier {
     trial.ended_ms = unix_ms_;
     sweep.waiting.erase(trial.number);
     sweep.finished += 1;
-    Remember(sweep, trial);
+    sweep.history.Finish(trial.number, OutcomeOf(trial));
   }
 
   void operator()(const TrialRetried& e) {
@@ -144,7 +136,7 @@ class Applier {
     trial.ended_ms = 0;
     sweep.waiting.insert(trial.number);
     sweep.finished -= 1;
-    Remember(sweep, trial);
+    sweep.history.Resume(trial.number);
   }
 
   void operator()(const AttemptStarted& e) {
@@ -249,11 +241,7 @@ class Applier {
       const auto erased = std::erase_if(trial.reports, [&](const Report& report) {
         return report.epoch < e.epoch && report.step > *e.resumed_after;
       });
-      if (erased > 0) {
-        auto& seen = SeenOf(sweep, trial).reports;
-        seen.clear();
-        for (const Report& report : trial.reports) seen.emplace_back(report.step, report.value);
-      }
+      if (erased > 0) sweep.history.Rewind(trial.number, *e.resumed_after);
     }
     for (const ObjectiveReport& report : e.reports) AddReport(sweep, trial, report, e.epoch);
     for (const auto& [key, value] : e.metrics) trial.metrics[key] = value;
@@ -272,7 +260,6 @@ class Applier {
         trial.checkpoint = Checkpoint{*e.result_checkpoint, e.step, {}};
       }
     }
-    Remember(sweep, trial);
   }
 
   void operator()(const Noticed& e) { AttemptAt(e.epoch).notices.push_back(e); }
@@ -412,24 +399,34 @@ class Applier {
     member.phase = wire::AttemptPhase::kExited;
   }
 
-  /// What samplers and pruners see of the trial: its reports are those of the trial, point by point.
-  static tuner::TrialHistory& SeenOf(Sweep& sweep, const Trial& trial) {
-    return sweep.history.trials[static_cast<std::size_t>(trial.number)];
+  [[nodiscard]] tuner::Outcome OutcomeOf(const Trial& trial) const {
+    switch (trial.phase) {
+      case TrialPhase::kComplete:
+        return {tuner::TrialState::kComplete, {trial.value.value_or(NAN)}, {}};
+      case TrialPhase::kPruned:
+        return {tuner::TrialState::kPruned, {}, {}};
+      case TrialPhase::kFailed:
+        break;
+      default:
+        return {tuner::TrialState::kLost, {}, {}};
+    }
+    if (trial.attempts.empty()) return {tuner::TrialState::kLost, {}, {}};
+    const auto cause = state_.attempts.at(trial.attempts.back()).cause;
+    return {StateAfter(cause.value_or(wire::ExitCause::kUser)), {}, {}};
   }
 
   static void AddReport(Sweep& sweep, Trial& trial, const ObjectiveReport& added,
                         AttemptEpoch epoch) {
-    auto& seen = SeenOf(sweep, trial).reports;
     const auto place = std::ranges::lower_bound(trial.reports, added.step, {}, &Report::step);
-    const auto twin = seen.begin() + (place - trial.reports.begin());
     const Report report{added.step, added.timestamp_ms, added.value, epoch};
     if (place == trial.reports.end() || place->step != added.step) {
-      seen.emplace(twin, added.step, added.value);
       trial.reports.insert(place, report);
     } else if (epoch >= place->epoch) {
-      twin->second = added.value;
       *place = report;
+    } else {
+      return;
     }
+    sweep.history.AddReport(trial.number, added.step, std::array{added.value});
   }
 
   static void KeepBest(Trial& trial, const Checkpoint& checkpoint, bool maximize) {
@@ -438,13 +435,6 @@ class Applier {
       if (LossOf(*checkpoint.value, maximize) > LossOf(*trial.checkpoint->value, maximize)) return;
     }
     trial.checkpoint = checkpoint;
-  }
-
-  static void Remember(Sweep& sweep, const Trial& trial) {
-    tuner::TrialHistory& history = SeenOf(sweep, trial);
-    history.state = HistoryState(trial.phase);
-    history.value = trial.value;
-    sweep.history_position += 1;
   }
 
   Sweep& SweepAt(const SweepId& id) {

@@ -6,22 +6,20 @@
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 #include "runtime/coordinator/coordinator_turn.h"
+#include "runtime/coordinator/search_spec.h"
 
 namespace muster::coordinator {
 
 Config Config::Default() {
   Config config;
   config.random_hex = &RandomHex;
-  config.make_sampler = [](const wire::SweepSpec& spec) -> Result<std::unique_ptr<tuner::Sampler>> {
-    MUSTER_ASSIGN_OR_RETURN(auto space, tuner::ParseSpace(spec.space));
-    return tuner::MakeSampler(spec.sampler, std::move(space), spec.seed);
-  };
-  config.make_pruner = [](const wire::SweepSpec& spec) { return tuner::MakePruner(spec.stop); };
+  config.make_sampler = &tuner::MakeSampler;
+  config.make_scheduler = &tuner::MakeScheduler;
   return config;
 }
 
 Coordinator::Coordinator(Config config) : config_(std::move(config)) {
-  MUSTER_CHECK(config_.random_hex && config_.make_sampler && config_.make_pruner,
+  MUSTER_CHECK(config_.random_hex && config_.make_sampler && config_.make_scheduler,
                "the configuration lacks a function");
 }
 Coordinator::~Coordinator() = default;
@@ -103,10 +101,12 @@ void Coordinator::SettleTurn(Turn& turn) {
 Coordinator::Search& Coordinator::SearchOf(const Sweep& sweep) {
   Search& search = searches_[sweep.id];
   if (!search.sampler) {
-    auto sampler = config_.make_sampler(sweep.spec);
-    auto pruner = config_.make_pruner(sweep.spec);
-    MUSTER_CHECK(sampler.ok() && pruner.ok(), "an accepted sweep's search cannot be made");
-    search = {std::move(sampler).value(), std::move(pruner).value()};
+    auto spec = SearchSpecOf(sweep.spec);
+    MUSTER_CHECK(spec.ok(), "an accepted sweep's space cannot be read");
+    auto sampler = config_.make_sampler(*spec);
+    auto scheduler = config_.make_scheduler(*spec);
+    MUSTER_CHECK(sampler.ok() && scheduler.ok(), "an accepted sweep's search cannot be made");
+    search = {std::move(sampler).value(), std::move(scheduler).value()};
   }
   return search;
 }

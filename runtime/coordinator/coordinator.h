@@ -61,12 +61,12 @@ struct Config {
   int most_by_rule = 10;                  ///< attempts of a trial that on_log rules leave uncounted
   /// n bytes as 2n hexadecimal digits: tokens, the larger part of run ids and outbox ids.
   std::function<std::string(std::size_t bytes)> random_hex;
-  std::function<Result<std::unique_ptr<tuner::Sampler>>(const wire::SweepSpec&)> make_sampler;
-  std::function<Result<std::unique_ptr<tuner::Pruner>>(const wire::SweepSpec&)> make_pruner;
+  std::function<Result<std::unique_ptr<tuner::Sampler>>(const tuner::SearchSpec&)> make_sampler;
+  std::function<Result<std::unique_ptr<tuner::Scheduler>>(const tuner::SearchSpec&)> make_scheduler;
 
   Mutation mutation = Mutation::kNone;  ///< for the simulator's tests only
 
-  /// With the tuner's samplers and pruners and the operating system's entropy.
+  /// With the tuner's samplers and schedulers and the operating system's entropy.
   static Config Default();
 };
 
@@ -169,7 +169,7 @@ class Coordinator {
   void On(Turn& turn, const TrackedMetrics& input);
   void TakeStored(Turn& turn, AttemptEpoch epoch, const NodeId& node);
   void Accept(Turn& turn, const Attempt& attempt, Reported reported, std::optional<double> result);
-  void AskPruner(Turn& turn, const Attempt& attempt);
+  void AskScheduler(Turn& turn, const Attempt& attempt);
   // coordinator_exit.cc
   void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
   void EndMember(Turn& turn, const Attempt& attempt, MemberEnded end);

@@ -203,15 +203,16 @@ void Coordinator::Accept(Turn& turn, const Attempt& attempt, Reported reported,
   if (complete) {
     CompleteTrial(turn, trial, attempt.epoch, result);
   } else if (judge) {
-    AskPruner(turn, attempt);
+    AskScheduler(turn, attempt);
   }
 }
 
-void Coordinator::AskPruner(Turn& turn, const Attempt& attempt) {
+void Coordinator::AskScheduler(Turn& turn, const Attempt& attempt) {
   if (attempt.stop) return;
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
-  if (SearchOf(sweep).pruner->Decide(trial.number, sweep.history) != tuner::Verdict::kStop) return;
+  if (SearchOf(sweep).scheduler->Judge(trial.number, sweep.history) != tuner::Verdict::kStop)
+    return;
   Decide(turn, attempt,
          {attempt.epoch,
           wire::StopReason::kPruned,

@@ -51,14 +51,14 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Ro
   const int room = std::max(1, fit.now);
   while (!sweep.full() && unfinished() < limit && static_cast<int>(sweep.waiting.size()) < room) {
     const auto number = static_cast<std::int64_t>(sweep.trials.size());
-    auto params = SearchOf(sweep).sampler->Suggest(number, sweep.history);
-    if (!params.ok()) {
-      Emit(turn, SweepChanged{sweep.id, SweepChange::kExhausted, params.error().message});
+    auto suggested = SearchOf(sweep).sampler->Suggest(number, sweep.history);
+    if (!suggested.ok()) {
+      Emit(turn, SweepChanged{sweep.id, SweepChange::kExhausted, suggested.error().message});
       return;
     }
     const TrialId id(sweep.id.value + "/" + std::to_string(number));
-    Emit(turn, TrialCreated{id, sweep.id, number, tuner::ParamsToJson(*params), RunId(NewId(turn)),
-                            sweep.history_position});
+    Emit(turn, TrialCreated{id, sweep.id, number, tuner::ParamsToJson(suggested->params),
+                            RunId(NewId(turn)), sweep.history.position()});
     AddCommand(turn, CreateRunOf(sweep, sweep.trials.back()));
   }
 }

@@ -46,7 +46,7 @@ struct Coordinator::AttemptWatch {
 
 struct Coordinator::Search {
   std::unique_ptr<tuner::Sampler> sampler;
-  std::unique_ptr<tuner::Pruner> pruner;
+  std::unique_ptr<tuner::Scheduler> scheduler;
 };
 
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }

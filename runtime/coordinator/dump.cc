@@ -72,7 +72,7 @@ boost::json::object DumpSweep(const Sweep& sweep) {
           {"finished", sweep.finished},
           {"live", sweep.live},
           {"slots_held", sweep.slots_held},
-          {"history_position", sweep.history_position},
+          {"history_position", sweep.history.position()},
           {"promoted_trial", sweep.promoted_trial.value},
           {"promotion", sweep.promotion},
           {"created_ms", sweep.created_ms},

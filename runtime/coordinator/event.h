@@ -116,7 +116,7 @@ struct TrialCreated {
   std::int64_t number = 0;
   boost::json::object params;
   RunId run;
-  std::int64_t history_position = 0;  ///< how much of the sweep's history the sampler had seen
+  std::int64_t history_position = 0;  ///< tuner::History::position() that the sampler saw
 };
 /// The trial has ended. With an epoch: only if that attempt is the trial's live one (compare-and-swap).
 struct TrialEnded {

@@ -12,7 +12,7 @@
 #include "runtime/coordinator/event.h"
 #include "runtime/coordinator/placement.h"
 #include "runtime/wire/sweep_spec.h"
-#include "tuner/search.h"
+#include "tuner/scheduler.h"
 
 /// What the events add up to. Everything here is durable: what a restart forgets (timers, connections,
 /// batches under way) lives in `Coordinator`.
@@ -114,7 +114,6 @@ struct Sweep {
   int live = 0;        ///< trials that hold slots
   int slots_held = 0;  ///< by them
   tuner::History history;
-  std::int64_t history_position = 0;
   TrialId promoted_trial;
   boost::json::object promotion;  ///< the registry's answer (wire::PromotionSummary)
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;

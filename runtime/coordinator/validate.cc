@@ -9,6 +9,7 @@
 #include "registry/gates.h"
 #include "registry/model_rules.h"
 #include "runtime/coordinator/quota.h"
+#include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/trial_command.h"
 #include "runtime/pattern/pattern_set.h"
 #include "runtime/wire/codec.h"
@@ -106,18 +107,17 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
 }
 
 Status ValidateSearch(const wire::SweepSpec& spec) {
-  auto space = tuner::ParseSpace(spec.space);
-  if (!space.ok()) return wire::Under("space", space.error());
   for (const auto& [name, value] : spec.fixed) {
     if (spec.space.contains(name)) return At("fixed." + name, "is a parameter of the space, too");
     if (value.is_structured() || value.is_null()) {
       return At("fixed." + name, "wanted a number, a text, true or false");
     }
   }
-  auto sampler = tuner::MakeSampler(spec.sampler, *space, spec.seed);
+  MUSTER_ASSIGN_OR_RETURN(const auto search, SearchSpecOf(spec));
+  auto sampler = tuner::MakeSampler(search);
   if (!sampler.ok()) return At("sampler", sampler.error().message);
-  auto pruner = tuner::MakePruner(spec.stop);
-  if (!pruner.ok()) return wire::Under("stop", pruner.error());
+  auto scheduler = tuner::MakeScheduler(search);
+  if (!scheduler.ok()) return wire::Under("stop", scheduler.error());
   return Ok();
 }
 

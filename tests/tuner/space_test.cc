@@ -23,7 +23,7 @@ TEST(ParseSpace, Mistakes_AreNamedWithTheirPath) {
   EXPECT_EQ(ErrorOf(R"({"lr":{"float":[0,1],"log":true}})"),
             "at lr.float[0]: a log scale needs low above 0, got 0");
   EXPECT_EQ(ErrorOf(R"({"lr":{"flaot":[0,1]}})"),
-            "at lr.flaot: unknown key; wanted one of float, int, choice, log, step, when");
+            "at lr.flaot: unknown key; wanted one of float, int, choice, log, step, q, when");
   EXPECT_EQ(ErrorOf(R"({"w":{"int":[1.5,3]}})"), "at w.int[0]: wanted an integer, got 1.5E0");
   EXPECT_EQ(ErrorOf(R"({"o":{"choice":[]}})"), "at o.choice: wanted a list of values, got []");
   EXPECT_EQ(ErrorOf(R"({"o":{"choice":["a","a"]}})"), "at o.choice[1]: \"a\" is there twice");
@@ -56,7 +56,7 @@ TEST(Space, WidestBounds_AreDrawnFrom) {
   const auto space = Parse(R"({"w":{"int":[-9007199254740992,9007199254740992]},
       "s":{"int":[0,9007199254740992],"step":9007199254740992}, "f":{"float":[-1e300,1e300]}})");
   ASSERT_TRUE(space.ok()) << space.error().message;
-  const Params params = (*space)->Draw(Random(1, 2));
+  const Params params = (*space)->Decode((*space)->Draw(Random(1, 2)));
   EXPECT_TRUE(std::isfinite(std::get<double>(params.at("f"))));
   const auto both = Parse(R"({"s":{"int":[0,9007199254740992],"step":9007199254740992}})");
   EXPECT_EQ((*both)->Enumerate(100).size(), 2U);
@@ -77,7 +77,7 @@ TEST(Space, Draw_StaysInBoundsAndKeepsConditions) {
   ASSERT_TRUE(space.ok());
   int with_momentum = 0;
   for (std::uint64_t stream = 0; stream < 1000; ++stream) {
-    const Params params = (*space)->Draw(Random(1, stream));
+    const Params params = (*space)->Decode((*space)->Draw(Random(1, stream)));
     const bool sgd = std::get<std::string>(params.at("o")) == "sgd";
     EXPECT_EQ(params.contains("m"), sgd);
     with_momentum += sgd ? 1 : 0;

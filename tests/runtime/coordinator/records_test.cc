@@ -21,7 +21,12 @@ class RecordsTest : public testing::Test {
     return record;
   }
   [[nodiscard]] std::vector<std::pair<std::int64_t, double>> Reports() const {
-    return rig.sweep("small-1").history.trials[0].reports;
+    const tuner::History& history = rig.sweep("small-1").history;
+    std::vector<std::pair<std::int64_t, double>> reports;
+    for (const auto& [step, loss] : history.At(0).reports) {
+      reports.emplace_back(step, tuner::ValueOf(loss, history.goals()[0]));
+    }
+    return reports;
   }
 
   Rig rig;
@@ -218,9 +223,9 @@ TEST_F(RecordsTest, TrackedMetrics_CountOnceWhereverTheyCameFrom) {
   const RunId run = rig.trial("small-1/0").run;
   const TrackedMetrics tracked{run, {{"accuracy", 0.5, 1001, 1, 0}, {"loss", 2, 1001, 1, 0}}};
   rig.Do(tracked);
-  const std::int64_t position = rig.sweep("small-1").history_position;
+  const std::int64_t position = rig.sweep("small-1").history.position();
   rig.Do(tracked);
-  EXPECT_EQ(rig.sweep("small-1").history_position, position);
+  EXPECT_EQ(rig.sweep("small-1").history.position(), position);
   EXPECT_THAT(Reports(), testing::ElementsAre(std::pair(1, 0.5)));
   rig.Do(TrackedMetrics{run, {{"accuracy", 0.9, 1002, 2, epoch.value + 5}}});
   EXPECT_EQ(Reports().size(), 1u) << "of another attempt";

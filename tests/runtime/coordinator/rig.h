@@ -23,7 +23,7 @@ class Rig {
     if (!config_.make_sampler) {
       const Config defaults = Config::Default();
       config_.make_sampler = defaults.make_sampler;
-      config_.make_pruner = defaults.make_pruner;
+      config_.make_scheduler = defaults.make_scheduler;
     }
     config_.random_hex = [this](std::size_t bytes) {
       std::string digits = std::to_string(++ids_);

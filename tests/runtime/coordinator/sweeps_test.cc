@@ -11,23 +11,26 @@ using ::testing::HasSubstr;
 class CountingSampler final : public tuner::Sampler {
  public:
   explicit CountingSampler(std::int64_t points) : points_(points) {}
-  Result<tuner::Params> Suggest(std::int64_t number, const tuner::History& history) override {
-    EXPECT_EQ(static_cast<std::int64_t>(history.trials.size()), number);
+  Result<tuner::Suggestion> Suggest(std::int64_t number, const tuner::History& history) override {
+    EXPECT_EQ(history.size(), number);
     if (number >= points_) return ResourceExhausted("space exhausted");
-    return tuner::Params{{"lr", static_cast<double>(number + 1)}};
+    return tuner::Suggestion{{{"lr", static_cast<double>(number + 1)}}, "counting"};
   }
+  std::string Explain(const tuner::History& /*history*/) override { return "counts"; }
 
  private:
   std::int64_t points_;
 };
 
 /// Stops what reports less than 0.5.
-class HalfPruner final : public tuner::Pruner {
+class HalfPruner final : public tuner::Scheduler {
  public:
-  tuner::Verdict Decide(std::int64_t number, const tuner::History& history) override {
-    const auto& reports = history.trials[static_cast<std::size_t>(number)].reports;
-    return reports.back().second < 0.5 ? tuner::Verdict::kStop : tuner::Verdict::kContinue;
+  tuner::Verdict Judge(std::int64_t number, const tuner::History& history) override {
+    // Accuracy, which is maximised: the loss of less than 0.5 is above -0.5.
+    return history.At(number).reports.back().loss > -0.5 ? tuner::Verdict::kStop
+                                                         : tuner::Verdict::kContinue;
   }
+  std::string Explain(const tuner::History& /*history*/) override { return "halves"; }
 };
 
 Config WithFakes(std::int64_t points = 1'000'000) {
@@ -35,8 +38,8 @@ Config WithFakes(std::int64_t points = 1'000'000) {
   config.make_sampler = [points](const auto&) -> Result<std::unique_ptr<tuner::Sampler>> {
     return std::unique_ptr<tuner::Sampler>(std::make_unique<CountingSampler>(points));
   };
-  config.make_pruner = [](const auto&) -> Result<std::unique_ptr<tuner::Pruner>> {
-    return std::unique_ptr<tuner::Pruner>(std::make_unique<HalfPruner>());
+  config.make_scheduler = [](const auto&) -> Result<std::unique_ptr<tuner::Scheduler>> {
+    return std::unique_ptr<tuner::Scheduler>(std::make_unique<HalfPruner>());
   };
   return config;
 }

@@ -39,9 +39,11 @@ wire::SweepSpec Spec(int trials) {
 /// Costs nothing, so that the state machine is what is measured.
 class FreeSampler final : public tuner::Sampler {
  public:
-  Result<tuner::Params> Suggest(std::int64_t number, const tuner::History& /*history*/) override {
-    return tuner::Params{{"lr", static_cast<double>(number)}};
+  Result<tuner::Suggestion> Suggest(std::int64_t number,
+                                    const tuner::History& /*history*/) override {
+    return tuner::Suggestion{{{"lr", static_cast<double>(number)}}, "free"};
   }
+  std::string Explain(const tuner::History& /*history*/) override { return "costs nothing"; }
 };
 
 /// What a node says whose ranks do their work in no time.

@@ -2,7 +2,8 @@
 
 #include <memory>
 
-#include "tuner/parzen.h"
+#include "tuner/samplers/parzen.h"
+#include "tuner/samplers/random.h"
 
 namespace muster::tuner {
 
@@ -15,12 +16,15 @@ namespace muster::tuner {
 /// further first. A finite space is never asked for the same point twice.
 class TpeSampler final : public Sampler {
  public:
-  TpeSampler(std::shared_ptr<const Space> space, std::uint64_t seed);
-  Result<Params> Suggest(std::int64_t number, const History& history) override;
+  explicit TpeSampler(const SearchSpec& spec);
+  Result<Suggestion> Suggest(std::int64_t number, const History& history) override;
+  std::string Explain(const History& history) override;
 
  private:
   std::shared_ptr<const Space> space_;
   std::uint64_t seed_;
+  RandomSampler start_;
+  SeenPoints seen_;
 };
 
 }  // namespace muster::tuner

@@ -23,12 +23,12 @@ namespace muster::tuner {
 class ParzenEstimator {
  public:
   /// `observations` in the order of their trial number; the newest 25 weigh 1, older ones less.
-  ParzenEstimator(const Space& space, const std::vector<const Params*>& observations);
+  ParzenEstimator(const Space& space, const std::vector<const Point*>& observations);
 
   /// A draw from the mixture.
-  [[nodiscard]] Params Draw(Random& random) const;
+  [[nodiscard]] Point Draw(Random& random) const;
   /// Log density at a point (its mass, for discrete parameters); never NaN.
-  [[nodiscard]] double LogDensity(const Params& params) const;
+  [[nodiscard]] double LogDensity(const Point& point) const;
 
  private:
   struct Kernel {  ///< of one numeric parameter, on the internal scale
@@ -44,11 +44,9 @@ class ParzenEstimator {
   };
 
   [[nodiscard]] static Kernel KernelOf(const Dimension& dimension, std::size_t kernel);
-  [[nodiscard]] double LogFactor(std::size_t dimension, std::size_t kernel,
-                                 const ParamValue& value) const;
-  [[nodiscard]] ParamValue DrawFactor(std::size_t dimension, std::size_t kernel,
-                                      Random& random) const;
-  void FitNumeric(std::size_t dimension, const std::vector<const Params*>& observations);
+  [[nodiscard]] double LogFactor(std::size_t dimension, std::size_t kernel, double value) const;
+  [[nodiscard]] double DrawFactor(std::size_t dimension, std::size_t kernel, Random& random) const;
+  void FitNumeric(std::size_t dimension, const std::vector<const Point*>& observations);
 
   const Space& space_;
   std::vector<double> weights_;  ///< normalised; the last is the prior's

@@ -1,4 +1,4 @@
-#include "tuner/parzen.h"
+#include "tuner/samplers/parzen.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,47 +20,6 @@ double NormalMass(double a, double b) {
 
 double SafeLog(double x) { return std::log(std::max(x, std::numeric_limits<double>::min())); }
 
-/// The numbers [from, to] that a value stands for on the internal scale; equal for a float.
-std::pair<double, double> Cell(const Domain& domain, const ParamValue& value) {
-  if (const auto* range = std::get_if<IntDomain>(&domain)) {
-    const auto x = static_cast<double>(std::get<std::int64_t>(value));
-    if (range->log) return {std::log(x - 0.5), std::log(x + 0.5)};
-    const double half = static_cast<double>(range->step) / 2;
-    return {x - half, x + half};
-  }
-  const double x = std::get<double>(value);
-  const double inner = std::get<FloatDomain>(domain).log ? std::log(x) : x;
-  return {inner, inner};
-}
-
-double Centre(const Domain& domain, const ParamValue& value) {
-  const auto* range = std::get_if<IntDomain>(&domain);
-  if (range != nullptr && range->log) {
-    return std::log(static_cast<double>(std::get<std::int64_t>(value)));
-  }
-  const auto [from, to] = Cell(domain, value);
-  return (from + to) / 2;
-}
-
-std::pair<double, double> InternalRange(const Domain& domain) {
-  if (const auto* range = std::get_if<IntDomain>(&domain)) {
-    return {Cell(domain, range->low).first, Cell(domain, range->high).second};
-  }
-  const auto& real = std::get<FloatDomain>(domain);
-  return {Cell(domain, real.low).first, Cell(domain, real.high).first};
-}
-
-ParamValue FromInternal(const Domain& domain, double x) {
-  if (const auto* range = std::get_if<IntDomain>(&domain)) {
-    const double plain = range->log ? std::exp(x) : x;
-    const auto cell =
-        std::llround((plain - static_cast<double>(range->low)) / static_cast<double>(range->step));
-    return std::clamp<std::int64_t>(range->low + cell * range->step, range->low, range->high);
-  }
-  const auto& real = std::get<FloatDomain>(domain);
-  return std::clamp(real.log ? std::exp(x) : x, real.low, real.high);
-}
-
 /// 1 for the newest 25, a ramp from 1/n up to 1 over the older ones.
 std::vector<double> Weights(std::size_t n) {
   std::vector<double> weights(n, 1.0);
@@ -74,29 +33,22 @@ std::vector<double> Weights(std::size_t n) {
   return weights;
 }
 
-std::size_t IndexOf(const ChoiceDomain& domain, const ParamValue& value) {
-  const auto found = std::find(domain.values.begin(), domain.values.end(), value);
-  return static_cast<std::size_t>(found - domain.values.begin());
-}
-
 }  // namespace
 
-ParzenEstimator::ParzenEstimator(const Space& space, const std::vector<const Params*>& observations)
+ParzenEstimator::ParzenEstimator(const Space& space, const std::vector<const Point*>& observations)
     : space_(space), weights_(Weights(observations.size())) {
   weights_.push_back(kPriorWeight);
   const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
   for (double& weight : weights_) weight /= sum;
   dimensions_.resize(space.parameters().size());
   for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-    const auto& parameter = space.parameters()[d];
     auto& dimension = dimensions_[d];
-    if (const auto* choice = std::get_if<ChoiceDomain>(&parameter.domain)) {
-      dimension.choices = choice->values.size();
-      for (const Params* observed : observations) {
-        const auto found = observed->find(parameter.name);
-        dimension.categories.push_back(found == observed->end()
-                                           ? std::nullopt
-                                           : std::optional(IndexOf(*choice, found->second)));
+    dimension.choices = space.scales()[d].choices;
+    if (dimension.choices > 0) {
+      for (const Point* observed : observations) {
+        const double choice = (*observed)[d];
+        dimension.categories.push_back(
+            std::isnan(choice) ? std::nullopt : std::optional(static_cast<std::size_t>(choice)));
       }
     } else {
       FitNumeric(d, observations);
@@ -104,18 +56,18 @@ ParzenEstimator::ParzenEstimator(const Space& space, const std::vector<const Par
   }
 }
 
-void ParzenEstimator::FitNumeric(std::size_t d, const std::vector<const Params*>& observations) {
-  const auto& parameter = space_.parameters()[d];
+void ParzenEstimator::FitNumeric(std::size_t d, const std::vector<const Point*>& observations) {
   auto& dimension = dimensions_[d];
   dimension.numeric = true;
-  std::tie(dimension.low, dimension.high) = InternalRange(parameter.domain);
+  dimension.low = space_.scales()[d].low;
+  dimension.high = space_.scales()[d].high;
   const double range = dimension.high - dimension.low;
   dimension.kernels.resize(observations.size());
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < observations.size(); ++i) {
-    const auto found = observations[i]->find(parameter.name);
-    if (found == observations[i]->end()) continue;
-    dimension.kernels[i] = Kernel{Centre(parameter.domain, found->second), range};
+    const double x = (*observations[i])[d];
+    if (std::isnan(x)) continue;
+    dimension.kernels[i] = Kernel{x, range};
     order.push_back(i);
   }
   const auto mu = [&](std::size_t position) { return dimension.kernels[order[position]]->mu; };
@@ -143,24 +95,21 @@ ParzenEstimator::Kernel ParzenEstimator::KernelOf(const Dimension& dimension, st
   return {(dimension.low + dimension.high) / 2, dimension.high - dimension.low};
 }
 
-double ParzenEstimator::LogFactor(std::size_t d, std::size_t kernel,
-                                  const ParamValue& value) const {
+double ParzenEstimator::LogFactor(std::size_t d, std::size_t kernel, double value) const {
   const auto& dimension = dimensions_[d];
-  const auto& domain = space_.parameters()[d].domain;
   const bool prior = kernel + 1 == weights_.size();
   if (!dimension.numeric) {
     const auto choices = static_cast<double>(dimension.choices);
     if (prior || !dimension.categories[kernel]) return -std::log(choices);
     // One observation, smoothed by the prior's weight spread over kernels and categories.
     const double smooth = kPriorWeight / static_cast<double>(weights_.size());
-    const bool same =
-        *dimension.categories[kernel] == IndexOf(std::get<ChoiceDomain>(domain), value);
+    const bool same = *dimension.categories[kernel] == static_cast<std::size_t>(value);
     return std::log((smooth + (same ? 1.0 : 0.0)) / (smooth * choices + 1.0));
   }
   const Kernel kernel_of = KernelOf(dimension, kernel);
   const double inside = NormalMass((dimension.low - kernel_of.mu) / kernel_of.sigma,
                                    (dimension.high - kernel_of.mu) / kernel_of.sigma);
-  const auto [from, to] = Cell(domain, value);
+  const auto [from, to] = space_.Cell(d, value);
   if (from < to) {
     return SafeLog(NormalMass((from - kernel_of.mu) / kernel_of.sigma,
                               (to - kernel_of.mu) / kernel_of.sigma)) -
@@ -170,47 +119,43 @@ double ParzenEstimator::LogFactor(std::size_t d, std::size_t kernel,
   return -0.5 * z * z - std::log(kernel_of.sigma * std::sqrt(2 * M_PI)) - SafeLog(inside);
 }
 
-ParamValue ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random) const {
+double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random) const {
   const auto& dimension = dimensions_[d];
-  const auto& domain = space_.parameters()[d].domain;
   const bool prior = kernel + 1 == weights_.size();
   if (!dimension.numeric) {
-    const auto& choice = std::get<ChoiceDomain>(domain);
     const double smooth = kPriorWeight / static_cast<double>(weights_.size());
     const auto choices = static_cast<double>(dimension.choices);
     const bool keep =
         !prior && dimension.categories[kernel] && random.Uniform() < 1.0 / (smooth * choices + 1.0);
     const std::uint64_t other = random.Below(dimension.choices);
-    return choice.values[keep ? *dimension.categories[kernel] : other];
+    return static_cast<double>(keep ? *dimension.categories[kernel] : other);
   }
   const Kernel kernel_of = KernelOf(dimension, kernel);
   const double below = NormalCdf((dimension.low - kernel_of.mu) / kernel_of.sigma);
   const double above = NormalCdf((dimension.high - kernel_of.mu) / kernel_of.sigma);
   const double p = below + (above - below) * random.Uniform();
   const double x = kernel_of.mu + kernel_of.sigma * InverseNormalCdf(p);
-  return FromInternal(domain, std::clamp(x, dimension.low, dimension.high));
+  return std::clamp(x, dimension.low, dimension.high);
 }
 
-Params ParzenEstimator::Draw(Random& random) const {
+Point ParzenEstimator::Draw(Random& random) const {
   double left = random.Uniform();
   std::size_t kernel = 0;
   while (kernel + 1 < weights_.size() && left >= weights_[kernel]) left -= weights_[kernel++];
-  Params params;
+  Point point(dimensions_.size(), kInactive);
   for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-    if (!space_.IsActive(d, params)) continue;
-    params[space_.parameters()[d].name] = DrawFactor(d, kernel, random);
+    if (space_.IsActive(d, point)) point[d] = DrawFactor(d, kernel, random);
   }
-  return params;
+  return space_.Snap(std::move(point));
 }
 
-double ParzenEstimator::LogDensity(const Params& params) const {
+double ParzenEstimator::LogDensity(const Point& point) const {
   std::vector<double> terms(weights_.size());
   double largest = -std::numeric_limits<double>::infinity();
   for (std::size_t kernel = 0; kernel < weights_.size(); ++kernel) {
     double term = std::log(weights_[kernel]);
     for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-      const auto found = params.find(space_.parameters()[d].name);
-      if (found != params.end()) term += LogFactor(d, kernel, found->second);
+      if (!std::isnan(point[d])) term += LogFactor(d, kernel, point[d]);
     }
     terms[kernel] = term;
     largest = std::max(largest, term);

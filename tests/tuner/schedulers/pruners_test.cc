@@ -1,7 +1,8 @@
-#include "tuner/pruners.h"
+#include "tuner/schedulers/pruners.h"
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <boost/json/parse.hpp>
 #include <cmath>
 #include <limits>
@@ -9,15 +10,15 @@
 namespace muster::tuner {
 namespace {
 
-/// Appends a report and asks for the verdict on it.
-Verdict Report(Pruner& pruner, History& history, std::int64_t number, std::int64_t step,
+/// Starts trials up to `number` where they are missing, appends a report and asks for the verdict on it.
+Verdict Report(Scheduler& scheduler, History& history, std::int64_t number, std::int64_t step,
                double value) {
-  while (static_cast<std::int64_t>(history.trials.size()) <= number) {
-    history.trials.push_back({.number = static_cast<std::int64_t>(history.trials.size())});
-  }
-  history.trials[static_cast<std::size_t>(number)].reports.emplace_back(step, value);
-  return pruner.Decide(number, history);
+  while (history.size() <= number) history.Start(history.size(), {});
+  history.AddReport(number, step, std::array{value});
+  return scheduler.Judge(number, history);
 }
+
+History Maximizing() { return History({Goal::kMaximize}); }
 
 TEST(Asha, Rungs_AreGeometricBelowMax) {
   EXPECT_EQ(AshaPruner({1, 9, 3}).rungs(), (std::vector<std::int64_t>{1, 3}));
@@ -27,7 +28,7 @@ TEST(Asha, Rungs_AreGeometricBelowMax) {
 
 TEST(Asha, OnlyTheBestThirdOfARungGoesOn) {
   AshaPruner asha({1, 9, 3});
-  History history;
+  History history = Maximizing();
   EXPECT_EQ(Report(asha, history, 0, 1, 0.5), Verdict::kContinue);  // the first always does
   EXPECT_EQ(Report(asha, history, 1, 1, 0.4), Verdict::kStop);
   EXPECT_EQ(Report(asha, history, 2, 1, 0.6), Verdict::kContinue);  // best of 3
@@ -39,14 +40,14 @@ TEST(Asha, OnlyTheBestThirdOfARungGoesOn) {
 
 TEST(Asha, AReportThatJumpsOverRungs_IsJudgedAtEach) {
   AshaPruner asha({1, 27, 3});
-  History history;
+  History history = Maximizing();
   EXPECT_EQ(Report(asha, history, 0, 3, 0.9), Verdict::kContinue);
   EXPECT_EQ(Report(asha, history, 1, 9, 0.8), Verdict::kStop);
 }
 
 TEST(Asha, NaNIsTheWorst_AlsoWhenMinimising) {
   AshaPruner asha({1, 9, 3});
-  History history{.maximize = false};
+  History history;
   EXPECT_EQ(Report(asha, history, 0, 1, 5), Verdict::kContinue);
   EXPECT_EQ(Report(asha, history, 1, 1, std::nan("")), Verdict::kStop);
   EXPECT_EQ(Report(asha, history, 2, 1, 4), Verdict::kContinue);
@@ -54,11 +55,10 @@ TEST(Asha, NaNIsTheWorst_AlsoWhenMinimising) {
 
 TEST(Median, StopsBelowTheMedianOfTheCompleted) {
   MedianPruner median({.startup_trials = 3});
-  History history;
+  History history = Maximizing();
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(Report(median, history, i, 1, 0.1 * (i + 1)), Verdict::kContinue);
-    history.trials.back().state = TrialState::kComplete;
-    history.trials.back().value = 0.5;
+    history.Finish(i, {TrialState::kComplete, {0.5}});
   }
   EXPECT_EQ(Report(median, history, 3, 1, 0.15), Verdict::kStop);     // median is 0.2
   EXPECT_EQ(Report(median, history, 4, 1, 0.2), Verdict::kContinue);  // as good as it
@@ -67,18 +67,18 @@ TEST(Median, StopsBelowTheMedianOfTheCompleted) {
 
 TEST(Median, InfinityOfTheRightSign_IsTheBest) {
   MedianPruner median({.startup_trials = 1});
-  History history;
+  History history = Maximizing();
   EXPECT_EQ(Report(median, history, 0, 1, 0.5), Verdict::kContinue);
-  history.trials.back().state = TrialState::kComplete;
+  history.Finish(0, {TrialState::kComplete, {0.5}});
   EXPECT_EQ(Report(median, history, 1, 1, INFINITY), Verdict::kContinue);
   EXPECT_EQ(Report(median, history, 2, 1, -INFINITY), Verdict::kStop);
   EXPECT_EQ(Report(median, history, 3, 1, std::nan("")), Verdict::kStop);
 }
 
-TEST(MakePruner, Mistakes_AreNamed) {
+TEST(MakeScheduler, Mistakes_AreNamed) {
   const auto error = [](const char* text) {
-    const auto pruner = MakePruner(boost::json::parse(text).as_object());
-    return pruner.ok() ? "no error" : pruner.error().message;
+    const auto scheduler = MakeScheduler({.stop = boost::json::parse(text).as_object()});
+    return scheduler.ok() ? "no error" : scheduler.error().message;
   };
   EXPECT_EQ(error(R"({"asha":{"max":9,"mni":1}})"),
             "at asha.mni: unknown key; wanted one of step, min, max, eta");

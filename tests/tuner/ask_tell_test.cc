@@ -1,0 +1,75 @@
+#include "tuner/ask_tell.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+
+namespace muster::tuner {
+namespace {
+
+using boost::json::object;
+using boost::json::parse;
+
+object Line(AskTell& studies, const char* line) {
+  return parse(studies.AnswerLine(line)).as_object();
+}
+
+std::string ErrorOf(AskTell& studies, const char* line) {
+  const object answer = Line(studies, line);
+  const auto* error = answer.if_contains("error");
+  return error == nullptr ? "no error" : std::string(error->at("message").as_string());
+}
+
+constexpr const char* kCreate =
+    R"({"op":"create","space":{"x":{"float":[0,1]}},"seed":1,"goal":"maximize","stop":{"asha":{"max":9}}})";
+
+TEST(AskTell, AWholeSearch) {
+  AskTell studies;
+  EXPECT_FALSE(Line(studies, kCreate).contains("error"));
+  const object asked = Line(studies, R"({"op":"ask","id":7})");
+  EXPECT_EQ(asked.at("trial"), 0);
+  EXPECT_EQ(asked.at("id"), 7);
+  EXPECT_TRUE(asked.at("params").at("x").is_double());
+  EXPECT_EQ(Line(studies, R"({"op":"report","trial":0,"step":1,"value":0.5})").at("verdict"),
+            "continue");
+  Line(studies, R"({"op":"ask"})");
+  EXPECT_EQ(Line(studies, R"({"op":"report","trial":1,"step":1,"value":"nan"})").at("verdict"),
+            "stop");
+  EXPECT_EQ(Line(studies, R"({"op":"should-stop","trial":1})").at("verdict"), "stop");
+  EXPECT_EQ(Line(studies, R"({"op":"tell","trial":1,"state":"pruned"})").at("trial"), 1);
+  EXPECT_EQ(Line(studies, R"({"op":"tell","trial":0,"value":0.75})").at("trial"), 0);
+  const object trials = Line(studies, R"({"op":"trials"})");
+  EXPECT_EQ(trials.at("trials").at(0).at("values"), parse("[0.75]"));
+  EXPECT_EQ(trials.at("trials").at(1).at("state"), "pruned");
+}
+
+TEST(AskTell, WrongRequests_NameTheFieldAndChangeNothing) {
+  AskTell studies;
+  EXPECT_EQ(ErrorOf(studies, "nonsense"), "wanted one JSON object on a line: syntax error");
+  EXPECT_EQ(ErrorOf(studies, "[]"), "wanted one JSON object on a line: []");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"ask"})"),
+            "at study: there is none without a name; create it");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"create"})"),
+            "at space: missing; wanted {name: {float: [low, high]}, ...}");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"create","space":{"x":{"float":[1,0]}}})"),
+            "at space: at x.float: low must be below high, got [1,0]");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"create","space":{"x":{"float":[0,1]}},"goal":"up"})"),
+            "at goal: wanted minimize or maximize, got \"up\"");
+  Line(studies, kCreate);
+  EXPECT_EQ(ErrorOf(studies, kCreate), "at study: there is one without a name");
+  Line(studies, R"({"op":"ask"})");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"tell","trail":0})"),
+            "at trail: unknown field; wanted study, trial, value, values, constraints, state");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"tell","value":0})"),
+            "at trial: missing; wanted the number that ask gave");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"tell","trial":0,"value":"low"})"),
+            "at value: wanted a number, \"nan\", \"inf\" or \"-inf\", got \"low\"");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"report","trial":0,"value":1})"),
+            "at step: missing; wanted 0 or more");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"tell","trial":3,"value":1})"),
+            "at trial: there is no trial 3; the newest is 0");
+  EXPECT_EQ(Line(studies, R"({"op":"tell","trial":0,"value":1})").at("trial"), 0);
+}
+
+}  // namespace
+}  // namespace muster::tuner

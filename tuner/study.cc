@@ -1,0 +1,129 @@
+#include "tuner/study.h"
+
+#include <cmath>
+
+namespace muster::tuner {
+
+Result<Study> Study::Make(SearchSpec spec) {
+  Study study(std::move(spec));
+  auto sampler = MakeSampler(study.spec_);
+  if (!sampler.ok()) return sampler.error().With("at sampler");
+  auto scheduler = MakeScheduler(study.spec_);
+  if (!scheduler.ok()) return scheduler.error().With("at stop");
+  study.sampler_ = std::move(sampler).value();
+  study.scheduler_ = std::move(scheduler).value();
+  return study;
+}
+
+Result<Asked> Study::Ask() {
+  const Choice choice = scheduler_->Choose(history_.size(), history_);
+  if (choice.kind == Choice::Kind::kNothing) {
+    return Unavailable("no trial before a running one has reported or ended; ask again then");
+  }
+  if (choice.kind == Choice::Kind::kResume) {
+    history_.Resume(choice.trial);
+    verdicts_[static_cast<std::size_t>(choice.trial)] = Verdict::kContinue;
+    return Asked{choice.trial, history_.At(choice.trial).params, "resumed",
+                 Asked::Origin{choice.trial, choice.step}};
+  }
+  if (spec_.trials > 0 && history_.size() >= spec_.trials) {
+    return ResourceExhausted("budget spent: all of its " + std::to_string(spec_.trials) +
+                             " trials were asked for");
+  }
+  if (choice.kind == Choice::Kind::kSample) return StartNew();
+  Asked asked{history_.size(), choice.params, "clone", Asked::Origin{choice.trial, choice.step}};
+  history_.Start(asked.trial, asked.params);
+  verdicts_.push_back(Verdict::kContinue);
+  return asked;
+}
+
+Result<Asked> Study::StartNew() {
+  Asked asked{.trial = history_.size()};
+  if (!queue_.empty()) {
+    asked.params = std::move(queue_.front());
+    asked.by = "enqueued";
+    queue_.pop_front();
+  } else {
+    MUSTER_ASSIGN_OR_RETURN(auto suggestion, sampler_->Suggest(asked.trial, history_));
+    asked.params = std::move(suggestion.params);
+    asked.by = std::move(suggestion.by);
+  }
+  history_.Start(asked.trial, asked.params);
+  verdicts_.push_back(Verdict::kContinue);
+  return asked;
+}
+
+Status Study::CheckRunning(std::int64_t trial) const {
+  if (trial < 0 || !history_.Has(trial)) {
+    return NotFound("at trial: there is no trial " + std::to_string(trial) + "; the newest is " +
+                    std::to_string(history_.size() - 1));
+  }
+  const TrialState state = history_.At(trial).state;
+  if (state == TrialState::kRunning) return Ok();
+  return Conflict("at trial: " + std::to_string(trial) + " is " + std::string(NameOf(state)) +
+                  "; wanted one that runs");
+}
+
+Status Study::CheckOutcome(const Outcome& outcome) const {
+  if (!IsFinished(outcome.state)) {
+    return Invalid("at state: wanted one of complete, pruned, failed, lost, got " +
+                   std::string(NameOf(outcome.state)));
+  }
+  const std::size_t wanted = outcome.state == TrialState::kComplete ? spec_.goals.size() : 0;
+  if (outcome.values.size() == wanted) return Ok();
+  return Invalid("at values: wanted " + std::to_string(wanted) + " of a " +
+                 std::string(NameOf(outcome.state)) + " trial, one an objective, got " +
+                 std::to_string(outcome.values.size()));
+}
+
+Result<Verdict> Study::Report(std::int64_t trial, std::int64_t step,
+                              const std::vector<double>& values) {
+  MUSTER_RETURN_IF_ERROR(CheckRunning(trial));
+  if (step < 0) return Invalid("at step: wanted 0 or more, got " + std::to_string(step));
+  if (values.size() != 1 && values.size() != spec_.goals.size()) {
+    return Invalid("at values: wanted one an objective (" + std::to_string(spec_.goals.size()) +
+                   ") or that of the first alone, got " + std::to_string(values.size()));
+  }
+  history_.AddReport(trial, step, values);
+  const Verdict verdict = scheduler_->Judge(trial, history_);
+  verdicts_[static_cast<std::size_t>(trial)] = verdict;
+  if (verdict == Verdict::kPause) history_.Pause(trial);
+  return verdict;
+}
+
+Result<Verdict> Study::VerdictOn(std::int64_t trial) const {
+  MUSTER_RETURN_IF_ERROR(CheckRunning(trial));
+  return verdicts_[static_cast<std::size_t>(trial)];
+}
+
+Status Study::Tell(std::int64_t trial, const Outcome& outcome) {
+  MUSTER_RETURN_IF_ERROR(CheckRunning(trial));
+  MUSTER_RETURN_IF_ERROR(CheckOutcome(outcome));
+  history_.Finish(trial, outcome);
+  return Ok();
+}
+
+Status Study::Enqueue(Params params) {
+  const Status status = spec_.space->Check(params);
+  if (!status.ok()) return status.error().With("at params");
+  queue_.push_back(std::move(params));
+  return Ok();
+}
+
+Status Study::Import(Params params, const Outcome& outcome, double weight) {
+  if (history_.size() > 0) return Conflict("trials are imported before the first one is asked for");
+  const Status status = spec_.space->Check(params);
+  if (!status.ok()) return status.error().With("at params");
+  MUSTER_RETURN_IF_ERROR(CheckOutcome(outcome));
+  if (!(weight > 0 && weight <= 1)) {
+    return Invalid("at weight: wanted above 0 up to 1, got " + ParamText(weight));
+  }
+  history_.Import(std::move(params), outcome, weight);
+  return Ok();
+}
+
+std::string Study::Explain() {
+  return sampler_->Explain(history_) + "; " + scheduler_->Explain(history_);
+}
+
+}  // namespace muster::tuner

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "tuner/history.h"
+#include "tuner/sampler.h"
+#include "tuner/scheduler.h"
+
+/// A whole search in one object: ask for a trial, report how it goes, tell how it ended. Wrong calls answer with
+/// an error that names the field and the reason, and change nothing. No I/O; not thread-safe.
+
+namespace muster::tuner {
+
+/// A trial to run.
+struct Asked {
+  std::int64_t trial = 0;
+  Params params;
+  std::string by;  ///< the algorithm; "enqueued"
+  /// It goes on (its own number) or starts (another's) from the checkpoint of this trial at this step.
+  struct Origin {
+    std::int64_t trial = 0;
+    std::int64_t step = 0;
+  };
+  std::optional<Origin> from;
+};
+
+class Study {
+ public:
+  static Result<Study> Make(SearchSpec spec);
+
+  /// kResource when the space is exhausted or the budget of trials is spent; kUnavailable when the scheduler
+  /// first wants to hear from a running trial.
+  Result<Asked> Ask();
+  /// Of a running trial; steps are 0 or more, `values` one an objective or of the first alone. kPause pauses it
+  /// here and now.
+  Result<Verdict> Report(std::int64_t trial, std::int64_t step, const std::vector<double>& values);
+  /// What the last report of a running trial was answered with.
+  Result<Verdict> VerdictOn(std::int64_t trial) const;
+  /// A pruned trial needs no values; a complete one has one an objective.
+  Status Tell(std::int64_t trial, const Outcome& outcome);
+
+  /// The next trial that is asked for has these parameters.
+  Status Enqueue(Params params);
+  /// A finished trial of an earlier search over this space or a narrower one; before the first Ask.
+  Status Import(Params params, const Outcome& outcome, double weight);
+
+  [[nodiscard]] const SearchSpec& spec() const { return spec_; }
+  [[nodiscard]] const History& history() const { return history_; }
+  /// What its sampler and its scheduler do and why.
+  [[nodiscard]] std::string Explain();
+
+ private:
+  explicit Study(SearchSpec spec) : spec_(std::move(spec)), history_(spec_.goals) {}
+  [[nodiscard]] Status CheckRunning(std::int64_t trial) const;
+  [[nodiscard]] Status CheckOutcome(const Outcome& outcome) const;
+  Result<Asked> StartNew();
+
+  SearchSpec spec_;
+  History history_;
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::deque<Params> queue_;
+  std::vector<Verdict> verdicts_;  ///< by number: on the last report
+};
+
+}  // namespace muster::tuner
