@@ -8,6 +8,9 @@
 
 namespace muster::tuner {
 
+/// Counts up when a release may suggest something else than the one before did, given the same history.
+inline constexpr int kSearchVersion = 1;
+
 struct Suggestion {
   Params params;
   /// Which algorithm made it, "tpe", "tpe: random start": for people, and for replay.

@@ -119,6 +119,18 @@ class Shim {
   RecordServer records_;
 };
 
+/// A clone begins as if it had been stopped where its donor stands. The first attempt copies; one that was killed
+/// meanwhile left nothing under the final name.
+Status CopyStart(const std::filesystem::path& from, const std::filesystem::path& folder) {
+  std::error_code error;
+  if (from.empty() || !std::filesystem::is_empty(folder, error)) return Ok();
+  const std::filesystem::path partial = folder.string() + ".partial";
+  std::filesystem::remove_all(partial, error);
+  std::filesystem::copy(from, partial, std::filesystem::copy_options::recursive, error);
+  if (!error) std::filesystem::rename(partial, folder, error);
+  return error ? Status(IoError("copy the checkpoints " + from.string(), error.value())) : Ok();
+}
+
 Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(prepare_, folder_.ReadPrepare());
   MUSTER_RETURN_IF_ERROR(
@@ -131,6 +143,7 @@ Status Shim::Prepare() {
   if (!prepare_.checkpoint_dir.empty()) {
     std::filesystem::create_directories(prepare_.checkpoint_dir, error);
     if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
+    MUSTER_RETURN_IF_ERROR(CopyStart(prepare_.start_from, prepare_.checkpoint_dir));
   }
   if (prepare_.working_dir.empty()) {
     prepare_.working_dir = folder_.work().string();

@@ -118,6 +118,8 @@ void AddTrackerRanks(CLI::App& tracker, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);
+/// Below `muster sweep`.
+void AddSweepSearch(CLI::App& sweep, Context& context);
 void AddSim(CLI::App& app, Context& context);
 void AddTuner(CLI::App& app, Context& context);
 

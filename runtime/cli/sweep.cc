@@ -112,6 +112,7 @@ void AddSweep(CLI::App& app, Context& context) {
     context.run = [&context, id] { return PrintExplanation(context, At(*id, "explain")); };
   });
 
+  AddSweepSearch(*sweep, context);
   for (const auto& [verb, help] :
        {std::pair("pause", "Start no more trials; those that run go on"),
         std::pair("resume", "Start trials again"),

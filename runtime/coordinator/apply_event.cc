@@ -9,10 +9,21 @@
 namespace muster::coordinator {
 namespace {
 
-/// What the samplers learn from a trial that failed after an attempt with this cause.
-tuner::TrialState StateAfter(wire::ExitCause cause) {
-  const bool by_configuration = cause == wire::ExitCause::kUser || cause == wire::ExitCause::kOom;
-  return by_configuration ? tuner::TrialState::kFailed : tuner::TrialState::kLost;
+/// What the tuner is told. Only what the configuration did itself is a failure to learn from.
+tuner::Outcome OutcomeOf(const TrialEnded& e) {
+  using tuner::TrialState;
+  const auto cause = e.cause.value_or(wire::ExitCause::kUser);
+  const bool own = cause == wire::ExitCause::kUser || cause == wire::ExitCause::kOom;
+  switch (e.phase) {
+    case TrialPhase::kComplete:
+      return {TrialState::kComplete, {e.value.value_or(NAN)}, {}};
+    case TrialPhase::kPruned:
+      return {TrialState::kPruned, {}, {}};
+    case TrialPhase::kFailed:
+      return {own ? TrialState::kFailed : TrialState::kLost, {}, {}};
+    default:
+      return {TrialState::kLost, {}, {}};
+  }
 }
 
 /// One place where an event changes the state, one overload an event.
@@ -102,6 +113,8 @@ class Applier {
     trial.sweep = e.sweep;
     trial.number = e.number;
     trial.params = *params;
+    trial.by = e.by;
+    trial.from = e.from;
     trial.run = e.run;
     trial.created_ms = unix_ms_;
     state_.runs[e.run] = e.trial;
@@ -122,7 +135,8 @@ class Applier {
     trial.ended_ms = unix_ms_;
     sweep.waiting.erase(trial.number);
     sweep.finished += 1;
-    sweep.history.Finish(trial.number, OutcomeOf(trial));
+    Unpark(sweep, trial);
+    sweep.history.Finish(trial.number, OutcomeOf(e));
   }
 
   void operator()(const TrialRetried& e) {
@@ -137,6 +151,24 @@ class Applier {
     sweep.waiting.insert(trial.number);
     sweep.finished -= 1;
     sweep.history.Resume(trial.number);
+  }
+
+  void operator()(const TrialPaused& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    trial.parked = true;
+    sweep.parked += 1;
+    sweep.history.Pause(trial.number);
+  }
+
+  void operator()(const TrialResumed& e) {
+    Trial& trial = TrialAt(e.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    Unpark(sweep, trial);
+    sweep.history.Resume(trial.number);
+    if (trial.phase != TrialPhase::kPaused) return;  // its attempt is still ending
+    trial.phase = TrialPhase::kWaiting;
+    sweep.waiting.insert(trial.number);
   }
 
   void operator()(const AttemptStarted& e) {
@@ -225,9 +257,9 @@ class Applier {
     sweep.live -= 1;
     sweep.last_exit_ms = unix_ms_;
     if (IsFinal(trial.phase)) return;
-    trial.phase = TrialPhase::kWaiting;
+    trial.phase = trial.parked ? TrialPhase::kPaused : TrialPhase::kWaiting;
     trial.message = e.message;
-    sweep.waiting.insert(trial.number);
+    if (!trial.parked) sweep.waiting.insert(trial.number);
   }
 
   void operator()(const Reported& e) {
@@ -399,20 +431,9 @@ class Applier {
     member.phase = wire::AttemptPhase::kExited;
   }
 
-  [[nodiscard]] tuner::Outcome OutcomeOf(const Trial& trial) const {
-    switch (trial.phase) {
-      case TrialPhase::kComplete:
-        return {tuner::TrialState::kComplete, {trial.value.value_or(NAN)}, {}};
-      case TrialPhase::kPruned:
-        return {tuner::TrialState::kPruned, {}, {}};
-      case TrialPhase::kFailed:
-        break;
-      default:
-        return {tuner::TrialState::kLost, {}, {}};
-    }
-    if (trial.attempts.empty()) return {tuner::TrialState::kLost, {}, {}};
-    const auto cause = state_.attempts.at(trial.attempts.back()).cause;
-    return {StateAfter(cause.value_or(wire::ExitCause::kUser)), {}, {}};
+  static void Unpark(Sweep& sweep, Trial& trial) {
+    sweep.parked -= trial.parked ? 1 : 0;
+    trial.parked = false;
   }
 
   static void AddReport(Sweep& sweep, Trial& trial, const ObjectiveReport& added,

@@ -103,6 +103,8 @@ Coordinator::Search& Coordinator::SearchOf(const Sweep& sweep) {
   if (!search.sampler) {
     auto spec = SearchSpecOf(sweep.spec);
     MUSTER_CHECK(spec.ok(), "an accepted sweep's space cannot be read");
+    if (Mutated(Mutation::kSecretSeed))
+      spec->seed += static_cast<std::uint64_t>(state_.coordinator.value);
     auto sampler = config_.make_sampler(*spec);
     auto scheduler = config_.make_scheduler(*spec);
     MUSTER_CHECK(sampler.ok() && scheduler.ok(), "an accepted sweep's search cannot be made");

@@ -178,13 +178,16 @@ class Coordinator {
   void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                      std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
-                std::optional<double> value, std::string message);
+                std::optional<double> value, std::string message,
+                std::optional<wire::ExitCause> cause = {});
   void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
                    const std::string& message, int exit_code);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
   [[nodiscard]] std::vector<Room> UsableRooms(MonotonicTime now) const;
   void AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
+  bool AddTrial(Turn& turn, const Sweep& sweep);
+  void EndPaused(Turn& turn, const Sweep& sweep);
   void Schedule(Turn& turn, std::vector<Room> rooms);
   [[nodiscard]] const Trial* FirstReady(const Sweep& sweep) const;
   void StartAttempt(Turn& turn, const Trial& trial, const std::vector<Part>& parts);

@@ -131,9 +131,9 @@ void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCaus
   if (sweep.cancelled || sweep.time_up) {
     EndTrial(turn, trial, attempt.epoch, TrialPhase::kCancelled, {}, message);
   } else if (cause == wire::ExitCause::kHang && sweep.spec.hang.action == "kill") {
-    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message);
+    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, message, cause);
   } else if (verdict.failure && !Mutated(Mutation::kRetryForever)) {
-    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, *verdict.failure);
+    EndTrial(turn, trial, attempt.epoch, TrialPhase::kFailed, {}, *verdict.failure, cause);
   } else if (verdict.delayed > 0) {
     const auto delay = Ms(std::min(config_.retry_delay_most_ms,
                                    config_.retry_delay_ms << std::min(verdict.delayed - 1, 20)));
@@ -160,8 +160,9 @@ void Coordinator::CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epo
 }
 
 void Coordinator::EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
-                           std::optional<double> value, std::string message) {
-  Emit(turn, TrialEnded{trial.id, epoch, phase, value, std::move(message)});
+                           std::optional<double> value, std::string message,
+                           std::optional<wire::ExitCause> cause) {
+  Emit(turn, TrialEnded{trial.id, epoch, phase, value, std::move(message), cause});
   AddCommand(turn, FinishRun{trial.run, std::string(RunStatus(phase))});
   not_before_.erase(trial.id);
   unsettled_.insert(trial.sweep);

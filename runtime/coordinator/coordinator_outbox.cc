@@ -24,6 +24,10 @@ Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
   for (const auto& [name, value] : trial.params) create.params[name] = tuner::ParamText(value);
   for (const auto& [name, value] : sweep.spec.fixed) create.params[name] = ScalarText(value);
   create.tags = {{"muster.sweep", sweep.id.value}, {"muster.trial", trial.id.value}};
+  if (trial.from) {
+    create.tags["muster.cloned_from"] = trial.from->trial.value;
+    create.tags["muster.cloned_at_step"] = std::to_string(trial.from->step);
+  }
   return create;
 }
 

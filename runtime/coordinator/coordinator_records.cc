@@ -211,13 +211,22 @@ void Coordinator::AskScheduler(Turn& turn, const Attempt& attempt) {
   if (attempt.stop) return;
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
-  if (SearchOf(sweep).scheduler->Judge(trial.number, sweep.history) != tuner::Verdict::kStop)
-    return;
-  Decide(turn, attempt,
-         {attempt.epoch,
-          wire::StopReason::kPruned,
-          {},
-          "pruned at step " + std::to_string(trial.reports.back().step)});
+  const std::int64_t step = trial.reports.back().step;
+  switch (SearchOf(sweep).scheduler->Judge(trial.number, sweep.history)) {
+    case tuner::Verdict::kContinue:
+      return;
+    case tuner::Verdict::kStop:
+      Decide(
+          turn, attempt,
+          {attempt.epoch, wire::StopReason::kPruned, {}, "pruned at step " + std::to_string(step)});
+      return;
+    case tuner::Verdict::kPause:
+      Emit(turn, TrialPaused{trial.id, step});
+      Decide(
+          turn, attempt,
+          {attempt.epoch, wire::StopReason::kPaused, {}, "paused at step " + std::to_string(step)});
+      return;
+  }
 }
 
 void Coordinator::On(Turn& turn, const TrackedMetrics& input) {

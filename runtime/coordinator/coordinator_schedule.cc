@@ -4,6 +4,7 @@
 
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/quota.h"
+#include "runtime/coordinator/search_spec.h"
 
 /// Which trials exist, and which of them get slots.
 ///
@@ -38,28 +39,65 @@ std::vector<Room> Coordinator::UsableRooms(MonotonicTime now) const {
   return rooms;
 }
 
-/// A trial is made when it can soon run and not before, so that its sampler has seen all it can.
+/// A trial is made, or a paused one resumed, when it can soon run and not before: so its sampler and its
+/// scheduler have seen all they can.
 void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms) {
-  if (sweep.phase != SweepPhase::kRunning || sweep.full()) return;
+  if (sweep.phase != SweepPhase::kRunning || sweep.cancelled || sweep.time_up) return;
+  if (sweep.full() && sweep.parked == 0) return;
   const auto [known, is_new] = turn.capacities.try_emplace(sweep.shape);
   if (is_new) known->second = CapacityFor(rooms, sweep.shape);
   const Capacity fit = known->second;
   const int parallel = sweep.spec.budget.parallel;
   const int limit = parallel > 0 ? parallel : std::max(1, fit.all);
-  const auto unfinished = [&] { return static_cast<int>(sweep.trials.size()) - sweep.finished; };
-  if (unfinished() >= limit) return;
   const int room = std::max(1, fit.now);
-  while (!sweep.full() && unfinished() < limit && static_cast<int>(sweep.waiting.size()) < room) {
-    const auto number = static_cast<std::int64_t>(sweep.trials.size());
-    auto suggested = SearchOf(sweep).sampler->Suggest(number, sweep.history);
-    if (!suggested.ok()) {
-      Emit(turn, SweepChanged{sweep.id, SweepChange::kExhausted, suggested.error().message});
-      return;
-    }
-    const TrialId id(sweep.id.value + "/" + std::to_string(number));
-    Emit(turn, TrialCreated{id, sweep.id, number, tuner::ParamsToJson(suggested->params),
-                            RunId(NewId(turn)), sweep.history.position()});
-    AddCommand(turn, CreateRunOf(sweep, sweep.trials.back()));
+  while (sweep.busy() < limit && static_cast<int>(sweep.waiting.size()) < room) {
+    if (!AddTrial(turn, sweep)) break;
+  }
+  if (sweep.full() && sweep.busy() == 0) EndPaused(turn, sweep);
+}
+
+/// False when nothing can be added now.
+bool Coordinator::AddTrial(Turn& turn, const Sweep& sweep) {
+  const auto number = static_cast<std::int64_t>(sweep.trials.size());
+  const tuner::Choice choice = SearchOf(sweep).scheduler->Choose(number, sweep.history);
+  if (choice.kind == tuner::Choice::Kind::kResume) {
+    const Trial& paused = sweep.trials[static_cast<std::size_t>(choice.trial)];
+    Emit(turn, TrialResumed{paused.id});
+    return true;
+  }
+  if (choice.kind == tuner::Choice::Kind::kNothing || sweep.full()) return false;
+  TrialCreated created;
+  Result<tuner::Suggestion> suggested = tuner::Suggestion{choice.params, std::string(kByClone)};
+  if (choice.kind == tuner::Choice::Kind::kClone) {
+    created.from = Origin{sweep.trials[static_cast<std::size_t>(choice.trial)].id, choice.step};
+  } else {
+    suggested = SearchOf(sweep).sampler->Suggest(number, sweep.history);
+  }
+  if (!suggested.ok()) {
+    Emit(turn, SweepChanged{sweep.id, SweepChange::kExhausted, suggested.error().message});
+    return false;
+  }
+  created.trial = TrialId(sweep.id.value + "/" + std::to_string(number));
+  created.sweep = sweep.id;
+  created.number = number;
+  created.params = tuner::ParamsToJson(suggested->params);
+  created.run = RunId(NewId(turn));
+  created.history_position = sweep.history.position();
+  created.by = std::move(suggested->by);
+  created.search_version = tuner::kSearchVersion;
+  Emit(turn, std::move(created));
+  AddCommand(turn, CreateRunOf(sweep, sweep.trials.back()));
+  return true;
+}
+
+/// Nothing runs and nothing will be added: those that were never good enough to go on have ended.
+void Coordinator::EndPaused(Turn& turn, const Sweep& sweep) {
+  for (const Trial& trial : sweep.trials) {
+    if (trial.phase != TrialPhase::kPaused) continue;
+    const std::optional<double> last =
+        trial.reports.empty() ? std::nullopt : std::optional(trial.reports.back().value);
+    EndTrial(turn, trial, {}, TrialPhase::kPruned, last,
+             "paused at step " + std::to_string(trial.step) + "; others did better there");
   }
 }
 

@@ -26,6 +26,7 @@ wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& t
   if (!trial.experiment_id.empty()) prepare.env["MLFLOW_EXPERIMENT_ID"] = trial.experiment_id;
   prepare.params_json = ParamsJson(sweep, trial);
   prepare.checkpoint_dir = config.checkpoint_root + "/" + trial.id.value;
+  if (trial.from) prepare.start_from = config.checkpoint_root + "/" + trial.from->trial.value;
   prepare.world_size = spec.ranks;
   prepare.cpus_per_rank = spec.resources.cpu;
   prepare.gpus_per_rank = sweep.shape.gpus;

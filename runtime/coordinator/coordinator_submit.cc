@@ -82,10 +82,9 @@ void Coordinator::On(Turn& turn, const ChangeSweep& input) {
 void Coordinator::StopAll(Turn& turn, const Sweep& sweep, wire::StopReason reason,
                           const std::string& message) {
   if (reason != wire::StopReason::kPaused) {
-    const std::set<std::int64_t> waiting = sweep.waiting;
-    for (const std::int64_t number : waiting) {
-      EndTrial(turn, sweep.trials[static_cast<std::size_t>(number)], {}, TrialPhase::kCancelled, {},
-               message);
+    for (const Trial& trial : sweep.trials) {
+      if (trial.phase != TrialPhase::kWaiting && trial.phase != TrialPhase::kPaused) continue;
+      EndTrial(turn, trial, {}, TrialPhase::kCancelled, {}, message);
     }
   }
   for (const Trial& trial : sweep.trials) {

@@ -23,7 +23,8 @@ namespace muster::coordinator {
 
 enum class SweepPhase { kRunning, kPaused, kPromoting, kComplete, kFailed, kCancelled };
 /// kRunning: one attempt lives, which alone may commit the trial's result.
-enum class TrialPhase { kWaiting, kRunning, kComplete, kPruned, kFailed, kCancelled };
+/// kPaused: it stands at a rung with a checkpoint and without slots, until its sweep's scheduler lets it go on.
+enum class TrialPhase { kWaiting, kRunning, kPaused, kComplete, kPruned, kFailed, kCancelled };
 /// Which retry budget an attempt's end counts against.
 enum class Charge { kNothing, kInfra, kUser, kOom, kNode, kPreempt, kWalltime, kHang, kFenced };
 
@@ -110,6 +111,11 @@ struct SweepEnded {
   SweepPhase phase = SweepPhase::kComplete;
   std::string message;
 };
+/// The checkpoint that a trial begins with.
+struct Origin {
+  TrialId trial;
+  std::int64_t step = 0;  ///< the donor had come so far when it was chosen
+};
 struct TrialCreated {
   TrialId trial;
   SweepId sweep;
@@ -117,6 +123,18 @@ struct TrialCreated {
   boost::json::object params;
   RunId run;
   std::int64_t history_position = 0;  ///< tuner::History::position() that the sampler saw
+  std::string by;                     ///< tuner::Suggestion::by; "enqueued", "clone"
+  int search_version = 0;      ///< tuner::kSearchVersion; 0: before suggestions could be verified
+  std::optional<Origin> from;  ///< of a clone
+};
+/// Its sweep's scheduler lets others go first: its live attempt is asked to save a checkpoint and end.
+struct TrialPaused {
+  TrialId trial;
+  std::int64_t step = 0;
+};
+/// It goes back to the queue, once its attempt has ended.
+struct TrialResumed {
+  TrialId trial;
 };
 /// The trial has ended. With an epoch: only if that attempt is the trial's live one (compare-and-swap).
 struct TrialEnded {
@@ -125,6 +143,7 @@ struct TrialEnded {
   TrialPhase phase = TrialPhase::kComplete;
   std::optional<double> value;
   std::string message;
+  std::optional<wire::ExitCause> cause;  ///< of a failure
 };
 /// A failed or cancelled trial goes back to the queue with fresh retry budgets.
 struct TrialRetried {
@@ -252,7 +271,8 @@ using EventBody =
     std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged, SweepPromoting,
                  SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
                  AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
-                 OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired>;
+                 OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired,
+                 TrialPaused, TrialResumed>;
 
 struct Event {
   UnixMillis unix_ms = 0;

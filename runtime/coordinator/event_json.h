@@ -21,7 +21,8 @@ BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 namespace muster::coordinator {
 
 BOOST_DESCRIBE_ENUM(SweepPhase, kRunning, kPaused, kPromoting, kComplete, kFailed, kCancelled)
-BOOST_DESCRIBE_ENUM(TrialPhase, kWaiting, kRunning, kComplete, kPruned, kFailed, kCancelled)
+BOOST_DESCRIBE_ENUM(TrialPhase, kWaiting, kRunning, kPaused, kComplete, kPruned, kFailed,
+                    kCancelled)
 BOOST_DESCRIBE_ENUM(Charge, kNothing, kInfra, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
                     kFenced)
 BOOST_DESCRIBE_ENUM(SweepChange, kPaused, kResumed, kCancelled, kTimeUp, kExhausted)
@@ -40,8 +41,13 @@ BOOST_DESCRIBE_STRUCT(QuotaSet, (), (user, most))
 BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change, message))
 BOOST_DESCRIBE_STRUCT(SweepPromoting, (), (sweep, trial))
 BOOST_DESCRIBE_STRUCT(SweepEnded, (), (sweep, phase, message))
-BOOST_DESCRIBE_STRUCT(TrialCreated, (), (trial, sweep, number, params, run, history_position))
-BOOST_DESCRIBE_STRUCT(TrialEnded, (), (trial, epoch, phase, value, message))
+BOOST_DESCRIBE_STRUCT(Origin, (), (trial, step))
+BOOST_DESCRIBE_STRUCT(TrialCreated, (),
+                      (trial, sweep, number, params, run, history_position, by, search_version,
+                       from))
+BOOST_DESCRIBE_STRUCT(TrialEnded, (), (trial, epoch, phase, value, message, cause))
+BOOST_DESCRIBE_STRUCT(TrialPaused, (), (trial, step))
+BOOST_DESCRIBE_STRUCT(TrialResumed, (), (trial))
 BOOST_DESCRIBE_STRUCT(TrialRetried, (), (trial))
 BOOST_DESCRIBE_STRUCT(Placement, (), (node, first_rank, ranks, slots, devices))
 BOOST_DESCRIBE_STRUCT(AttemptStarted, (), (epoch, trial, places, token, node, slots, gpus))

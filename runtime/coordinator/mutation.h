@@ -19,6 +19,7 @@ enum class Mutation {
   kGoBeforeDurable,      ///< Go leaves without AttemptPrepared
   kForgetOutbox,         ///< a restart does not give out again what the outbox holds
   kGangLacksASlot,       ///< a gang of several slots gets one less
+  kSecretSeed,           ///< a restart searches on with another seed
 };
 
 }  // namespace muster::coordinator

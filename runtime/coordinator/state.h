@@ -31,11 +31,14 @@ struct Trial {
   SweepId sweep;
   std::int64_t number = 0;
   tuner::Params params;
+  std::string by;  ///< who suggested them
+  std::optional<Origin> from;
   RunId run;
   std::string experiment_id;  ///< the tracker's, empty until it has told
   bool run_created = false;
   TrialPhase phase = TrialPhase::kWaiting;
-  AttemptEpoch live;  ///< the attempt that holds slots; 0: none. Outlives `phase` until the exit.
+  bool parked = false;  ///< its scheduler has paused it; its attempt may still be ending
+  AttemptEpoch live;    ///< the attempt that holds slots; 0: none. Outlives `phase` until the exit.
   std::vector<AttemptEpoch> attempts;
   std::vector<Report> reports;  ///< of the objective, by step, the hidden ones left out
   std::optional<double> value;
@@ -111,6 +114,7 @@ struct Sweep {
   std::vector<Trial> trials;  ///< by number
   std::set<std::int64_t> waiting;
   int finished = 0;    ///< trials in a final phase
+  int parked = 0;      ///< trials that their scheduler has paused
   int live = 0;        ///< trials that hold slots
   int slots_held = 0;  ///< by them
   tuner::History history;
@@ -127,6 +131,8 @@ struct Sweep {
     return cancelled || time_up || exhausted ||
            static_cast<int>(trials.size()) >= spec.budget.trials;
   }
+  /// Trials that run or wait for slots.
+  [[nodiscard]] int busy() const { return static_cast<int>(trials.size()) - finished - parked; }
 };
 
 struct OutboxEntry {

@@ -5,6 +5,7 @@
 #include "runtime/coordinator/event_json.h"
 #include "runtime/coordinator/explain_policy.h"
 #include "runtime/coordinator/quota.h"
+#include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/validate.h"
 #include "runtime/wire/api.h"
 
@@ -59,6 +60,8 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   summary.started_ms = trial.started_ms;
   summary.ended_ms = trial.ended_ms;
   summary.message = trial.message;
+  summary.by = trial.by;
+  if (trial.from) summary.from = trial.from->trial.value;
   return summary;
 }
 
@@ -94,6 +97,7 @@ wire::SweepSummary SummaryOf(const State& state, const Sweep& sweep, UnixMillis 
         trial.phase == TrialPhase::kFailed || trial.phase == TrialPhase::kCancelled ? 1 : 0;
     summary.running += trial.phase == TrialPhase::kRunning ? 1 : 0;
     summary.waiting += trial.phase == TrialPhase::kWaiting ? 1 : 0;
+    summary.paused += trial.phase == TrialPhase::kPaused ? 1 : 0;
   }
   summary.budget = sweep.spec.budget.trials;
   if (const Trial* best = State::Best(sweep)) {
@@ -210,6 +214,18 @@ void ExplainWaiting(const Coordinator& coordinator, const Sweep& sweep, const Tr
   }
 }
 
+/// A search is a function of its history: one made here and now says what the coordinator's own does.
+void ExplainSearch(const Sweep& sweep, std::vector<std::string>& lines) {
+  const auto spec = SearchSpecOf(sweep.spec);
+  if (!spec.ok()) return;
+  auto sampler = tuner::MakeSampler(*spec);
+  auto scheduler = tuner::MakeScheduler(*spec);
+  if (!sampler.ok() || !scheduler.ok()) return;
+  lines.push_back("Sampler " + (*sampler)->Explain(sweep.history) + ".");
+  if (!spec->stop.empty())
+    lines.push_back("Early stop " + (*scheduler)->Explain(sweep.history) + ".");
+}
+
 }  // namespace
 
 boost::json::value SweepsView(const Coordinator& coordinator, Moment moment) {
@@ -310,9 +326,10 @@ Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const Sw
                   std::to_string(summary.complete) + " complete, " +
                   std::to_string(summary.pruned) + " pruned, " + std::to_string(summary.failed) +
                   " failed, " + std::to_string(summary.running) + " running, " +
-                  std::to_string(summary.waiting) + " waiting, of a budget of " +
-                  std::to_string(summary.budget) + " trials.");
+                  std::to_string(summary.waiting) + " waiting, " + std::to_string(summary.paused) +
+                  " paused, of a budget of " + std::to_string(summary.budget) + " trials.");
   if (!sweep->message.empty()) lines.push_back("It says: " + sweep->message + ".");
+  ExplainSearch(*sweep, lines);
   if (sweep->phase == SweepPhase::kPromoting) {
     lines.push_back("The gates of its model look at trial " + sweep->promoted_trial.value + ".");
   }

@@ -60,11 +60,11 @@ class TableWriter {
   }
   Status operator()(const TrialEnded& e) {
     // The result's commit: only for the trial's live attempt, and only once.
-    auto update =
-        db_.Prepare(e.epoch.value != 0 ? "UPDATE trials SET state=?, value=?, message=?, ended_ms=?"
-                                         " WHERE id=? AND epoch=? AND state='running'"
-                                       : "UPDATE trials SET state=?, value=?, message=?, ended_ms=?"
-                                         " WHERE id=? AND ?=0 AND state='waiting'");
+    auto update = db_.Prepare(e.epoch.value != 0
+                                  ? "UPDATE trials SET state=?, value=?, message=?, ended_ms=?"
+                                    " WHERE id=? AND epoch=? AND state IN ('running','pausing')"
+                                  : "UPDATE trials SET state=?, value=?, message=?, ended_ms=?"
+                                    " WHERE id=? AND ?=0 AND state IN ('waiting','paused')");
     update.BindAll(Text(e.phase), 0.0, e.message, unix_ms_, e.trial.value, e.epoch.value);
     if (e.value) {
       update.Bind(1, *e.value);  // SQLite keeps NaN as NULL; the event has it
@@ -81,6 +81,17 @@ class TableWriter {
         .Prepare(
             "UPDATE trials SET state='waiting', value=NULL, message='', ended_ms=NULL"
             " WHERE id=?")
+        .RunWith(e.trial.value);
+  }
+
+  Status operator()(const TrialPaused& e) {
+    return db_.Prepare("UPDATE trials SET state='pausing' WHERE id=?").RunWith(e.trial.value);
+  }
+  Status operator()(const TrialResumed& e) {
+    return db_
+        .Prepare(
+            "UPDATE trials SET state=CASE state WHEN 'pausing' THEN 'running' ELSE 'waiting'"
+            " END WHERE id=?")
         .RunWith(e.trial.value);
   }
 
@@ -121,12 +132,12 @@ class TableWriter {
         db_.Prepare("UPDATE attempts SET state='exited', cause=?, message=?, ended_ms=?"
                     " WHERE epoch=?")
             .RunWith(Text(e.cause), e.message, unix_ms_, e.epoch.value));
-    // A trial that its attempt did not end goes back to the queue.
+    // A trial that its attempt did not end goes back to the queue, or stands where it was paused.
     return db_
         .Prepare(
-            "UPDATE trials SET state='waiting', message=?"
-            " WHERE id=(SELECT trial FROM attempts WHERE epoch=?) AND epoch=?"
-            " AND state='running'")
+            "UPDATE trials SET state=CASE state WHEN 'pausing' THEN 'paused' ELSE 'waiting' END,"
+            " message=? WHERE id=(SELECT trial FROM attempts WHERE epoch=?) AND epoch=?"
+            " AND state IN ('running','pausing')")
         .RunWith(e.message, e.epoch.value, e.epoch.value);
   }
   Status operator()(const Reported& /*e*/) { return Ok(); }

@@ -26,6 +26,7 @@
 #include "runtime/server/program_exporter.h"
 #include "runtime/server/promotion_worker.h"
 #include "runtime/server/run_artifacts.h"
+#include "runtime/server/search_routes.h"
 #include "runtime/server/server_metrics.h"
 #include "runtime/server/sweep_routes.h"
 #include "runtime/server/tracker_ports.h"
@@ -229,6 +230,7 @@ void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
   registry::AddRegistryRoutes(router, {*tracking->models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
+  AddSearchRoutes(router, options.home / "coordinator.db");
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
 }

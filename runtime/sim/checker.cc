@@ -5,6 +5,8 @@
 #include <utility>
 #include <variant>
 
+#include "runtime/coordinator/verify_search.h"
+
 namespace muster::sim {
 namespace {
 
@@ -198,7 +200,10 @@ void Checker::Forgetting(const Gang& gang) {
 
 // --- states -----------------------------------------------------------------------------------------
 
-void Checker::CompareStates(const coordinator::State& live, const coordinator::State& replayed) {
+void Checker::CompareStates(const coordinator::State& live,
+                            const std::vector<coordinator::Event>& events) {
+  coordinator::State replayed;
+  for (const auto& event : events) coordinator::ApplyEvent(replayed, event);
   const auto one = coordinator::Dump(live), other = coordinator::Dump(replayed);
   if (one == other) return;
   const std::string left = boost::json::serialize(one), right = boost::json::serialize(other);
@@ -206,6 +211,21 @@ void Checker::CompareStates(const coordinator::State& live, const coordinator::S
   const auto from = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, differs - 80));
   world_.Violate("S9: the state is not what its events give: ..." + left.substr(from, 160) +
                  "... against ..." + right.substr(from, 160));
+}
+
+void Checker::CheckSearches(const coordinator::State& state,
+                            const std::vector<coordinator::Event>& events) {
+  for (const auto& [id, sweep] : state.sweeps) {
+    coordinator::SearchVerifier verifier(id, 5);
+    for (const auto& event : events) verifier.Read(event);
+    const auto verified = verifier.Finish();
+    if (!verified.ok()) world_.Violate("S16: " + verified.error().message);
+    if (!verified.ok() || verified->differences.empty()) continue;
+    const auto& first = verified->differences.front();
+    world_.Violate("S16: trial " + std::to_string(first.trial) + " of sweep " + id.value +
+                   " was suggested " + boost::json::serialize(first.recorded) +
+                   ", its journal gives " + boost::json::serialize(first.computed) + first.message);
+  }
 }
 
 void Checker::CheckState(const coordinator::State& state) {

@@ -42,7 +42,10 @@ class Checker {
   void Forgetting(const Gang& gang);
 
   /// `live` is a coordinator's state with nothing uncommitted, `replayed` what its journal gives.
-  void CompareStates(const coordinator::State& live, const coordinator::State& replayed);
+  void CompareStates(const coordinator::State& live, const std::vector<coordinator::Event>& events);
+  /// S16: every suggestion is what the journal before it gives, whoever crashed in between.
+  void CheckSearches(const coordinator::State& state,
+                     const std::vector<coordinator::Event>& events);
   void CheckState(const coordinator::State& state);
   /// After everything has ended.
   void CheckEnd(const coordinator::State& state);

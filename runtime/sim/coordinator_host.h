@@ -50,7 +50,7 @@ class CoordinatorHost {
   }
   [[nodiscard]] std::int64_t life() const { return life_; }
   /// What the disk holds, as a coordinator that starts now would see it.
-  [[nodiscard]] coordinator::State Replay() { return journal_->Replay(); }
+  [[nodiscard]] std::vector<coordinator::Event> Events() { return journal_->Events(); }
   [[nodiscard]] const coordinator::Coordinator& coordinator() const { return *coordinator_; }
   [[nodiscard]] bool idle() const { return !busy_ && queue_.empty() && !Paused(); }
 

@@ -44,10 +44,10 @@ void MemorySimJournal::Die(const std::vector<coordinator::Event>& writing, bool 
     MUSTER_CHECK(journal_.Append(writing).ok(), "the memory journal takes everything");
 }
 
-coordinator::State MemorySimJournal::Replay() {
-  const auto events = journal_.Load();
+std::vector<coordinator::Event> MemorySimJournal::Events() {
+  auto events = journal_.Load();
   MUSTER_CHECK(events.ok(), "the memory journal keeps what it is given");
-  return StateOf(*events);
+  return std::move(events).value();
 }
 
 // --- SQLite -----------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ void DiskSimJournal::Die(const std::vector<coordinator::Event>& writing, bool po
   }
 }
 
-coordinator::State DiskSimJournal::Replay() {
+std::vector<coordinator::Event> DiskSimJournal::Events() {
   std::vector<coordinator::Event> events;
   for (const bool power : {true, false}) {
     Disk disk = disk_;
@@ -178,7 +178,7 @@ coordinator::State DiskSimJournal::Replay() {
     if (const std::string difference = CompareTables(*tables, StateOf(events)); !difference.empty())
       world_.Violate("S9: the tables are not what the events give: " + difference);
   }
-  return StateOf(events);
+  return events;
 }
 
 }  // namespace muster::sim

@@ -29,7 +29,7 @@ class SimJournal {
   virtual void Die(const std::vector<coordinator::Event>& writing, bool power) = 0;
   /// What a process would read that started now, without disturbing the one that lives; holds the tables
   /// beside the events against them.
-  virtual coordinator::State Replay() = 0;
+  virtual std::vector<coordinator::Event> Events() = 0;
 };
 
 class MemorySimJournal final : public SimJournal {
@@ -40,7 +40,7 @@ class MemorySimJournal final : public SimJournal {
     return journal_.Append(events);
   }
   void Die(const std::vector<coordinator::Event>& writing, bool power) override;
-  coordinator::State Replay() override;
+  std::vector<coordinator::Event> Events() override;
 
  private:
   World& world_;
@@ -55,7 +55,7 @@ class DiskSimJournal final : public SimJournal {
   Result<std::vector<coordinator::Event>> Load() override;
   Status Append(const std::vector<coordinator::Event>& events) override;
   void Die(const std::vector<coordinator::Event>& writing, bool power) override;
-  coordinator::State Replay() override;
+  std::vector<coordinator::Event> Events() override;
 
  private:
   /// Draws what goes wrong with the disk in the call that follows.

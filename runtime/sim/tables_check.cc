@@ -45,7 +45,9 @@ Rows TrialRows(const coordinator::State& state) {
     for (const coordinator::Trial& trial : sweep.trials) {
       const auto newest = trial.attempts.empty() ? 0 : trial.attempts.back().value;
       const bool has_value = trial.value && !std::isnan(*trial.value);
-      rows[trial.id.value] = std::to_string(trial.number) + "|" + Text(trial.phase) + "|" +
+      const bool pausing = trial.parked && trial.phase == coordinator::TrialPhase::kRunning;
+      rows[trial.id.value] = std::to_string(trial.number) + "|" +
+                             (pausing ? "pausing" : Text(trial.phase)) + "|" +
                              std::to_string(newest) + "|" + trial.run.value + "|" + trial.message +
                              "|" + (has_value ? "1" : "0");
     }

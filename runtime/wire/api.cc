@@ -6,7 +6,8 @@ namespace muster::wire {
 
 BOOST_DESCRIBE_STRUCT(TrialSummary, (),
                       (id, number, state, params, objective, step, total_steps, attempts, epoch,
-                       node, run_id, created_ms, started_ms, ended_ms, message, exit_code))
+                       node, run_id, created_ms, started_ms, ended_ms, message, exit_code, by,
+                       from))
 BOOST_DESCRIBE_STRUCT(AttemptSummary, (),
                       (epoch, state, node, cause, message, created_ms, started_ms, ended_ms,
                        notices))
@@ -15,7 +16,7 @@ BOOST_DESCRIBE_STRUCT(GateSummary, (), (gate, passed, seen, wanted, detail))
 BOOST_DESCRIBE_STRUCT(PromotionSummary, (), (state, model, alias, reason, version, trial, gates))
 BOOST_DESCRIBE_STRUCT(SweepSummary, (),
                       (id, name, user, state, metric, goal, trials, complete, pruned, failed,
-                       running, waiting, budget, best, best_trial, created_ms, ended_ms,
+                       running, waiting, paused, budget, best, best_trial, created_ms, ended_ms,
                        slot_seconds, busy_share, message))
 BOOST_DESCRIBE_STRUCT(SweepDetail, (), (sweep, promotion, spec))
 BOOST_DESCRIBE_STRUCT(NodeSummary, (),

@@ -18,7 +18,8 @@ namespace muster::wire {
 struct TrialSummary {
   std::string id;  ///< "<sweep>/<number>"
   std::int64_t number = 0;
-  std::string state;  ///< waiting, starting, running, stopping, complete, pruned, failed, cancelled
+  std::string
+      state;  ///< waiting, starting, running, stopping, paused, complete, pruned, failed, cancelled
   boost::json::object params;
   std::optional<double> objective;  ///< the final one, or the newest while it runs
   std::int64_t step = 0;
@@ -30,6 +31,8 @@ struct TrialSummary {
   std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
   std::string message;  ///< why it failed, or what it waits for
   int exit_code = 0;    ///< of the rank that failed the newest attempt; 128 + signal
+  std::string by;       ///< which algorithm suggested the parameters
+  std::string from;     ///< the trial that it was cloned from
 };
 
 struct AttemptSummary {
@@ -66,7 +69,7 @@ struct SweepSummary {
   std::string id, name, user;
   std::string state;  ///< running, paused, promoting, complete, failed, cancelled
   std::string metric, goal;
-  int trials = 0, complete = 0, pruned = 0, failed = 0, running = 0, waiting = 0;
+  int trials = 0, complete = 0, pruned = 0, failed = 0, running = 0, waiting = 0, paused = 0;
   int budget = 0;
   std::optional<double> best;
   std::string best_trial;

@@ -136,6 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug("ChargeTwice", CoordinatorBug::kChargeTwice, "^S10.* fails"),
                     Bug("PromoteTwice", CoordinatorBug::kPromoteTwice, "^S2.* promoted twice",
                         SlowPromotions),
+                    Bug("SecretSeed", CoordinatorBug::kSecretSeed, "^S16"),
                     Bug("PrunedCompletes", CoordinatorBug::kPrunedCompletes, "^S12"),
                     Bug("GoBeforeDurable", CoordinatorBug::kGoBeforeDurable, "^S4"),
                     Bug("ForgetOutbox", CoordinatorBug::kForgetOutbox, "^L1"),

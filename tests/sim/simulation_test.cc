@@ -94,5 +94,30 @@ TEST(SimulationTest, CoordinatorCrashes_RestartNoRank) {
   EXPECT_GT(crashes, 100);
 }
 
+TEST(SimulationTest, SearchWithSixteenWorkers_KilledAtRandomPoints_SuggestsWhatItsJournalGives) {
+  // S16, where it is hard: sixteen trials at a time, a coordinator that dies every few seconds.
+  int crashes = 0, trials = 0;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    const Outcome outcome = Simulate({.seed = seed,
+                                      .sabotage = Sabotage::kNone,
+                                      .adjust =
+                                          [](Rates& rates) {
+                                            rates = {};
+                                            rates.nodes = 4;
+                                            rates.slots = 4;
+                                            rates.max_ranks = 1;
+                                            rates.max_trials = 120;
+                                            rates.coordinator_crash_every = 3 * kSecond;
+                                            rates.rank_fails = 0.1;
+                                          },
+                                      .trace = {}});
+    ASSERT_EQ(outcome.violation, "") << "seed " << seed;
+    crashes += outcome.crashes;
+    trials += outcome.trials;
+  }
+  EXPECT_GT(crashes, 50);
+  EXPECT_GT(trials, 500);
+}
+
 }  // namespace
 }  // namespace muster::sim

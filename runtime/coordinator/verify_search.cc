@@ -1,0 +1,73 @@
+#include "runtime/coordinator/verify_search.h"
+
+#include "runtime/base/check.h"
+#include "runtime/coordinator/event_json.h"
+#include "runtime/coordinator/search_spec.h"
+
+namespace muster::coordinator {
+
+BOOST_DESCRIBE_STRUCT(SearchVerification::Difference, (), (trial, recorded, computed, message))
+BOOST_DESCRIBE_STRUCT(SearchVerification, (),
+                      (trials, verified, by_people, other_version, differences))
+
+SearchVerifier::SearchVerifier(SweepId sweep, std::int64_t fresh)
+    : sweep_(std::move(sweep)), fresh_(fresh) {}
+
+void SearchVerifier::Read(const Event& event) {
+  const auto* created = std::get_if<TrialCreated>(&event.body);
+  if (created != nullptr && created->sweep == sweep_) Verify(*created);
+  ApplyEvent(state_, event);
+}
+
+void SearchVerifier::MakeSearch(const Sweep& sweep) {
+  const auto spec = SearchSpecOf(sweep.spec);
+  MUSTER_CHECK(spec.ok(), "an accepted sweep's space cannot be read");
+  auto sampler = tuner::MakeSampler(*spec);
+  auto scheduler = tuner::MakeScheduler(*spec);
+  MUSTER_CHECK(sampler.ok() && scheduler.ok(), "an accepted sweep's search cannot be made");
+  sampler_ = std::move(sampler).value();
+  scheduler_ = std::move(scheduler).value();
+}
+
+void SearchVerifier::Verify(const TrialCreated& created) {
+  const Sweep& sweep = state_.sweeps.at(sweep_);
+  ++result_.trials;
+  if (created.search_version != tuner::kSearchVersion) {
+    ++result_.other_version;
+    return;
+  }
+  if (created.by == kByPeople) {
+    ++result_.by_people;
+    return;
+  }
+  if (!sampler_ || created.number % fresh_ == 0) MakeSearch(sweep);
+  Result<tuner::Suggestion> again = [&]() -> Result<tuner::Suggestion> {
+    if (!created.from) return sampler_->Suggest(created.number, sweep.history);
+    const tuner::Choice choice = scheduler_->Choose(created.number, sweep.history);
+    const std::string donor = sweep_.value + "/" + std::to_string(choice.trial);
+    if (choice.kind != tuner::Choice::Kind::kClone || created.from->trial.value != donor) {
+      return NotFound("the scheduler clones another trial, or none");
+    }
+    return tuner::Suggestion{choice.params, std::string(kByClone)};
+  }();
+  if (!again.ok()) {
+    result_.differences.push_back({created.number, created.params, {}, again.error().message});
+  } else if (auto params = tuner::ParamsToJson(again->params); params != created.params) {
+    result_.differences.push_back({created.number, created.params, std::move(params), {}});
+  } else {
+    ++result_.verified;
+  }
+}
+
+Result<SearchVerification> SearchVerifier::Finish() const {
+  if (state_.FindSweep(sweep_) == nullptr) {
+    return NotFound("there is no sweep '" + sweep_.value + "'");
+  }
+  return result_;
+}
+
+boost::json::value ToJson(const SearchVerification& verification) {
+  return wire::ToJson(verification);
+}
+
+}  // namespace muster::coordinator
