@@ -195,21 +195,62 @@ Answered OnExplain(Study& study, const object& /*request*/) {
   return object{{"text", study.Explain()}};
 }
 
+/// The verdict by its name; kContinue for another.
+Verdict VerdictOf(const value& json) {
+  for (const Verdict verdict : {Verdict::kStop, Verdict::kPause}) {
+    if (json.is_string() && json.get_string() == NameOf(verdict)) return verdict;
+  }
+  return Verdict::kContinue;
+}
+
+Status ReplayAsk(Study& study, const object& answer) {
+  Asked asked;
+  MUSTER_ASSIGN_OR_RETURN(asked.trial, TrialOf(answer));
+  MUSTER_ASSIGN_OR_RETURN(const auto params, ObjectAt(answer, "params"));
+  MUSTER_ASSIGN_OR_RETURN(asked.params, ParamsFromJson(params));
+  MUSTER_ASSIGN_OR_RETURN(asked.by, TextAt(answer, "by", ""));
+  bool follows = asked.trial == study.history().size();
+  if (answer.contains("from")) {
+    MUSTER_ASSIGN_OR_RETURN(const auto from, ObjectAt(answer, "from"));
+    asked.from.emplace();
+    MUSTER_ASSIGN_OR_RETURN(asked.from->trial, TrialOf(from));
+    MUSTER_ASSIGN_OR_RETURN(asked.from->step, IntegerOr(from, "step", 0, 0, "from"));
+    follows = follows || (asked.from->trial == asked.trial && study.history().Has(asked.trial) &&
+                          study.history().At(asked.trial).state == TrialState::kPaused);
+  }
+  if (!follows) return Corrupt("trial " + std::to_string(asked.trial) + " does not come next");
+  study.Replay(asked);
+  return Ok();
+}
+
+Status ReplayReport(Study& study, const object& request, const object& answer) {
+  MUSTER_ASSIGN_OR_RETURN(const auto trial, TrialOf(request));
+  MUSTER_ASSIGN_OR_RETURN(const auto step, IntegerOr(request, "step", 0, 0, "report"));
+  MUSTER_ASSIGN_OR_RETURN(const auto values, Objectives(request));
+  if (!study.VerdictOn(trial).ok() || values.empty() ||
+      values.size() > study.history().goals().size() || !answer.contains("verdict")) {
+    return Corrupt("a report of trial " + std::to_string(trial) + " does not come next");
+  }
+  study.ReplayReport(trial, step, values, VerdictOf(answer.at("verdict")));
+  return Ok();
+}
+
 struct Verb {
   std::string_view name;
   std::initializer_list<std::string_view> fields;  ///< beside op, id and study
   Answered (*answer)(Study&, const object&);
+  bool changes = true;  ///< the study
 };
 
 const std::array kVerbs{
     Verb{"ask", {}, OnAsk},
     Verb{"report", {"trial", "step", "value", "values"}, OnReport},
-    Verb{"should-stop", {"trial"}, OnShouldStop},
+    Verb{"should-stop", {"trial"}, OnShouldStop, false},
     Verb{"tell", {"trial", "value", "values", "constraints", "state"}, OnTell},
     Verb{"enqueue", {"params"}, OnEnqueue},
     Verb{"import", {"params", "value", "values", "constraints", "state", "weight"}, OnImport},
-    Verb{"trials", {}, OnTrials},
-    Verb{"explain", {}, OnExplain},
+    Verb{"trials", {}, OnTrials, false},
+    Verb{"explain", {}, OnExplain, false},
 };
 
 Status CheckFields(const object& request, std::initializer_list<std::string_view> fields) {
@@ -269,6 +310,30 @@ Result<object> AskTell::Answer(const object& request) {
   }
   MUSTER_RETURN_IF_ERROR(CheckFields(request, verb->fields));
   return verb->answer(study->second, request);
+}
+
+bool AskTell::Changes(const object& request) {
+  const auto* op = request.if_contains("op");
+  if (op == nullptr || !op->is_string()) return false;
+  const auto* verb = std::ranges::find(kVerbs, std::string_view(op->get_string()), &Verb::name);
+  return verb == kVerbs.end() || verb->changes;
+}
+
+const Study* AskTell::Find(std::string_view name) const {
+  const auto found = studies_.find(name);
+  return found == studies_.end() ? nullptr : &found->second;
+}
+
+Status AskTell::Replay(const object& request, const object& answer) {
+  MUSTER_ASSIGN_OR_RETURN(const std::string op, TextAt(request, "op", ""));
+  MUSTER_ASSIGN_OR_RETURN(const std::string name, TextAt(request, "study", ""));
+  const auto study = studies_.find(name);
+  if (study != studies_.end() && op == "ask") return ReplayAsk(study->second, answer);
+  if (study != studies_.end() && op == "report")
+    return ReplayReport(study->second, request, answer);
+  const auto again = Answer(request);
+  return again.ok() ? Ok()
+                    : Status(Corrupt(op + " cannot be done again: " + again.error().message));
 }
 
 std::string AskTell::AnswerLine(std::string_view line) {

@@ -20,8 +20,16 @@ class AskTell {
   [[nodiscard]] std::string AnswerLine(std::string_view line);
   [[nodiscard]] Result<boost::json::object> Answer(const boost::json::object& request);
 
+  /// Whether a request may change a study: what a journal must keep, with its answer.
+  [[nodiscard]] static bool Changes(const boost::json::object& request);
+  /// A request that was answered so before: brings its study to where it was after it, without a search.
+  /// kCorrupt when they do not follow from what was replayed before.
+  Status Replay(const boost::json::object& request, const boost::json::object& answer);
+  /// Null when there is none; until the next call.
+  [[nodiscard]] const Study* Find(std::string_view name) const;
+
  private:
-  std::map<std::string, Study> studies_;
+  std::map<std::string, Study, std::less<>> studies_;
 };
 
 }  // namespace muster::tuner

@@ -91,6 +91,24 @@ Result<Verdict> Study::Report(std::int64_t trial, std::int64_t step,
   return verdict;
 }
 
+void Study::Replay(const Asked& asked) {
+  if (asked.from && asked.from->trial == asked.trial) {
+    history_.Resume(asked.trial);
+    verdicts_[static_cast<std::size_t>(asked.trial)] = Verdict::kContinue;
+    return;
+  }
+  if (asked.by == "enqueued" && !queue_.empty()) queue_.pop_front();
+  history_.Start(asked.trial, asked.params);
+  verdicts_.push_back(Verdict::kContinue);
+}
+
+void Study::ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
+                         Verdict verdict) {
+  history_.AddReport(trial, step, values);
+  verdicts_[static_cast<std::size_t>(trial)] = verdict;
+  if (verdict == Verdict::kPause) history_.Pause(trial);
+}
+
 Result<Verdict> Study::VerdictOn(std::int64_t trial) const {
   MUSTER_RETURN_IF_ERROR(CheckRunning(trial));
   return verdicts_[static_cast<std::size_t>(trial)];

@@ -47,6 +47,11 @@ class Study {
   /// A finished trial of an earlier search over this space or a narrower one; before the first Ask.
   Status Import(Params params, const Outcome& outcome, double weight);
 
+  /// What Ask or Report answered once, done again without a search; for whoever keeps a journal of them.
+  void Replay(const Asked& asked);
+  void ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
+                    Verdict verdict);
+
   [[nodiscard]] const SearchSpec& spec() const { return spec_; }
   [[nodiscard]] const History& history() const { return history_; }
   /// What its sampler and its scheduler do and why.

@@ -2,6 +2,7 @@
 
 #include "runtime/coordinator/verify_search.h"
 #include "runtime/journal/sqlite_journal.h"
+#include "runtime/wire/codec.h"
 
 namespace muster::server {
 namespace {
@@ -22,7 +23,22 @@ Result<boost::json::value> Verify(const std::filesystem::path& file, const Sweep
 
 }  // namespace
 
-void AddSearchRoutes(http::Router& router, const std::filesystem::path& journal) {
+void AddSearchRoutes(http::Router& router, const std::filesystem::path& journal,
+                     StudyService& studies) {
+  router.Add("GET", "/api/muster/v1/studies", http::Sync([&studies](const Request&) {
+               return Response::Json(boost::json::object{{"studies", studies.List()}});
+             }));
+  // Blocking, for a search may think for a while.
+  router.AddBlocking("POST", "/api/muster/v1/studies/{study}",
+                     [&studies](const Request& request, Respond respond) {
+                       const auto body = wire::ParseJson(request.body);
+                       if (!body.ok()) return respond(http::ErrorResponse(body.error()));
+                       studies.Answer(request.captures.find("study")->second, *body,
+                                      [respond = std::move(respond)](const auto& answer) {
+                                        respond(answer.ok() ? Response::Json(*answer)
+                                                            : http::ErrorResponse(answer.error()));
+                                      });
+                     });
   router.AddBlocking(
       "GET", "/api/muster/v1/sweeps/{id}/verify",
       [journal](const Request& request, Respond respond) {

@@ -75,6 +75,7 @@ struct Server::Impl {
   std::unique_ptr<TrackerPorts> tracker_ports;
   http::Router router;
   std::unique_ptr<http::Server> http;
+  std::unique_ptr<StudyService> studies;  // gives its answers before http goes
   std::unique_ptr<PromotionWorker> promotions;
   std::unique_ptr<CoordinatorHost> host;
   std::unique_ptr<net::CoordinatorSocket> socket;
@@ -143,6 +144,7 @@ Status Server::Impl::OpenStores() {
                            clock));
   MUSTER_ASSIGN_OR_RETURN(trigger_store,
                           registry::SqliteTriggerStore::Open(options.home / "registry.db"));
+  MUSTER_ASSIGN_OR_RETURN(studies, StudyService::Open(options.home / "studies.db"));
   return Ok();
 }
 
@@ -230,7 +232,7 @@ void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
   registry::AddRegistryRoutes(router, {*tracking->models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
-  AddSearchRoutes(router, options.home / "coordinator.db");
+  AddSearchRoutes(router, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
 }

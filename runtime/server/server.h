@@ -15,7 +15,7 @@
 /// The daemon: coordinator, tracker, registry, HTTP and, unless it has no slots, a local agent, in one process.
 ///
 /// What lies in the home:
-///   coordinator.db, tracker.db, registry.db, rules.db    one database a concern (SQLite, WAL)
+///   coordinator.db, tracker.db, registry.db, rules.db, studies.db    one database a concern (SQLite, WAL)
 ///   artifacts/        run artifacts by content          models/     published versions
 ///   checkpoints/      of trials                         logs/       what ranks printed
 ///   uploads/          bodies of requests under way      candidates/ exports that are being judged

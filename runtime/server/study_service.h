@@ -1,0 +1,75 @@
+#pragma once
+
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/server/study_log.h"
+#include "tuner/ask_tell.h"
+
+namespace muster::server {
+
+/// Studies that any number of clients ask and tell (tuner/README.md has the verbs), each answer durable before it
+/// is given. Any thread.
+///
+/// 1. A request is answered in memory, under its study's lock; what it changed is put into the batch, under the
+///    same lock: so the log has each study's records in its order.
+/// 2. The writer commits the whole batch at once, then gives its answers.
+/// 3. When a commit fails, its answers are that error, and before the next request every study is read again
+///    from the log: nothing that was not durable is built upon.
+class StudyService {
+ public:
+  using Done = std::function<void(Result<boost::json::value>)>;
+
+  /// Reads all studies of `file`, which it creates when missing.
+  static Result<std::unique_ptr<StudyService>> Open(const std::filesystem::path& file);
+  ~StudyService();  ///< after the answers that are under way
+
+  /// One request, or an array of them: its answers then stand in an array, an error as {"error": ...} in its
+  /// place, and those after it are answered all the same. `study` is what the path says; a request names none.
+  /// `done` is called from the writer's thread, or from here at once for what is refused.
+  void Answer(const std::string& study, const boost::json::value& requests, Done done);
+  /// [{"study", "trials", "unfinished"}, ...] by name.
+  [[nodiscard]] boost::json::array List();
+
+ private:
+  struct Entry {
+    std::mutex mutex;
+    tuner::AskTell search;
+  };
+  struct Waiting {
+    std::vector<StudyLog::Row> rows;
+    Result<boost::json::value> answer;
+    Done done;
+  };
+
+  explicit StudyService(StudyLog log);
+  Status Load();
+  Status Reload();
+  Entry& EntryOf(const std::string& study);
+  Entry* Find(const std::string& study);
+  Result<boost::json::value> AnswerAll(const std::string& study, Entry& entry,
+                                       const boost::json::value& requests,
+                                       std::vector<StudyLog::Row>& rows);
+  void Loop();
+
+  StudyLog log_;           ///< of the writer; of Reload while it holds all_
+  std::shared_mutex all_;  ///< shared: by requests; alone: by Reload
+  std::mutex entries_mutex_;
+  std::map<std::string, std::unique_ptr<Entry>> entries_;
+
+  std::mutex mutex_;  ///< guards what follows
+  std::condition_variable wake_;
+  std::vector<Waiting> batch_;
+  bool writing_ = false, stale_ = false, stopping_ = false;
+  std::thread writer_;
+};
+
+}  // namespace muster::server
