@@ -2,25 +2,33 @@
 #include <array>
 
 #include "tuner/sampler.h"
+#include "tuner/samplers/grid.h"
 #include "tuner/samplers/random.h"
+#include "tuner/samplers/sobol.h"
 #include "tuner/samplers/tpe.h"
 
 namespace muster::tuner {
 namespace {
 
 template <class T>
-std::unique_ptr<Sampler> Make(const SearchSpec& spec) {
-  return std::make_unique<T>(spec);
+Result<std::unique_ptr<Sampler>> Make(const SearchSpec& spec) {
+  return std::unique_ptr<Sampler>(std::make_unique<T>(spec));
+}
+
+template <class T>
+Result<std::unique_ptr<Sampler>> MakeChecked(const SearchSpec& spec) {
+  if (const Status status = T::Check(spec); !status.ok()) return status.error();
+  return std::unique_ptr<Sampler>(std::make_unique<T>(spec));
 }
 
 struct Named {
   std::string_view name;
-  std::unique_ptr<Sampler> (*make)(const SearchSpec&);
+  Result<std::unique_ptr<Sampler>> (*make)(const SearchSpec&);
 };
 
 constexpr std::array kSamplers{
-    Named{"auto", Make<TpeSampler>},
-    Named{"random", Make<RandomSampler>},
+    Named{"auto", Make<TpeSampler>},      Named{"grid", MakeChecked<GridSampler>},
+    Named{"random", Make<RandomSampler>}, Named{"sobol", Make<SobolSampler>},
     Named{"tpe", Make<TpeSampler>},
 };
 

@@ -92,7 +92,8 @@ TEST_P(SamplerContract, ExplainsItself) {
   EXPECT_FALSE(sampler->Explain(Search(*sampler, 20, Sphere)).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Samplers, SamplerContract, testing::Values("random", "tpe", "auto"),
+INSTANTIATE_TEST_SUITE_P(Samplers, SamplerContract,
+                         testing::Values("random", "sobol", "tpe", "auto"),
                          [](const auto& named) { return std::string(named.param); });
 
 }  // namespace

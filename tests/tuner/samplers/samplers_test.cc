@@ -45,7 +45,8 @@ TEST(Tpe, FailuresAreAvoided) {
 TEST(MakeSampler, UnknownName_ListsTheKnown) {
   const auto sampler = MakeSampler(SpecOf("bayes", "{}", 0));
   ASSERT_FALSE(sampler.ok());
-  EXPECT_EQ(sampler.error().message, "unknown sampler 'bayes'; wanted one of auto, random, tpe");
+  EXPECT_TRUE(sampler.error().message.starts_with("unknown sampler 'bayes'; wanted one of auto, "))
+      << sampler.error().message;
 }
 
 }  // namespace
