@@ -191,6 +191,12 @@ Answered OnTrials(Study& study, const object& /*request*/) {
   return object{{"trials", std::move(trials)}};
 }
 
+Answered OnCheckpoints(Study& study, const object& /*request*/) {
+  array trials;
+  for (const std::int64_t trial : study.Checkpoints()) trials.push_back(trial);
+  return object{{"trials", std::move(trials)}};
+}
+
 Answered OnExplain(Study& study, const object& /*request*/) {
   return object{{"text", study.Explain()}};
 }
@@ -250,6 +256,7 @@ const std::array kVerbs{
     Verb{"enqueue", {"params"}, OnEnqueue},
     Verb{"import", {"params", "value", "values", "constraints", "state", "weight"}, OnImport},
     Verb{"trials", {}, OnTrials, false},
+    Verb{"checkpoints", {}, OnCheckpoints, false},
     Verb{"explain", {}, OnExplain, false},
 };
 

@@ -116,7 +116,9 @@ void History::Finish(std::int64_t number, const Outcome& outcome) {
   MUSTER_CHECK(!IsFinished(trial.state), "a trial ends once");
   SetOutcome(trial, outcome);
   --unfinished_;
-  changes_.push_back({ChangeKind::kFinish, number});
+  changes_.push_back({.kind = ChangeKind::kFinish,
+                      .trial = number,
+                      .ended = trial.broke() ? TrialState::kFailed : trial.state});
 }
 
 void History::SetOutcome(Trial& trial, const Outcome& outcome) const {

@@ -60,6 +60,8 @@ struct Change {
   std::int64_t trial = 0;  ///< its number
   std::int64_t step = 0;   ///< of a report or rewind
   std::size_t losses = 0;  ///< of a report: where they are, see History::losses
+  /// Of a finish: how the trial ended then; kFailed also for a complete one that broke().
+  TrialState ended = TrialState::kComplete;
 };
 
 /// How a trial ended.

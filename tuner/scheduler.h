@@ -29,14 +29,20 @@ struct Choice {
   Params params;
 };
 
+/// Given to Choose when there will be no new trial: the budget is spent, or the space exhausted.
+inline constexpr std::int64_t kNoNewTrial = -1;
+
 /// Spends the budget of steps: which trials stop early, pause, go on or are cloned. Functions of the history
-/// like samplers, and like them free to remember what they have read of it.
+/// like samplers, and like them free to remember what they have read of it: each change once, from where they
+/// were.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  /// Called after a report of the running trial `number` was added to `history`.
+  /// Called after reports of the running trial `number` were added to `history`; the verdict holds until the
+  /// trial rewinds, resumes or ends.
   virtual Verdict Judge(std::int64_t number, const History& history) = 0;
-  /// Called when slots are free; `number` is what a new trial would get.
+  /// Called when slots are free; `number` is what a new trial would get, or kNoNewTrial. With kNoNewTrial and
+  /// no trial running, any answer but kResume says that the paused ones will never go on: they end as kPruned.
   virtual Choice Choose(std::int64_t /*number*/, const History& /*history*/) { return {}; }
   /// Whether a checkpoint of this trial can still be resumed or cloned from. Those of running trials always
   /// can by themselves.

@@ -16,38 +16,60 @@ Result<Study> Study::Make(SearchSpec spec) {
 }
 
 Result<Asked> Study::Ask() {
-  const Choice choice = scheduler_->Choose(history_.size(), history_);
-  if (choice.kind == Choice::Kind::kNothing) {
-    return Unavailable("no trial before a running one has reported or ended; ask again then");
-  }
-  if (choice.kind == Choice::Kind::kResume) {
-    history_.Resume(choice.trial);
-    verdicts_[static_cast<std::size_t>(choice.trial)] = Verdict::kContinue;
-    return Asked{choice.trial, history_.At(choice.trial).params, "resumed",
-                 Asked::Origin{choice.trial, choice.step}};
-  }
   if (spec_.trials > 0 && history_.size() >= spec_.trials) {
-    return ResourceExhausted("budget spent: all of its " + std::to_string(spec_.trials) +
-                             " trials were asked for");
+    return AskPaused(ResourceExhausted("budget spent: all of its " + std::to_string(spec_.trials) +
+                                       " trials were asked for"));
   }
-  if (choice.kind == Choice::Kind::kSample) return StartNew();
-  Asked asked{history_.size(), choice.params, "clone", Asked::Origin{choice.trial, choice.step}};
-  history_.Start(asked.trial, asked.params);
-  verdicts_.push_back(Verdict::kContinue);
-  return asked;
+  const Choice choice = scheduler_->Choose(history_.size(), history_);
+  switch (choice.kind) {
+    case Choice::Kind::kNothing:
+      return Unavailable("no trial before a running one has reported or ended; ask again then");
+    case Choice::Kind::kResume:
+      return Resume(choice);
+    case Choice::Kind::kClone:
+      return Start(
+          {history_.size(), choice.params, "clone", Asked::Origin{choice.trial, choice.step}});
+    case Choice::Kind::kSample:
+      break;
+  }
+  if (!queue_.empty()) {
+    Asked asked{history_.size(), std::move(queue_.front()), std::string(kEnqueued), {}};
+    queue_.pop_front();
+    return Start(std::move(asked));
+  }
+  auto suggestion = sampler_->Suggest(history_.size(), history_);
+  if (suggestion.ok()) {
+    return Start({history_.size(), std::move(suggestion->params), std::move(suggestion->by), {}});
+  }
+  if (suggestion.error().kind != ErrorKind::kResource) return suggestion.error();
+  return AskPaused(suggestion.error());
 }
 
-Result<Asked> Study::StartNew() {
-  Asked asked{.trial = history_.size()};
-  if (!queue_.empty()) {
-    asked.params = std::move(queue_.front());
-    asked.by = "enqueued";
-    queue_.pop_front();
-  } else {
-    MUSTER_ASSIGN_OR_RETURN(auto suggestion, sampler_->Suggest(asked.trial, history_));
-    asked.params = std::move(suggestion.params);
-    asked.by = std::move(suggestion.by);
+Result<Asked> Study::AskPaused(const Error& spent) {
+  const Choice choice = scheduler_->Choose(kNoNewTrial, history_);
+  if (choice.kind == Choice::Kind::kResume) return Resume(choice);
+  if (paused_.empty()) return spent;
+  if (history_.unfinished() > static_cast<std::int64_t>(paused_.size())) {
+    return Unavailable(spent.message + "; a paused one may go on once a running one has reported");
   }
+  for (const std::int64_t trial : paused_) history_.Finish(trial, {TrialState::kPruned, {}, {}});
+  paused_.clear();
+  return spent;
+}
+
+Asked Study::Resume(const Choice& choice) {
+  Resume(choice.trial);
+  return {choice.trial, history_.At(choice.trial).params, "resumed",
+          Asked::Origin{choice.trial, choice.step}};
+}
+
+void Study::Resume(std::int64_t trial) {
+  history_.Resume(trial);
+  paused_.erase(trial);
+  Note(trial, Verdict::kContinue);
+}
+
+Asked Study::Start(Asked asked) {
   history_.Start(asked.trial, asked.params);
   verdicts_.push_back(Verdict::kContinue);
   return asked;
@@ -86,27 +108,30 @@ Result<Verdict> Study::Report(std::int64_t trial, std::int64_t step,
   }
   history_.AddReport(trial, step, values);
   const Verdict verdict = scheduler_->Judge(trial, history_);
-  verdicts_[static_cast<std::size_t>(trial)] = verdict;
-  if (verdict == Verdict::kPause) history_.Pause(trial);
+  Note(trial, verdict);
   return verdict;
+}
+
+void Study::Note(std::int64_t trial, Verdict verdict) {
+  verdicts_[static_cast<std::size_t>(trial)] = verdict;
+  if (verdict != Verdict::kPause) return;
+  history_.Pause(trial);
+  paused_.insert(trial);
 }
 
 void Study::Replay(const Asked& asked) {
   if (asked.from && asked.from->trial == asked.trial) {
-    history_.Resume(asked.trial);
-    verdicts_[static_cast<std::size_t>(asked.trial)] = Verdict::kContinue;
+    Resume(asked.trial);
     return;
   }
-  if (asked.by == "enqueued" && !queue_.empty()) queue_.pop_front();
-  history_.Start(asked.trial, asked.params);
-  verdicts_.push_back(Verdict::kContinue);
+  if (asked.by == kEnqueued && !queue_.empty()) queue_.pop_front();
+  Start(asked);
 }
 
 void Study::ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
                          Verdict verdict) {
   history_.AddReport(trial, step, values);
-  verdicts_[static_cast<std::size_t>(trial)] = verdict;
-  if (verdict == Verdict::kPause) history_.Pause(trial);
+  Note(trial, verdict);
 }
 
 Result<Verdict> Study::VerdictOn(std::int64_t trial) const {
@@ -138,6 +163,18 @@ Status Study::Import(Params params, const Outcome& outcome, double weight) {
   }
   history_.Import(std::move(params), outcome, weight);
   return Ok();
+}
+
+std::vector<std::int64_t> Study::Checkpoints() {
+  std::vector<std::int64_t> needed;
+  for (const Trial& trial : history_.trials()) {
+    if (trial.number < 0) continue;
+    if (trial.state == TrialState::kRunning ||
+        scheduler_->NeedsCheckpoint(trial.number, history_)) {
+      needed.push_back(trial.number);
+    }
+  }
+  return needed;
 }
 
 std::string Study::Explain() {

@@ -4,6 +4,8 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
+#include <vector>
 
 #include "tuner/history.h"
 #include "tuner/sampler.h"
@@ -14,11 +16,14 @@
 
 namespace muster::tuner {
 
+/// Asked::by of what a person put into the queue.
+inline constexpr std::string_view kEnqueued = "enqueued";
+
 /// A trial to run.
 struct Asked {
   std::int64_t trial = 0;
   Params params;
-  std::string by;  ///< the algorithm; "enqueued"
+  std::string by;  ///< the algorithm; kEnqueued
   /// It goes on (its own number) or starts (another's) from the checkpoint of this trial at this step.
   struct Origin {
     std::int64_t trial = 0;
@@ -32,7 +37,8 @@ class Study {
   static Result<Study> Make(SearchSpec spec);
 
   /// kResource when the space is exhausted or the budget of trials is spent; kUnavailable when the scheduler
-  /// first wants to hear from a running trial.
+  /// first wants to hear from a running trial. Paused trials are resumed also then; once none runs and none
+  /// will go on any more, what is still paused ends as pruned.
   Result<Asked> Ask();
   /// Of a running trial; steps are 0 or more, `values` one an objective or of the first alone. kPause pauses it
   /// here and now.
@@ -52,6 +58,9 @@ class Study {
   void ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
                     Verdict verdict);
 
+  /// The trials whose checkpoints may still be started from, ascending: running ones, and those that the
+  /// scheduler may resume or clone. Any other checkpoint may be deleted.
+  [[nodiscard]] std::vector<std::int64_t> Checkpoints();
   [[nodiscard]] const SearchSpec& spec() const { return spec_; }
   [[nodiscard]] const History& history() const { return history_; }
   /// What its sampler and its scheduler do and why.
@@ -61,13 +70,19 @@ class Study {
   explicit Study(SearchSpec spec) : spec_(std::move(spec)), history_(spec_.goals) {}
   [[nodiscard]] Status CheckRunning(std::int64_t trial) const;
   [[nodiscard]] Status CheckOutcome(const Outcome& outcome) const;
-  Result<Asked> StartNew();
+  /// When there are no new trials, for the reason `spent`.
+  Result<Asked> AskPaused(const Error& spent);
+  Asked Resume(const Choice& choice);
+  void Resume(std::int64_t trial);
+  void Note(std::int64_t trial, Verdict verdict);
+  Asked Start(Asked asked);
 
   SearchSpec spec_;
   History history_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Scheduler> scheduler_;
   std::deque<Params> queue_;
+  std::set<std::int64_t> paused_;
   std::vector<Verdict> verdicts_;  ///< by number: on the last report
 };
 
