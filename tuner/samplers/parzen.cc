@@ -1,168 +1,304 @@
 #include "tuner/samplers/parzen.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <numeric>
+
+#include "runtime/base/check.h"
+#include "runtime/base/math.h"
+#include "tuner/samplers/parzen_sum.h"
 
 namespace muster::tuner {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kHalfLog2Pi = 0.91893853320467274178;
 constexpr std::size_t kFullWeight = 25;
-constexpr double kPriorWeight = 1.0;
+constexpr double kPriorWeight = 1;
+/// A block whose largest term is this far below the largest so far adds nothing.
+constexpr double kNegligible = 60;
 
-double NormalCdf(double z) { return 0.5 * std::erfc(-z * M_SQRT1_2); }
-
-/// Phi(b) - Phi(a), from the tail that keeps its digits.
-double NormalMass(double a, double b) {
-  return a > 0 ? NormalCdf(-a) - NormalCdf(-b) : NormalCdf(b) - NormalCdf(a);
-}
-
-double SafeLog(double x) { return std::log(std::max(x, std::numeric_limits<double>::min())); }
-
-/// 1 for the newest 25, a ramp from 1/n up to 1 over the older ones.
-std::vector<double> Weights(std::size_t n) {
-  std::vector<double> weights(n, 1.0);
-  if (n <= kFullWeight) return weights;
-  const std::size_t ramp = n - kFullWeight;
-  const double first = 1.0 / static_cast<double>(n);
-  for (std::size_t i = 0; i < ramp; ++i) {
-    const double along = ramp == 1 ? 0 : static_cast<double>(i) / static_cast<double>(ramp - 1);
-    weights[i] = first + (1 - first) * along;
-  }
-  return weights;
+/// Of the `age`-th oldest of n.
+double AgeWeight(std::size_t age, std::size_t n) {
+  if (age + kFullWeight >= n) return 1;
+  const auto ramp = static_cast<double>(n - kFullWeight);
+  const double first = 1 / static_cast<double>(n);
+  return ramp == 1 ? first : first + static_cast<double>(age) * ((1 - first) / (ramp - 1));
 }
 
 }  // namespace
 
-ParzenEstimator::ParzenEstimator(const Space& space, const std::vector<const Point*>& observations)
-    : space_(space), weights_(Weights(observations.size())) {
-  weights_.push_back(kPriorWeight);
-  const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
-  for (double& weight : weights_) weight /= sum;
-  dimensions_.resize(space.parameters().size());
+double LogGaussMass(double a, double b) {
+  if (a > 0) return LogGaussMass(-b, -a);
+  const double h = b - a, middle = a + h / 2;
+  if (h * (1 + std::abs(middle)) < 1e-3) {  // a difference would lose digits: midpoint, next order
+    return -0.5 * middle * middle - kHalfLog2Pi + math::Log(h) +
+           math::Log1p((middle * middle - 1) * h * h / 24);
+  }
+  if (b > 0) return math::Log1p(-math::NormalCdf(a) - math::NormalCdf(-b));
+  const double upper = math::LogNormalCdf(b);
+  return upper + math::Log(-math::Expm1(math::LogNormalCdf(a) - upper));
+}
+
+ParzenEstimator::ParzenEstimator(const Space& space, bool by_age)
+    : space_(space), by_age_(by_age), dimensions_(space.size()) {
+  for (std::size_t d = 0; d < dimensions_.size(); ++d) {
+    const Scale& scale = space.scales()[d];
+    auto& dimension = dimensions_[d];
+    dimension.choice = scale.choices > 0;
+    dimension.discrete = dimension.choice || scale.cells > 0;
+    dimension.conditional = !space.parameters()[d].when.empty();
+    dimension.low = scale.low;
+    dimension.high = scale.high;
+  }
+  Add(Point(space.size(), kInactive), kPriorWeight);
+  added_.clear();
+  counted_ = 0;
+  for (auto& dimension : dimensions_) {
+    if (!dimension.choice) SetKernel(dimension, 0, dimension.high - dimension.low);
+  }
+  Fit();
+}
+
+void ParzenEstimator::Add(const Point& point, double weight) {
+  const auto kernel = static_cast<std::uint32_t>(points_.size());
+  points_.push_back(point);
+  own_weight_.push_back(weight);
+  weight_.push_back(weight);
+  bias_.push_back(0);
+  counts_.push_back(true);
+  added_.push_back(kernel);
+  ++counted_;
   for (std::size_t d = 0; d < dimensions_.size(); ++d) {
     auto& dimension = dimensions_[d];
-    dimension.choices = space.scales()[d].choices;
-    if (dimension.choices > 0) {
-      for (const Point* observed : observations) {
-        const double choice = (*observed)[d];
-        dimension.categories.push_back(
-            std::isnan(choice) ? std::nullopt : std::optional(static_cast<std::size_t>(choice)));
-      }
+    const bool inactive = std::isnan(point[d]);
+    if (dimension.discrete) {
+      // Inactive ones share the prior's group, which is the last of choices and the first of integers.
+      const auto none = dimension.choice ? static_cast<double>(space_.scales()[d].choices) : 0.0;
+      dimension.group.push_back(
+          static_cast<std::uint32_t>(inactive || !dimension.choice ? none : point[d]));
+    }
+    if (dimension.choice) continue;
+    dimension.mu.push_back(inactive ? (dimension.low + dimension.high) / 2 : point[d]);
+    dimension.inverse.push_back(0);
+    dimension.constant.push_back(0);
+    if (inactive && kernel > 0) SetKernel(dimension, kernel, dimension.high - dimension.low);
+  }
+  changed_.push_back(kernel);
+}
+
+void ParzenEstimator::Count(std::size_t index, bool counts) {
+  const std::size_t kernel = index + 1;
+  if (counts_[kernel] == counts) return;
+  counts_[kernel] = counts;
+  changed_.push_back(static_cast<std::uint32_t>(kernel));
+  if (counts) {
+    ++counted_;
+    added_.push_back(static_cast<std::uint32_t>(kernel));
+    return;
+  }
+  --counted_;
+  removed_ = true;
+  for (auto& dimension : dimensions_) {
+    if (dimension.discrete && !dimension.choice) dimension.group[kernel] = 0;  // one that stays
+  }
+}
+
+void ParzenEstimator::Fit() {
+  // Counted, uncounted and counted again: once.
+  std::ranges::sort(added_);
+  added_.erase(std::ranges::unique(added_).begin(), added_.end());
+  std::erase_if(added_, [&](std::uint32_t kernel) { return !counts_[kernel]; });
+  for (auto& dimension : dimensions_) {
+    if (dimension.choice) {
+      dimension.rows.clear();
     } else {
-      FitNumeric(d, observations);
+      FitNumber(dimension);
     }
   }
+  added_.clear();
+  removed_ = false;
+  for (const std::uint32_t kernel : changed_) {
+    double bias = 0;
+    for (const auto& dimension : dimensions_) {
+      if (!dimension.discrete && !dimension.conditional) bias += dimension.constant[kernel];
+    }
+    bias_[kernel] = counts_[kernel] ? bias : -kInfinity;
+  }
+  changed_.clear();
+  Weigh();
 }
 
-void ParzenEstimator::FitNumeric(std::size_t d, const std::vector<const Point*>& observations) {
-  auto& dimension = dimensions_[d];
-  dimension.numeric = true;
-  dimension.low = space_.scales()[d].low;
-  dimension.high = space_.scales()[d].high;
+void ParzenEstimator::FitNumber(Dimension& dimension) {
+  auto& order = dimension.order;
+  const auto& mu = dimension.mu;
+  const auto less = [&](std::uint32_t a, std::uint32_t b) {
+    return mu[a] < mu[b] || (mu[a] == mu[b] && a < b);
+  };
+  const std::size_t d = static_cast<std::size_t>(&dimension - dimensions_.data());
+  if (removed_) {
+    // What was taken away and put back stands in `added_`, too.
+    std::erase_if(order, [&](std::uint32_t kernel) {
+      return !counts_[kernel] || std::ranges::binary_search(added_, kernel);
+    });
+  }
+  const auto old = static_cast<std::ptrdiff_t>(order.size());
+  for (const std::uint32_t kernel : added_) {
+    if (!std::isnan(points_[kernel][d])) order.push_back(kernel);
+  }
+  std::sort(order.begin() + old, order.end(), less);
+  std::inplace_merge(order.begin(), order.begin() + old, order.end(), less);
+
   const double range = dimension.high - dimension.low;
-  dimension.kernels.resize(observations.size());
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < observations.size(); ++i) {
-    const double x = (*observations[i])[d];
-    if (std::isnan(x)) continue;
-    dimension.kernels[i] = Kernel{x, range};
-    order.push_back(i);
-  }
-  const auto mu = [&](std::size_t position) { return dimension.kernels[order[position]]->mu; };
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return dimension.kernels[a]->mu < dimension.kernels[b]->mu;
-  });
-  // The wider of the two gaps; the outermost kernels look inward only, or they would reach the bounds.
-  const double narrowest = range / std::min(100.0, 2.0 + static_cast<double>(order.size()));
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    double gap = range;
-    if (order.size() > 1) {
-      gap = 0;
-      if (i > 0) gap = std::max(gap, mu(i) - mu(i - 1));
-      if (i + 1 < order.size()) gap = std::max(gap, mu(i + 1) - mu(i));
+  const std::size_t n = order.size();
+  const double narrowest = range / std::min(100.0, 2.0 + static_cast<double>(n));
+  std::vector<Group> groups{{(dimension.low + dimension.high) / 2, range}};
+  double left = 0;  // the gap to the neighbour below
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = mu[order[i]];
+    const double right = i + 1 < n ? mu[order[i + 1]] - x : 0;
+    const double gap =
+        n > 1 ? std::max(left, right) : std::max(x - dimension.low, dimension.high - x);
+    left = right;
+    const double sigma = std::clamp(gap, narrowest, range);
+    if (dimension.discrete) {
+      if (const Group group{x, sigma}; group != groups.back()) groups.push_back(group);
+      dimension.group[order[i]] = static_cast<std::uint32_t>(groups.size() - 1);
     }
-    dimension.kernels[order[i]]->sigma = std::clamp(gap, narrowest, range);
+    SetKernel(dimension, order[i], sigma);
+  }
+  if (dimension.discrete && groups != dimension.groups) {
+    dimension.groups = std::move(groups);
+    dimension.rows.clear();
   }
 }
 
-ParzenEstimator::Kernel ParzenEstimator::KernelOf(const Dimension& dimension, std::size_t kernel) {
-  // The prior comes after the observations; it also stands in for an inactive parameter.
-  if (kernel < dimension.kernels.size() && dimension.kernels[kernel]) {
-    return *dimension.kernels[kernel];
-  }
-  return {(dimension.low + dimension.high) / 2, dimension.high - dimension.low};
+void ParzenEstimator::SetKernel(Dimension& dimension, std::size_t kernel, double sigma) {
+  const double inverse = 1 / sigma;
+  if (dimension.inverse[kernel] == inverse) return;
+  dimension.inverse[kernel] = inverse;
+  if (dimension.discrete) return;
+  const double mu = dimension.mu[kernel];
+  dimension.constant[kernel] =
+      -kHalfLog2Pi - math::Log(sigma) -
+      LogGaussMass((dimension.low - mu) / sigma, (dimension.high - mu) / sigma);
+  changed_.push_back(static_cast<std::uint32_t>(kernel));
 }
 
-double ParzenEstimator::LogFactor(std::size_t d, std::size_t kernel, double value) const {
-  const auto& dimension = dimensions_[d];
-  const bool prior = kernel + 1 == weights_.size();
-  if (!dimension.numeric) {
-    const auto choices = static_cast<double>(dimension.choices);
-    if (prior || !dimension.categories[kernel]) return -std::log(choices);
-    // One observation, smoothed by the prior's weight spread over kernels and categories.
-    const double smooth = kPriorWeight / static_cast<double>(weights_.size());
-    const bool same = *dimension.categories[kernel] == static_cast<std::size_t>(value);
-    return std::log((smooth + (same ? 1.0 : 0.0)) / (smooth * choices + 1.0));
+void ParzenEstimator::Weigh() {
+  weight_[0] = weight_sum_ = kPriorWeight;
+  for (std::size_t kernel = 1, age = 0; kernel < weight_.size(); ++kernel) {
+    weight_[kernel] = 0;
+    if (!counts_[kernel]) continue;
+    weight_[kernel] = own_weight_[kernel] * (by_age_ ? AgeWeight(age++, counted_) : 1);
+    weight_sum_ += weight_[kernel];
   }
-  const Kernel kernel_of = KernelOf(dimension, kernel);
-  const double inside = NormalMass((dimension.low - kernel_of.mu) / kernel_of.sigma,
-                                   (dimension.high - kernel_of.mu) / kernel_of.sigma);
+}
+
+const std::vector<double>& ParzenEstimator::Row(std::size_t d, double value) {
+  auto& dimension = dimensions_[d];
+  auto [place, fresh] = dimension.rows.try_emplace(value);
+  auto& row = place->second;
+  if (!fresh) return row;
+  if (dimension.choice) {
+    const auto choices = static_cast<double>(space_.scales()[d].choices);
+    const double smooth = kPriorWeight / static_cast<double>(counted_ + 1);
+    const double sum = smooth * choices + 1;
+    row.assign(space_.scales()[d].choices + 1, math::Log(smooth / sum));
+    row[static_cast<std::size_t>(value)] = math::Log((smooth + 1) / sum);
+    row.back() = -math::Log(choices);
+    return row;
+  }
   const auto [from, to] = space_.Cell(d, value);
-  if (from < to) {
-    return SafeLog(NormalMass((from - kernel_of.mu) / kernel_of.sigma,
-                              (to - kernel_of.mu) / kernel_of.sigma)) -
-           SafeLog(inside);
+  for (const auto& [mu, sigma] : dimension.groups) {
+    row.push_back(LogGaussMass((from - mu) / sigma, (to - mu) / sigma) -
+                  LogGaussMass((dimension.low - mu) / sigma, (dimension.high - mu) / sigma));
   }
-  const double z = (from - kernel_of.mu) / kernel_of.sigma;
-  return -0.5 * z * z - std::log(kernel_of.sigma * std::sqrt(2 * M_PI)) - SafeLog(inside);
+  return row;
 }
 
-double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random) const {
-  const auto& dimension = dimensions_[d];
-  const bool prior = kernel + 1 == weights_.size();
-  if (!dimension.numeric) {
-    const double smooth = kPriorWeight / static_cast<double>(weights_.size());
-    const auto choices = static_cast<double>(dimension.choices);
-    const bool keep =
-        !prior && dimension.categories[kernel] && random.Uniform() < 1.0 / (smooth * choices + 1.0);
-    const std::uint64_t other = random.Below(dimension.choices);
-    return static_cast<double>(keep ? *dimension.categories[kernel] : other);
+void ParzenEstimator::LogDensities(std::span<const Point> points, std::span<double> logs) {
+  std::vector<double> largest(points.size(), -kInfinity), sums(points.size(), 0.0);
+  std::vector<const double*> rows(points.size() * dimensions_.size(), nullptr);
+  for (std::size_t p = 0; p < points.size(); ++p) {
+    for (std::size_t d = 0; d < dimensions_.size(); ++d) {
+      if (dimensions_[d].discrete && !std::isnan(points[p][d])) {
+        rows[p * dimensions_.size() + d] = Row(d, points[p][d]).data();
+      }
+    }
   }
-  const Kernel kernel_of = KernelOf(dimension, kernel);
-  const double below = NormalCdf((dimension.low - kernel_of.mu) / kernel_of.sigma);
-  const double above = NormalCdf((dimension.high - kernel_of.mu) / kernel_of.sigma);
-  const double p = below + (above - below) * random.Uniform();
-  const double x = kernel_of.mu + kernel_of.sigma * InverseNormalCdf(p);
+  std::array<double, kKernelBlock> buffer{};
+  for (std::size_t from = 0; from < points_.size(); from += kKernelBlock) {
+    const std::size_t count = std::min(kKernelBlock, points_.size() - from);
+    const auto terms = std::span(buffer).first(count);
+    for (std::size_t p = 0; p < points.size(); ++p) {
+      std::copy_n(bias_.begin() + static_cast<std::ptrdiff_t>(from), count, terms.begin());
+      for (std::size_t d = 0; d < dimensions_.size(); ++d) {
+        const auto& dimension = dimensions_[d];
+        const double x = points[p][d];
+        if (std::isnan(x)) continue;
+        if (dimension.discrete) {
+          const double* row = rows[p * dimensions_.size() + d];
+          const std::uint32_t* group = &dimension.group[from];
+          for (std::size_t i = 0; i < count; ++i) terms[i] += row[group[i]];
+          continue;
+        }
+        if (dimension.conditional) {
+          for (std::size_t i = 0; i < count; ++i) terms[i] += dimension.constant[from + i];
+        }
+        AddNormals(terms, x, &dimension.mu[from], &dimension.inverse[from]);
+      }
+      const double top = *std::ranges::max_element(terms);
+      if (top < largest[p] - kNegligible || top == -kInfinity) continue;
+      if (top > largest[p]) {
+        sums[p] *= math::Exp(largest[p] - top);
+        largest[p] = top;
+      }
+      ExpBelow(terms, largest[p]);
+      sums[p] += Dot(terms, &weight_[from]);
+    }
+  }
+  for (std::size_t p = 0; p < points.size(); ++p) {
+    logs[p] = largest[p] + math::Log(sums[p] / weight_sum_);
+  }
+}
+
+double ParzenEstimator::LogDensity(const Point& point) {
+  double log = 0;
+  LogDensities({&point, 1}, {&log, 1});
+  return log;
+}
+
+double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random,
+                                   double widen) const {
+  const auto& dimension = dimensions_[d];
+  if (dimension.choice) {
+    const std::size_t choices = space_.scales()[d].choices;
+    const double smooth = kPriorWeight / static_cast<double>(counted_ + 1);
+    const bool keep = dimension.group[kernel] < choices &&
+                      random.Uniform() * (smooth * static_cast<double>(choices) + 1) < 1;
+    const std::uint64_t other = random.Below(choices);
+    return static_cast<double>(keep ? dimension.group[kernel] : other);
+  }
+  const double mu = dimension.mu[kernel];
+  const double sigma = std::min(widen / dimension.inverse[kernel], dimension.high - dimension.low);
+  const double a = (dimension.low - mu) / sigma, b = (dimension.high - mu) / sigma;
+  const double below = math::NormalCdf(a), inside = math::NormalCdf(b) - below;
+  const double x = mu + sigma * InverseNormalCdf(below + inside * random.Uniform());
   return std::clamp(x, dimension.low, dimension.high);
 }
 
-Point ParzenEstimator::Draw(Random& random) const {
-  double left = random.Uniform();
+Point ParzenEstimator::Draw(Random& random, double widen) const {
+  double left = random.Uniform() * weight_sum_;
   std::size_t kernel = 0;
-  while (kernel + 1 < weights_.size() && left >= weights_[kernel]) left -= weights_[kernel++];
+  while (kernel + 1 < weight_.size() && left >= weight_[kernel]) left -= weight_[kernel++];
+  if (weight_[kernel] == 0) kernel = 0;
   Point point(dimensions_.size(), kInactive);
   for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-    if (space_.IsActive(d, point)) point[d] = DrawFactor(d, kernel, random);
+    if (space_.IsActive(d, point)) point[d] = DrawFactor(d, kernel, random, widen);
   }
   return space_.Snap(std::move(point));
-}
-
-double ParzenEstimator::LogDensity(const Point& point) const {
-  std::vector<double> terms(weights_.size());
-  double largest = -std::numeric_limits<double>::infinity();
-  for (std::size_t kernel = 0; kernel < weights_.size(); ++kernel) {
-    double term = std::log(weights_[kernel]);
-    for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-      if (!std::isnan(point[d])) term += LogFactor(d, kernel, point[d]);
-    }
-    terms[kernel] = term;
-    largest = std::max(largest, term);
-  }
-  double sum = 0;
-  for (const double term : terms) sum += std::exp(term - largest);
-  return largest + std::log(sum);
 }
 
 }  // namespace muster::tuner

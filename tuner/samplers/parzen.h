@@ -1,56 +1,90 @@
 #pragma once
 
-#include <memory>
-#include <optional>
+#include <cstdint>
+#include <map>
+#include <span>
 #include <vector>
 
 #include "tuner/space.h"
 
-/// The mixture of product kernels under the tree-structured Parzen estimator: Bergstra, Bardenet, Bengio,
-/// Kegl, "Algorithms for Hyper-Parameter Optimization" (NIPS 2011). Its parts are compared by Watanabe,
-/// "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components" (arXiv 2304.11127). A kernel's
-/// bandwidth is the wider of the gaps to its neighbours, at least range / min(100, kernels + 1): the choice
-/// of Hyperopt and of Optuna's univariate sampler, but without the prior among the neighbours. (Optuna's
-/// multivariate sampler gives all kernels of a parameter one bandwidth.)
+/// The mixture of product kernels under the tree-structured Parzen estimator: Bergstra, Bardenet, Bengio, Kegl,
+/// "Algorithms for Hyper-Parameter Optimization" (NIPS 2011); its parts are compared by Watanabe,
+/// "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components" (arXiv 2304.11127). The formulas
+/// are those of Optuna 5.0.0's multivariate sampler, to the last digits:
 ///
-/// One kernel an observation, plus the prior. A kernel is a product over the candidate's active
-/// parameters: a truncated normal on the parameter's (log) scale, its mass over a cell for integers, a
-/// smoothed category. Where the observation lacks a parameter (it was inactive), its factor is the prior's,
-/// so conditional spaces stay joint.
+///   weights      1 for the 25 newest observations, a ramp from 1/n to 1 over the older ones, 1 for the prior
+///   a number     a normal truncated to the scale's [low, high] at the observation. Its sigma is the wider of
+///                the gaps to its neighbours (the outermost look inward only, a single one looks at the bounds),
+///                within [range / min(100, n + 2), range]. With a step: the normal's mass over the value's cell.
+///   a choice     1 for the observed one, plus 1 / (n + 1) for each, normalised
+///   the prior    one more kernel: mu in the middle, sigma = range; choices alike
+///
+/// Where an observation lacks a parameter (it was inactive), that factor of its kernel is the prior's, and a
+/// parameter that is inactive in a point has no factor there. Activity is a function of the parents' choices,
+/// which are factors themselves, so a conditional space has one joint density.
 
 namespace muster::tuner {
 
+/// log(Phi(b) - Phi(a)), from the tail that keeps its digits; a < b.
+double LogGaussMass(double a, double b);
+
+/// Holds the space by reference. What follows from observations is a function of their order and of which of
+/// them count, however the object came there: it may be kept and added to.
 class ParzenEstimator {
  public:
-  /// `observations` in the order of their trial number; the newest 25 weigh 1, older ones less.
-  ParzenEstimator(const Space& space, const std::vector<const Point*>& observations);
+  /// `by_age` off: observations keep their own weights.
+  explicit ParzenEstimator(const Space& space, bool by_age = true);
 
-  /// A draw from the mixture.
-  [[nodiscard]] Point Draw(Random& random) const;
-  /// Log density at a point (its mass, for discrete parameters); never NaN.
-  [[nodiscard]] double LogDensity(const Point& point) const;
+  /// One more observation, the newest, whose index is size(). It counts. `weight` in (0, 1] multiplies.
+  void Add(const Point& point, double weight = 1);
+  /// Whether an observation counts.
+  void Count(std::size_t index, bool counts);
+  [[nodiscard]] std::size_t size() const { return points_.size() - 1; }
+  /// To be called between changes and what follows.
+  void Fit();
+
+  /// A draw from the mixture. `widen` multiplies the bandwidths of numbers.
+  [[nodiscard]] Point Draw(Random& random, double widen = 1) const;
+  /// Log density at points (mass, for discrete parameters); never NaN.
+  void LogDensities(std::span<const Point> points, std::span<double> logs);
+  [[nodiscard]] double LogDensity(const Point& point);
 
  private:
-  struct Kernel {  ///< of one numeric parameter, on the internal scale
+  /// Of a discrete parameter: kernels whose factors are equal.
+  struct Group {
     double mu = 0, sigma = 1;
+    friend bool operator==(const Group&, const Group&) = default;
   };
   struct Dimension {
-    bool numeric = false;
-    double low = 0, high = 1;  ///< internal scale; a cell's half is added for integers
-    /// One an observation, in order; empty where it was inactive.
-    std::vector<std::optional<Kernel>> kernels;
-    std::vector<std::optional<std::size_t>> categories;
-    std::size_t choices = 0;
+    bool choice = false, discrete = false, conditional = false;
+    double low = 0, high = 1;
+    std::vector<std::uint32_t> order;  ///< of a number: counted observations by value
+    std::vector<double> mu, inverse;   ///< of a number, by kernel: its centre, 1 / sigma
+    std::vector<double> constant;      ///< of a float, by kernel: log of its factor at mu
+    std::vector<std::uint32_t> group;  ///< of a discrete one, by kernel
+    std::vector<Group> groups;         ///< of an integer
+    std::map<double, std::vector<double>>
+        rows;  ///< of a discrete one: value to log factor by group
   };
-
-  [[nodiscard]] static Kernel KernelOf(const Dimension& dimension, std::size_t kernel);
-  [[nodiscard]] double LogFactor(std::size_t dimension, std::size_t kernel, double value) const;
-  [[nodiscard]] double DrawFactor(std::size_t dimension, std::size_t kernel, Random& random) const;
-  void FitNumeric(std::size_t dimension, const std::vector<const Point*>& observations);
+  void FitNumber(Dimension& dimension);
+  void SetKernel(Dimension& dimension, std::size_t kernel, double sigma);
+  void Weigh();
+  [[nodiscard]] const std::vector<double>& Row(std::size_t dimension, double value);
+  [[nodiscard]] double DrawFactor(std::size_t dimension, std::size_t kernel, Random& random,
+                                  double widen) const;
 
   const Space& space_;
-  std::vector<double> weights_;  ///< normalised; the last is the prior's
+  bool by_age_;
   std::vector<Dimension> dimensions_;
+  // By kernel; the prior is number 0, observation i is number i + 1.
+  std::vector<Point> points_;
+  std::vector<double> own_weight_, weight_, bias_;
+  std::vector<bool> counts_;
+  std::vector<std::uint32_t> added_,
+      changed_;  ///< kernels: since the last Fit; of another constant
+  bool removed_ = false;
+  std::size_t counted_ = 0;
+  double weight_sum_ = 1;
 };
 
 }  // namespace muster::tuner

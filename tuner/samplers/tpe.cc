@@ -2,84 +2,189 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
+#include <limits>
+
+#include "runtime/base/math.h"
+#include "tuner/samplers/quadratic.h"
+#include "tuner/scheduler.h"
 
 namespace muster::tuner {
 namespace {
 
 constexpr std::size_t kStartupTrials = 10;
-constexpr int kCandidates = 128;
-constexpr double kBestShare = 0.1;
-constexpr std::size_t kBestMost = 25;
+constexpr std::size_t kCandidates = 128;
+constexpr double kGamma = 0.1;
+/// Of the quadratic's minimum, in spreads of the points that it was fitted to.
+constexpr double kRadius = 1;
+/// A minimum this near to a point that was tried teaches nothing: it is moved by about kMove. In spreads.
+constexpr double kSame = 1e-3, kMove = 0.3;
 
-/// Smaller is better: completed by value, then pruned by how far they came, then the rest.
-std::tuple<int, std::int64_t, double, std::int64_t> Rank(const Trial& trial) {
-  if (trial.state == TrialState::kComplete) {
-    return {0, 0, trial.losses[0], trial.number};
-  }
-  if (trial.state == TrialState::kPruned && !trial.reports.empty()) {
-    const auto& [step, loss] = trial.reports.back();
-    return {1, -step, loss, trial.number};
-  }
-  return {2, 0, 0, trial.number};
+/// log(gamma + (1 - gamma) exp(x)), which does not overflow.
+double LogMixed(double x) {
+  if (x <= 0) return math::Log(kGamma + (1 - kGamma) * math::Exp(x));
+  return x + math::Log(kGamma * math::Exp(-x) + (1 - kGamma));
 }
-
-bool Usable(const Trial& trial) { return std::get<0>(Rank(trial)) < 2; }
 
 }  // namespace
 
 TpeSampler::TpeSampler(const SearchSpec& spec)
-    : space_(spec.space), seed_(spec.seed), start_(spec), seen_(spec.space) {}
-
-Result<Suggestion> TpeSampler::Suggest(std::int64_t number, const History& history) {
-  std::vector<const Trial*> trials;
-  std::size_t finished = 0, usable = 0;
-  for (const auto& trial : history.trials()) {
-    trials.push_back(&trial);
-    finished += IsFinished(trial.state) ? 1 : 0;
-    usable += Usable(trial) ? 1 : 0;
-  }
-  if (usable < kStartupTrials) return start_.Suggest(number, history);
-
-  std::stable_sort(trials.begin(), trials.end(),
-                   [&](const auto* a, const auto* b) { return Rank(*a) < Rank(*b); });
-  const auto share =
-      static_cast<std::size_t>(std::ceil(kBestShare * static_cast<double>(finished)));
-  const auto split = static_cast<std::ptrdiff_t>(std::min({share, kBestMost, usable}));
-  const auto by_number = [](const auto* a, const auto* b) { return a->number < b->number; };
-  std::sort(trials.begin(), trials.begin() + split, by_number);
-  std::sort(trials.begin() + split, trials.end(), by_number);
-  std::vector<Point> points;
-  for (const Trial* trial : trials) points.push_back(space_->Encode(trial->params));
-  std::vector<const Point*> best, rest;
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    (i < static_cast<std::size_t>(split) ? best : rest).push_back(&points[i]);
-  }
-
-  const ParzenEstimator good(*space_, best), bad(*space_, rest);
-  Random random(seed_, static_cast<std::uint64_t>(number));
-  seen_.Read(history);
-  std::optional<Point> chosen;
-  double chosen_score = 0;
-  for (int i = 0; i < kCandidates; ++i) {
-    Point candidate = good.Draw(random);
-    if (seen_.Contains(candidate)) continue;
-    const double score = good.LogDensity(candidate) - bad.LogDensity(candidate);
-    if (!chosen || score > chosen_score) {
-      chosen = std::move(candidate);
-      chosen_score = score;
-    }
-  }
-  if (!chosen) {
-    auto unseen = seen_.Unseen(random);
-    if (!unseen.ok() && unseen.error().kind != ErrorKind::kNotFound) return unseen.error();
-    chosen = unseen.ok() ? *unseen : good.Draw(random);
-  }
-  return Suggestion{space_->Decode(*chosen), "tpe"};
+    : space_(spec.space),
+      seed_(spec.seed),
+      start_(spec),
+      seen_(spec.space),
+      above_(*space_),
+      feasibility_(spec.space) {
+  const auto scheduler = MakeScheduler(spec);
+  if (scheduler.ok()) rule_.rungs = (*scheduler)->rungs();
+  rule_.enough = space_->size() + 1;
 }
 
-std::string TpeSampler::Explain(const History& /*history*/) {
-  return "tpe: the candidate that the best trials make likelier than the rest do";
+Result<Suggestion> TpeSampler::Suggest(std::int64_t number, const History& history) {
+  auto split = SplitTrials(history, rule_, 2 * Quadratic::PointsOf(space_->size()));
+  if (split.usable < kStartupTrials) {
+    auto start = start_.Suggest(number, history);
+    if (start.ok()) start->by = "tpe: start";
+    return start;
+  }
+  Model model = Fit(history, std::move(split));
+  Random random(seed_, static_cast<std::uint64_t>(number));
+  if (number % 2 == 1) {
+    if (auto point = ProposeQuadratic(model.split, random)) {
+      return Suggestion{space_->Decode(*point), "tpe: quadratic"};
+    }
+  }
+  auto point = ProposeDensity(model, random);
+  if (!point) {
+    auto unseen = seen_.Unseen(random);
+    if (!unseen.ok() && unseen.error().kind != ErrorKind::kNotFound) return unseen.error();
+    point = unseen.ok() ? *unseen : model.below.Draw(random);
+  }
+  return Suggestion{space_->Decode(*point), "tpe"};
+}
+
+TpeSampler::Model TpeSampler::Fit(const History& history, TpeSplit split) {
+  const auto& trials = history.trials();
+  for (std::size_t i = points_.size(); i < trials.size(); ++i) {
+    points_.push_back(space_->Encode(trials[i].params));
+    above_.Add(points_[i], trials[i].weight);
+  }
+  seen_.Read(history);
+  feasibility_ = Feasibility(space_);
+  if (split.broken > 0) feasibility_.Fit(history, points_);
+  Model model{std::move(split), ParzenEstimator(*space_)};
+  std::vector<std::size_t> below(
+      model.split.ranked.begin(),
+      model.split.ranked.begin() + static_cast<std::ptrdiff_t>(model.split.below));
+  std::ranges::sort(below);
+  for (std::size_t i = 0, next = 0; i < trials.size(); ++i) {
+    const bool best = next < below.size() && below[next] == i;
+    above_.Count(i, !best && trials[i].state != TrialState::kLost);
+    if (!best) continue;
+    model.below.Add(points_[i], trials[i].weight);
+    ++next;
+  }
+  model.below.Fit();
+  above_.Fit();
+  return model;
+}
+
+std::optional<Point> TpeSampler::ProposeDensity(Model& model, Random& random) {
+  std::vector<Point> candidates;
+  for (std::size_t i = 0; i < kCandidates; ++i) {
+    Point candidate = model.below.Draw(random);
+    if (!seen_.Contains(candidate)) candidates.push_back(std::move(candidate));
+  }
+  std::vector<double> l(candidates.size()), g(candidates.size());
+  model.below.LogDensities(candidates, l);
+  above_.LogDensities(candidates, g);
+  std::optional<Point> chosen;
+  double chosen_score = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const double score = feasibility_.LogOk(candidates[i]) - LogMixed(g[i] - l[i]);
+    if (chosen && score <= chosen_score) continue;
+    chosen = std::move(candidates[i]);
+    chosen_score = score;
+  }
+  return chosen;
+}
+
+std::optional<Point> TpeSampler::ProposeQuadratic(const TpeSplit& split, Random& random) const {
+  if (split.losses.empty()) return std::nullopt;
+  const Point& best = points_[split.ranked[0]];
+  std::vector<std::size_t> numbers;  // the best point's active numeric parameters
+  for (std::size_t d = 0; d < space_->size(); ++d) {
+    if (space_->scales()[d].choices == 0 && !std::isnan(best[d])) numbers.push_back(d);
+  }
+  if (numbers.empty()) return std::nullopt;
+  const auto alike =
+      [&](const Point& point) {  // the same choices, and so the same active parameters
+        for (std::size_t d = 0; d < space_->size(); ++d) {
+          const bool choice = space_->scales()[d].choices > 0;
+          if (std::isnan(point[d]) != std::isnan(best[d]) || (choice && point[d] < best[d]) ||
+              (choice && point[d] > best[d])) {
+            return false;
+          }
+        }
+        return true;
+      };
+  const auto unit = [&](const Point& point) {
+    std::vector<double> x;
+    for (const std::size_t d : numbers) x.push_back(space_->ToUnit(d, point[d]));
+    return x;
+  };
+  std::vector<std::vector<double>> points;
+  std::vector<double> losses;
+  for (std::size_t i = 0;
+       i < split.losses.size() && points.size() < Quadratic::PointsOf(numbers.size()); ++i) {
+    const Point& point = points_[split.ranked[i]];
+    if (!alike(point)) continue;
+    points.push_back(unit(point));
+    losses.push_back(split.losses[i]);
+  }
+  const auto model = Quadratic::Fit(points, losses);
+  if (!model) return std::nullopt;
+  auto target = model->Minimum(kRadius);
+  const auto same = [&](const Point& point) {
+    for (std::size_t k = 0; k < numbers.size(); ++k) {
+      const double apart = std::abs(space_->ToUnit(numbers[k], point[numbers[k]]) - target[k]);
+      if (!(apart <= kSame * model->spread()[k])) return false;
+    }
+    return true;
+  };
+  if (std::ranges::any_of(points_, same)) {
+    for (std::size_t k = 0; k < numbers.size(); ++k) {
+      const double moved = target[k] + kMove * model->spread()[k] * random.Normal();
+      target[k] = std::clamp(moved, 0.0, 1.0);
+    }
+  }
+  for (double share = 1; share > 0.1; share /= 2) {
+    Point point = best;
+    for (std::size_t k = 0; k < numbers.size(); ++k) {
+      point[numbers[k]] =
+          space_->FromUnit(numbers[k], points[0][k] + share * (target[k] - points[0][k]));
+    }
+    point = space_->Snap(std::move(point));
+    if (feasibility_.LogOk(point) > -M_LN2 && !seen_.Contains(point)) return point;
+  }
+  return std::nullopt;
+}
+
+std::string TpeSampler::Explain(const History& history) {
+  const auto split = SplitTrials(history, rule_, 0);
+  if (split.usable < kStartupTrials) {
+    return "tpe: draws at random until " + std::to_string(kStartupTrials) +
+           " trials have taught something; " + std::to_string(split.usable) + " have";
+  }
+  std::string text =
+      "tpe: in turns the minimum of a quadratic model of the best trials, and the likeliest "
+      "to improve by the densities of the best " +
+      std::to_string(split.below) + " trials and of the others";
+  if (split.rung) text += "; losses are compared at step " + std::to_string(*split.rung);
+  if (split.broken > 0) {
+    text += "; " + std::to_string(split.broken) +
+            " failed trials teach the probability that a configuration works";
+  }
+  return text;
 }
 
 }  // namespace muster::tuner

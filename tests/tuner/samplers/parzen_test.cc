@@ -4,21 +4,143 @@
 
 #include <boost/json/parse.hpp>
 #include <cmath>
+#include <fstream>
 #include <map>
+#include <sstream>
+
+#include "runtime/base/math.h"
+#include "tuner/samplers/parzen_sum.h"
 
 namespace muster::tuner {
 namespace {
 
+std::shared_ptr<const Space> Parse(const boost::json::object& json) { return *ParseSpace(json); }
 std::shared_ptr<const Space> Parse(const char* text) {
-  return *ParseSpace(boost::json::parse(text).as_object());
+  return Parse(boost::json::parse(text).as_object());
+}
+
+ParzenEstimator Estimator(const Space& space, const std::vector<Point>& observed) {
+  ParzenEstimator estimator(space);
+  for (const Point& point : observed) estimator.Add(point);
+  estimator.Fit();
+  return estimator;
+}
+
+std::vector<Point> Points(const Space& space, const boost::json::value& rows) {
+  std::vector<Point> points;
+  for (const auto& row : rows.as_array()) {
+    points.push_back(space.Encode(*ParamsFromJson(row.as_object())));
+  }
+  return points;
+}
+
+// tests/golden/tuner/parzen.json, made by scripts/golden_parzen: densities by Optuna 5.0.0's own estimator.
+TEST(Parzen, LogDensities_AreThoseOfOptuna) {
+  std::ifstream file(MUSTER_TEST_GOLDEN "/parzen.json");
+  std::stringstream text;
+  text << file.rdbuf();
+  const auto cases = boost::json::parse(text.str()).as_array();
+  ASSERT_EQ(cases.size(), 30U);
+  for (const auto& golden : cases) {
+    const auto space = Parse(golden.at("space").as_object());
+    auto estimator = Estimator(*space, Points(*space, golden.at("observed")));
+    const auto points = Points(*space, golden.at("points"));
+    std::vector<double> logs(points.size());
+    estimator.LogDensities(points, logs);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const double wanted = golden.at("log_pdf").at(i).as_double();
+      EXPECT_NEAR(logs[i], wanted, 1e-12 * std::abs(wanted))
+          << space->size() << " parameters, " << estimator.size() << " observations, point " << i;
+    }
+  }
+}
+
+// An estimator that grew and changed is, bit for bit, one that was made of the same observations at once.
+TEST(Parzen, GrownEstimator_EqualsAFreshOne) {
+  const auto space = Parse(
+      R"({"x":{"float":[-1,3]},"o":{"choice":["a","b"]},"k":{"int":[1,99],"log":true,"when":{"o":"b"}},
+          "y":{"float":[0,1],"when":{"o":"a"}},"n":{"int":[0,8]}})");
+  Random random(3);
+  std::vector<Point> points;
+  std::vector<bool> counts;
+  ParzenEstimator grown(*space);
+  for (int i = 0; i < 300; ++i) {
+    points.push_back(space->Draw(random));
+    random.Seek(random.position() + 1000);
+    grown.Add(points.back());
+    counts.push_back(true);
+    for (int flip = 0; flip < 2; ++flip) {
+      const std::size_t at = random.Below(points.size());
+      for (int again = random.Chance(0.3) ? 3 : 1; again > 0; --again) {
+        counts[at] = !counts[at];
+        grown.Count(at, counts[at]);
+      }
+    }
+    if (random.Chance(0.5)) grown.Fit();
+  }
+  grown.Fit();
+  ParzenEstimator fresh(*space);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    fresh.Add(points[i]);
+    fresh.Count(i, counts[i]);
+  }
+  fresh.Fit();
+  std::vector<double> logs(points.size()), fresh_logs(points.size());
+  grown.LogDensities(points, logs);
+  fresh.LogDensities(points, fresh_logs);
+  EXPECT_EQ(logs, fresh_logs);
+  Random a(1), b(1);
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(space->Decode(grown.Draw(a)), space->Decode(fresh.Draw(b)));
+}
+
+// Against mpmath 1.4.1 with 40 digits.
+TEST(Parzen, LogGaussMass_KeepsItsDigits) {
+  const struct {
+    double a, b, wanted;
+  } cases[] = {
+      {-1, 1, -0.38171514630212607227},          {-0.3, 0.1, -1.8468118656728517527},
+      {-0.001, 0.0015, -6.9104033719792779717},  {-1e-07, 1e-07, -16.343887003603048932},
+      {0.5, 0.5001, -10.254303906743444775},     {-9, -8.5, -39.209373391744011011},
+      {-40, -39, -765.08315656437754441},        {-40, -39.99999, -812.4316639912074257},
+      {-3, 50, -0.0013508099647481937988},       {-200, -100, -5005.5242086942050886},
+      {-0.0001, 0.0002, -9.0306666215127457235}, {6, 6.0001, -28.129578891849602074},
+  };
+  for (const auto& [a, b, wanted] : cases) {
+    EXPECT_NEAR(LogGaussMass(a, b), wanted, 1e-12 * std::abs(wanted)) << a << " to " << b;
+    EXPECT_NEAR(LogGaussMass(-b, -a), wanted, 1e-12 * std::abs(wanted)) << a << " to " << b;
+  }
+}
+
+TEST(Parzen, InnerLoops_AreTheirFormulas) {
+  Random random(4);
+  for (const std::size_t count : {1U, 7U, 8U, 9U, 203U}) {
+    std::vector<double> x(count), mu(count), weights(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      x[i] = -random.Uniform() * (i % 3 == 0 ? 700 : 5);
+      mu[i] = random.Uniform();
+      weights[i] = random.Uniform();
+    }
+    auto terms = x;
+    AddNormals(terms, 0.4, mu.data(), weights.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(terms[i], x[i] - 0.5 * std::pow((0.4 - mu[i]) * weights[i], 2));
+    }
+    terms = x;
+    ExpBelow(terms, 1);
+    double sum = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_NEAR(terms[i], math::Exp(x[i] - 1), 1e-15 * terms[i]);
+      sum += weights[i] * terms[i];
+    }
+    EXPECT_NEAR(Dot(terms, weights.data()), sum, 1e-14 * sum);
+  }
 }
 
 TEST(Parzen, Density_IntegratesToOne) {
   const auto space = Parse(R"({"x":{"float":[-1,3]}})");
   const std::vector<Point> points{{-0.9}, {0.1}, {0.2}, {2.9}};
-  std::vector<const Point*> observed;
-  for (const auto& point : points) observed.push_back(&point);
-  const ParzenEstimator estimator(*space, observed);
+  auto estimator = Estimator(*space, points);
   double sum = 0;
   constexpr int kCells = 4000;
   for (int i = 0; i < kCells; ++i) {
@@ -34,7 +156,7 @@ TEST(Parzen, MassesOfADiscreteConditionalSpace_SumToOne) {
   const std::vector<Point> points{
       space->Encode({{"o", std::string("b")}, {"k", std::int64_t{3}}, {"n", std::int64_t{4}}}),
       space->Encode({{"o", std::string("a")}, {"n", std::int64_t{8}}})};
-  const ParzenEstimator estimator(*space, {&points[0], &points[1]});
+  auto estimator = Estimator(*space, points);
   double sum = 0;
   for (const Point& point : space->Enumerate(1000)) sum += std::exp(estimator.LogDensity(point));
   EXPECT_NEAR(sum, 1, 1e-9);
@@ -43,7 +165,7 @@ TEST(Parzen, MassesOfADiscreteConditionalSpace_SumToOne) {
 TEST(Parzen, Draws_FollowTheDensity) {
   const auto space = Parse(R"({"n":{"int":[0,4]}})");
   const std::vector<Point> points{{1}, {1}};
-  const ParzenEstimator estimator(*space, {&points[0], &points[1]});
+  auto estimator = Estimator(*space, points);
   std::map<double, int> counts;
   Random random(5);
   constexpr int kDraws = 20'000;

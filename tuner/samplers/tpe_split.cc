@@ -1,0 +1,93 @@
+#include "tuner/samplers/tpe_split.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace muster::tuner {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct Rank {
+  enum Class { kComparable, kPruned, kInfeasible };
+  Class kind = kComparable;
+  double first = 0, second = 0;  ///< smaller is better
+  std::size_t trial = 0;
+  auto operator<=>(const Rank&) const = default;
+};
+
+/// The loss of the first report at a rung or beyond it.
+std::optional<double> LossAt(const Trial& trial, std::int64_t rung) {
+  const auto report = std::ranges::lower_bound(trial.reports, rung, {}, &Report::step);
+  if (report == trial.reports.end()) return std::nullopt;
+  return report->loss;
+}
+
+/// The largest rung with enough results; none when final losses are enough, or no rung is.
+std::optional<std::int64_t> RungOf(const History& history, const SplitRule& rule) {
+  if (rule.rungs.empty()) return std::nullopt;
+  std::size_t complete = 0;
+  std::vector<std::size_t> reached(rule.rungs.size(), 0);
+  for (const Trial& trial : history.trials()) {
+    complete += trial.state == TrialState::kComplete ? 1 : 0;
+    if (trial.state == TrialState::kLost || trial.reports.empty()) continue;
+    const auto beyond = std::ranges::upper_bound(rule.rungs, trial.reports.back().step);
+    if (beyond != rule.rungs.begin())
+      ++reached[static_cast<std::size_t>(beyond - rule.rungs.begin() - 1)];
+  }
+  if (complete >= rule.enough) return std::nullopt;
+  std::size_t results = 0;
+  for (std::size_t i = rule.rungs.size(); i-- > 0;) {
+    results += reached[i];
+    if (results >= rule.enough) return rule.rungs[i];
+  }
+  return std::nullopt;
+}
+
+std::optional<Rank> RankOf(const Trial& trial, std::size_t index,
+                           std::optional<std::int64_t> rung) {
+  if (trial.state == TrialState::kLost || trial.state == TrialState::kFailed) return std::nullopt;
+  if (IsFinished(trial.state)) {
+    if (const double violation = trial.violation(); violation > 0) {
+      return Rank{Rank::kInfeasible, violation, 0, index};
+    }
+  }
+  if (rung) {
+    if (const auto loss = LossAt(trial, *rung)) return Rank{Rank::kComparable, *loss, 0, index};
+  }
+  if (trial.state == TrialState::kComplete)
+    return Rank{Rank::kComparable, trial.losses[0], 0, index};
+  if (trial.state != TrialState::kPruned) return std::nullopt;
+  if (trial.reports.empty()) return Rank{Rank::kPruned, 1, 0, index};
+  const auto& [step, loss] = trial.reports.back();
+  return Rank{Rank::kPruned, -static_cast<double>(step), loss, index};
+}
+
+}  // namespace
+
+TpeSplit SplitTrials(const History& history, const SplitRule& rule, std::size_t wanted) {
+  TpeSplit split{.rung = RungOf(history, rule)};
+  std::vector<Rank> ranks;
+  const auto& trials = history.trials();
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    split.broken += trials[i].broke() ? 1 : 0;
+    split.finished += IsFinished(trials[i].state) && trials[i].state != TrialState::kLost ? 1 : 0;
+    if (const auto rank = RankOf(trials[i], i, split.rung)) ranks.push_back(*rank);
+  }
+  split.usable = ranks.size();
+  const auto share =
+      static_cast<std::size_t>(std::ceil(rule.share * static_cast<double>(split.finished)));
+  split.below = std::min({share, rule.most, split.usable});
+  const std::size_t kept = std::min(std::max(wanted, split.below), ranks.size());
+  std::ranges::partial_sort(ranks, ranks.begin() + static_cast<std::ptrdiff_t>(kept));
+  ranks.resize(kept);
+  for (const Rank& rank : ranks) {
+    split.ranked.push_back(rank.trial);
+    if (rank.kind == Rank::kComparable && rank.first < kInfinity)
+      split.losses.push_back(rank.first);
+  }
+  return split;
+}
+
+}  // namespace muster::tuner
