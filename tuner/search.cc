@@ -2,6 +2,7 @@
 #include <array>
 
 #include "tuner/sampler.h"
+#include "tuner/samplers/gp.h"
 #include "tuner/samplers/grid.h"
 #include "tuner/samplers/random.h"
 #include "tuner/samplers/sobol.h"
@@ -27,9 +28,9 @@ struct Named {
 };
 
 constexpr std::array kSamplers{
-    Named{"auto", Make<TpeSampler>},      Named{"grid", MakeChecked<GridSampler>},
-    Named{"random", Make<RandomSampler>}, Named{"sobol", Make<SobolSampler>},
-    Named{"tpe", Make<TpeSampler>},
+    Named{"auto", Make<TpeSampler>},         Named{"gp", MakeChecked<GpSampler>},
+    Named{"grid", MakeChecked<GridSampler>}, Named{"random", Make<RandomSampler>},
+    Named{"sobol", Make<SobolSampler>},      Named{"tpe", Make<TpeSampler>},
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ find_package(CURL REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_path(MUSTER_FLATBUFFERS flatbuffers/flatbuffers.h REQUIRED)  # its builder is all in headers
 find_package(CLI11 REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5-serial)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)

@@ -93,7 +93,7 @@ TEST_P(SamplerContract, ExplainsItself) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Samplers, SamplerContract,
-                         testing::Values("random", "sobol", "tpe", "auto"),
+                         testing::Values("random", "sobol", "tpe", "gp", "auto"),
                          [](const auto& named) { return std::string(named.param); });
 
 }  // namespace
