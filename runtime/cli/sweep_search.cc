@@ -1,4 +1,5 @@
-// muster sweep verify: what can be asked of a sweep's search
+// muster sweep enqueue, verify: what can be asked of a sweep's search
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <iostream>
 
@@ -32,10 +33,47 @@ int Verify(const Context& context, const std::string& id) {
   return code;
 }
 
+/// "lr=0.1" -> {"lr": 0.1}; what is no number, true or false is a text.
+Result<boost::json::object> ParamsOf(const std::vector<std::string>& words) {
+  boost::json::object params;
+  for (const std::string& word : words) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Invalid("'" + word + "'; wanted NAME=VALUE, as in lr=0.01");
+    }
+    const std::string text = word.substr(equals + 1);
+    boost::json::error_code failed;
+    auto value = boost::json::parse(text, failed);
+    const bool plain = !failed && !value.is_structured() && !value.is_null();
+    params[word.substr(0, equals)] = plain ? std::move(value) : boost::json::value(text);
+  }
+  return params;
+}
+
+int Enqueue(const Context& context, const std::string& id, const std::vector<std::string>& words) {
+  auto params = ParamsOf(words);
+  if (!params.ok()) return Fail(context, params.error());
+  Question question{"POST", "/api/muster/v1/sweeps/" + id + "/enqueue"};
+  question.body = boost::json::object{{"params", *params}};
+  return Ask(context, question, [&](const boost::json::value&) {
+    if (!context.quiet) std::cout << id << ": its next new trial has these parameters\n";
+    return Ok();
+  });
+}
+
 }  // namespace
 
 void AddSweepSearch(CLI::App& sweep, Context& context) {
   auto id = std::make_shared<std::string>();
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto* enqueue = sweep.add_subcommand(
+      "enqueue",
+      "Choose the parameters of its next new trial: muster sweep enqueue s-1 lr=0.01 depth=4");
+  enqueue->add_option("sweep", *id, "Its id")->required();
+  enqueue->add_option("params", *words, "NAME=VALUE of every active parameter")->required();
+  enqueue->callback([&context, id, words] {
+    context.run = [&context, id, words] { return Enqueue(context, *id, *words); };
+  });
   auto* verify = sweep.add_subcommand(
       "verify",
       "Compute each of its suggestions again from the journal and compare them bit for bit; exit 1 "

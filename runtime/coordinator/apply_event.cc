@@ -54,6 +54,10 @@ class Applier {
     sweep.shape = ShapeOf(sweep.spec);
     sweep.user = e.user;
     sweep.history = tuner::History({GoalOf(sweep.spec.objective)});
+    for (const auto* imported : {&e.spec.imported, &e.imported}) {
+      for (const wire::ImportedTrial& trial : *imported) Import(sweep, trial);
+    }
+    for (const auto& params : e.spec.enqueue) Enqueue(sweep, params);
     sweep.created_ms = unix_ms_;
     state_.open.insert(e.sweep);
   }
@@ -119,6 +123,7 @@ class Applier {
     trial.created_ms = unix_ms_;
     state_.runs[e.run] = e.trial;
     sweep.waiting.insert(e.number);
+    if (e.by == kByPeople && !sweep.queue.empty()) sweep.queue.pop_front();
     sweep.history.Start(e.number, std::move(params).value());
     sweep.trials.push_back(std::move(trial));
   }
@@ -152,6 +157,8 @@ class Applier {
     sweep.finished -= 1;
     sweep.history.Resume(trial.number);
   }
+
+  void operator()(const TrialEnqueued& e) { Enqueue(SweepAt(e.sweep), e.params); }
 
   void operator()(const TrialPaused& e) {
     Trial& trial = TrialAt(e.trial);
@@ -429,6 +436,22 @@ class Applier {
     sweep.slots_held -= slots;
     sweep.slot_ms += slots * std::max<std::int64_t>(0, unix_ms_ - attempt.created_ms);
     member.phase = wire::AttemptPhase::kExited;
+  }
+
+  static void Import(Sweep& sweep, const wire::ImportedTrial& trial) {
+    auto params = tuner::ParamsFromJson(trial.params);
+    MUSTER_CHECK(params.ok(), "parameters that were accepted cannot be read");
+    const bool complete = trial.state == "complete";
+    sweep.history.Import(
+        std::move(params).value(),
+        {complete ? tuner::TrialState::kComplete : tuner::TrialState::kFailed, trial.values, {}},
+        trial.weight);
+  }
+
+  static void Enqueue(Sweep& sweep, const boost::json::object& json) {
+    auto params = tuner::ParamsFromJson(json);
+    MUSTER_CHECK(params.ok(), "parameters that were accepted cannot be read");
+    sweep.queue.push_back(std::move(params).value());
   }
 
   static void Unpark(Sweep& sweep, Trial& trial) {

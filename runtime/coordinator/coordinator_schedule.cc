@@ -59,8 +59,8 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Ro
 /// False when nothing can be added now.
 bool Coordinator::AddTrial(Turn& turn, const Sweep& sweep) {
   const auto number = static_cast<std::int64_t>(sweep.trials.size());
-  const tuner::Choice choice = SearchOf(sweep).scheduler->Choose(
-      sweep.full() ? tuner::kNoNewTrial : number, sweep.history);
+  const tuner::Choice choice =
+      SearchOf(sweep).scheduler->Choose(sweep.full() ? tuner::kNoNewTrial : number, sweep.history);
   if (choice.kind == tuner::Choice::Kind::kResume) {
     const Trial& paused = sweep.trials[static_cast<std::size_t>(choice.trial)];
     Emit(turn, TrialResumed{paused.id});
@@ -71,6 +71,8 @@ bool Coordinator::AddTrial(Turn& turn, const Sweep& sweep) {
   Result<tuner::Suggestion> suggested = tuner::Suggestion{choice.params, std::string(kByClone)};
   if (choice.kind == tuner::Choice::Kind::kClone) {
     created.from = Origin{sweep.trials[static_cast<std::size_t>(choice.trial)].id, choice.step};
+  } else if (!sweep.queue.empty()) {
+    suggested = tuner::Suggestion{sweep.queue.front(), std::string(kByPeople)};
   } else {
     suggested = SearchOf(sweep).sampler->Suggest(number, sweep.history);
   }

@@ -1,5 +1,6 @@
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/retry_policy.h"
+#include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/validate.h"
 #include "runtime/wire/sweep_spec.h"
 
@@ -42,8 +43,13 @@ void Coordinator::On(Turn& turn, const SubmitSweep& input) {
     turn.effects.reply = valid.error();
     return;
   }
+  auto imported = TrialsToStartWith(state_, spec);
+  if (!imported.ok()) {
+    turn.effects.reply = imported.error();
+    return;
+  }
   const SweepId id = input.id.empty() ? UnusedId(state_, input.spec.name) : input.id;
-  Emit(turn, SweepSubmitted{id, std::move(spec), input.user});
+  Emit(turn, SweepSubmitted{id, std::move(spec), input.user, std::move(imported).value()});
   unsettled_.insert(id);
   turn.effects.reply = boost::json::object{{"id", id.value}, {"created", true}};
 }
@@ -104,6 +110,21 @@ void Coordinator::On(Turn& turn, const StopTrial& input) {
            {trial->live, wire::StopReason::kCancelled, {}, "stopped by request"});
   } else {
     EndTrial(turn, *trial, {}, TrialPhase::kCancelled, {}, "stopped by request");
+  }
+}
+
+void Coordinator::On(Turn& turn, const EnqueueTrial& input) {
+  const Sweep* sweep = state_.FindSweep(input.sweep);
+  if (sweep == nullptr) {
+    turn.effects.reply = NoSweep(input.sweep);
+  } else if (IsFinal(sweep->phase) || sweep->full()) {
+    turn.effects.reply =
+        Conflict("sweep '" + input.sweep.value + "' adds no more trials; its budget is " +
+                 std::to_string(sweep->spec.budget.trials));
+  } else if (const Status valid = ValidateParams(sweep->spec, input.params); !valid.ok()) {
+    turn.effects.reply = valid.error();
+  } else {
+    Emit(turn, TrialEnqueued{input.sweep, input.params});
   }
 }
 

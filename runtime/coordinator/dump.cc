@@ -63,7 +63,10 @@ boost::json::object DumpSweep(const Sweep& sweep) {
   for (const Trial& trial : sweep.trials) trials.push_back(DumpTrial(trial));
   boost::json::array waiting;
   for (const std::int64_t number : sweep.waiting) waiting.push_back(number);
+  boost::json::array queue;
+  for (const auto& params : sweep.queue) queue.push_back(tuner::ParamsToJson(params));
   return {{"id", sweep.id.value},
+          {"queue", std::move(queue)},
           {"spec", wire::ToJson(sweep.spec)},
           {"user", sweep.user},
           {"phase", wire::ToJson(sweep.phase)},

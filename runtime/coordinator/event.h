@@ -82,6 +82,13 @@ struct SweepSubmitted {
   SweepId sweep;
   wire::SweepSpec spec;
   std::string user;  ///< who asked for it; empty: nobody said
+  std::vector<wire::ImportedTrial>
+      imported;  ///< of the sweeps of spec.warm_start, as they were then
+};
+/// A person chose the parameters of a coming trial.
+struct TrialEnqueued {
+  SweepId sweep;
+  boost::json::object params;
 };
 /// From now on the user's gangs hold at most these amounts together ("cpu", "gpu" in thousandths, "memory",
 /// ...); what is not named is not bounded. Empty: no bounds.
@@ -272,7 +279,7 @@ using EventBody =
                  SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
                  AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
                  OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired,
-                 TrialPaused, TrialResumed>;
+                 TrialPaused, TrialResumed, TrialEnqueued>;
 
 struct Event {
   UnixMillis unix_ms = 0;

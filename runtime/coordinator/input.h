@@ -36,6 +36,12 @@ struct StopTrial {
 struct RetryTrial {
   TrialId trial;
 };
+/// A coming trial of the sweep has these parameters. Reply: {}. kNotFound; kInvalid with the path of the mistake;
+/// kConflict when the sweep adds no more trials.
+struct EnqueueTrial {
+  SweepId sweep;
+  boost::json::object params;
+};
 /// Reply: {}. kInvalid for a negative amount or an empty user. Gangs that run stay.
 struct SetQuota {
   std::string user;
@@ -111,7 +117,7 @@ struct OutboxDone {
 
 using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
                            Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota,
-                           ChangeNode, LogMatched>;
+                           ChangeNode, LogMatched, EnqueueTrial>;
 
 // --- effects ----------------------------------------------------------------------------------------
 

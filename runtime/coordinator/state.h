@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -118,6 +119,7 @@ struct Sweep {
   int live = 0;        ///< trials that hold slots
   int slots_held = 0;  ///< by them
   tuner::History history;
+  std::deque<tuner::Params> queue;  ///< of coming trials, chosen by people
   TrialId promoted_trial;
   boost::json::object promotion;  ///< the registry's answer (wire::PromotionSummary)
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;

@@ -106,6 +106,48 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
   return ValidatePlaceholders(spec);
 }
 
+Status CheckParams(const tuner::Space& space, const boost::json::object& json,
+                   const std::string& where) {
+  auto params = tuner::ParamsFromJson(json);
+  const Status valid = params.ok() ? space.Check(*params) : Status(params.error());
+  return valid.ok() ? valid : Status(wire::Under(where, valid.error()));
+}
+
+Status ValidateWeight(double weight, const std::string& where) {
+  if (weight > 0 && weight <= 1) return Ok();
+  return At(where, "wanted above 0 up to 1, got " + tuner::ParamText(weight));
+}
+
+/// What people put before the search: trials to begin with, and trials of before.
+Status ValidateGivenTrials(const wire::SweepSpec& spec, const tuner::Space& space) {
+  const auto at = [](const char* key, std::size_t i) {
+    return std::string(key) + "[" + std::to_string(i) + "]";
+  };
+  for (std::size_t i = 0; i < spec.enqueue.size(); ++i) {
+    MUSTER_RETURN_IF_ERROR(CheckParams(space, spec.enqueue[i], at("enqueue", i)));
+  }
+  for (std::size_t i = 0; i < spec.warm_start.size(); ++i) {
+    MUSTER_RETURN_IF_ERROR(
+        ValidateWeight(spec.warm_start[i].weight, at("warm_start", i) + ".weight"));
+  }
+  for (std::size_t i = 0; i < spec.imported.size(); ++i) {
+    const wire::ImportedTrial& trial = spec.imported[i];
+    const std::string where = at("imported", i);
+    MUSTER_RETURN_IF_ERROR(CheckParams(space, trial.params, where + ".params"));
+    MUSTER_RETURN_IF_ERROR(ValidateWeight(trial.weight, where + ".weight"));
+    const bool complete = trial.state == "complete";
+    if (!complete && trial.state != "failed") {
+      return At(where + ".state", "wanted complete or failed, got " + trial.state);
+    }
+    if (trial.values.size() != (complete ? 1U : 0U)) {
+      return At(where + ".values",
+                "wanted the objective's value of a complete trial, none of a "
+                "failed one");
+    }
+  }
+  return Ok();
+}
+
 Status ValidateSearch(const wire::SweepSpec& spec) {
   for (const auto& [name, value] : spec.fixed) {
     if (spec.space.contains(name)) return At("fixed." + name, "is a parameter of the space, too");
@@ -118,7 +160,7 @@ Status ValidateSearch(const wire::SweepSpec& spec) {
   if (!sampler.ok()) return At("sampler", sampler.error().message);
   auto scheduler = tuner::MakeScheduler(search);
   if (!scheduler.ok()) return wire::Under("stop", scheduler.error());
-  return Ok();
+  return ValidateGivenTrials(spec, *search.space);
 }
 
 Status ValidateRetry(const wire::RetrySpec& retry) {
@@ -326,6 +368,11 @@ Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& n
     if (!CouldHold(rooms, some)) return NoAmount(name, each, rooms);
   }
   return At("trial.resources", "no node has all of it: " + NeedsText(shape));
+}
+
+Status ValidateParams(const wire::SweepSpec& spec, const boost::json::object& params) {
+  MUSTER_ASSIGN_OR_RETURN(const auto search, SearchSpecOf(spec));
+  return CheckParams(*search.space, params, "params");
 }
 
 Status ValidateQuota(const wire::SweepSpec& spec, const std::string& user,

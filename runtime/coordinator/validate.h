@@ -17,6 +17,8 @@ Status ValidateSweepId(const SweepId& id);
 Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes);
 
 /// kInvalid when the gang alone is more than its user may ever hold.
+/// A trial's parameters, whole; "at lr: ...".
+Status ValidateParams(const wire::SweepSpec& spec, const boost::json::object& params);
 Status ValidateQuota(const wire::SweepSpec& spec, const std::string& user,
                      const std::map<std::string, Amounts>& quotas);
 

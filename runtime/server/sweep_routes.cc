@@ -72,6 +72,11 @@ struct SubmitBody {
 };
 BOOST_DESCRIBE_STRUCT(SubmitBody, (), (id, spec, user))
 
+struct EnqueueBody {
+  boost::json::object params;
+};
+BOOST_DESCRIBE_STRUCT(EnqueueBody, (), (params))
+
 struct QuotaBody {
   std::string user;
   std::map<std::string, std::int64_t> most;
@@ -173,6 +178,13 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
   AddCommand(router, late, "sweeps/{id}/trials/{number}/stop", [](const Request& request) {
     return Result<coordinator::Input>(coordinator::StopTrial{TrialOf(request)});
   });
+  AddCommand(router, late, "sweeps/{id}/enqueue",
+             [](const Request& request) -> Result<coordinator::Input> {
+               MUSTER_ASSIGN_OR_RETURN(
+                   auto body, wire::Decode<EnqueueBody>(request.body, wire::Unknown::kRefuse));
+               return coordinator::Input(
+                   coordinator::EnqueueTrial{SweepOf(request), std::move(body.params)});
+             });
   AddCommand(router, late, "sweeps/{id}/trials/{number}/retry", [](const Request& request) {
     return Result<coordinator::Input>(coordinator::RetryTrial{TrialOf(request)});
   });

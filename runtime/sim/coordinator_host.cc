@@ -20,7 +20,7 @@ std::string DescribeInput(const coordinator::Input& input) {
   constexpr const char* kNames[] = {
       "submit",      "change sweep", "stop trial",     "retry trial", "from node",
       "node lost",   "tick",         "metrics stored", "log stored",  "tracked metrics",
-      "outbox done", "set quota",    "change node",    "log matched"};
+      "outbox done", "set quota",    "change node",    "log matched", "enqueue"};
   return kNames[input.index()];
 }
 

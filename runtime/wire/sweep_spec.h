@@ -104,6 +104,20 @@ struct RetrainSpec {
   std::string cron;  ///< five fields, UTC; empty: only manual
 };
 
+/// The trials of an earlier sweep with the same objective, which this one begins with as its history.
+struct WarmStartSpec {
+  std::string sweep;
+  double weight = 1;  ///< how much they count beside its own trials, (0, 1]
+};
+
+/// A trial that ended before the sweep began.
+struct ImportedTrial {
+  boost::json::object params;
+  std::string state = "complete";  ///< or "failed", by its configuration
+  std::vector<double> values;      ///< one an objective, when complete
+  double weight = 1;
+};
+
 struct SweepSpec {
   std::string name;
   int priority = 0;  ///< higher goes first, -1000 to 1000; equals share fairly
@@ -120,6 +134,9 @@ struct SweepSpec {
   HangSpec hang;
   std::optional<ModelSpec> model;
   std::optional<RetrainSpec> retrain;
+  std::vector<boost::json::object> enqueue;  ///< the parameters of its first trials, whole
+  std::vector<WarmStartSpec> warm_start;
+  std::vector<ImportedTrial> imported;
   std::map<std::string, boost::json::value> fixed;  ///< parameters that do not vary
 };
 

@@ -21,8 +21,10 @@ BOOST_DESCRIBE_STRUCT(HangSpec, (), (after_seconds, first_seconds, action))
 BOOST_DESCRIBE_STRUCT(GateSpec, (), (metric, at_least, at_most, better_than, parity, tolerance))
 BOOST_DESCRIBE_STRUCT(ModelSpec, (), (name, gates, approvals, promote))
 BOOST_DESCRIBE_STRUCT(RetrainSpec, (), (cron))
+BOOST_DESCRIBE_STRUCT(WarmStartSpec, (), (sweep, weight))
+BOOST_DESCRIBE_STRUCT(ImportedTrial, (), (params, state, values, weight))
 BOOST_DESCRIBE_STRUCT(SweepSpec, (),
                       (name, priority, seed, trial, data, space, objective, budget, sampler, stop,
-                       retry, on_log, hang, model, retrain, fixed))
+                       retry, on_log, hang, model, retrain, fixed, enqueue, warm_start, imported))
 
 }  // namespace muster::wire

@@ -144,6 +144,55 @@ SearchVerification Verified(Rig& rig) {
   return *verifier.Finish();
 }
 
+TEST(Search, EnqueuedTrials_ComeFirstAndSurviveARestart) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(4);
+  spec.enqueue = {{{"lr", 0.01}}};
+  rig.Do(SubmitSweep{spec, {}});
+  rig.Do(EnqueueTrial{SweepId("small-1"), {{"lr", 0.02}}});
+  EXPECT_EQ(rig.Ask(EnqueueTrial{SweepId("small-1"), {{"lr", 7}}}).error().message,
+            "at params.lr: wanted a number from 0.001 to 0.1, got 7");
+  EXPECT_EQ(rig.Ask(EnqueueTrial{SweepId("other"), {}}).error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(rig.trial("small-1/0").params.at("lr"), tuner::ParamValue(0.01));
+  rig.Restart();
+  rig.Join("a", 1);
+  rig.Exit("a", rig.RunOne("a"), wire::ExitCause::kUser);
+  EXPECT_EQ(rig.trial("small-1/1").params.at("lr"), tuner::ParamValue(0.02));
+  EXPECT_EQ(rig.trial("small-1/1").by, "enqueued");
+  rig.Exit("a", rig.RunOne("a"), wire::ExitCause::kUser);
+  EXPECT_EQ(rig.trial("small-1/2").by, "random");
+  const SearchVerification verification = Verified(rig);
+  EXPECT_EQ(verification.by_people, 2);
+  EXPECT_EQ(verification.verified, 1);
+}
+
+TEST(Search, WarmStart_BeginsWithTheTrialsOfAnEarlierSweep) {
+  Rig rig;
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(2), SweepId("first")});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Report("a", epoch, 0, 1, 0.75);
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 10);
+  wire::SweepSpec spec = SmallSpec(1);
+  spec.warm_start = {{"first", 0.5}};
+  rig.Do(SubmitSweep{spec, SweepId("second")});
+  const tuner::History& history = rig.sweep("second").history;
+  ASSERT_EQ(history.imported(), 1);
+  EXPECT_EQ(history.At(-1).params, rig.trial("first/0").params);
+  EXPECT_EQ(history.At(-1).losses, std::vector<double>{-0.75});
+  EXPECT_EQ(history.At(-1).weight, 0.5);
+  spec.warm_start = {{"nope", 1}};
+  EXPECT_EQ(rig.Ask(SubmitSweep{spec, SweepId("third")}).error().message,
+            "at warm_start[0].sweep: there is no sweep 'nope'");
+  spec.warm_start = {{"first", 1}};
+  spec.space = {{"width", {{"int", {1, 2}}}}};
+  spec.trial.command = {"train", "{width}"};
+  EXPECT_EQ(rig.Ask(SubmitSweep{spec, SweepId("third")}).error().message,
+            "at warm_start[0].sweep: none of the 2 trials of first is complete or failed and lies "
+            "in this space");
+}
+
 TEST(Search, SuggestionsAreWhatTheJournalGives_AlsoAfterARestart) {
   Rig rig;
   rig.Join("a", 1);
