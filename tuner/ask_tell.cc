@@ -48,6 +48,20 @@ Result<std::vector<double>> Values(const object& json, const char* key) {
   return values;
 }
 
+/// The list of texts under `key`; empty when missing.
+Result<std::vector<std::string>> Texts(const object& json, const char* key) {
+  std::vector<std::string> texts;
+  const auto* list = json.if_contains(key);
+  if (list == nullptr) return texts;
+  if (list->is_array()) {
+    for (const auto& entry : list->get_array()) {
+      if (entry.is_string()) texts.emplace_back(entry.get_string());
+    }
+    if (texts.size() == list->get_array().size()) return texts;
+  }
+  return Invalid(std::string("at ") + key + ": wanted a list of texts, got " + Text(*list));
+}
+
 /// `value`, or `values` with one an objective.
 Result<std::vector<double>> Objectives(const object& request) {
   const auto* one = request.if_contains("value");
@@ -273,12 +287,13 @@ Status CheckFields(const object& request, std::initializer_list<std::string_view
 }
 
 Result<Study> Create(const object& request) {
-  MUSTER_RETURN_IF_ERROR(
-      CheckFields(request, {"space", "seed", "goal", "sampler", "stop", "trials", "parallel"}));
+  MUSTER_RETURN_IF_ERROR(CheckFields(
+      request, {"space", "constraints", "seed", "goal", "sampler", "stop", "trials", "parallel"}));
   SearchSpec spec;
   MUSTER_ASSIGN_OR_RETURN(const auto space, ObjectAt(request, "space"));
   if (space.empty()) return Invalid("at space: missing; wanted {name: {float: [low, high]}, ...}");
-  auto parsed = ParseSpace(space);
+  MUSTER_ASSIGN_OR_RETURN(const auto constraints, Texts(request, "constraints"));
+  auto parsed = ParseSpace(space, constraints);
   if (!parsed.ok()) return parsed.error().With("at space");
   spec.space = std::move(parsed).value();
   MUSTER_ASSIGN_OR_RETURN(spec.goals, Goals(request));

@@ -33,12 +33,33 @@ constexpr std::array kSamplers{
     Named{"sobol", Make<SobolSampler>},      Named{"tpe", Make<TpeSampler>},
 };
 
+/// Constraints between parameters are kept whatever the sampler makes of them.
+class AllowedSampler : public Sampler {
+ public:
+  AllowedSampler(std::unique_ptr<Sampler> sampler, std::shared_ptr<const Space> space)
+      : sampler_(std::move(sampler)), space_(std::move(space)) {}
+  Result<Suggestion> Suggest(std::int64_t number, const History& history) override {
+    auto suggestion = sampler_->Suggest(number, history);
+    if (!suggestion.ok() || space_->Check(suggestion->params).ok()) return suggestion;
+    const Point repaired = space_->Repair(space_->Encode(suggestion->params));
+    return Suggestion{space_->Decode(repaired), suggestion->by + ": repaired"};
+  }
+  std::string Explain(const History& history) override { return sampler_->Explain(history); }
+
+ private:
+  std::unique_ptr<Sampler> sampler_;
+  std::shared_ptr<const Space> space_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Sampler>> MakeSampler(const SearchSpec& spec) {
   std::string known;
   for (const Named& sampler : kSamplers) {
-    if (sampler.name == spec.sampler) return sampler.make(spec);
+    if (sampler.name == spec.sampler) {
+      if (spec.space->constraints().empty()) return sampler.make(spec);
+      return std::unique_ptr<Sampler>(new AllowedSampler(sampler.make(spec), spec.space));
+    }
     known.append(known.empty() ? "" : ", ").append(sampler.name);
   }
   return Invalid("unknown sampler '" + spec.sampler + "'; wanted one of " + known);

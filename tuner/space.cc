@@ -11,6 +11,8 @@ namespace {
 
 /// Draws kept apart so that parameters never share one: more than any single draw needs.
 constexpr std::uint64_t kDrawsPerParameter = 64;
+/// Draws of a point until the constraints allow it, and how far apart they are: beyond what any caller uses.
+constexpr std::uint64_t kAttempts = 1000, kDrawsPerAttempt = std::uint64_t{1} << 40;
 
 double Inner(const NumericDomain& domain, double value) {
   return domain.log ? math::Log(value) : value;
@@ -68,17 +70,17 @@ Status CheckNumber(const NumericDomain& domain, const ParamValue& value) {
 
 }  // namespace
 
-Space::Space(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {
+Space::Space(std::vector<Parameter> parameters, std::vector<Constraint> constraints)
+    : parameters_(std::move(parameters)), constraints_(std::move(constraints)) {
   for (const Parameter& parameter : parameters_) scales_.push_back(ScaleOf(parameter.domain));
   // Points below each value of each parameter, children first: with conditions on several parents this counts
   // some points more than once, and is then an upper bound that Enumerate makes exact.
   for (const Scale& scale : scales_) {
-    if (scale.choices == 0 && scale.cells == 0) {
-      cardinality_ = std::numeric_limits<double>::infinity();
-      return;
-    }
-    cardinality_ *= std::max(static_cast<double>(scale.choices), scale.cells);
+    const bool continuous = scale.choices == 0 && scale.cells == 0;
+    cardinality_ *= continuous ? std::numeric_limits<double>::infinity()
+                               : std::max(static_cast<double>(scale.choices), scale.cells);
   }
+  if (!constraints_.empty()) FindExample();
 }
 
 bool Space::conditional() const {
@@ -117,11 +119,30 @@ Status Space::Check(const Params& params) const {
     const Status status = CheckNumber(std::get<NumericDomain>(domain), found->second);
     if (!status.ok()) return status.error().With("at " + name);
   }
-  if (used == params.size()) return Ok();
   for (const auto& [name, value] : params) {
+    if (used == params.size()) break;
     if (std::ranges::find(parameters_, name, &Parameter::name) == parameters_.end()) {
       return Invalid("at " + name + ": the space has no such parameter");
     }
+  }
+  return CheckConstraints(params, point);
+}
+
+Status Space::CheckConstraints(const Params& params, const Point& point) const {
+  if (constraints_.empty()) return Ok();
+  Point plain = point;  // choices are indices in both
+  for (std::size_t i = 0; i < size(); ++i) {
+    const bool number = scales_[i].choices == 0 && !std::isnan(point[i]);
+    if (number) plain[i] = NumberOf(params.at(parameters_[i].name));
+  }
+  for (const Constraint& constraint : constraints_) {
+    if (constraint.Holds(plain)) continue;
+    std::string values;
+    for (const std::size_t i : constraint.mentions()) {
+      const std::string& name = parameters_[i].name;
+      values += (values.empty() ? "" : ", ") + name + " = " + Shown(params.at(name));
+    }
+    return Invalid("wanted " + constraint.text() + ", got " + values);
   }
   return Ok();
 }
@@ -214,15 +235,23 @@ std::pair<double, double> Space::Cell(std::size_t parameter, double x) const {
           math::Log(plain + half)};
 }
 
-Point Space::Draw(const Random& random) const {
+Point Space::DrawFreely(const Random& random, std::uint64_t attempt) const {
   Point point(size(), kInactive);
   for (std::size_t i = 0; i < size(); ++i) {
     if (!IsActive(i, point)) continue;
     Random own = random;
-    own.Seek(random.position() + i * kDrawsPerParameter);
+    own.Seek(random.position() + i * kDrawsPerParameter + attempt * kDrawsPerAttempt);
     point[i] = FromUnit(i, own.Uniform());
   }
   return point;
+}
+
+Point Space::Draw(const Random& random) const {
+  Point point = DrawFreely(random, 0);
+  for (std::uint64_t attempt = 1; attempt < kAttempts && !Allows(point); ++attempt) {
+    point = DrawFreely(random, attempt);
+  }
+  return Repair(std::move(point));
 }
 
 std::vector<Point> Space::Enumerate(std::size_t most) const {
@@ -244,6 +273,7 @@ std::vector<Point> Space::Enumerate(std::size_t most) const {
         grown.back()[i] = number == nullptr ? k : Inner(*number, number->low + k * number->step);
       }
     }
+    std::erase_if(grown, [&](const Point& point) { return !AllowsUpTo(i, point); });
     points = std::move(grown);
   }
   return points;

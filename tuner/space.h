@@ -10,6 +10,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/base/result.h"
+#include "tuner/constraint.h"
 #include "tuner/params.h"
 
 /// A search space: parameters with a domain each, some active only when others have given values.
@@ -72,19 +73,22 @@ struct Scale {
 /// Immutable once parsed; shared by threads freely.
 class Space {
  public:
-  explicit Space(std::vector<Parameter> parameters);
+  /// The constraints were parsed for these parameters.
+  explicit Space(std::vector<Parameter> parameters, std::vector<Constraint> constraints = {});
 
   /// Parents before children, else in the order of the file.
   [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
   [[nodiscard]] const std::vector<Scale>& scales() const { return scales_; }
   [[nodiscard]] std::size_t size() const { return parameters_.size(); }
+  /// What must hold between parameters; Check, Draw and Enumerate keep them, and samplers by Allows and Repair.
+  [[nodiscard]] const std::vector<Constraint>& constraints() const { return constraints_; }
   /// Whether some parameter has a condition.
   [[nodiscard]] bool conditional() const;
 
   /// Whether a parameter is active given the coordinates before its own.
   [[nodiscard]] bool IsActive(std::size_t parameter, const Point& point) const;
-  /// Every active parameter present, of its type, inside its domain, and no other; else kInvalid that names
-  /// the parameter, what was seen and what was wanted.
+  /// Every active parameter present, of its type, inside its domain, no other, and every constraint held; else
+  /// kInvalid that names the parameter or constraint, what was seen and what was wanted.
   [[nodiscard]] Status Check(const Params& params) const;
   /// For parameters that passed Check, and for those of an older version of the space: one that is not there
   /// is inactive, a number out of bounds stays out of bounds, a category that is gone is inactive.
@@ -102,28 +106,57 @@ class Space {
   /// The cell [low, high] of a value on the internal scale, for a number with a step; both x otherwise.
   [[nodiscard]] std::pair<double, double> Cell(std::size_t parameter, double x) const;
 
+  /// Whether Decode(point) keeps every constraint; at once true when there are none.
+  [[nodiscard]] bool Allows(const Point& point) const;
+  /// Snap(point) if Allows it, else an allowed point near it: choices are changed only where no numbers will do. A
+  /// function of the point alone.
+  [[nodiscard]] Point Repair(Point point) const;
+
   /// Draws every active parameter uniformly (log-uniformly where log). The draw of one parameter does not
-  /// depend on how many others are active.
+  /// depend on how many others are active. With constraints: uniform over what they allow, but where that is less
+  /// than about a thousandth of the space: there the last draw is repaired.
   [[nodiscard]] Point Draw(const Random& random) const;
-  /// How many points there are; +infinity with a continuous float.
+  /// How many points there are, at most: of a space too large to list, conditions and constraints are not taken
+  /// off; +infinity with a continuous float.
   [[nodiscard]] double cardinality() const { return cardinality_; }
   [[nodiscard]] bool finite() const {
     return cardinality_ < std::numeric_limits<double>::infinity();
   }
-  /// Every point, when there are at most `most` of them; empty when there are more.
+  /// A point that the constraints allow; empty when there are none, or none was found.
+  [[nodiscard]] const Point& example() const { return example_; }
+  /// Every allowed point, when there are at most `most` of them; empty when there are more, also when there are
+  /// before the constraints on the last parameters are looked at.
   [[nodiscard]] std::vector<Point> Enumerate(std::size_t most) const;
 
  private:
   [[nodiscard]] double SnapNumber(std::size_t parameter, double x) const;
   [[nodiscard]] double PlainNumber(std::size_t parameter, double x) const;
+  [[nodiscard]] Status CheckConstraints(const Params& params, const Point& point) const;
+  [[nodiscard]] double PlainOf(std::size_t parameter, double x) const;
+  [[nodiscard]] Point DrawFreely(const Random& random, std::uint64_t attempt) const;
+  [[nodiscard]] bool AllowsUpTo(std::size_t parameter, const Point& point) const;
+  [[nodiscard]] Point DrawNear(const Point& point, double reach, double change,
+                               const Random& random, std::uint64_t draw) const;
+  [[nodiscard]] Point Nearest(const Point& from, Point allowed) const;
+  void FindExample();
 
   std::vector<Parameter> parameters_;
   std::vector<Scale> scales_;
+  std::vector<Constraint> constraints_;
   double cardinality_ = 1;
+  Point example_;  ///< one that the constraints allow
 };
 
 /// The space as the sweep file says it; an error names the parameter and what is wrong with it, as
-/// "at lr.float[1]: ...".
-Result<std::shared_ptr<const Space>> ParseSpace(const boost::json::object& json);
+/// "at lr.float[1]: ...", "at constraints[0]: ...". Constraints that no point keeps are refused with how that is
+/// known: by interval arithmetic, by listing a finite space, or because none of kConstraintDraws draws kept them.
+Result<std::shared_ptr<const Space>> ParseSpace(const boost::json::object& json,
+                                                const std::vector<std::string>& constraints = {});
+inline constexpr int kConstraintDraws = 10'000;
+
+/// Whether every point of `older` is one of `newer` once the parameters that only `newer` has are left out: ranges
+/// may widen, steps become finer, choices, parameters and constraints on new parameters be added, constraints be
+/// dropped. Else kInvalid names what no longer is.
+Status Widens(const Space& older, const Space& newer);
 
 }  // namespace muster::tuner

@@ -216,16 +216,51 @@ Result<std::vector<Parameter>> Order(std::vector<Draft> drafts) {
   return ordered;
 }
 
+/// What makes it impossible to keep the first `count` constraints, when those before the last can be kept.
+Error Impossible(const Space& space, std::size_t count) {
+  const bool listed = !std::isinf(space.cardinality()) && space.cardinality() == 0;
+  return Invalid("at constraints[" + std::to_string(count - 1) +
+                 "]: " + space.constraints().back().text() +
+                 (count > 1 ? ", with those before it," : "") + " can never hold: " +
+                 (listed ? std::string("no point of the space keeps it")
+                         : "none of " + std::to_string(kConstraintDraws) + " draws keeps it"));
+}
+
+Result<std::vector<Constraint>> ParseConstraints(const std::vector<std::string>& texts,
+                                                 const std::vector<Parameter>& parameters) {
+  std::vector<Constraint> constraints;
+  for (const std::string& text : texts) {
+    const std::string where = "at constraints[" + std::to_string(constraints.size()) + "]";
+    auto constraint = Constraint::Parse(text, parameters);
+    if (!constraint.ok()) return constraint.error().With(where);
+    if (constraint->NeverHolds(parameters)) {
+      return Invalid(where + ": " + text +
+                     " can never hold: no values within the bounds make it true");
+    }
+    constraints.push_back(std::move(constraint).value());
+  }
+  return constraints;
+}
+
 }  // namespace
 
-Result<std::shared_ptr<const Space>> ParseSpace(const object& json) {
+Result<std::shared_ptr<const Space>> ParseSpace(const object& json,
+                                                const std::vector<std::string>& constraints) {
   std::vector<Draft> drafts;
   for (const auto& entry : json) {
     MUSTER_ASSIGN_OR_RETURN(auto draft, ParseParameter(std::string(entry.key()), entry.value()));
     drafts.push_back(std::move(draft));
   }
-  MUSTER_ASSIGN_OR_RETURN(auto ordered, Order(std::move(drafts)));
-  return std::make_shared<const Space>(std::move(ordered));
+  MUSTER_ASSIGN_OR_RETURN(const auto ordered, Order(std::move(drafts)));
+  MUSTER_ASSIGN_OR_RETURN(const auto parsed, ParseConstraints(constraints, ordered));
+  auto space = std::make_shared<const Space>(ordered, parsed);
+  if (parsed.empty() || !space->example().empty()) return space;
+  for (std::size_t count = 1; count <= parsed.size(); ++count) {
+    const Space first(ordered,
+                      {parsed.begin(), parsed.begin() + static_cast<std::ptrdiff_t>(count)});
+    if (first.example().empty()) return Impossible(first, count);
+  }
+  return Impossible(*space, parsed.size());
 }
 
 }  // namespace muster::tuner
