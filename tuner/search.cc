@@ -57,8 +57,9 @@ Result<std::unique_ptr<Sampler>> MakeSampler(const SearchSpec& spec) {
   std::string known;
   for (const Named& sampler : kSamplers) {
     if (sampler.name == spec.sampler) {
-      if (spec.space->constraints().empty()) return sampler.make(spec);
-      return std::unique_ptr<Sampler>(new AllowedSampler(sampler.make(spec), spec.space));
+      MUSTER_ASSIGN_OR_RETURN(std::unique_ptr<Sampler> made, sampler.make(spec));
+      if (spec.space->constraints().empty()) return made;
+      return std::unique_ptr<Sampler>(new AllowedSampler(std::move(made), spec.space));
     }
     known.append(known.empty() ? "" : ", ").append(sampler.name);
   }

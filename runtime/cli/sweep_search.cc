@@ -1,9 +1,10 @@
-// muster sweep enqueue, verify: what can be asked of a sweep's search
+// muster sweep enqueue, widen, verify: what can be asked of a sweep's search
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <iostream>
 
 #include "runtime/cli/context.h"
+#include "runtime/config/sweep_file.h"
 
 namespace muster::cli {
 namespace {
@@ -61,6 +62,20 @@ int Enqueue(const Context& context, const std::string& id, const std::vector<std
   });
 }
 
+int Widen(const Context& context, const std::string& id, const std::string& path) {
+  const auto file = config::SweepFile::Read(path, {});
+  if (!file.ok()) return Fail(context, file.error());
+  Question question{"POST", "/api/muster/v1/sweeps/" + id + "/space"};
+  boost::json::array constraints;
+  for (const auto& constraint : file->spec().constraints) constraints.emplace_back(constraint);
+  question.body =
+      boost::json::object{{"space", file->spec().space}, {"constraints", std::move(constraints)}};
+  return Ask(context, question, [&](const boost::json::value&) {
+    if (!context.quiet) std::cout << id << ": its next trials come from the wider space\n";
+    return Ok();
+  });
+}
+
 }  // namespace
 
 void AddSweepSearch(CLI::App& sweep, Context& context) {
@@ -73,6 +88,17 @@ void AddSweepSearch(CLI::App& sweep, Context& context) {
   enqueue->add_option("params", *words, "NAME=VALUE of every active parameter")->required();
   enqueue->callback([&context, id, words] {
     context.run = [&context, id, words] { return Enqueue(context, *id, *words); };
+  });
+  auto path = std::make_shared<std::string>();
+  auto* widen = sweep.add_subcommand("widen",
+                                     "Go on in the space of a sweep file, which must hold all of "
+                                     "the present one: wider ranges, more "
+                                     "choices, new parameters");
+  widen->add_option("sweep", *id, "Its id")->required();
+  widen->add_option("file", *path, "A sweep file; its space and its constraints are taken")
+      ->required();
+  widen->callback([&context, id, path] {
+    context.run = [&context, id, path] { return Widen(context, *id, *path); };
   });
   auto* verify = sweep.add_subcommand(
       "verify",

@@ -158,6 +158,12 @@ class Applier {
     sweep.history.Resume(trial.number);
   }
 
+  void operator()(const SpaceWidened& e) {
+    Sweep& sweep = SweepAt(e.sweep);
+    sweep.spec.space = e.space;
+    sweep.spec.constraints = e.constraints;
+  }
+
   void operator()(const TrialEnqueued& e) { Enqueue(SweepAt(e.sweep), e.params); }
 
   void operator()(const TrialPaused& e) {

@@ -131,6 +131,7 @@ class Coordinator {
   void On(Turn& turn, const StopTrial& input);
   void On(Turn& turn, const RetryTrial& input);
   void On(Turn& turn, const EnqueueTrial& input);
+  void On(Turn& turn, const WidenSpace& input);
   void On(Turn& turn, const SetQuota& input);
   // coordinator_admin.cc: nodes are taken out of work and back, by people or for their faults
   void On(Turn& turn, const ChangeNode& input);

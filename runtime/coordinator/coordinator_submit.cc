@@ -128,6 +128,29 @@ void Coordinator::On(Turn& turn, const EnqueueTrial& input) {
   }
 }
 
+void Coordinator::On(Turn& turn, const WidenSpace& input) {
+  const Sweep* sweep = state_.FindSweep(input.sweep);
+  if (sweep == nullptr || IsFinal(sweep->phase)) {
+    turn.effects.reply = sweep == nullptr ? NoSweep(input.sweep)
+                                          : Conflict("sweep '" + input.sweep.value + "' has ended");
+    return;
+  }
+  wire::SweepSpec wider = sweep->spec;
+  wider.space = input.space;
+  wider.constraints = input.constraints;
+  Status valid = ValidateSpec(wider);
+  if (valid.ok()) {
+    valid = tuner::Widens(*SearchSpecOf(sweep->spec)->space, *SearchSpecOf(wider)->space);
+  }
+  if (!valid.ok()) {
+    turn.effects.reply = valid.error();
+    return;
+  }
+  Emit(turn, SpaceWidened{input.sweep, input.space, input.constraints});
+  searches_.erase(input.sweep);  // it reads the history anew, in the new space
+  unsettled_.insert(input.sweep);
+}
+
 void Coordinator::On(Turn& turn, const RetryTrial& input) {
   const Trial* trial = state_.FindTrial(input.trial);
   if (trial == nullptr) {

@@ -14,7 +14,8 @@ constexpr std::array<std::string_view, std::variant_size_v<EventBody>> kEventNam
     "sweep_ended",         "trial_created",   "trial_ended",     "trial_retried", "attempt_started",
     "attempt_prepared",    "attempt_running", "stop_decided",    "attempt_ended", "reported",
     "outbox_added",        "outbox_finished", "member_ended",    "quota_set",     "noticed",
-    "node_changed",        "log_rule_fired",  "trial_paused",    "trial_resumed", "trial_enqueued"};
+    "node_changed",        "log_rule_fired",  "trial_paused",    "trial_resumed", "trial_enqueued",
+    "space_widened"};
 constexpr std::array<std::string_view, std::variant_size_v<Command>> kCommandNames = {
     "create_run", "finish_run", "resume_run", "promote_model"};
 

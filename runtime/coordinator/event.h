@@ -85,6 +85,12 @@ struct SweepSubmitted {
   std::vector<wire::ImportedTrial>
       imported;  ///< of the sweeps of spec.warm_start, as they were then
 };
+/// The sweep searches on in a wider space, in which every earlier trial still lies.
+struct SpaceWidened {
+  SweepId sweep;
+  boost::json::object space;
+  std::vector<std::string> constraints;
+};
 /// A person chose the parameters of a coming trial.
 struct TrialEnqueued {
   SweepId sweep;
@@ -279,7 +285,7 @@ using EventBody =
                  SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
                  AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
                  OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired,
-                 TrialPaused, TrialResumed, TrialEnqueued>;
+                 TrialPaused, TrialResumed, TrialEnqueued, SpaceWidened>;
 
 struct Event {
   UnixMillis unix_ms = 0;

@@ -37,6 +37,7 @@ BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
 BOOST_DESCRIBE_STRUCT(NodeSeen, (),
                       (node, host, slots, gpus, gpu_memory, resources, labels, limits))
 BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec, user, imported))
+BOOST_DESCRIBE_STRUCT(SpaceWidened, (), (sweep, space, constraints))
 BOOST_DESCRIBE_STRUCT(TrialEnqueued, (), (sweep, params))
 BOOST_DESCRIBE_STRUCT(QuotaSet, (), (user, most))
 BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change, message))

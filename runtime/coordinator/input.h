@@ -36,6 +36,13 @@ struct StopTrial {
 struct RetryTrial {
   TrialId trial;
 };
+/// The sweep goes on in this space. Reply: {}. kNotFound; kInvalid for a space that cannot be read, or in which a
+/// point of the old one does not lie; kConflict when the sweep has ended.
+struct WidenSpace {
+  SweepId sweep;
+  boost::json::object space;
+  std::vector<std::string> constraints;
+};
 /// A coming trial of the sweep has these parameters. Reply: {}. kNotFound; kInvalid with the path of the mistake;
 /// kConflict when the sweep adds no more trials.
 struct EnqueueTrial {
@@ -117,7 +124,7 @@ struct OutboxDone {
 
 using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
                            Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota,
-                           ChangeNode, LogMatched, EnqueueTrial>;
+                           ChangeNode, LogMatched, EnqueueTrial, WidenSpace>;
 
 // --- effects ----------------------------------------------------------------------------------------
 

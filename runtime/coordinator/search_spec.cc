@@ -42,8 +42,11 @@ Result<std::vector<wire::ImportedTrial>> TrialsToStartWith(const State& state,
 }
 
 Result<tuner::SearchSpec> SearchSpecOf(const wire::SweepSpec& spec) {
-  auto space = tuner::ParseSpace(spec.space);
-  if (!space.ok()) return wire::Under("space", space.error());
+  auto space = tuner::ParseSpace(spec.space, spec.constraints);
+  if (!space.ok()) {
+    const bool constraint = space.error().message.starts_with("at constraints");
+    return constraint ? space.error() : wire::Under("space", space.error());
+  }
   return tuner::SearchSpec{.space = std::move(space).value(),
                            .seed = spec.seed,
                            .goals = {GoalOf(spec.objective)},

@@ -16,6 +16,8 @@ SearchVerifier::SearchVerifier(SweepId sweep, std::int64_t fresh)
 void SearchVerifier::Read(const Event& event) {
   const auto* created = std::get_if<TrialCreated>(&event.body);
   if (created != nullptr && created->sweep == sweep_) Verify(*created);
+  const auto* widened = std::get_if<SpaceWidened>(&event.body);
+  if (widened != nullptr && widened->sweep == sweep_) sampler_.reset();
   ApplyEvent(state_, event);
 }
 

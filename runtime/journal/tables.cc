@@ -35,6 +35,7 @@ class TableWriter {
 
   Status operator()(const QuotaSet& /*e*/) { return Ok(); }
   Status operator()(const TrialEnqueued& /*e*/) { return Ok(); }
+  Status operator()(const SpaceWidened& /*e*/) { return Ok(); }
 
   Status operator()(const SweepSubmitted& e) {
     return db_.Prepare("INSERT INTO sweeps(id, name, state, created_ms) VALUES(?,?,'running',?)")

@@ -72,6 +72,12 @@ struct SubmitBody {
 };
 BOOST_DESCRIBE_STRUCT(SubmitBody, (), (id, spec, user))
 
+struct SpaceBody {
+  boost::json::object space;
+  std::vector<std::string> constraints;
+};
+BOOST_DESCRIBE_STRUCT(SpaceBody, (), (space, constraints))
+
 struct EnqueueBody {
   boost::json::object params;
 };
@@ -178,6 +184,13 @@ void AddSweepVerbs(http::Router& router, LateHost& late) {
   AddCommand(router, late, "sweeps/{id}/trials/{number}/stop", [](const Request& request) {
     return Result<coordinator::Input>(coordinator::StopTrial{TrialOf(request)});
   });
+  AddCommand(router, late, "sweeps/{id}/space",
+             [](const Request& request) -> Result<coordinator::Input> {
+               MUSTER_ASSIGN_OR_RETURN(
+                   auto body, wire::Decode<SpaceBody>(request.body, wire::Unknown::kRefuse));
+               return coordinator::Input(coordinator::WidenSpace{
+                   SweepOf(request), std::move(body.space), std::move(body.constraints)});
+             });
   AddCommand(router, late, "sweeps/{id}/enqueue",
              [](const Request& request) -> Result<coordinator::Input> {
                MUSTER_ASSIGN_OR_RETURN(

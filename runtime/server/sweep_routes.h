@@ -28,6 +28,7 @@ class LateHost {
 ///   POST   sweeps                            {"spec": {...}, "id"?: "..."} -> {"id", "created"}
 ///   GET    sweeps, sweeps/{id}               {"sweeps": [SweepSummary]}, SweepDetail
 ///   POST   sweeps/{id}/pause|resume|cancel
+///   POST   sweeps/{id}/space                 {"space": {...}, "constraints": [...]}: wider than it was -> {}
 ///   POST   sweeps/{id}/enqueue               {"params": {...}} -> {}
 ///   GET    sweeps/{id}/explain               {"explanation", "lines"}
 ///   GET    sweeps/{id}/trials[/{n}]          {"trials": [TrialSummary]}, TrialDetail

@@ -18,9 +18,10 @@ std::string DescribeInput(const coordinator::Input& input) {
   if (const auto* from = std::get_if<coordinator::FromNode>(&input))
     return from->node.value + " said " + agent::Describe(from->message);
   constexpr const char* kNames[] = {
-      "submit",      "change sweep", "stop trial",     "retry trial", "from node",
-      "node lost",   "tick",         "metrics stored", "log stored",  "tracked metrics",
-      "outbox done", "set quota",    "change node",    "log matched", "enqueue"};
+      "submit",      "change sweep",    "stop trial",  "retry trial",
+      "from node",   "node lost",       "tick",        "metrics stored",
+      "log stored",  "tracked metrics", "outbox done", "set quota",
+      "change node", "log matched",     "enqueue",     "widen"};
   return kNames[input.index()];
 }
 

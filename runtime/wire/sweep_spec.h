@@ -125,6 +125,7 @@ struct SweepSpec {
   TrialSpec trial;
   std::map<std::string, std::string> data;  ///< role (train, validation, test) -> absolute path
   boost::json::object space;                ///< as `tuner::Space` reads it
+  std::vector<std::string> constraints;     ///< between its parameters: "lr * batch < 1"
   ObjectiveSpec objective;
   BudgetSpec budget;
   std::string sampler = "auto";

@@ -25,6 +25,7 @@ BOOST_DESCRIBE_STRUCT(WarmStartSpec, (), (sweep, weight))
 BOOST_DESCRIBE_STRUCT(ImportedTrial, (), (params, state, values, weight))
 BOOST_DESCRIBE_STRUCT(SweepSpec, (),
                       (name, priority, seed, trial, data, space, objective, budget, sampler, stop,
-                       retry, on_log, hang, model, retrain, fixed, enqueue, warm_start, imported))
+                       retry, on_log, hang, model, retrain, fixed, enqueue, warm_start, imported,
+                       constraints))
 
 }  // namespace muster::wire

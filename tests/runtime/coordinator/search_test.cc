@@ -193,6 +193,47 @@ TEST(Search, WarmStart_BeginsWithTheTrialsOfAnEarlierSweep) {
             "in this space");
 }
 
+TEST(Search, WidenedSpace_KeepsTheHistoryAndIsVerified) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(40);
+  spec.sampler = "tpe";
+  rig.Do(SubmitSweep{spec, {}});
+  const auto run = [&](int trials) {
+    for (int i = 0; i < trials; ++i) {
+      const AttemptEpoch epoch = rig.RunOne("a");
+      const auto& trial = rig.trial(rig.state().attempts.at(epoch).trial.value);
+      rig.Report("a", epoch, 0, 1, std::get<double>(trial.params.at("lr")));
+      rig.Exit("a", epoch, wire::ExitCause::kSuccess, 10);
+    }
+  };
+  run(14);
+  EXPECT_EQ(
+      rig.Ask(WidenSpace{SweepId("small-1"), {{"lr", {{"float", {0.01, 1}}, {"log", true}}}}, {}})
+          .error()
+          .kind,
+      ErrorKind::kInvalid);
+  rig.Do(WidenSpace{SweepId("small-1"), {{"lr", {{"float", {0.001, 10}}, {"log", true}}}}, {}});
+  run(20);
+  EXPECT_EQ(rig.sweep("small-1").history.At(3).state, tuner::TrialState::kComplete);
+  EXPECT_GT(*State::Best(rig.sweep("small-1"))->value, 0.1) << "beyond the old bound";
+  const SearchVerification verification = Verified(rig);
+  EXPECT_TRUE(verification.differences.empty());
+  EXPECT_GE(verification.verified, 34);
+}
+
+TEST(Search, ConstraintsOfASweep_AreKeptAndNamed) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(2);
+  spec.constraints = {"lr > 1"};
+  const auto refused = rig.Ask(SubmitSweep{spec, {}});
+  EXPECT_TRUE(refused.error().message.starts_with("at constraints[0]")) << refused.error().message;
+  spec.constraints = {"lr > 0.09"};
+  rig.Do(SubmitSweep{spec, {}});
+  EXPECT_GT(std::get<double>(rig.trial("small-1/0").params.at("lr")), 0.09);
+}
+
 TEST(Search, SuggestionsAreWhatTheJournalGives_AlsoAfterARestart) {
   Rig rig;
   rig.Join("a", 1);
