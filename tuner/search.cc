@@ -2,8 +2,10 @@
 #include <array>
 
 #include "tuner/sampler.h"
+#include "tuner/samplers/cmaes.h"
 #include "tuner/samplers/gp.h"
 #include "tuner/samplers/grid.h"
+#include "tuner/samplers/nsga2.h"
 #include "tuner/samplers/random.h"
 #include "tuner/samplers/sobol.h"
 #include "tuner/samplers/tpe.h"
@@ -28,9 +30,10 @@ struct Named {
 };
 
 constexpr std::array kSamplers{
-    Named{"auto", Make<TpeSampler>},         Named{"gp", MakeChecked<GpSampler>},
-    Named{"grid", MakeChecked<GridSampler>}, Named{"random", Make<RandomSampler>},
-    Named{"sobol", Make<SobolSampler>},      Named{"tpe", Make<TpeSampler>},
+    Named{"auto", Make<TpeSampler>},     Named{"cmaes", MakeChecked<CmaesSampler>},
+    Named{"gp", MakeChecked<GpSampler>}, Named{"grid", MakeChecked<GridSampler>},
+    Named{"nsga2", Make<Nsga2Sampler>},  Named{"random", Make<RandomSampler>},
+    Named{"sobol", Make<SobolSampler>},  Named{"tpe", Make<TpeSampler>},
 };
 
 /// Constraints between parameters are kept whatever the sampler makes of them.

@@ -93,7 +93,7 @@ TEST_P(SamplerContract, ExplainsItself) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Samplers, SamplerContract,
-                         testing::Values("random", "sobol", "tpe", "gp", "auto"),
+                         testing::Values("random", "cmaes", "gp", "nsga2", "sobol", "tpe", "auto"),
                          [](const auto& named) { return std::string(named.param); });
 
 }  // namespace
