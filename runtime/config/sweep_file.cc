@@ -181,9 +181,25 @@ class SweepFileReader {
           gate = json::object{{"parity", true}};
       }
     }
+    SplitObjectives(tree);
     Policies(tree);
     SplitFixed(tree);
     return DataPaths(tree);
+  }
+
+  /// `objective` may be a list.
+  void SplitObjectives(json::object& tree) {
+    auto* objective = tree.if_contains("objective");
+    if (objective == nullptr || !objective->is_array() || objective->get_array().empty()) return;
+    json::array all = std::move(objective->get_array());
+    json::array more(all.begin() + 1, all.end());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::string to =
+          i == 0 ? "objective" : "more_objectives[" + std::to_string(i - 1) + "]";
+      file_.places_[to] = file_.places_["objective[" + std::to_string(i) + "]"];
+    }
+    *objective = std::move(all.front());
+    if (!more.empty()) tree["more_objectives"] = std::move(more);
   }
 
   /// `retry: {node: unlimited}`, and `on_log` with its rules' `do`; a lone rule needs no list.

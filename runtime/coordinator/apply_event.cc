@@ -10,13 +10,20 @@ namespace muster::coordinator {
 namespace {
 
 /// What the tuner is told. Only what the configuration did itself is a failure to learn from.
-tuner::Outcome OutcomeOf(const TrialEnded& e) {
+tuner::Outcome OutcomeOf(const TrialEnded& e, const wire::SweepSpec& spec,
+                         const std::map<std::string, double>& metrics) {
   using tuner::TrialState;
   const auto cause = e.cause.value_or(wire::ExitCause::kUser);
   const bool own = cause == wire::ExitCause::kUser || cause == wire::ExitCause::kOom;
   switch (e.phase) {
-    case TrialPhase::kComplete:
-      return {TrialState::kComplete, {e.value.value_or(NAN)}, {}};
+    case TrialPhase::kComplete: {
+      std::vector<double> values{e.value.value_or(NAN)};
+      for (const auto& objective : spec.more_objectives) {
+        const auto found = metrics.find(objective.metric);
+        values.push_back(found == metrics.end() ? NAN : found->second);
+      }
+      return {TrialState::kComplete, std::move(values), {}};
+    }
     case TrialPhase::kPruned:
       return {TrialState::kPruned, {}, {}};
     case TrialPhase::kFailed:
@@ -53,7 +60,7 @@ class Applier {
     sweep.spec = e.spec;
     sweep.shape = ShapeOf(sweep.spec);
     sweep.user = e.user;
-    sweep.history = tuner::History({GoalOf(sweep.spec.objective)});
+    sweep.history = tuner::History(GoalsOf(sweep.spec));
     for (const auto* imported : {&e.spec.imported, &e.imported}) {
       for (const wire::ImportedTrial& trial : *imported) Import(sweep, trial);
     }
@@ -141,7 +148,7 @@ class Applier {
     sweep.waiting.erase(trial.number);
     sweep.finished += 1;
     Unpark(sweep, trial);
-    sweep.history.Finish(trial.number, OutcomeOf(e));
+    sweep.history.Finish(trial.number, OutcomeOf(e, sweep.spec, trial.metrics));
   }
 
   void operator()(const TrialRetried& e) {

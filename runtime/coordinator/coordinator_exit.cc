@@ -148,13 +148,17 @@ void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCaus
 
 void Coordinator::CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                                 std::optional<double> value) {
-  const std::string& metric = state_.sweeps.at(trial.sweep).spec.objective.metric;
+  const wire::SweepSpec& spec = state_.sweeps.at(trial.sweep).spec;
   if (!value && !trial.reports.empty()) value = trial.reports.back().value;
-  if (value || metric.empty()) {
+  std::string missing = value ? "" : spec.objective.metric;
+  for (const auto& objective : spec.more_objectives) {
+    if (!trial.metrics.contains(objective.metric)) missing = objective.metric;
+  }
+  if (missing.empty()) {
     EndTrial(turn, trial, epoch, TrialPhase::kComplete, value, {});
   } else {
     EndTrial(turn, trial, epoch, TrialPhase::kFailed, {},
-             "the trial ended without the metric '" + metric + "', which the sweep optimises; " +
+             "the trial ended without the metric '" + missing + "', which the sweep optimises; " +
                  MetricNames(trial.metrics));
   }
 }

@@ -5,9 +5,27 @@
 
 namespace muster::coordinator {
 
-tuner::Goal GoalOf(const wire::ObjectiveSpec& objective) {
-  return objective.maximize() ? tuner::Goal::kMaximize : tuner::Goal::kMinimize;
+std::vector<tuner::Goal> GoalsOf(const wire::SweepSpec& spec) {
+  const auto goal = [](const wire::ObjectiveSpec& objective) {
+    return objective.maximize() ? tuner::Goal::kMaximize : tuner::Goal::kMinimize;
+  };
+  std::vector<tuner::Goal> goals{goal(spec.objective)};
+  for (const auto& objective : spec.more_objectives) goals.push_back(goal(objective));
+  return goals;
 }
+
+namespace {
+
+/// "maximize accuracy, minimize latency"
+std::string ObjectivesText(const wire::SweepSpec& spec) {
+  std::string text = spec.objective.goal + " " + spec.objective.metric;
+  for (const auto& objective : spec.more_objectives) {
+    text += ", " + objective.goal + " " + objective.metric;
+  }
+  return text;
+}
+
+}  // namespace
 
 Result<std::vector<wire::ImportedTrial>> TrialsToStartWith(const State& state,
                                                            const wire::SweepSpec& spec) {
@@ -18,11 +36,9 @@ Result<std::vector<wire::ImportedTrial>> TrialsToStartWith(const State& state,
     const std::string where = "at warm_start[" + std::to_string(i) + "].sweep: ";
     const Sweep* earlier = state.FindSweep(SweepId(name));
     if (earlier == nullptr) return NotFound(where + "there is no sweep '" + name + "'");
-    const auto& objective = earlier->spec.objective;
-    if (objective.metric != spec.objective.metric || objective.goal != spec.objective.goal) {
-      return Invalid(where + name + " has the objective " + objective.goal + " " +
-                     objective.metric + "; wanted " + spec.objective.goal + " " +
-                     spec.objective.metric);
+    const std::string seen = ObjectivesText(earlier->spec), wanted = ObjectivesText(spec);
+    if (seen != wanted) {
+      return Invalid(where + "the objective of " + name + " is to " + seen + "; wanted " + wanted);
     }
     const std::size_t before = imported.size();
     for (const tuner::Trial& trial : earlier->history.trials()) {
@@ -30,7 +46,9 @@ Result<std::vector<wire::ImportedTrial>> TrialsToStartWith(const State& state,
       if (!complete && trial.state != tuner::TrialState::kFailed) continue;
       if (!search.space->Check(trial.params).ok()) continue;
       wire::ImportedTrial one{tuner::ParamsToJson(trial.params), complete ? "complete" : "failed"};
-      if (complete) one.values = {tuner::ValueOf(trial.losses[0], GoalOf(spec.objective))};
+      for (std::size_t k = 0; k < trial.losses.size(); ++k) {
+        one.values.push_back(tuner::ValueOf(trial.losses[k], search.goals[k]));
+      }
       one.weight = weight * trial.weight;
       imported.push_back(std::move(one));
     }
@@ -49,7 +67,7 @@ Result<tuner::SearchSpec> SearchSpecOf(const wire::SweepSpec& spec) {
   }
   return tuner::SearchSpec{.space = std::move(space).value(),
                            .seed = spec.seed,
-                           .goals = {GoalOf(spec.objective)},
+                           .goals = GoalsOf(spec),
                            .sampler = spec.sampler,
                            .stop = spec.stop,
                            .trials = spec.budget.trials,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "registry/gates.h"
@@ -139,10 +140,9 @@ Status ValidateGivenTrials(const wire::SweepSpec& spec, const tuner::Space& spac
     if (!complete && trial.state != "failed") {
       return At(where + ".state", "wanted complete or failed, got " + trial.state);
     }
-    if (trial.values.size() != (complete ? 1U : 0U)) {
+    if (trial.values.size() != (complete ? 1 + spec.more_objectives.size() : 0)) {
       return At(where + ".values",
-                "wanted the objective's value of a complete trial, none of a "
-                "failed one");
+                "wanted a value an objective of a complete trial, none of a failed one");
     }
   }
   return Ok();
@@ -161,6 +161,30 @@ Status ValidateSearch(const wire::SweepSpec& spec) {
   auto scheduler = tuner::MakeScheduler(search);
   if (!scheduler.ok()) return wire::Under("stop", scheduler.error());
   return ValidateGivenTrials(spec, *search.space);
+}
+
+Status ValidateObjectives(const wire::SweepSpec& spec) {
+  // A lone command has nothing to compare (muster run).
+  const bool alone = spec.budget.trials == 1 && spec.stop.empty() && !spec.model;
+  if (spec.objective.metric.empty() && !alone) {
+    return At("objective.metric", "missing; the name of the metric that is to be optimised");
+  }
+  std::set<std::string> metrics;
+  const auto check = [&](const wire::ObjectiveSpec& objective, const std::string& where) -> Status {
+    if (objective.goal != "maximize" && objective.goal != "minimize") {
+      return At(where + ".goal", "wanted maximize or minimize, got '" + objective.goal + "'");
+    }
+    if (!metrics.insert(objective.metric).second) {
+      return At(where + ".metric", "'" + objective.metric + "' is an objective already");
+    }
+    return Ok();
+  };
+  MUSTER_RETURN_IF_ERROR(check(spec.objective, "objective"));
+  for (std::size_t i = 0; i < spec.more_objectives.size(); ++i) {
+    MUSTER_RETURN_IF_ERROR(
+        check(spec.more_objectives[i], "more_objectives[" + std::to_string(i) + "]"));
+  }
+  return Ok();
 }
 
 Status ValidateRetry(const wire::RetrySpec& retry) {
@@ -242,14 +266,7 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   }
   MUSTER_RETURN_IF_ERROR(ValidateTrial(spec));
   MUSTER_RETURN_IF_ERROR(ValidateSearch(spec));
-  // A lone command has nothing to compare (muster run).
-  const bool alone = spec.budget.trials == 1 && spec.stop.empty() && !spec.model;
-  if (spec.objective.metric.empty() && !alone) {
-    return At("objective.metric", "missing; the name of the metric that is to be optimised");
-  }
-  if (spec.objective.goal != "maximize" && spec.objective.goal != "minimize") {
-    return At("objective.goal", "wanted maximize or minimize, got '" + spec.objective.goal + "'");
-  }
+  MUSTER_RETURN_IF_ERROR(ValidateObjectives(spec));
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.trials", spec.budget.trials, 1));
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.parallel", spec.budget.parallel, 0));
   MUSTER_RETURN_IF_ERROR(AtLeast("budget.time_seconds", spec.budget.time_seconds, 0));

@@ -127,6 +127,7 @@ struct SweepSpec {
   boost::json::object space;                ///< as `tuner::Space` reads it
   std::vector<std::string> constraints;     ///< between its parameters: "lr * batch < 1"
   ObjectiveSpec objective;
+  std::vector<ObjectiveSpec> more_objectives;  ///< a trade-off is searched when there are any
   BudgetSpec budget;
   std::string sampler = "auto";
   boost::json::object stop;  ///< {} or {"asha": {...}} or {"median": {...}}

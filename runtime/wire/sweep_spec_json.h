@@ -26,6 +26,6 @@ BOOST_DESCRIBE_STRUCT(ImportedTrial, (), (params, state, values, weight))
 BOOST_DESCRIBE_STRUCT(SweepSpec, (),
                       (name, priority, seed, trial, data, space, objective, budget, sampler, stop,
                        retry, on_log, hang, model, retrain, fixed, enqueue, warm_start, imported,
-                       constraints))
+                       constraints, more_objectives))
 
 }  // namespace muster::wire

@@ -222,6 +222,27 @@ TEST(Search, WidenedSpace_KeepsTheHistoryAndIsVerified) {
   EXPECT_GE(verification.verified, 34);
 }
 
+TEST(Search, TwoObjectives_AreBothTold) {
+  Rig rig;
+  rig.Join("a", 1);
+  wire::SweepSpec spec = SmallSpec(2);
+  spec.more_objectives = {{"seconds", "minimize"}, {"accuracy", "maximize"}};
+  EXPECT_EQ(rig.Ask(SubmitSweep{spec, {}}).error().message,
+            "at more_objectives[1].metric: 'accuracy' is an objective already");
+  spec.more_objectives.pop_back();
+  rig.Do(SubmitSweep{spec, {}});
+  const AttemptEpoch epoch = rig.RunOne("a");
+  rig.Report("a", epoch, 0, 1, 3.5, "seconds");
+  rig.Report("a", epoch, 10, 1, 0.75);
+  rig.Exit("a", epoch, wire::ExitCause::kSuccess, 20);
+  EXPECT_EQ(rig.sweep("small-1").history.At(0).losses, (std::vector<double>{-0.75, 3.5}));
+  const AttemptEpoch second = rig.RunOne("a");
+  rig.Report("a", second, 0, 1, 0.75);
+  rig.Exit("a", second, wire::ExitCause::kSuccess, 10);
+  EXPECT_EQ(rig.trial("small-1/1").phase, TrialPhase::kFailed);
+  EXPECT_NE(rig.trial("small-1/1").message.find("without the metric 'seconds'"), std::string::npos);
+}
+
 TEST(Search, ConstraintsOfASweep_AreKeptAndNamed) {
   Rig rig;
   rig.Join("a", 1);
