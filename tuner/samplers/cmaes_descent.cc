@@ -79,7 +79,7 @@ const LqModel& CmaDescent::Model() {
   fitted_at_ = now;
   data_.clear();
   const std::size_t n = space_->numbers();
-  const auto full = static_cast<double>(LqModel::FullSize(n));
+  const auto full = static_cast<double>(LqModel::MostCoefficients(n));
   const auto window = static_cast<std::size_t>(kWindow * full);
   const std::size_t oldest = start_.index == 0 ? 0 : first_;
   for (std::size_t i = std::max(oldest, archive_->size() - std::min(window, archive_->size()));

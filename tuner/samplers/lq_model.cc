@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kHeaviest = 20;
 constexpr double kDataPerCoefficient = 1.1;
+constexpr double kRidge = 1e-14;
 constexpr int kHalvings = 60;
 
 /// How many coefficients that much data can carry; 0: none.
@@ -16,7 +17,7 @@ std::size_t SizeFor(std::size_t n, std::size_t data) {
   const auto enough = [&](std::size_t size) {
     return static_cast<double>(data) >= kDataPerCoefficient * static_cast<double>(size);
   };
-  if (enough(LqModel::FullSize(n))) return LqModel::FullSize(n);
+  if (enough(LqModel::MostCoefficients(n))) return LqModel::MostCoefficients(n);
   if (enough(2 * n + 1)) return 2 * n + 1;
   return data >= n + 2 ? n + 1 : 0;
 }
@@ -56,7 +57,11 @@ void LqModel::Fit(std::span<const Datum* const> data) {
     }
     target(r) = range > 0 ? weight * (datum.loss - best) / range : 0;
   }
-  const Eigen::VectorXd solved = design.completeOrthogonalDecomposition().solve(target);
+  // Normal equations, a fifth of the time of an orthogonal decomposition: the coordinates are whitened, so
+  // that their condition is small. The ridge decides where the data cannot.
+  Eigen::MatrixXd normal = design.transpose() * design;
+  normal.diagonal().array() += kRidge * normal.trace();
+  const Eigen::VectorXd solved = normal.llt().solve(design.transpose() * target);
   if (solved.allFinite()) coefficients_.assign(solved.begin(), solved.end());
 }
 

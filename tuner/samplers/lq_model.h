@@ -7,7 +7,7 @@
 namespace muster::tuner {
 
 /// A quadratic fitted to losses by weighted least squares, as simple as the data ask: with 1.1 times as many
-/// points as it has coefficients full, else without mixed terms, else linear; and none with fewer than n + 2
+/// points as it has coefficients full (up to 16 dimensions), else without mixed terms, else linear; and none with fewer than n + 2
 /// points. After Hansen, "A Global Surrogate Assisted CMA-ES" (GECCO 2019): the better a point's rank, the
 /// heavier its weight, from 20 down to 1. Points are best given in coordinates in which they spread alike.
 class LqModel {
@@ -26,7 +26,11 @@ class LqModel {
   /// Its least point within a ball around 0.
   [[nodiscard]] std::vector<double> Minimum(double radius) const;
 
-  static std::size_t FullSize(std::size_t n) { return (n + 1) * (n + 2) / 2; }
+  /// Coefficients of the most that n dimensions get: of a full one up to 16, which a fit still takes a
+  /// millisecond for, else of one without mixed terms.
+  static std::size_t MostCoefficients(std::size_t n) {
+    return n <= 16 ? (n + 1) * (n + 2) / 2 : 2 * n + 1;
+  }
 
  private:
   std::size_t n_ = 0;
