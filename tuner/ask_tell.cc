@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tuner/ask_tell_insight.h"
 #include "tuner/json.h"
 
 namespace muster::tuner {
@@ -272,6 +273,10 @@ const std::array kVerbs{
     Verb{"trials", {}, OnTrials, false},
     Verb{"checkpoints", {}, OnCheckpoints, false},
     Verb{"explain", {}, OnExplain, false},
+    Verb{"importance", {"method", "objective"}, AnswerImportance, false},
+    Verb{"dependence", {"params", "objective"}, AnswerDependence, false},
+    Verb{"best", {"objective"}, AnswerBest, false},
+    Verb{"front", {}, AnswerFront, false},
 };
 
 Status CheckFields(const object& request, std::initializer_list<std::string_view> fields) {

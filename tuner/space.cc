@@ -177,22 +177,22 @@ double Space::SnapNumber(std::size_t parameter, double x) const {
   return Inner(domain, PlainNumber(parameter, x));
 }
 
+ParamValue Space::ValueAt(std::size_t parameter, double x) const {
+  if (const auto* choice = std::get_if<ChoiceDomain>(&parameters_[parameter].domain)) {
+    return choice->values[static_cast<std::size_t>(x)];
+  }
+  const double plain = PlainNumber(parameter, x);
+  if (std::get<NumericDomain>(parameters_[parameter].domain).integer) {
+    return static_cast<std::int64_t>(plain);
+  }
+  return plain;
+}
+
 Params Space::Decode(const Point& point) const {
   Params params;
   const Point snapped = Snap(point);
   for (std::size_t i = 0; i < size(); ++i) {
-    if (std::isnan(snapped[i])) continue;
-    auto& value = params[parameters_[i].name];
-    if (const auto* choice = std::get_if<ChoiceDomain>(&parameters_[i].domain)) {
-      value = choice->values[static_cast<std::size_t>(snapped[i])];
-      continue;
-    }
-    const double plain = PlainNumber(i, snapped[i]);
-    if (std::get<NumericDomain>(parameters_[i].domain).integer) {
-      value = static_cast<std::int64_t>(plain);
-    } else {
-      value = plain;
-    }
+    if (!std::isnan(snapped[i])) params[parameters_[i].name] = ValueAt(i, snapped[i]);
   }
   return params;
 }

@@ -96,7 +96,9 @@ class Space {
   /// Each number is moved to the nearest value of its domain. What `point` holds for parameters that are
   /// inactive given the others does not matter.
   [[nodiscard]] Params Decode(const Point& point) const;
-  /// The same without leaving the internal scale: each coordinate at the centre of its cell, inactive ones
+  /// One coordinate of such a point, which is snapped and active.
+  [[nodiscard]] ParamValue ValueAt(std::size_t parameter, double x) const;
+  /// What Decode does without leaving the internal scale: each coordinate at the centre of its cell, inactive ones
   /// NaN.
   [[nodiscard]] Point Snap(Point point) const;
 

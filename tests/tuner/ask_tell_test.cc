@@ -71,5 +71,59 @@ TEST(AskTell, WrongRequests_NameTheFieldAndChangeNothing) {
   EXPECT_EQ(Line(studies, R"({"op":"tell","trial":0,"value":1})").at("trial"), 0);
 }
 
+TEST(AskTell, LookingBack) {
+  AskTell studies;
+  Line(studies, R"({"op":"create","space":{"x":{"float":[0,1]},"o":{"choice":["a","b"]}},"seed":1,
+                   "goal":"maximize","sampler":"random"})");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"best"})"),
+            "no trial is complete and keeps its constraints yet");
+  for (int i = 0; i < 40; ++i) {
+    const object asked = Line(studies, R"({"op":"ask"})");
+    const double x = asked.at("params").at("x").as_double();
+    Line(studies, ("{\"op\":\"tell\",\"trial\":" + std::to_string(i) +
+                   ",\"value\":" + std::to_string(x) + "}")
+                      .c_str());
+  }
+  for (const char* request :
+       {R"({"op":"importance"})", R"({"op":"importance","method":"forest"})"}) {
+    const object answer = Line(studies, request);
+    EXPECT_EQ(answer.at("trials"), 40);
+    EXPECT_EQ(answer.at("importance").at(0).at("parameter"), "x") << request;
+    EXPECT_GT(answer.at("importance").at(0).at("share").as_double(), 0.8) << request;
+  }
+  const object dependence = Line(studies, R"({"op":"dependence","params":["x"]})");
+  const auto& curve = dependence.at("dependence").as_array();
+  EXPECT_EQ(curve.front().at("at").at(0), 0.0);
+  EXPECT_GT(curve.back().at("value").as_double(), curve.front().at("value").as_double() + 0.5);
+  const object best = Line(studies, R"({"op":"best"})");
+  EXPECT_EQ(best.at("curve").as_array().back().at("value"), best.at("values").at(0));
+  const object front = Line(studies, R"({"op":"front"})");
+  EXPECT_EQ(front.at("trials").at(0).at("trial"), best.at("trial"));
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"importance","method":"fanova"})"),
+            "at method: wanted ped-anova or forest, got \"fanova\"");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"importance","objective":1})"),
+            "at request.objective: wanted 0 to 0, got 1");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"dependence"})"),
+            "at params: wanted a list of one or two parameters");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"dependence","params":["y"]})"),
+            "at params[0]: there is no parameter \"y\"");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"dependence","params":["x","x"]})"),
+            "at params[1]: \"x\" is there twice");
+}
+
+TEST(AskTell, Constraints_AreKeptAndRefusedByName) {
+  AskTell studies;
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"create","space":{"x":{"float":[0,1]}},"constraints":"x"})"),
+            "at constraints: wanted a list of texts, got \"x\"");
+  EXPECT_EQ(
+      ErrorOf(studies, R"({"op":"create","space":{"x":{"float":[0,1]}},"constraints":["x > 2"]})"),
+      "at space: at constraints[0]: x > 2 can never hold: no values within the bounds make it "
+      "true");
+  Line(studies, R"({"op":"create","space":{"x":{"float":[0,1]}},"constraints":["x < 0.1"]})");
+  EXPECT_LT(Line(studies, R"({"op":"ask"})").at("params").at("x").as_double(), 0.1);
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"enqueue","params":{"x":0.5}})"),
+            "at params: wanted x < 0.1, got x = 0.5");
+}
+
 }  // namespace
 }  // namespace muster::tuner

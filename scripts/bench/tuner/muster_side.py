@@ -73,9 +73,9 @@ class Muster:
                     raise Refused(f"while it was filled: {answer['error']['message']}")
 
     def used(self):
-        """How many trials its model learnt from, as `explain` says it; None when it says nothing."""
-        said = re.search(r"(\d+) of (?:the |its )?(\d+) (?:finished )?trials", self.call(op="explain")["text"])
-        return int(said.group(1)) if said else None
+        """How many trials its CMA-ES learnt from, as `explain` says it; None when it says nothing."""
+        said = re.search(r"(\d+) % of (\d+) finished trials were used", self.call(op="explain")["text"])
+        return int(said.group(1)) * int(said.group(2)) / 100 if said else None
 
     def close(self):
         self.process.stdin.close()
