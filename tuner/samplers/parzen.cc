@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "runtime/base/check.h"
@@ -143,12 +144,14 @@ void ParzenEstimator::FitNumber(Dimension& dimension) {
       return !counts_[kernel] || std::ranges::binary_search(added_, kernel);
     });
   }
-  const auto old = static_cast<std::ptrdiff_t>(order.size());
+  std::vector<std::uint32_t> fresh, merged;
   for (const std::uint32_t kernel : added_) {
-    if (!std::isnan(points_[kernel][d])) order.push_back(kernel);
+    if (!std::isnan(points_[kernel][d])) fresh.push_back(kernel);
   }
-  std::sort(order.begin() + old, order.end(), less);
-  std::inplace_merge(order.begin(), order.begin() + old, order.end(), less);
+  std::ranges::sort(fresh, less);
+  merged.reserve(order.size() + fresh.size());
+  std::ranges::merge(order, fresh, std::back_inserter(merged), less);
+  order = std::move(merged);
 
   const double range = dimension.high - dimension.low;
   const std::size_t n = order.size();
@@ -175,9 +178,10 @@ void ParzenEstimator::FitNumber(Dimension& dimension) {
 }
 
 void ParzenEstimator::SetKernel(Dimension& dimension, std::size_t kernel, double sigma) {
-  const double inverse = 1 / sigma;
+  const double inverse = M_SQRT1_2 / sigma;
   if (dimension.inverse[kernel] == inverse) return;
   dimension.inverse[kernel] = inverse;
+  dimension.tails.erase(kernel);
   if (dimension.discrete) return;
   const double mu = dimension.mu[kernel];
   dimension.constant[kernel] =
@@ -218,38 +222,30 @@ const std::vector<double>& ParzenEstimator::Row(std::size_t d, double value) {
   return row;
 }
 
+KernelColumns ParzenEstimator::ColumnsOf(const Point& point) {
+  KernelColumns columns{.bias = bias_.data()};
+  for (std::size_t d = 0; d < dimensions_.size(); ++d) {
+    const auto& dimension = dimensions_[d];
+    if (std::isnan(point[d])) continue;
+    if (dimension.discrete) {
+      columns.groups.push_back({dimension.group.data(), Row(d, point[d]).data()});
+      continue;
+    }
+    columns.normals.push_back({point[d], dimension.mu.data(), dimension.inverse.data()});
+    if (dimension.conditional) columns.constants.push_back(dimension.constant.data());
+  }
+  return columns;
+}
+
 void ParzenEstimator::LogDensities(std::span<const Point> points, std::span<double> logs) {
   std::vector<double> largest(points.size(), -kInfinity), sums(points.size(), 0.0);
-  std::vector<const double*> rows(points.size() * dimensions_.size(), nullptr);
-  for (std::size_t p = 0; p < points.size(); ++p) {
-    for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-      if (dimensions_[d].discrete && !std::isnan(points[p][d])) {
-        rows[p * dimensions_.size() + d] = Row(d, points[p][d]).data();
-      }
-    }
-  }
+  std::vector<KernelColumns> columns;
+  for (const Point& point : points) columns.push_back(ColumnsOf(point));
   std::array<double, kKernelBlock> buffer{};
   for (std::size_t from = 0; from < points_.size(); from += kKernelBlock) {
-    const std::size_t count = std::min(kKernelBlock, points_.size() - from);
-    const auto terms = std::span(buffer).first(count);
+    const auto terms = std::span(buffer).first(std::min(kKernelBlock, points_.size() - from));
     for (std::size_t p = 0; p < points.size(); ++p) {
-      std::copy_n(bias_.begin() + static_cast<std::ptrdiff_t>(from), count, terms.begin());
-      for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-        const auto& dimension = dimensions_[d];
-        const double x = points[p][d];
-        if (std::isnan(x)) continue;
-        if (dimension.discrete) {
-          const double* row = rows[p * dimensions_.size() + d];
-          const std::uint32_t* group = &dimension.group[from];
-          for (std::size_t i = 0; i < count; ++i) terms[i] += row[group[i]];
-          continue;
-        }
-        if (dimension.conditional) {
-          for (std::size_t i = 0; i < count; ++i) terms[i] += dimension.constant[from + i];
-        }
-        AddNormals(terms, x, &dimension.mu[from], &dimension.inverse[from]);
-      }
-      const double top = *std::ranges::max_element(terms);
+      const double top = FillTerms(columns[p], from, terms);
       if (top < largest[p] - kNegligible || top == -kInfinity) continue;
       if (top > largest[p]) {
         sums[p] *= math::Exp(largest[p] - top);
@@ -270,9 +266,8 @@ double ParzenEstimator::LogDensity(const Point& point) {
   return log;
 }
 
-double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random,
-                                   double widen) const {
-  const auto& dimension = dimensions_[d];
+double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random) {
+  auto& dimension = dimensions_[d];
   if (dimension.choice) {
     const std::size_t choices = space_.scales()[d].choices;
     const double smooth = kPriorWeight / static_cast<double>(counted_ + 1);
@@ -281,22 +276,24 @@ double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& ra
     const std::uint64_t other = random.Below(choices);
     return static_cast<double>(keep ? dimension.group[kernel] : other);
   }
-  const double mu = dimension.mu[kernel];
-  const double sigma = std::min(widen / dimension.inverse[kernel], dimension.high - dimension.low);
-  const double a = (dimension.low - mu) / sigma, b = (dimension.high - mu) / sigma;
-  const double below = math::NormalCdf(a), inside = math::NormalCdf(b) - below;
+  const double mu = dimension.mu[kernel], sigma = M_SQRT1_2 / dimension.inverse[kernel];
+  auto& [below, inside] = dimension.tails.try_emplace(kernel).first->second;
+  if (inside == 0) {
+    below = math::NormalCdf((dimension.low - mu) / sigma);
+    inside = math::NormalCdf((dimension.high - mu) / sigma) - below;
+  }
   const double x = mu + sigma * InverseNormalCdf(below + inside * random.Uniform());
   return std::clamp(x, dimension.low, dimension.high);
 }
 
-Point ParzenEstimator::Draw(Random& random, double widen) const {
+Point ParzenEstimator::Draw(Random& random) {
   double left = random.Uniform() * weight_sum_;
   std::size_t kernel = 0;
   while (kernel + 1 < weight_.size() && left >= weight_[kernel]) left -= weight_[kernel++];
   if (weight_[kernel] == 0) kernel = 0;
   Point point(dimensions_.size(), kInactive);
   for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-    if (space_.IsActive(d, point)) point[d] = DrawFactor(d, kernel, random, widen);
+    if (space_.IsActive(d, point)) point[d] = DrawFactor(d, kernel, random);
   }
   return space_.Snap(std::move(point));
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "tuner/samplers/parzen_sum.h"
 #include "tuner/space.h"
 
 /// The mixture of product kernels under the tree-structured Parzen estimator: Bergstra, Bardenet, Bengio, Kegl,
@@ -43,8 +44,8 @@ class ParzenEstimator {
   /// To be called between changes and what follows.
   void Fit();
 
-  /// A draw from the mixture. `widen` multiplies the bandwidths of numbers.
-  [[nodiscard]] Point Draw(Random& random, double widen = 1) const;
+  /// A draw from the mixture.
+  [[nodiscard]] Point Draw(Random& random);
   /// Log density at points (mass, for discrete parameters); never NaN.
   void LogDensities(std::span<const Point> points, std::span<double> logs);
   [[nodiscard]] double LogDensity(const Point& point);
@@ -59,10 +60,12 @@ class ParzenEstimator {
     bool choice = false, discrete = false, conditional = false;
     double low = 0, high = 1;
     std::vector<std::uint32_t> order;  ///< of a number: counted observations by value
-    std::vector<double> mu, inverse;   ///< of a number, by kernel: its centre, 1 / sigma
+    std::vector<double> mu, inverse;   ///< of a number, by kernel: its centre, 1 / (sigma sqrt(2))
     std::vector<double> constant;      ///< of a float, by kernel: log of its factor at mu
     std::vector<std::uint32_t> group;  ///< of a discrete one, by kernel
     std::vector<Group> groups;         ///< of an integer
+    /// Of a number, by kernel once drawn from: its mass below the scale, and on it.
+    std::map<std::size_t, std::pair<double, double>> tails;
     std::map<double, std::vector<double>>
         rows;  ///< of a discrete one: value to log factor by group
   };
@@ -70,8 +73,8 @@ class ParzenEstimator {
   void SetKernel(Dimension& dimension, std::size_t kernel, double sigma);
   void Weigh();
   [[nodiscard]] const std::vector<double>& Row(std::size_t dimension, double value);
-  [[nodiscard]] double DrawFactor(std::size_t dimension, std::size_t kernel, Random& random,
-                                  double widen) const;
+  [[nodiscard]] KernelColumns ColumnsOf(const Point& point);
+  [[nodiscard]] double DrawFactor(std::size_t dimension, std::size_t kernel, Random& random);
 
   const Space& space_;
   bool by_age_;

@@ -1,19 +1,53 @@
 #include "tuner/samplers/parzen_sum.h"
 
-#include <array>
+#include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace muster::tuner {
 namespace {
 
-constexpr std::size_t kLanes = 8;
+/// Four kernels. A vector of the language's extension: two registers without AVX.
+typedef double Four [[gnu::vector_size(32)]];
+/// The same somewhere in an array.
+typedef double FourAt [[gnu::vector_size(32), gnu::aligned(8), gnu::may_alias]];
 
-[[gnu::always_inline]] inline void AddNormalsBody(double* terms, std::size_t count, double x,
-                                                  const double* mu, const double* inverse) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const double z = (x - mu[i]) * inverse[i];
-    terms[i] -= 0.5 * (z * z);
+[[gnu::always_inline]] inline double FillTermsBody(const KernelColumns& columns, std::size_t from,
+                                                   double* terms, std::size_t count) {
+  Four top{};
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const std::size_t k = from + i;
+    Four sum = *reinterpret_cast<const FourAt*>(columns.bias + k);
+    for (const double* constant : columns.constants) {
+      sum += *reinterpret_cast<const FourAt*>(constant + k);
+    }
+    for (const auto& [x, mu, inverse] : columns.normals) {
+      const Four z = (x - *reinterpret_cast<const FourAt*>(mu + k)) *
+                     *reinterpret_cast<const FourAt*>(inverse + k);
+      sum -= z * z;
+    }
+    for (const auto& [group, row] : columns.groups) {
+      sum += Four{row[group[k]], row[group[k + 1]], row[group[k + 2]], row[group[k + 3]]};
+    }
+    for (std::size_t lane = 0; lane < 4; ++lane) terms[i + lane] = sum[lane];
+    top = i == 0 ? sum : (sum > top ? sum : top);
   }
+  double largest = -std::numeric_limits<double>::infinity();
+  for (std::size_t lane = 0; lane < 4 && i > 0; ++lane) largest = std::max(largest, top[lane]);
+  for (; i < count; ++i) {
+    const std::size_t k = from + i;
+    double sum = columns.bias[k];
+    for (const double* constant : columns.constants) sum += constant[k];
+    for (const auto& [x, mu, inverse] : columns.normals) {
+      const double z = (x - mu[k]) * inverse[k];
+      sum -= z * z;
+    }
+    for (const auto& [group, row] : columns.groups) sum += row[group[k]];
+    terms[i] = sum;
+    largest = std::max(largest, sum);
+  }
+  return largest;
 }
 
 /// exp for -708 <= x <= 0: 2^n times the Taylor polynomial of the rest, |rest| <= log(2) / 2.
@@ -48,22 +82,25 @@ constexpr std::size_t kLanes = 8;
 
 [[gnu::always_inline]] inline double DotBody(const double* terms, std::size_t count,
                                              const double* weights) {
-  std::array<double, kLanes> sums{};
+  Four even{}, odd{};
   std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += terms[i + lane] * weights[i + lane];
-    }
+  for (; i + 8 <= count; i += 8) {
+    even +=
+        *reinterpret_cast<const FourAt*>(terms + i) * *reinterpret_cast<const FourAt*>(weights + i);
+    odd += *reinterpret_cast<const FourAt*>(terms + i + 4) *
+           *reinterpret_cast<const FourAt*>(weights + i + 4);
   }
-  for (std::size_t lane = 0; i < count; ++i, ++lane) sums[lane] += terms[i] * weights[i];
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  even += odd;
+  double rest = 0;
+  for (; i < count; ++i) rest += terms[i] * weights[i];
+  return ((even[0] + even[1]) + (even[2] + even[3])) + rest;
 }
 
 #ifdef __x86_64__
 // Chosen by hand: the resolver that target_clones makes runs before a sanitizer is ready.
-[[gnu::target("avx2")]] void AddNormalsAvx2(double* terms, std::size_t count, double x,
-                                            const double* mu, const double* inverse) {
-  AddNormalsBody(terms, count, x, mu, inverse);
+[[gnu::target("avx2")]] double FillTermsAvx2(const KernelColumns& columns, std::size_t from,
+                                             double* terms, std::size_t count) {
+  return FillTermsBody(columns, from, terms, count);
 }
 [[gnu::target("avx2")]] void ExpBelowAvx2(double* terms, std::size_t count, double largest) {
   ExpBelowBody(terms, count, largest);
@@ -80,11 +117,11 @@ bool HasAvx2() {
 
 }  // namespace
 
-void AddNormals(std::span<double> terms, double x, const double* mu, const double* inverse) {
+double FillTerms(const KernelColumns& columns, std::size_t from, std::span<double> terms) {
 #ifdef __x86_64__
-  if (HasAvx2()) return AddNormalsAvx2(terms.data(), terms.size(), x, mu, inverse);
+  if (HasAvx2()) return FillTermsAvx2(columns, from, terms.data(), terms.size());
 #endif
-  AddNormalsBody(terms.data(), terms.size(), x, mu, inverse);
+  return FillTermsBody(columns, from, terms.data(), terms.size());
 }
 
 void ExpBelow(std::span<double> terms, double largest) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json/parse.hpp>
 #include <cmath>
 #include <fstream>
@@ -121,11 +123,20 @@ TEST(Parzen, InnerLoops_AreTheirFormulas) {
       mu[i] = random.Uniform();
       weights[i] = random.Uniform();
     }
-    auto terms = x;
-    AddNormals(terms, 0.4, mu.data(), weights.data());
+    std::vector<std::uint32_t> group(count);
+    for (auto& g : group) g = static_cast<std::uint32_t>(random.Below(2));
+    const std::array<double, 2> row{-1, 2};
+    KernelColumns columns{.bias = x.data()};
+    columns.constants = {mu.data()};
+    columns.normals = {{0.4, mu.data(), weights.data()}};
+    columns.groups = {{group.data(), row.data()}};
+    std::vector<double> terms(count);
+    const double largest = FillTerms(columns, 0, terms);
     for (std::size_t i = 0; i < count; ++i) {
-      EXPECT_EQ(terms[i], x[i] - 0.5 * std::pow((0.4 - mu[i]) * weights[i], 2));
+      EXPECT_EQ(terms[i],
+                x[i] + mu[i] - std::pow((0.4 - mu[i]) * weights[i], 2) + row.at(group[i]));
     }
+    EXPECT_EQ(largest, *std::ranges::max_element(terms));
     terms = x;
     ExpBelow(terms, 1);
     double sum = 0;
@@ -170,8 +181,8 @@ TEST(Parzen, Draws_FollowTheDensity) {
   Random random(5);
   constexpr int kDraws = 20'000;
   for (int i = 0; i < kDraws; ++i) ++counts[estimator.Draw(random)[0]];
-  for (double n = 0; n <= 4; ++n) {
-    const double p = std::exp(estimator.LogDensity({n}));
+  for (int n = 0; n <= 4; ++n) {
+    const double p = std::exp(estimator.LogDensity({static_cast<double>(n)}));
     EXPECT_NEAR(counts[n], kDraws * p, 5 * std::sqrt(kDraws * p * (1 - p))) << n;
   }
 }
