@@ -65,7 +65,8 @@ std::optional<std::vector<double>> Regress(const std::vector<std::vector<double>
         gram[i * count + j] += weight * features[i] * features[j];
     }
   }
-  for (double ridge = 1e-10; ridge < 1; ridge *= 100) {
+  double ridge = 1e-10;
+  for (int attempt = 0; attempt < 5; ++attempt, ridge *= 100) {
     auto lower = gram;
     for (std::size_t i = 0; i < count; ++i) lower[i * count + i] += ridge * static_cast<double>(m);
     if (!Cholesky(lower, count)) continue;
@@ -158,7 +159,8 @@ std::vector<double> Quadratic::Minimum(double radius) const {
   const std::size_t d = centre_.size();
   std::vector<double> x = centre_;
   // Levenberg and Marquardt's ladder: the least damping whose step is short enough and goes down.
-  for (double damping = 1e-12; damping < 1e6; damping *= 2) {
+  double damping = 1e-12;
+  for (int rung = 0; rung < 60; ++rung, damping *= 2) {
     const auto z = Step(damping);
     if (!z) continue;
     double square = 0;

@@ -12,7 +12,9 @@ namespace muster::tuner {
 namespace {
 
 constexpr std::size_t kStartupTrials = 10;
-constexpr std::size_t kCandidates = 128;
+/// Drawn from l: each is compared with all kernels of g, so fewer beside many.
+constexpr std::size_t kMostCandidates = 128, kLeastCandidates = 32, kComparisons = 400'000;
+constexpr std::size_t kMostBelow = 100;  ///< with several objectives
 constexpr double kGamma = 0.1;
 /// Of the quadratic's minimum, in spreads of the points that it was fitted to.
 constexpr double kRadius = 1;
@@ -37,6 +39,7 @@ TpeSampler::TpeSampler(const SearchSpec& spec)
   const auto scheduler = MakeScheduler(spec);
   if (scheduler.ok()) rule_.rungs = (*scheduler)->rungs();
   rule_.enough = space_->size() + 1;
+  if (spec.goals.size() > 1) rule_.most = kMostBelow;
 }
 
 Result<Suggestion> TpeSampler::Suggest(std::int64_t number, const History& history) {
@@ -46,13 +49,14 @@ Result<Suggestion> TpeSampler::Suggest(std::int64_t number, const History& histo
     if (start.ok()) start->by = "tpe: start";
     return start;
   }
-  Model model = Fit(history, std::move(split));
+  Read(history, split);
   Random random(seed_, static_cast<std::uint64_t>(number));
   if (number % 2 == 1) {
-    if (auto point = ProposeQuadratic(model.split, random)) {
+    if (auto point = ProposeQuadratic(split, random)) {
       return Suggestion{space_->Decode(*point), "tpe: quadratic"};
     }
   }
+  Model model = Fit(history, std::move(split));
   auto point = ProposeDensity(model, random);
   if (!point) {
     auto unseen = seen_.Unseen(random);
@@ -62,7 +66,7 @@ Result<Suggestion> TpeSampler::Suggest(std::int64_t number, const History& histo
   return Suggestion{space_->Decode(*point), "tpe"};
 }
 
-TpeSampler::Model TpeSampler::Fit(const History& history, TpeSplit split) {
+void TpeSampler::Read(const History& history, const TpeSplit& split) {
   const auto& trials = history.trials();
   for (std::size_t i = points_.size(); i < trials.size(); ++i) {
     points_.push_back(space_->Encode(trials[i].params));
@@ -71,7 +75,11 @@ TpeSampler::Model TpeSampler::Fit(const History& history, TpeSplit split) {
   seen_.Read(history);
   feasibility_ = Feasibility(space_);
   if (split.broken > 0) feasibility_.Fit(history, points_);
-  Model model{std::move(split), ParzenEstimator(*space_)};
+}
+
+TpeSampler::Model TpeSampler::Fit(const History& history, TpeSplit split) {
+  const auto& trials = history.trials();
+  Model model{std::move(split), ParzenEstimator(*space_, history.goals().size() == 1)};
   std::vector<std::size_t> below(
       model.split.ranked.begin(),
       model.split.ranked.begin() + static_cast<std::ptrdiff_t>(model.split.below));
@@ -90,7 +98,9 @@ TpeSampler::Model TpeSampler::Fit(const History& history, TpeSplit split) {
 
 std::optional<Point> TpeSampler::ProposeDensity(Model& model, Random& random) {
   std::vector<Point> candidates;
-  for (std::size_t i = 0; i < kCandidates; ++i) {
+  const std::size_t draws = std::clamp(kComparisons / std::max<std::size_t>(above_.size(), 1),
+                                       kLeastCandidates, kMostCandidates);
+  for (std::size_t i = 0; i < draws; ++i) {
     Point candidate = model.below.Draw(random);
     if (!seen_.Contains(candidate)) candidates.push_back(std::move(candidate));
   }
@@ -129,6 +139,7 @@ std::optional<Point> TpeSampler::ProposeQuadratic(const TpeSplit& split, Random&
       };
   const auto unit = [&](const Point& point) {
     std::vector<double> x;
+    x.reserve(numbers.size());
     for (const std::size_t d : numbers) x.push_back(space_->ToUnit(d, point[d]));
     return x;
   };
@@ -157,7 +168,8 @@ std::optional<Point> TpeSampler::ProposeQuadratic(const TpeSplit& split, Random&
       target[k] = std::clamp(moved, 0.0, 1.0);
     }
   }
-  for (double share = 1; share > 0.1; share /= 2) {
+  double share = 1;  // of the way to the target
+  for (int attempt = 0; attempt < 4; ++attempt, share /= 2) {
     Point point = best;
     for (std::size_t k = 0; k < numbers.size(); ++k) {
       point[numbers[k]] =

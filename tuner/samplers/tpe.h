@@ -11,14 +11,17 @@ namespace muster::tuner {
 
 /// Multivariate tree-structured Parzen estimator (parzen.h; Optuna 5.0.0's formulas and split), with two
 /// additions. After 10 trials that taught something it takes turns: an odd trial is the minimum of a quadratic
-/// model of the best trials (quadratic.h), where there is one; otherwise, of 128 points drawn from the density
-/// l of the best tenth (at most 25), the one with the greatest
+/// model of the best trials (quadratic.h), where there is one; otherwise, of 128 points (fewer beside
+/// more than 3,000 trials) drawn from the density l of the best tenth (at most 25), the one with the greatest
 ///
 ///   P(ok) / (gamma + (1 - gamma) g / l)
 ///
 /// is asked for, where g is the density of the rest, gamma = 0.1: the expected improvement of Bergstra et al.
 /// (2011, eq. 3) times the probability that the configuration does not fail (feasibility.h). The quadratic's
 /// minimum is approached from the best trial as far as it is more likely than not to be fine.
+///
+/// With several objectives the best are those of the first fronts (tpe_split.h), at most 100 with equal weights,
+/// and there is no quadratic.
 ///
 /// Running and failed trials count among the rest, which keeps parallel workers apart. A finite space is never
 /// asked for the same point twice.
@@ -29,12 +32,13 @@ class TpeSampler final : public Sampler {
   std::string Explain(const History& history) override;
 
  private:
-  /// Both densities as of now.
+  /// What a suggestion by densities needs.
   struct Model {
     TpeSplit split;
     ParzenEstimator below;
   };
   Model Fit(const History& history, TpeSplit split);
+  void Read(const History& history, const TpeSplit& split);
   std::optional<Point> ProposeQuadratic(const TpeSplit& split, Random& random) const;
   std::optional<Point> ProposeDensity(Model& model, Random& random);
 

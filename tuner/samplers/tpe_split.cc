@@ -4,6 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "tuner/insight/hypervolume.h"
+#include "tuner/insight/pareto.h"
+
 namespace muster::tuner {
 namespace {
 
@@ -26,7 +29,7 @@ std::optional<double> LossAt(const Trial& trial, std::int64_t rung) {
 
 /// The largest rung with enough results; none when final losses are enough, or no rung is.
 std::optional<std::int64_t> RungOf(const History& history, const SplitRule& rule) {
-  if (rule.rungs.empty()) return std::nullopt;
+  if (rule.rungs.empty() || history.goals().size() > 1) return std::nullopt;
   std::size_t complete = 0;
   std::vector<std::size_t> reached(rule.rungs.size(), 0);
   for (const Trial& trial : history.trials()) {
@@ -48,6 +51,7 @@ std::optional<std::int64_t> RungOf(const History& history, const SplitRule& rule
 std::optional<Rank> RankOf(const Trial& trial, std::size_t index,
                            std::optional<std::int64_t> rung) {
   if (trial.state == TrialState::kLost || trial.state == TrialState::kFailed) return std::nullopt;
+  if (trial.losses.size() > 1 && trial.broke()) return Rank{Rank::kInfeasible, kInfinity, 0, index};
   if (IsFinished(trial.state)) {
     if (const double violation = trial.violation(); violation > 0) {
       return Rank{Rank::kInfeasible, violation, 0, index};
@@ -62,6 +66,53 @@ std::optional<Rank> RankOf(const Trial& trial, std::size_t index,
   if (trial.reports.empty()) return Rank{Rank::kPruned, 1, 0, index};
   const auto& [step, loss] = trial.reports.back();
   return Rank{Rank::kPruned, -static_cast<double>(step), loss, index};
+}
+
+/// What tells the members of one front apart: more is better.
+std::vector<double> Worths(const std::vector<Losses>& front) {
+  if (front[0].size() > 3) return CrowdingDistances(front);
+  Losses reference(front[0].size());
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    double worst = front[0][i];
+    for (const Losses& losses : front) worst = std::max(worst, losses[i]);
+    reference[i] = std::max(1.1 * worst, 0.9 * worst);
+    if (reference[i] == 0) reference[i] = 1e-12;
+  }
+  return HypervolumeContributions(front, reference);
+}
+
+/// Gives the comparable ones their front as `first`, and those of the front that is cut after `below` their
+/// worth as `second`.
+void RankFronts(const std::vector<Trial>& trials, std::vector<Rank>& ranks, std::size_t below) {
+  std::vector<Losses> losses;
+  std::vector<Rank*> owners;
+  for (Rank& rank : ranks) {
+    if (rank.kind != Rank::kComparable) continue;
+    owners.push_back(&rank);
+    losses.push_back(trials[rank.trial].losses);
+    for (double& loss : losses.back()) loss = std::clamp(loss, -1e150, 1e150);
+  }
+  const auto fronts = NonDominatedRanks(losses);
+  std::vector<std::size_t> sizes;
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    owners[i]->first = static_cast<double>(fronts[i]);
+    sizes.resize(std::max(sizes.size(), fronts[i] + 1));
+    ++sizes[fronts[i]];
+  }
+  std::size_t cut = 0;
+  for (std::size_t taken = 0; cut < sizes.size() && taken + sizes[cut] <= below; ++cut) {
+    taken += sizes[cut];
+  }
+  std::vector<Losses> front;
+  std::vector<Rank*> members;
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    if (fronts[i] != cut) continue;
+    front.push_back(losses[i]);
+    members.push_back(owners[i]);
+  }
+  if (front.empty()) return;
+  const auto worths = Worths(front);
+  for (std::size_t i = 0; i < members.size(); ++i) members[i]->second = -worths[i];
 }
 
 }  // namespace
@@ -79,12 +130,14 @@ TpeSplit SplitTrials(const History& history, const SplitRule& rule, std::size_t 
   const auto share =
       static_cast<std::size_t>(std::ceil(rule.share * static_cast<double>(split.finished)));
   split.below = std::min({share, rule.most, split.usable});
+  const bool single = history.goals().size() == 1;
+  if (!single) RankFronts(trials, ranks, split.below);
   const std::size_t kept = std::min(std::max(wanted, split.below), ranks.size());
   std::ranges::partial_sort(ranks, ranks.begin() + static_cast<std::ptrdiff_t>(kept));
   ranks.resize(kept);
   for (const Rank& rank : ranks) {
     split.ranked.push_back(rank.trial);
-    if (rank.kind == Rank::kComparable && rank.first < kInfinity)
+    if (single && rank.kind == Rank::kComparable && rank.first < kInfinity)
       split.losses.push_back(rank.first);
   }
   return split;

@@ -37,8 +37,10 @@ struct SplitRule {
   std::vector<std::int64_t> rungs;
   std::size_t enough = 0;
 };
-/// With several objectives, complete trials rank by front (NonDominatedRanks), and within a front by what they
-/// add to the dominated volume.
+/// With several objectives, complete trials rank by front (pareto.h), and within the front that `below` cuts by
+/// what they add to the volume that it dominates (hypervolume.h, up to three objectives; beyond, and among equal
+/// ones, by their distance to their neighbours). The reference point is Optuna's: max(1.1 w, 0.9 w) for the worst
+/// loss w. There are no comparable losses then.
 TpeSplit SplitTrials(const History& history, const SplitRule& rule, std::size_t wanted);
 
 }  // namespace muster::tuner
