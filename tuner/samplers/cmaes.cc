@@ -145,6 +145,7 @@ Result<Suggestion> CmaesSampler::Suggest(std::int64_t number, const History& his
     for (std::size_t i = 0; i < point.size(); ++i) {
       point[i] = space_->FromUnit(i, ScrambledSobol(seed_, static_cast<std::uint32_t>(number), i));
     }
+    if (!space_->Allows(point)) point = space_->Repair(std::move(point));
     const Params params = space_->Decode(point);
     if (untried(space_->Encode(params))) return Suggestion{params, "cmaes: start"};
   }

@@ -34,6 +34,7 @@ CmaSpace::Place CmaSpace::At(Vector x, std::vector<double> choices) const {
     point[numbers_[k]] = space_->FromUnit(numbers_[k], std::clamp(x[k], 0.0, 1.0));
   }
   for (std::size_t k = 0; k < choices_.size(); ++k) point[choices_[k]] = choices[k];
+  if (!space_->Allows(point)) point = space_->Repair(point);
   return At(space_->Encode(space_->Decode(point)));
 }
 

@@ -30,8 +30,8 @@ class CmaSpace {
     std::vector<double> choices;  ///< by choice
     Point point;  ///< as the history gives it back: what Encode makes of what Decode made
   };
-  /// The place that is tried for x and choices: x cut off at the box, numbers at the centres of their cells,
-  /// coordinates of inactive parameters NaN.
+  /// The place that is tried for x and choices: x cut off at the box, repaired where a constraint forbids it,
+  /// numbers at the centres of their cells, coordinates of inactive parameters NaN.
   [[nodiscard]] Place At(Vector x, std::vector<double> choices) const;
   [[nodiscard]] Place At(Point point) const;
 

@@ -18,6 +18,10 @@ std::uint64_t Mixed(std::uint64_t x, std::uint64_t key) {
   return x ^ x >> 32;
 }
 
+std::uint64_t Radix(const Scale& scale) {
+  return scale.choices > 0 ? scale.choices : static_cast<std::uint64_t>(scale.cells);
+}
+
 /// The image of `place` under a permutation of [0, size): a Feistel network over the next power of four,
 /// walked until it comes back into the range (at most four steps on average).
 std::uint64_t Shuffled(std::uint64_t place, std::uint64_t size, std::uint64_t seed) {
@@ -47,8 +51,11 @@ Status GridSampler::Check(const SearchSpec& spec) {
           ": a grid cannot list a float without a step; give it a `step`, or use sampler sobol");
     }
   }
-  if (space.cardinality() > 0x1p53)
+  double places = 1;
+  for (const Scale& scale : space.scales()) places *= static_cast<double>(Radix(scale));
+  if (!space.conditional() && places > 0x1p53) {
     return Invalid("a grid of more than 2^53 points; use sampler sobol");
+  }
   if (space.conditional() && space.Enumerate(kMostListed).empty()) {
     return Invalid("a grid of a conditional space of more than 1000000 points; use sampler sobol");
   }
@@ -57,9 +64,13 @@ Status GridSampler::Check(const SearchSpec& spec) {
 
 GridSampler::GridSampler(const SearchSpec& spec)
     : space_(spec.space), seed_(spec.seed), seen_(spec.space) {
-  if (space_->conditional()) listed_ = space_->Enumerate(kMostListed);
-  size_ =
-      space_->conditional() ? listed_.size() : static_cast<std::uint64_t>(space_->cardinality());
+  if (space_->conditional()) {
+    listed_ = space_->Enumerate(kMostListed);
+    size_ = listed_.size();
+    return;
+  }
+  size_ = 1;
+  for (const Scale& scale : space_->scales()) size_ *= Radix(scale);
 }
 
 Point GridSampler::At(std::uint64_t place) const {
@@ -68,7 +79,7 @@ Point GridSampler::At(std::uint64_t place) const {
   Point point(space_->size());
   for (std::size_t i = point.size(); i-- > 0;) {
     const Scale& scale = space_->scales()[i];
-    const auto radix = scale.choices > 0 ? scale.choices : static_cast<std::uint64_t>(scale.cells);
+    const std::uint64_t radix = Radix(scale);
     const auto digit = static_cast<double>(place % radix);
     place /= radix;
     const auto* number = std::get_if<NumericDomain>(&space_->parameters()[i].domain);
@@ -82,15 +93,17 @@ Result<Suggestion> GridSampler::Suggest(std::int64_t /*number*/, const History& 
   seen_.Read(history);
   for (; next_ < size_; ++next_) {
     const Point point = At(next_);
-    if (!seen_.Contains(point)) return Suggestion{space_->Decode(point), "grid"};
+    if (space_->Allows(point) && !seen_.Contains(point)) {
+      return Suggestion{space_->Decode(point), "grid"};
+    }
   }
   return ResourceExhausted("space exhausted: each of its points was tried once");
 }
 
 std::string GridSampler::Explain(const History& history) {
   return "grid: each of " + std::to_string(size_) +
-         " points once, in an order shuffled by the seed; " + std::to_string(history.size()) +
-         " are out";
+         " points (less what constraints forbid) once, in an order shuffled by the seed; " +
+         std::to_string(history.size()) + " are out";
 }
 
 }  // namespace muster::tuner

@@ -9,7 +9,7 @@
 namespace muster::tuner {
 
 /// Every point of a finite space once, in an order that the seed shuffles: a grid that is stopped early has
-/// looked everywhere a little. Points that were enqueued are not tried again. An unconditional space is never
+/// looked everywhere a little. Points that were enqueued, or that a constraint forbids, are left out. An unconditional space is never
 /// listed: a place in the order is a number in mixed radix, one digit a parameter.
 class GridSampler final : public Sampler {
  public:

@@ -159,10 +159,9 @@ Result<Suggestion> Nsga2Sampler::Suggest(std::int64_t number, const History& his
   const bool starting = population_.size() < start_points_;
   const char* by = starting ? "nsga2: start" : "nsga2";
   for (int redraw = 0; redraw < kRedraws; ++redraw) {
-    const Point point = !starting     ? Child(random)
-                        : redraw == 0 ? Start(number)
-                                      : space_->Draw(random);
+    Point point = !starting ? Child(random) : redraw == 0 ? Start(number) : space_->Draw(random);
     if (starting) random.Next();
+    if (!space_->Allows(point)) point = space_->Repair(std::move(point));
     Params params = space_->Decode(point);
     if (!tried_.contains(Ordered(space_->Encode(params)))) return Suggestion{std::move(params), by};
   }

@@ -192,7 +192,7 @@ Point SobolSampler::At(std::uint64_t seed, std::uint32_t index) const {
   for (std::size_t i = 0; i < point.size(); ++i) {
     point[i] = space_->FromUnit(i, ScrambledSobol(seed, index, i));
   }
-  return space_->Snap(std::move(point));
+  return space_->Allows(point) ? space_->Snap(std::move(point)) : space_->Repair(std::move(point));
 }
 
 Result<Suggestion> SobolSampler::Suggest(std::int64_t number, const History& history) {

@@ -71,6 +71,19 @@ TEST(Grid, ConditionalSpaces_InactiveParametersMakeNoPoints) {
   EXPECT_EQ(Distinct(history).size(), 6U);
 }
 
+TEST(Grid, AConstrainedSpaceIsCoveredOnce_AlsoByThoseThatDraw) {
+  SearchSpec spec{.space = *ParseSpace(
+                      boost::json::parse(R"({"a":{"int":[0,4]},"b":{"int":[0,4]}})").as_object(),
+                      {"a + b <= 4"}),
+                  .seed = 3};
+  for (const char* name : {"grid", "cmaes", "nsga2", "sobol"}) {
+    spec.sampler = name;
+    const History history = Search(spec, 100, [](const Params& p) { return At(p, "a"); }, 3);
+    EXPECT_EQ(history.size(), 15) << name;
+    EXPECT_EQ(Distinct(history).size(), 15U) << name;
+  }
+}
+
 TEST(Grid, HugeSpacesAreNotListed) {
   const SearchSpec spec = SpecOf("grid", R"({"a":{"int":[0,999999]},"b":{"int":[0,999999]}})", 3);
   EXPECT_EQ(Distinct(Search(spec, 500, [](const Params&) { return 1.0; })).size(), 500U);
