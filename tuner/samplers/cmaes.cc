@@ -15,6 +15,8 @@ constexpr std::uint64_t kRestarts = 0xc3a3ULL << 44;
 
 constexpr double kFirstSigma = 0.12, kRestartSigma = 0.2, kLeastSigma = 0.01;
 constexpr std::size_t kMostBest = 20;
+/// Smooth objectives end a descent within some ten trials: without a bound lambda would soon be beyond reason.
+constexpr std::size_t kMostGrowth = 16;
 constexpr int kRedraws = 20;
 
 Point Ordered(Point point) {
@@ -128,7 +130,8 @@ CmaDescent CmaesSampler::NextDescent() {
                                       math::Pow(std::max(half, 1.0), u * u));
     sigma *= math::Pow(0.01, random.Uniform());
   } else {
-    lambda = large_lambda_ *= 2;
+    large_lambda_ = std::min(2 * large_lambda_, kMostGrowth * lambda_);
+    lambda = large_lambda_;
   }
   Vector mean(coordinates_.numbers());
   for (double& x : mean) x = random.Uniform();
