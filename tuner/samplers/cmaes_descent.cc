@@ -90,6 +90,7 @@ const LqModel& CmaDescent::Model() {
     }
   }
   std::vector<const LqModel::Datum*> best;
+  best.reserve(data_.size());
   for (const auto& datum : data_) best.push_back(&datum);
   std::ranges::stable_sort(best, {}, [](const auto* datum) { return datum->loss; });
   const auto use = static_cast<std::size_t>(

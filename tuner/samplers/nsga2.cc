@@ -87,6 +87,8 @@ void Nsga2Sampler::Enter(const Trial& trial) {
 void Nsga2Sampler::RankAll() {
   std::vector<Losses> points;
   std::vector<double> violations;
+  points.reserve(population_.size());
+  violations.reserve(population_.size());
   for (const Individual& one : population_) {
     points.push_back(one.losses);
     violations.push_back(one.violation);
@@ -96,6 +98,7 @@ void Nsga2Sampler::RankAll() {
   for (std::size_t i = 0; i < ranks.size(); ++i) fronts[ranks[i]].push_back(i);
   for (const auto& front : fronts) {
     std::vector<Losses> members;
+    members.reserve(front.size());
     for (const std::size_t i : front) members.push_back(points[i]);
     const auto distances = CrowdingDistances(members);
     for (std::size_t k = 0; k < front.size(); ++k) {
