@@ -101,8 +101,11 @@ void SuccessiveHalving::OnReport(const Change& change, Seen& seen, const History
   const std::size_t passed = Passed(bracket, change.step);
   if (passed <= seen.reached) return;
   if (passed > seen.entered) {
-    std::vector<double> losses(options_.objectives, std::numeric_limits<double>::infinity());
+    constexpr double kWorst = std::numeric_limits<double>::infinity();
+    std::vector<double> losses(
+        options_.objectives);  // one that is not reported is the same for all
     std::ranges::copy(history.losses(change), losses.begin());
+    if (std::ranges::find(losses, kWorst) != losses.end()) std::ranges::fill(losses, kWorst);
     --bracket.live[seen.entered];
     ++bracket.live[passed];
     for (; seen.entered < passed; ++seen.entered) {

@@ -29,7 +29,8 @@ namespace muster::tuner {
 /// Rungs keep the first losses that a trial brought to them: an attempt that reports a level again changes
 /// nothing, but is judged again. A report that jumps over rungs counts at each of them and is judged at each.
 /// Trials that broke or were lost leave all rungs, as if they had not been there; pruned ones stay. +infinity
-/// is the worst. Ties go to the lower number. With several objectives the order is that of MakeStanding.
+/// is the worst, in one objective as in all. Ties go to the lower number. With several objectives the order is
+/// that of MakeStanding; reports of the first alone are compared by it alone.
 class SuccessiveHalving final : public Scheduler {
  public:
   struct Options {

@@ -75,7 +75,11 @@ void Pbt::OnReport(const Change& change, const History& history) {
   member.committed = true;
   const auto [place, first] = member.losses.emplace(level, history.losses(change)[0]);
   if (first) rungs_[level].Insert({place->second, change.trial});
-  if (member.verdict != Verdict::kStop) member.verdict = JudgeAt(change.trial, member);
+  if (AtMax(member)) {
+    member.verdict = Verdict::kContinue;
+  } else if (member.verdict != Verdict::kStop) {
+    member.verdict = JudgeAt(change.trial, member);
+  }
 }
 
 Verdict Pbt::JudgeAt(std::int64_t number, const Member& member) const {
@@ -118,7 +122,10 @@ std::optional<std::int64_t> Pbt::Donor(std::int64_t number, Vacancy level) const
   for (std::size_t rank = 0; rank < rung->second.size(); ++rank) {
     if (rank >= best && !donors.empty()) break;
     const std::int64_t trial = rung->second.At(rank).trial;
-    if (live_.contains(trial) && At(trial).verdict != Verdict::kStop) donors.push_back(trial);
+    const Member& member = At(trial);
+    if (live_.contains(trial) && member.verdict != Verdict::kStop && !AtMax(member)) {
+      donors.push_back(trial);
+    }
   }
   if (donors.empty()) return std::nullopt;
   Random random(options_.seed, kDonorStream | static_cast<std::uint64_t>(number));

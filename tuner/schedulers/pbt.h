@@ -31,12 +31,14 @@ namespace muster::tuner {
 /// at its interval, and the one that has come least far goes on.
 ///
 /// A member's step, score and checkpoint are one record: a donor's step is that of its last report that reached
-/// an interval, which its program commits a checkpoint with. A checkpoint is needed while its member is paused,
+/// an interval, which its program commits a checkpoint with. One that has come to `max` has nothing left to run: it neither
+/// stops nor pauses there and is no donor. A checkpoint is needed while its member is paused,
 /// and while a clone of it that runs has not reached an interval of its own.
 class Pbt final : public Scheduler {
  public:
   struct Options {
     std::int64_t interval = 1, population = 16;
+    std::int64_t max = 0;  ///< the last step of a whole trial; 0: not known
     double quantile = 0.25;
     PerturbOptions perturb;
     std::shared_ptr<const Space> space;
@@ -69,6 +71,9 @@ class Pbt final : public Scheduler {
   void OnReport(const Change& change, const History& history);
   void OnFinish(const Change& change);
   [[nodiscard]] Verdict JudgeAt(std::int64_t number, const Member& member) const;
+  [[nodiscard]] bool AtMax(const Member& member) const {
+    return options_.max > 0 && member.step >= options_.max;
+  }
   [[nodiscard]] bool Over(std::int64_t number) const;
   [[nodiscard]] Choice Plan(std::int64_t number) const;
   [[nodiscard]] std::optional<std::int64_t> Donor(std::int64_t number, Vacancy level) const;

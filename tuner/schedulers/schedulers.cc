@@ -146,8 +146,8 @@ Result<std::array<double, 2>> Factors(const object& json, std::array<double, 2> 
 }
 
 Made MakePbt(const object& json, const SearchSpec& spec) {
-  MUSTER_RETURN_IF_ERROR(
-      OnlyKeys(json, {"step", "interval", "population", "quantile", "resample", "factor"}, "pbt"));
+  MUSTER_RETURN_IF_ERROR(OnlyKeys(
+      json, {"step", "interval", "population", "max", "quantile", "resample", "factor"}, "pbt"));
   if (spec.space == nullptr) return Invalid("at pbt: wanted a search over a space");
   Pbt::Options options{
       .space = spec.space, .seed = spec.seed, .trials = spec.trials, .parallel = spec.parallel};
@@ -157,6 +157,7 @@ Made MakePbt(const object& json, const SearchSpec& spec) {
   MUSTER_ASSIGN_OR_RETURN(options.interval, IntegerOr(json, "interval", 1, 1, "pbt"));
   MUSTER_ASSIGN_OR_RETURN(options.population,
                           IntegerOr(json, "population", 2, options.population, "pbt"));
+  MUSTER_ASSIGN_OR_RETURN(options.max, IntegerOr(json, "max", 1, 0, "pbt"));
   const auto half = [](double x) { return x > 0 && x <= 0.5; };
   MUSTER_ASSIGN_OR_RETURN(options.quantile, NumberOr(json, "quantile", options.quantile, "pbt",
                                                      half, "above 0 and up to 0.5"));

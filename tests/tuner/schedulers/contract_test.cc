@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         Named{"percentile", R"({"percentile":{"percentile":60,"startup_trials":1}})"},
         Named{"patience", R"({"patience":{"reports":8}})"},
         Named{"threshold", R"({"threshold":{"lower":-3,"upper":3}})"},
-        Named{"pbt", R"({"pbt":{"interval":3,"population":6}})"},
+        Named{"pbt", R"({"pbt":{"interval":3,"population":6,"max":27}})"},
         Named{"several",
               R"({"patience":{"steps":20},"asha":{"max":27,"mode":"promote"},"median":{}})"}),
     [](const auto& named) { return std::string(named.param.name); });

@@ -28,35 +28,35 @@ TEST(Asha, Rungs_AreGeometricBelowMax) {
 TEST(AshaStop, OnlyTheBestThirdOfARungGoesOn) {
   auto asha = Stop(1, 9, 3);
   History history({Goal::kMaximize});
-  EXPECT_EQ(Report(asha, history, 0, 1, 0.5), Verdict::kContinue);  // the first always does
-  EXPECT_EQ(Report(asha, history, 1, 1, 0.4), Verdict::kStop);
-  EXPECT_EQ(Report(asha, history, 2, 1, 0.6), Verdict::kContinue);  // best of 3
-  EXPECT_EQ(Report(asha, history, 3, 1, 0.55), Verdict::kStop);     // second of 4, one goes on
-  EXPECT_EQ(Report(asha, history, 4, 1, 0.7), Verdict::kContinue);
-  EXPECT_EQ(Report(asha, history, 5, 1, 0.65), Verdict::kContinue);  // second of 6, two go on
-  EXPECT_EQ(Report(asha, history, 0, 2, 0.1), Verdict::kContinue);   // between rungs
+  EXPECT_EQ(ReportTo(asha, history, 0, 1, 0.5), Verdict::kContinue);  // the first always does
+  EXPECT_EQ(ReportTo(asha, history, 1, 1, 0.4), Verdict::kStop);
+  EXPECT_EQ(ReportTo(asha, history, 2, 1, 0.6), Verdict::kContinue);  // best of 3
+  EXPECT_EQ(ReportTo(asha, history, 3, 1, 0.55), Verdict::kStop);     // second of 4, one goes on
+  EXPECT_EQ(ReportTo(asha, history, 4, 1, 0.7), Verdict::kContinue);
+  EXPECT_EQ(ReportTo(asha, history, 5, 1, 0.65), Verdict::kContinue);  // second of 6, two go on
+  EXPECT_EQ(ReportTo(asha, history, 0, 2, 0.1), Verdict::kContinue);   // between rungs
 }
 
 TEST(AshaStop, AReportThatJumpsOverRungs_IsJudgedAtEach) {
   auto asha = Stop(1, 27, 3);
   History history({Goal::kMaximize});
-  EXPECT_EQ(Report(asha, history, 0, 3, 0.9), Verdict::kContinue);
-  EXPECT_EQ(Report(asha, history, 1, 9, 0.8), Verdict::kStop);  // first at 9, second at 3 and 1
-  EXPECT_EQ(Report(asha, history, 2, 1, 0.7), Verdict::kStop);  // third of 3 at 1
+  EXPECT_EQ(ReportTo(asha, history, 0, 3, 0.9), Verdict::kContinue);
+  EXPECT_EQ(ReportTo(asha, history, 1, 9, 0.8), Verdict::kStop);  // first at 9, second at 3 and 1
+  EXPECT_EQ(ReportTo(asha, history, 2, 1, 0.7), Verdict::kStop);  // third of 3 at 1
 }
 
 TEST(AshaStop, NaNIsTheWorst_AlsoWhenMinimising) {
   auto asha = Stop(1, 9, 3);
   History history;
-  EXPECT_EQ(Report(asha, history, 0, 1, 5), Verdict::kContinue);
-  EXPECT_EQ(Report(asha, history, 1, 1, NAN), Verdict::kStop);
-  EXPECT_EQ(Report(asha, history, 2, 1, 4), Verdict::kContinue);
+  EXPECT_EQ(ReportTo(asha, history, 0, 1, 5), Verdict::kContinue);
+  EXPECT_EQ(ReportTo(asha, history, 1, 1, NAN), Verdict::kStop);
+  EXPECT_EQ(ReportTo(asha, history, 2, 1, 4), Verdict::kContinue);
 }
 
 TEST(AshaStop, AVerdictHoldsForReportsThatComeWithIt) {
   auto asha = Stop(1, 9, 3);
   History history;
-  Report(asha, history, 0, 1, 1);
+  ReportTo(asha, history, 0, 1, 1);
   history.Start(1, {});
   history.AddReport(1, 1, std::array{2.0});
   history.AddReport(1, 2, std::array{0.5});
@@ -66,29 +66,29 @@ TEST(AshaStop, AVerdictHoldsForReportsThatComeWithIt) {
 TEST(AshaStop, ARetriedAttempt_KeepsItsFirstLossAndIsJudgedAgain) {
   auto asha = Stop(1, 9, 3);
   History history;
-  Report(asha, history, 0, 1, 1);
-  EXPECT_EQ(Report(asha, history, 1, 1, 2), Verdict::kStop);
+  ReportTo(asha, history, 0, 1, 1);
+  EXPECT_EQ(ReportTo(asha, history, 1, 1, 2), Verdict::kStop);
   history.Rewind(1, 0);
   EXPECT_EQ(asha.Judge(1, history), Verdict::kContinue);
-  EXPECT_EQ(Report(asha, history, 1, 1, 0.1), Verdict::kStop);  // 2 counts, second of 2
-  EXPECT_EQ(Report(asha, history, 2, 1, 3), Verdict::kStop);
+  EXPECT_EQ(ReportTo(asha, history, 1, 1, 0.1), Verdict::kStop);  // 2 counts, second of 2
+  EXPECT_EQ(ReportTo(asha, history, 2, 1, 3), Verdict::kStop);
   history.Rewind(0, 0);
-  EXPECT_EQ(Report(asha, history, 0, 1, 9), Verdict::kContinue);  // 1 counts, best of 3
+  EXPECT_EQ(ReportTo(asha, history, 0, 1, 9), Verdict::kContinue);  // 1 counts, best of 3
 }
 
 TEST(AshaStop, WhatBrokeOrWasLostLeavesTheRungs) {
   auto asha = Stop(1, 9, 3);
   History history;
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(Report(asha, history, i, 1, 1 - i), Verdict::kContinue);
+    EXPECT_EQ(ReportTo(asha, history, i, 1, 1 - i), Verdict::kContinue);
     history.Finish(i, {i == 0 ? TrialState::kFailed : TrialState::kLost, {}, {}});
   }
-  EXPECT_EQ(Report(asha, history, 2, 1, 5), Verdict::kContinue);  // alone there
-  history.Resume(1);                                              // with a loss of 0 it is back
-  EXPECT_EQ(Report(asha, history, 3, 1, 4), Verdict::kStop);
-  EXPECT_EQ(Report(asha, history, 4, 1, -1), Verdict::kContinue);
+  EXPECT_EQ(ReportTo(asha, history, 2, 1, 5), Verdict::kContinue);  // alone there
+  history.Resume(1);                                                // with a loss of 0 it is back
+  EXPECT_EQ(ReportTo(asha, history, 3, 1, 4), Verdict::kStop);
+  EXPECT_EQ(ReportTo(asha, history, 4, 1, -1), Verdict::kContinue);
   history.Finish(4, {TrialState::kComplete, {NAN}, {}});
-  EXPECT_EQ(Report(asha, history, 5, 1, -0.5), Verdict::kContinue);  // best of 4 without it
+  EXPECT_EQ(ReportTo(asha, history, 5, 1, -0.5), Verdict::kContinue);  // best of 4 without it
 }
 
 // Algorithm 2 of the paper by hand: eta 3, rungs at 1 and 3.

@@ -28,8 +28,8 @@ inline std::unique_ptr<Scheduler> SchedulerOf(const SearchSpec& spec) {
 }
 
 /// Starts trials up to `number` where they are missing, appends a report and asks for the verdict on it.
-inline Verdict Report(Scheduler& scheduler, History& history, std::int64_t number,
-                      std::int64_t step, double value) {
+inline Verdict ReportTo(Scheduler& scheduler, History& history, std::int64_t number,
+                        std::int64_t step, double value) {
   while (history.size() <= number) history.Start(history.size(), {});
   history.AddReport(number, step, std::array{value});
   return scheduler.Judge(number, history);
@@ -38,7 +38,7 @@ inline Verdict Report(Scheduler& scheduler, History& history, std::int64_t numbe
 /// A report, and what the verdict on it asks for.
 inline Verdict Obey(Scheduler& scheduler, History& history, std::int64_t number, std::int64_t step,
                     double value) {
-  const Verdict verdict = Report(scheduler, history, number, step, value);
+  const Verdict verdict = ReportTo(scheduler, history, number, step, value);
   if (verdict == Verdict::kStop) history.Finish(number, {TrialState::kPruned, {}, {}});
   if (verdict == Verdict::kPause) history.Pause(number);
   return verdict;
