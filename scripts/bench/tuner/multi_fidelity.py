@@ -54,7 +54,7 @@ MUSTER = {
     "bohb": ("tpe", {"bohb": WHOLE}),
     "bohb promote": ("tpe", {"bohb": {**WHOLE, "mode": "promote"}}),
     "tpe median": ("tpe", {"median": {}}),
-    "pbt": ("random", {"pbt": {"interval": 3, "population": 16}}),
+    "pbt": ("random", {"pbt": {"interval": 3, "population": 16, "max": EPOCHS}}),
 }
 OPTUNA = [f"{sampler} {pruner}" for sampler in ("random", "tpe")
           for pruner in ("halving", "hyperband", "median")]
@@ -100,7 +100,7 @@ class Muster:
         """(trial, configuration, epochs it has), or None when there is nothing to do now."""
         answer = self.call(op="ask")
         if "error" in answer:
-            assert answer["error"]["kind"] in ("unavailable", "resource"), answer
+            assert answer["error"]["kind"] in ("UNAVAILABLE", "RESOURCE"), answer
             return None
         config = tuple(answer["params"][key] for key in GRID)
         return answer["trial"], config, answer.get("from", {}).get("step", 0)
