@@ -2,6 +2,7 @@
 #include <array>
 
 #include "tuner/sampler.h"
+#include "tuner/samplers/auto.h"
 #include "tuner/samplers/cmaes.h"
 #include "tuner/samplers/gp.h"
 #include "tuner/samplers/grid.h"
@@ -30,7 +31,7 @@ struct Named {
 };
 
 constexpr std::array kSamplers{
-    Named{"auto", Make<TpeSampler>},     Named{"cmaes", MakeChecked<CmaesSampler>},
+    Named{"auto", Make<AutoSampler>},    Named{"cmaes", MakeChecked<CmaesSampler>},
     Named{"gp", MakeChecked<GpSampler>}, Named{"grid", MakeChecked<GridSampler>},
     Named{"nsga2", Make<Nsga2Sampler>},  Named{"random", Make<RandomSampler>},
     Named{"sobol", Make<SobolSampler>},  Named{"tpe", Make<TpeSampler>},

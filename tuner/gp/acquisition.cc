@@ -187,13 +187,14 @@ class Search {
 double Utility::At(const Unit& unit, std::vector<double>* gradient) const {
   double value = 0;
   Belief belief;
-  const auto add = [&](const Model& model, double bound, bool improvement) {
+  const auto add = [&](const Model& model, double bound, bool improvement, double power) {
     std::vector<double> row(model.chart.features());
     model.chart.ToRow(unit, row);
     model.regression.Predict(row, belief, gradient != nullptr);
     if (gradient != nullptr) gradient->resize(model.chart.numbers());
     const double sigma = std::sqrt(belief.variance), z = (bound - belief.mean) / sigma;
-    const Slope slope = improvement ? LogH(z) : LogPhi(z);
+    Slope slope = improvement ? LogH(z) : LogPhi(z);
+    slope = {power * slope.value, power * slope.derivative};
     value += slope.value + (improvement ? 0.5 * math::Log(belief.variance) : 0);
     if (gradient == nullptr) return;
     const double per_variance =
@@ -201,14 +202,14 @@ double Utility::At(const Unit& unit, std::vector<double>* gradient) const {
     AddGradient(model, belief, -slope.derivative / sigma, per_variance, *gradient);
   };
   if (gradient != nullptr) gradient->clear();
-  if (objective != nullptr) add(*objective, best, true);
-  for (const Limit& limit : limits) add(*limit.model, limit.bound, false);
+  if (objective != nullptr) add(*objective, best, true, 1);
+  for (const Limit& limit : limits) add(*limit.model, limit.bound, false, limit.power);
   return value;
 }
 
 std::vector<double> Utility::AtMany(const std::vector<Unit>& units) const {
   std::vector<double> values(units.size()), means(kBlock), variances(kBlock), rows;
-  const auto add = [&](const Model& model, double bound, bool improvement) {
+  const auto add = [&](const Model& model, double bound, bool improvement, double power) {
     const std::size_t d = model.chart.features();
     rows.resize(kBlock * d);
     for (std::size_t from = 0; from < units.size(); from += kBlock) {
@@ -220,12 +221,12 @@ std::vector<double> Utility::AtMany(const std::vector<Unit>& units) const {
       for (std::size_t i = 0; i < count; ++i) {
         const double z = (bound - means[i]) / std::sqrt(variances[i]);
         values[from + i] +=
-            improvement ? LogH(z).value + 0.5 * math::Log(variances[i]) : LogPhi(z).value;
+            improvement ? LogH(z).value + 0.5 * math::Log(variances[i]) : power * LogPhi(z).value;
       }
     }
   };
-  if (objective != nullptr) add(*objective, best, true);
-  for (const Limit& limit : limits) add(*limit.model, limit.bound, false);
+  if (objective != nullptr) add(*objective, best, true, 1);
+  for (const Limit& limit : limits) add(*limit.model, limit.bound, false, limit.power);
   return values;
 }
 

@@ -23,6 +23,7 @@ struct Utility {
   struct Limit {
     const Model* model;
     double bound;
+    double power;  ///< of its probability: above 1, risk is shunned
   };
   const Model* objective = nullptr;  ///< null: the limits alone
   double best = 0;

@@ -11,7 +11,12 @@ namespace {
 
 constexpr double kWideBend = 1, kNearBend = 0.2;  ///< see Warp
 constexpr int kWideEvaluations = 50, kNearEvaluations = 40;
-constexpr std::size_t kMostRows = 1000, kMostFitted = 200;
+/// The probability of success is raised to 1 + this times the share of failures among the newest trials. With
+/// the power 1 a search that has found the optimum beside a failing region fails every other time: what is left
+/// to improve differs by more from point to point than the odds do.
+constexpr double kCaution = 20;
+constexpr std::size_t kNewest = 20;
+constexpr std::size_t kMostRows = 1000, kMostFitted = 150;
 
 /// `most` of `which` in their order: half the best by `loss`, a quarter the newest, the rest evenly from what is left.
 std::vector<std::size_t> Thinned(const std::vector<std::size_t>& which,
@@ -232,6 +237,10 @@ void Wide::Update(const std::vector<Observation>& all, const Evidence& evidence)
       limit->values.push_back(limit->Of(seen));
     }
   }
+  std::size_t failures = 0;
+  const std::size_t newest = std::min(all.size(), kNewest);
+  for (std::size_t i = all.size() - newest; i < all.size(); ++i) failures += all[i].broke ? 1 : 0;
+  caution_ = 1 + kCaution * static_cast<double>(failures) / static_cast<double>(newest);
   SetTargets(evidence);
   for (auto& limit : limits_) limit->model->regression.SetTargets(limit->Targets(limit->values));
 }
@@ -260,7 +269,9 @@ void Wide::Assume(const std::vector<Unit>& pending) {
 
 std::vector<Utility::Limit> Wide::limits() const {
   std::vector<Utility::Limit> found;
-  for (const auto& limit : limits_) found.push_back({limit->model.get(), 0});
+  for (const auto& limit : limits_) {
+    found.push_back({limit->model.get(), 0, limit->failure ? caution_ : 1});
+  }
   return found;
 }
 

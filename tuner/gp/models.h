@@ -39,6 +39,7 @@ class Wide {
   [[nodiscard]] double best() const { return best_; }
   [[nodiscard]] const Model& objective() const { return *objective_; }
   [[nodiscard]] bool has_objective() const { return objective_ != nullptr; }
+  /// The more of the newest trials failed, the more a risk of failure weighs.
   [[nodiscard]] std::vector<Utility::Limit> limits() const;
 
  private:
@@ -53,7 +54,7 @@ class Wide {
   std::unique_ptr<Model> objective_;
   std::vector<std::size_t> rows_;  ///< of the objective: indices of observations
   std::vector<double> targets_;
-  double best_ = 0;
+  double best_ = 0, caution_ = 1;
   std::vector<std::unique_ptr<LimitModel>> limits_;
 };
 

@@ -25,7 +25,7 @@ Point ToPoint(const Space& space, const Unit& unit) {
     const bool choice = space.scales()[p].choices > 0;
     point[p] = choice ? std::max(unit[p], 0.0) : space.FromUnit(p, std::clamp(unit[p], 0.0, 1.0));
   }
-  return space.Snap(std::move(point));
+  return space.Repair(std::move(point));
 }
 
 bool Observation::feasible() const {

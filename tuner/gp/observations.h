@@ -15,7 +15,7 @@ namespace muster::tuner::gp {
 using Unit = std::vector<double>;
 
 Unit ToUnit(const Space& space, const Point& point);
-/// The point of the space that is nearest, and its coordinates: numbers snapped, inactive ones out.
+/// A point of the space near it: numbers snapped, inactive ones out, constraints between parameters kept.
 Point ToPoint(const Space& space, const Unit& unit);
 
 struct Observation {

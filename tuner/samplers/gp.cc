@@ -10,10 +10,10 @@ namespace {
 constexpr std::int64_t kStartup = 8;
 /// Of the search for the largest utility: see gp::SearchPlan.
 constexpr int kDraws = 300, kClimbs = 4, kEvaluations = 30;
-constexpr double kReach = 1;
+constexpr double kReach = 0.6;
 constexpr std::size_t kCentres = 5;
 /// What the near model is fitted to.
-constexpr std::size_t kNearRows = 50;
+constexpr std::size_t kNearRows = 70;
 
 constexpr int kSpreadDraws = 30;
 constexpr std::uint64_t kDrawsPerPoint = 1 << 16;
@@ -44,7 +44,7 @@ GpSampler::GpSampler(const SearchSpec& spec)
 Status GpSampler::Check(const SearchSpec& spec) {
   if (spec.goals.size() == 1) return Ok();
   return Invalid("gp searches one objective, not " + std::to_string(spec.goals.size()) +
-                 "; tpe takes several");
+                 "; nsga2 takes several");
 }
 
 bool GpSampler::Starting(std::int64_t number) const {
@@ -53,7 +53,7 @@ bool GpSampler::Starting(std::int64_t number) const {
 }
 
 bool GpSampler::AsksNear(std::int64_t number) const {
-  return numbers_ > 0 && observations_.losses() >= numbers_ + 5 && number % 2 != 0;
+  return numbers_ > 0 && observations_.losses() >= numbers_ + 5 && number % 3 != 0;
 }
 
 void GpSampler::Read(const History& history) {

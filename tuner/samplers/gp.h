@@ -9,7 +9,7 @@
 namespace muster::tuner {
 
 /// Gaussian process search for one objective. After some trials spread over the space, each is where the
-/// expected improvement is largest under one of two models, turn and turn about:
+/// expected improvement is largest under one of two models, once `wide` to twice `near`:
 ///   wide   of all that was seen, over the whole space (at most about 1,000 observations: the best, the newest,
 ///          some of the rest); its hyperparameters are fitted when the history reaches certain lengths
 ///   near   of the best observations, in coordinates in which they lie as a ball; fitted anew for each trial
