@@ -28,6 +28,12 @@ struct Scored {
   double score = 0;
 };
 
+/// The best first; ties as they were found.
+void Sort(std::vector<Scored>& scored) {
+  std::stable_sort(scored.begin(), scored.end(),
+                   [](const Scored& a, const Scored& b) { return a.score > b.score; });
+}
+
 class Search {
  public:
   Search(const Space& space, const Utility& utility, const SearchPlan& plan, const SeenPoints& seen,
@@ -48,7 +54,7 @@ class Search {
       ends.push_back(std::move(end));
     }
     ends.insert(ends.end(), found.begin(), found.end());
-    std::ranges::stable_sort(ends, std::greater<>(), &Scored::score);
+    Sort(ends);
     for (const Scored& end : ends) {
       Point point = ToPoint(space_, end.unit);
       // In a space with floats, which nobody lists, the points that can come twice are those it began from.
@@ -67,14 +73,16 @@ class Search {
   /// Raw candidates, scored, the best first.
   std::vector<Scored> Draws() {
     std::vector<Unit> units;
+    units.reserve(plan_.centres.size() + static_cast<std::size_t>(plan_.draws));
     for (const Unit* centre : plan_.centres) units.push_back(Snapped(*centre));
     for (int i = 0; i < plan_.draws; ++i) units.push_back(Snapped(Draw(i)));
     const auto scores = utility_.AtMany(units);
     std::vector<Scored> found;
+    found.reserve(units.size());
     for (std::size_t i = 0; i < units.size(); ++i) {
       found.push_back({std::move(units[i]), scores[i]});
     }
-    std::ranges::stable_sort(found, std::greater<>(), &Scored::score);
+    Sort(found);
     return found;
   }
 
@@ -167,7 +175,8 @@ class Search {
     if (scale.choices > 0) {
       for (std::size_t k = 0; k < scale.choices; ++k) add(static_cast<double>(k));
     } else if (scale.cells > 0 && scale.cells <= kGrid) {
-      for (double k = 0; k < scale.cells; ++k) add((k + 0.5) / scale.cells);
+      const auto cells = static_cast<int>(scale.cells);
+      for (int k = 0; k < cells; ++k) add((k + 0.5) / scale.cells);
     } else if (scale.cells > 0) {
       for (const double step : {-3, -2, -1, 1, 2, 3}) add(unit[p] + step / scale.cells);
     }

@@ -25,7 +25,7 @@ std::vector<std::size_t> Thinned(const std::vector<std::size_t>& which,
   if (n <= most) return which;
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return loss[i]; });
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return loss[a] < loss[b]; });
   std::vector<bool> taken(n);
   for (std::size_t i = 0; i < most / 2; ++i) taken[order[i]] = true;
   for (std::size_t i = n - most / 4; i < n; ++i) taken[i] = true;
@@ -57,6 +57,7 @@ Rows RowsOf(const Chart& chart, const std::vector<Observation>& all,
 template <class T>
 std::vector<T> Pick(const std::vector<T>& from, const std::vector<std::size_t>& which) {
   std::vector<T> picked;
+  picked.reserve(which.size());
   for (const std::size_t i : which) picked.push_back(from[i]);
   return picked;
 }
@@ -143,7 +144,8 @@ std::vector<std::size_t> BestOf(const Evidence& evidence, std::size_t most) {
   for (std::size_t i = 0; i < evidence.which.size(); ++i) {
     if (!any || evidence.feasible[i]) order.push_back(i);
   }
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return evidence.losses[i]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return evidence.losses[a] < evidence.losses[b]; });
   if (order.size() > most) order.resize(most);
   return order;
 }
@@ -269,6 +271,7 @@ void Wide::Assume(const std::vector<Unit>& pending) {
 
 std::vector<Utility::Limit> Wide::limits() const {
   std::vector<Utility::Limit> found;
+  found.reserve(limits_.size());
   for (const auto& limit : limits_) {
     found.push_back({limit->model.get(), 0, limit->failure ? caution_ : 1});
   }
@@ -280,6 +283,7 @@ Near FitNear(const Space& space, const std::vector<Observation>& all, const Evid
   const auto places = BestOf(evidence, most);
   const auto which = Pick(evidence.which, places);
   std::vector<const Unit*> units;
+  units.reserve(which.size());
   for (const std::size_t i : which) units.push_back(&all[i].unit);
   const Chart chart = Chart::Around(space, units);
   const Rows rows = RowsOf(chart, all, which);

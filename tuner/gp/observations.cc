@@ -94,6 +94,7 @@ std::vector<double> Warp(const std::vector<double>& losses, double bend) {
   if (!(least < most)) return std::vector<double>(losses.size(), 0);
   const double unit = largest > 1e100 ? 1e-200 : 1;  // squares must not overflow
   std::vector<double> y;
+  y.reserve(losses.size());
   for (const double loss : losses) y.push_back((std::clamp(loss, least, most) - least) * unit);
   std::vector<double> sorted = y;
   const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
