@@ -216,6 +216,10 @@ Answered OnExplain(Study& study, const object& /*request*/) {
   return object{{"text", study.Explain()}};
 }
 
+Answered OnLookBack(Study& study, const object& request) {
+  return LookBack({study.spec(), study.history()}, request.at("op").get_string(), request);
+}
+
 /// The verdict by its name; kContinue for another.
 Verdict VerdictOf(const value& json) {
   for (const Verdict verdict : {Verdict::kStop, Verdict::kPause}) {
@@ -273,10 +277,10 @@ const std::array kVerbs{
     Verb{"trials", {}, OnTrials, false},
     Verb{"checkpoints", {}, OnCheckpoints, false},
     Verb{"explain", {}, OnExplain, false},
-    Verb{"importance", {"method", "objective"}, AnswerImportance, false},
-    Verb{"dependence", {"params", "objective"}, AnswerDependence, false},
-    Verb{"best", {"objective"}, AnswerBest, false},
-    Verb{"front", {}, AnswerFront, false},
+    Verb{"importance", {"method", "objective"}, OnLookBack, false},
+    Verb{"dependence", {"params", "objective"}, OnLookBack, false},
+    Verb{"best", {"objective"}, OnLookBack, false},
+    Verb{"front", {}, OnLookBack, false},
 };
 
 Status CheckFields(const object& request, std::initializer_list<std::string_view> fields) {

@@ -16,9 +16,9 @@ using boost::json::array;
 using boost::json::object;
 using boost::json::value;
 
-Result<std::size_t> ObjectiveOf(const Study& study, const object& request) {
+Result<std::size_t> ObjectiveOf(const Searched& search, const object& request) {
   MUSTER_ASSIGN_OR_RETURN(const auto index, IntegerOr(request, "objective", 0, 0, "request"));
-  const auto count = static_cast<std::int64_t>(study.spec().goals.size());
+  const auto count = static_cast<std::int64_t>(search.spec.goals.size());
   if (index < count) return static_cast<std::size_t>(index);
   return Invalid("at request.objective: wanted 0 to " + std::to_string(count - 1) + ", got " +
                  std::to_string(index));
@@ -54,11 +54,11 @@ value JsonOf(const ParamValue& param) {
 }
 
 /// A trial as `best` and `front` show it.
-object Shown(const Study& study, std::int64_t number) {
-  const Trial& trial = study.history().At(number);
+object Shown(const Searched& search, std::int64_t number) {
+  const Trial& trial = search.history.At(number);
   array values;
   for (std::size_t i = 0; i < trial.losses.size(); ++i) {
-    values.push_back(ValueOf(trial.losses[i], study.spec().goals[i]));
+    values.push_back(ValueOf(trial.losses[i], search.spec.goals[i]));
   }
   return {{"trial", number}, {"values", values}, {"params", ParamsToJson(trial.params)}};
 }
@@ -86,20 +86,18 @@ array Ranked(const Space& space, const std::vector<Estimate>& importance, bool i
   return ranked;
 }
 
-}  // namespace
-
-Result<object> AnswerImportance(Study& study, const object& request) {
-  MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(study, request));
+Result<object> Importance(const Searched& search, const object& request) {
+  MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(search, request));
   const auto* named = request.if_contains("method");
   const bool forest = named != nullptr && *named == "forest";
   if (named != nullptr && !forest && *named != "ped-anova") {
     return Invalid("at method: wanted ped-anova or forest, got " + Text(*named));
   }
-  const Space& space = *study.spec().space;
-  const Evidence seen = Gather(space, study.history(), objective);
+  const Space& space = *search.spec.space;
+  const Evidence seen = Gather(space, search.history, objective);
   std::vector<Estimate> importance;
   if (forest) {
-    importance = PermutationImportance(space, seen, study.spec().seed);
+    importance = PermutationImportance(space, seen, search.spec.seed);
   } else {
     for (const double value : PedAnova(space, seen)) importance.push_back({.value = value});
   }
@@ -108,13 +106,13 @@ Result<object> AnswerImportance(Study& study, const object& request) {
                 {"importance", Ranked(space, importance, forest)}};
 }
 
-Result<object> AnswerDependence(Study& study, const object& request) {
-  MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(study, request));
-  const Space& space = *study.spec().space;
+Result<object> Dependence(const Searched& search, const object& request) {
+  MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(search, request));
+  const Space& space = *search.spec.space;
   MUSTER_ASSIGN_OR_RETURN(const auto parameters, ParametersOf(space, request));
-  const Goal goal = study.spec().goals[objective];
-  const Evidence seen = Gather(space, study.history(), objective);
-  const auto dependence = PartialDependence(space, seen, parameters, study.spec().seed);
+  const Goal goal = search.spec.goals[objective];
+  const Evidence seen = Gather(space, search.history, objective);
+  const auto dependence = PartialDependence(space, seen, parameters, search.spec.seed);
   array at;
   for (std::size_t i = 0; i < dependence.at.size(); ++i) {
     array where;
@@ -131,25 +129,41 @@ Result<object> AnswerDependence(Study& study, const object& request) {
   return object{{"trials", seen.losses.size()}, {"dependence", std::move(at)}};
 }
 
-Result<object> AnswerBest(Study& study, const object& request) {
-  MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(study, request));
-  const auto improvements = BestSoFar(study.history(), objective);
+Result<object> TheBest(const Searched& search, const object& request) {
+  MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(search, request));
+  const auto improvements = BestSoFar(search.history, objective);
   if (improvements.empty()) return NotFound("no trial is complete and keeps its constraints yet");
   array curve;
   for (const Improvement& step : improvements) {
     curve.push_back(object{{"trial", step.trial},
                            {"ended", step.ended},
-                           {"value", ValueOf(step.loss, study.spec().goals[objective])}});
+                           {"value", ValueOf(step.loss, search.spec.goals[objective])}});
   }
-  object answer = Shown(study, improvements.back().trial);
+  object answer = Shown(search, improvements.back().trial);
   answer["curve"] = std::move(curve);
   return answer;
 }
 
-Result<object> AnswerFront(Study& study, const object& /*request*/) {
+Result<object> TheFront(const Searched& search, const object& /*request*/) {
   array trials;
-  for (const std::int64_t number : Front(study.history())) trials.push_back(Shown(study, number));
+  for (const std::int64_t number : tuner::Front(search.history))
+    trials.push_back(Shown(search, number));
   return object{{"trials", std::move(trials)}};
+}
+
+constexpr struct {
+  std::string_view name;
+  Result<object> (*answer)(const Searched&, const object&);
+} kVerbs[] = {
+    {"importance", Importance}, {"dependence", Dependence}, {"best", TheBest}, {"front", TheFront}};
+
+}  // namespace
+
+Result<object> LookBack(const Searched& search, std::string_view verb, const object& request) {
+  for (const auto& known : kVerbs) {
+    if (known.name == verb) return known.answer(search, request);
+  }
+  return Invalid("wanted importance, dependence, best or front, got " + std::string(verb));
 }
 
 }  // namespace muster::tuner

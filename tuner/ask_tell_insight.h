@@ -1,17 +1,22 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <string_view>
 
 #include "runtime/base/result.h"
-#include "tuner/study.h"
-
-/// The verbs of ask_tell.h that look back; README.md has their fields. None changes the study.
+#include "tuner/sampler.h"
 
 namespace muster::tuner {
 
-Result<boost::json::object> AnswerImportance(Study& study, const boost::json::object& request);
-Result<boost::json::object> AnswerDependence(Study& study, const boost::json::object& request);
-Result<boost::json::object> AnswerBest(Study& study, const boost::json::object& request);
-Result<boost::json::object> AnswerFront(Study& study, const boost::json::object& request);
+/// A search that one looks back on: of a study, or of a sweep.
+struct Searched {
+  const SearchSpec& spec;
+  const History& history;
+};
+
+/// "importance", "dependence", "best" and "front", the verbs of ask_tell.h that look back; README.md has the fields of
+/// `request`. kNotFound when there is nothing to show yet.
+Result<boost::json::object> LookBack(const Searched& search, std::string_view verb,
+                                     const boost::json::object& request);
 
 }  // namespace muster::tuner

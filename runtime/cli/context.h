@@ -120,6 +120,7 @@ void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);
 /// Below `muster sweep`.
 void AddSweepSearch(CLI::App& sweep, Context& context);
+void AddSweepInsight(CLI::App& sweep, Context& context);
 void AddSim(CLI::App& app, Context& context);
 void AddTuner(CLI::App& app, Context& context);
 

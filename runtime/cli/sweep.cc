@@ -113,6 +113,7 @@ void AddSweep(CLI::App& app, Context& context) {
   });
 
   AddSweepSearch(*sweep, context);
+  AddSweepInsight(*sweep, context);
   for (const auto& [verb, help] :
        {std::pair("pause", "Start no more trials; those that run go on"),
         std::pair("resume", "Start trials again"),

@@ -20,7 +20,7 @@ int Verify(const Context& context, const std::string& id) {
   if (PrintJson(context, *answer)) return code;
   std::cout << id << ": " << count("verified") << " of " << count("trials")
             << " suggestions are bit for bit what the journal gives";
-  if (count("by_people") > 0) std::cout << "; " << count("by_people") << " were enqueued";
+  if (count("by_people") > 0) std::cout << "; " << count("by_people") << " enqueued by people";
   if (count("other_version") > 0) {
     std::cout << "; " << count("other_version") << " are another release's and were not compared";
   }

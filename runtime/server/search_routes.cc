@@ -1,8 +1,12 @@
 #include "runtime/server/search_routes.h"
 
+#include <sstream>
+
+#include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/verify_search.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/wire/codec.h"
+#include "tuner/ask_tell_insight.h"
 
 namespace muster::server {
 namespace {
@@ -21,10 +25,54 @@ Result<boost::json::value> Verify(const std::filesystem::path& file, const Sweep
   return coordinator::ToJson(verification);
 }
 
+/// The query as the fields of a verb.
+Result<boost::json::object> FieldsOf(const Request& request) {
+  boost::json::object fields;
+  if (const auto method = request.Parameter("method")) fields["method"] = *method;
+  if (const auto objective = request.Parameter("objective")) {
+    MUSTER_ASSIGN_OR_RETURN(fields["objective"], wire::ParseJson(*objective));
+  }
+  if (const auto names = request.Parameter("params")) {
+    boost::json::array params;
+    std::istringstream words(*names);
+    for (std::string word; std::getline(words, word, ',');) params.emplace_back(word);
+    fields["params"] = std::move(params);
+  }
+  return fields;
+}
+
+/// On a copy of the history: a forest takes a while, and the coordinator goes on.
+Result<boost::json::object> LookBack(LateHost& late, std::string_view verb,
+                                     const Request& request) {
+  MUSTER_ASSIGN_OR_RETURN(const auto fields, FieldsOf(request));
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * host, late.Get());
+  const SweepId id(request.captures.find("id")->second);
+  tuner::SearchSpec spec;
+  tuner::History history;
+  const auto copied = host->Ask([&](const coordinator::Coordinator& state, MonotonicTime,
+                                    UnixMillis) -> Result<boost::json::value> {
+    const auto* sweep = state.state().FindSweep(id);
+    if (sweep == nullptr) return NotFound("there is no sweep '" + id.value + "'");
+    MUSTER_ASSIGN_OR_RETURN(spec, coordinator::SearchSpecOf(sweep->spec));
+    history = sweep->history;
+    return boost::json::value(nullptr);
+  });
+  if (!copied.ok()) return copied.error();
+  return tuner::LookBack({spec, history}, verb, fields);
+}
+
 }  // namespace
 
-void AddSearchRoutes(http::Router& router, const std::filesystem::path& journal,
+void AddSearchRoutes(http::Router& router, LateHost& late, const std::filesystem::path& journal,
                      StudyService& studies) {
+  for (const char* verb : {"importance", "dependence", "best", "front"}) {
+    router.AddBlocking(
+        "GET", std::string("/api/muster/v1/sweeps/{id}/") + verb,
+        [&late, verb](const Request& request, Respond respond) {
+          const auto answer = LookBack(late, verb, request);
+          respond(answer.ok() ? Response::Json(*answer) : http::ErrorResponse(answer.error()));
+        });
+  }
   router.Add("GET", "/api/muster/v1/studies", http::Sync([&studies](const Request&) {
                return Response::Json(boost::json::object{{"studies", studies.List()}});
              }));

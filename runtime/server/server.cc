@@ -232,7 +232,7 @@ void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
   registry::AddRegistryRoutes(router, {*tracking->models, *trigger_store, *triggers, clock});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
-  AddSearchRoutes(router, options.home / "coordinator.db", *studies);
+  AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
 }
