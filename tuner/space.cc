@@ -266,7 +266,8 @@ std::vector<Point> Space::Enumerate(std::size_t most) const {
         grown.push_back(std::move(point));
         continue;
       }
-      for (double k = 0; k < count; ++k) {
+      for (std::size_t place = 0; place < static_cast<std::size_t>(count); ++place) {
+        const auto k = static_cast<double>(place);
         if (grown.size() >= most) return {};
         grown.push_back(point);
         const auto* number = std::get_if<NumericDomain>(&parameters_[i].domain);

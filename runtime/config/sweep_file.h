@@ -13,7 +13,7 @@
 ///
 /// On top of the spec's own keys the file may say durations ("30m", "2h") and sizes ("1GiB", "512MiB"),
 /// `parallel: auto`, `unlimited` retries, `do` for a log rule's reaction and one such rule without a list, a
-/// gate as the bare word `parity`, a fixed parameter as a scalar in `space`, and dataset paths and a working
+/// gate as the bare word `parity`, a list of objectives, a fixed parameter as a scalar in `space`, and dataset paths and a working
 /// directory relative to the file. Scalars in `trial.command` and `trial.env`
 /// are text as it stands.
 

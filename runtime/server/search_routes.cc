@@ -68,7 +68,7 @@ void AddSearchRoutes(http::Router& router, LateHost& late, const std::filesystem
   for (const char* verb : {"importance", "dependence", "best", "front"}) {
     router.AddBlocking(
         "GET", std::string("/api/muster/v1/sweeps/{id}/") + verb,
-        [&late, verb](const Request& request, Respond respond) {
+        [&late, verb](const Request& request, const Respond& respond) {
           const auto answer = LookBack(late, verb, request);
           respond(answer.ok() ? Response::Json(*answer) : http::ErrorResponse(answer.error()));
         });
@@ -89,7 +89,7 @@ void AddSearchRoutes(http::Router& router, LateHost& late, const std::filesystem
                      });
   router.AddBlocking(
       "GET", "/api/muster/v1/sweeps/{id}/verify",
-      [journal](const Request& request, Respond respond) {
+      [journal](const Request& request, const Respond& respond) {
         const SweepId sweep(request.captures.find("id")->second);
         const auto verified = Verify(journal, sweep);
         respond(verified.ok() ? Response::Json(*verified) : http::ErrorResponse(verified.error()));

@@ -212,7 +212,8 @@ TEST(Pbt, FindsAScheduleThatNoFixedParameterHas) {
     std::erase(running, number);
   }
   double fixed = 0;  // the best that one rate can do
-  for (double lr = -4; lr <= 0; lr += 0.01) {
+  for (int hundredths = -400; hundredths <= 0; ++hundredths) {
+    const double lr = hundredths / 100.0;
     double sum = 0;
     for (int step = 1; step <= 40; ++step) sum -= std::exp(-std::pow(lr + step / 10.0, 2));
     fixed = std::min(fixed, sum);
