@@ -10,6 +10,10 @@ constexpr std::int64_t kMostForGp = 400;
 /// Trials that run beside: each is a row more in every ask.
 constexpr std::int64_t kMostBesideGp = 128;
 constexpr std::size_t kMostParametersForGp = 50;
+/// A bowl whose lowest point fails draws the Gaussian process over the border again and again: from so many failures
+/// on, and such a share of all, TPE's caution is the better one.
+constexpr std::int64_t kFewFailures = 8;
+constexpr std::int64_t kFailuresShare = 10;  ///< one in so many
 
 std::string Text(std::int64_t count, const char* what) {
   return std::to_string(count) + " " + what;
@@ -17,6 +21,10 @@ std::string Text(std::int64_t count, const char* what) {
 
 std::int64_t Finished(const History& history) {
   return static_cast<std::int64_t>(history.trials().size()) - history.unfinished();
+}
+
+std::int64_t Failures(const History& history) {
+  return std::ranges::count_if(history.trials(), &Trial::broke);
 }
 
 /// Numbers alone have directions, which CMA-ES learns; choices and branches are TPE's.
@@ -54,6 +62,12 @@ AutoSampler::Choice AutoSampler::Choose(const History& history) const {
   if (finished >= kMostForGp) {
     return {cheap, after + "; from " + std::to_string(kMostForGp) +
                        " on a Gaussian process takes too long to answer"};
+  }
+  const std::int64_t failures = Failures(history);
+  if (failures >= kFewFailures && failures * kFailuresShare >= finished) {
+    return {"tpe", Text(failures, "of ") + Text(finished,
+                                                "trials failed, and it keeps farther from "
+                                                "what does")};
   }
   return {"gp", after + " of the " + std::to_string(kMostForGp) +
                     " up to which a Gaussian process answers quickly, " +

@@ -45,6 +45,19 @@ TEST(Auto, ManyAtOnce_ManyObjectivesOrStoppingByTpe_AreNotGp) {
   EXPECT_TRUE(Why(both, History(both.goals)).find("2 objectives") != std::string::npos);
 }
 
+TEST(Auto, ATenthOfFailures_HandsOverToTpe) {
+  History history;
+  for (int i = 0; i < 60; ++i) {
+    history.Start(i, {{"a", 0.1 * i}, {"b", 0.0}, {"c", 0.0}, {"d", 0.0}});
+    const bool failed = i % 5 == 0;
+    history.Finish(i, failed ? Outcome{TrialState::kFailed, {}, {}}
+                             : Outcome{TrialState::kComplete, {1.0 * i}, {}});
+    auto sampler = *MakeSampler(SpecOf("auto", kBox, 1));
+    const bool tpe = sampler->Explain(history).starts_with("auto: tpe");
+    EXPECT_EQ(tpe, i >= 35) << i << ": eight have failed after trial 35";
+  }
+}
+
 TEST(Auto, FromSamplerToSampler_ItIsAFunctionOfTheHistory) {
   const SearchSpec spec = SpecOf("auto", R"({"x":{"float":[0,1]},"o":{"choice":["a","b"]}})", 3);
   const auto loss = [](const Params& params) { return At(params, "x"); };
