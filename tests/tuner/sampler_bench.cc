@@ -81,7 +81,7 @@ void Measure(const std::string& name, std::int64_t trials) {
 
 int main(int argc, char** argv) {
   std::vector<std::int64_t> sizes;
-  for (int i = 2; i < argc; ++i) sizes.push_back(std::atoll(argv[i]));
+  for (int i = 2; i < argc; ++i) sizes.push_back(std::strtoll(argv[i], nullptr, 10));
   if (sizes.empty()) sizes = {100, 1000, 10'000, 30'000, 100'000};
   for (const std::int64_t size : sizes) Measure(argc > 1 ? argv[1] : "tpe", size);
 }

@@ -1,8 +1,9 @@
 #include "tuner/samplers/parzen_sum.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
+
+#include "runtime/base/exp_lane.h"
 
 namespace muster::tuner {
 namespace {
@@ -50,33 +51,10 @@ typedef double FourAt [[gnu::vector_size(32), gnu::aligned(8), gnu::may_alias]];
   return largest;
 }
 
-/// exp for -708 <= x <= 0: 2^n times the Taylor polynomial of the rest, |rest| <= log(2) / 2.
-[[gnu::always_inline]] inline double ExpOf(double x) {
-  constexpr double kRound = 0x1.8p52;  // its last bit has the value 1
-  const double shifted = x * 0x1.71547652b82fep+0 + kRound;
-  const double n = shifted - kRound;
-  const double r = (x - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33;
-  double sum = 1.0 / 6227020800;
-  sum = sum * r + 1.0 / 479001600;
-  sum = sum * r + 1.0 / 39916800;
-  sum = sum * r + 1.0 / 3628800;
-  sum = sum * r + 1.0 / 362880;
-  sum = sum * r + 1.0 / 40320;
-  sum = sum * r + 1.0 / 5040;
-  sum = sum * r + 1.0 / 720;
-  sum = sum * r + 1.0 / 120;
-  sum = sum * r + 1.0 / 24;
-  sum = sum * r + 1.0 / 6;
-  sum = sum * r + 0.5;
-  sum = sum * (r * r) + r + 1;
-  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(sum) +
-                               (std::bit_cast<std::uint64_t>(shifted) << 52));
-}
-
 [[gnu::always_inline]] inline void ExpBelowBody(double* terms, std::size_t count, double largest) {
   for (std::size_t i = 0; i < count; ++i) {
     const double x = terms[i] - largest;
-    terms[i] = ExpOf(x < -708 ? -708 : x);
+    terms[i] = math::ExpLane(x < -708 ? -708 : x);
   }
 }
 

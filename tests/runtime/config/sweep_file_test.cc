@@ -94,8 +94,8 @@ TEST(SweepFile, Mistakes_HaveLineColumnAndTheRightWord) {
   EXPECT_EQ(ErrorOf("[1e-4, 1e-1]", "[1e-1, 1e-4]"),
             "s.yaml:9:8: space.lr.float: low must be below high, got [1E-1,1E-4]");
   EXPECT_EQ(ErrorOf("sampler: auto", "sampler: tpee"),
-            "s.yaml:15:1: sampler: unknown sampler 'tpee'; wanted one of auto, random, tpe; did "
-            "you mean 'tpe'?");
+            "s.yaml:15:1: sampler: unknown sampler 'tpee'; wanted one of auto, cmaes, gp, "
+            "grid, nsga2, random, sobol, tpe; did you mean 'tpe'?");
   EXPECT_EQ(ErrorOf("time: 30m", "time: 30x"),
             "s.yaml:14:38: budget.time: '30x' is not a duration; wanted like 1s, 1m, 1h, 1d");
   EXPECT_EQ(ErrorOf("eta: 3", "eta: 1"), "s.yaml:16:44: stop.asha.eta: wanted 2 or more, got 1");

@@ -6,20 +6,10 @@
 
 #include "runtime/base/random.h"
 
+#include "tests/tuner/insight/points.h"
+
 namespace muster::tuner {
 namespace {
-
-/// Points that are easily made in any language: the golden values below were made from the same ones.
-std::vector<Losses> Points(int count, int objectives) {
-  std::vector<Losses> points;
-  for (int i = 0; i < count; ++i) {
-    auto& point = points.emplace_back();
-    for (int j = 0; j < objectives; ++j) {
-      point.push_back(((i * i * 37 + i * 101 * (j + 1) + j * 53) % 97) / 97.0);
-    }
-  }
-  return points;
-}
 
 std::vector<Losses> RandomPoints(std::uint64_t seed, int count, std::size_t objectives,
                                  int levels) {

@@ -6,21 +6,12 @@
 
 #include "runtime/base/random.h"
 
+#include "tests/tuner/insight/points.h"
+
 namespace muster::tuner {
 namespace {
 
 using Ranks = std::vector<std::size_t>;
-
-std::vector<Losses> Points(int count, int objectives) {
-  std::vector<Losses> points;
-  for (int i = 0; i < count; ++i) {
-    auto& point = points.emplace_back();
-    for (int j = 0; j < objectives; ++j) {
-      point.push_back(((i * i * 37 + i * 101 * (j + 1) + j * 53) % 97) / 97.0);
-    }
-  }
-  return points;
-}
 
 // Optuna 5.0.0's _fast_non_domination_rank of the same points.
 TEST(NonDominatedRanks, AgreeWithOptuna) {
