@@ -27,8 +27,8 @@ Result<Asked> Study::Ask() {
     case Choice::Kind::kResume:
       return Resume(choice);
     case Choice::Kind::kClone:
-      return Start(
-          {history_.size(), choice.params, "clone", Asked::Origin{choice.trial, choice.step}});
+      return Start({history_.size(), choice.params, std::string(kCloned),
+                    Asked::Origin{choice.trial, choice.step}});
     case Choice::Kind::kSample:
       break;
   }

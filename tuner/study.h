@@ -18,12 +18,14 @@ namespace muster::tuner {
 
 /// Asked::by of what a person put into the queue.
 inline constexpr std::string_view kEnqueued = "enqueued";
+/// And of what a scheduler cloned.
+inline constexpr std::string_view kCloned = "clone";
 
 /// A trial to run.
 struct Asked {
   std::int64_t trial = 0;
   Params params;
-  std::string by;  ///< the algorithm; kEnqueued
+  std::string by;  ///< the algorithm, kEnqueued or kCloned
   /// It goes on (its own number) or starts (another's) from the checkpoint of this trial at this step.
   struct Origin {
     std::int64_t trial = 0;

@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/state.h"
+#include "tuner/study.h"
 
 namespace muster::coordinator {
 namespace {
@@ -130,7 +131,7 @@ class Applier {
     trial.created_ms = unix_ms_;
     state_.runs[e.run] = e.trial;
     sweep.waiting.insert(e.number);
-    if (e.by == kByPeople && !sweep.queue.empty()) sweep.queue.pop_front();
+    if (e.by == tuner::kEnqueued && !sweep.queue.empty()) sweep.queue.pop_front();
     sweep.history.Start(e.number, std::move(params).value());
     sweep.trials.push_back(std::move(trial));
   }

@@ -4,7 +4,7 @@
 
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/quota.h"
-#include "runtime/coordinator/search_spec.h"
+#include "tuner/study.h"
 
 /// Which trials exist, and which of them get slots.
 ///
@@ -68,11 +68,12 @@ bool Coordinator::AddTrial(Turn& turn, const Sweep& sweep) {
   }
   if (choice.kind == tuner::Choice::Kind::kNothing || sweep.full()) return false;
   TrialCreated created;
-  Result<tuner::Suggestion> suggested = tuner::Suggestion{choice.params, std::string(kByClone)};
+  Result<tuner::Suggestion> suggested =
+      tuner::Suggestion{choice.params, std::string(tuner::kCloned)};
   if (choice.kind == tuner::Choice::Kind::kClone) {
     created.from = Origin{sweep.trials[static_cast<std::size_t>(choice.trial)].id, choice.step};
   } else if (!sweep.queue.empty()) {
-    suggested = tuner::Suggestion{sweep.queue.front(), std::string(kByPeople)};
+    suggested = tuner::Suggestion{sweep.queue.front(), std::string(tuner::kEnqueued)};
   } else {
     suggested = SearchOf(sweep).sampler->Suggest(number, sweep.history);
   }

@@ -6,13 +6,9 @@
 
 namespace muster::coordinator {
 
-/// TrialCreated::by of a trial that a scheduler cloned.
-inline constexpr std::string_view kByClone = "clone";
-/// And of one that a person put into the queue.
-inline constexpr std::string_view kByPeople = "enqueued";
-
 /// The objective and then the others.
 std::vector<tuner::Goal> GoalsOf(const wire::SweepSpec& spec);
+
 struct State;
 /// The finished trials of the sweeps of `spec.warm_start` that fit its space, as values, for SweepSubmitted. Those
 /// that the infrastructure ended teach nothing and are left out. kNotFound for a sweep that is not there; kInvalid

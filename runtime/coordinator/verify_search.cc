@@ -3,6 +3,7 @@
 #include "runtime/base/check.h"
 #include "runtime/coordinator/event_json.h"
 #include "runtime/coordinator/search_spec.h"
+#include "tuner/study.h"
 
 namespace muster::coordinator {
 
@@ -38,7 +39,7 @@ void SearchVerifier::Verify(const TrialCreated& created) {
     ++result_.other_version;
     return;
   }
-  if (created.by == kByPeople) {
+  if (created.by == tuner::kEnqueued) {
     ++result_.by_people;
     return;
   }
@@ -50,7 +51,7 @@ void SearchVerifier::Verify(const TrialCreated& created) {
     if (choice.kind != tuner::Choice::Kind::kClone || created.from->trial.value != donor) {
       return NotFound("the scheduler clones another trial, or none");
     }
-    return tuner::Suggestion{choice.params, std::string(kByClone)};
+    return tuner::Suggestion{choice.params, std::string(tuner::kCloned)};
   }();
   if (!again.ok()) {
     result_.differences.push_back({created.number, created.params, {}, again.error().message});
