@@ -1,10 +1,10 @@
 // A constraint's text -> its nodes, by recursive descent; each rule of the grammar is a function.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
 #include "tuner/constraint.h"
+#include "tuner/constraint_token.h"
 #include "tuner/space.h"
 
 namespace muster::tuner {
@@ -32,81 +32,6 @@ Kind KindOf(const ParamValue& value) {
   return std::holds_alternative<std::string>(value) ? Kind::kText : Kind::kNumber;
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-
-struct Token {
-  enum class Type { kNumber, kText, kName, kSign, kEnd };
-  Type type = Type::kEnd;
-  std::string text;  ///< of a text or name, without its quotes
-  double number = 0;
-  std::size_t at = 0;       ///< in the whole text, from 0
-  bool backquoted = false;  ///< a name that is no keyword
-  [[nodiscard]] bool Is(std::string_view sign) const {
-    return text == sign && !backquoted && (type == Type::kSign || type == Type::kName);
-  }
-};
-
-Error At(std::size_t at, const std::string& message) {
-  return Invalid("at character " + std::to_string(at + 1) + ": " + message);
-}
-
-Result<Token> Quoted(std::string_view text, std::size_t at) {
-  const auto end = text.find(text[at], at + 1);
-  if (end == std::string_view::npos) {
-    return At(at, std::string("the ") + text[at] + " that opens here is not closed");
-  }
-  const bool name = text[at] == '`';
-  return Token{.type = name ? Token::Type::kName : Token::Type::kText,
-               .text = std::string(text.substr(at + 1, end - at - 1)),
-               .at = at,
-               .backquoted = name};
-}
-
-Result<Token> NumberToken(std::string_view text, std::size_t at) {
-  Token token{.type = Token::Type::kNumber, .at = at};
-  const char* begin = text.data() + at;
-  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), token.number);
-  if (error != std::errc{}) return At(at, "wanted a number that a double can hold");
-  token.text = std::string(begin, end);
-  return token;
-}
-
-/// The token that begins at or after `at`, and how many characters it is long, quotes included.
-Result<std::pair<Token, std::size_t>> Next(std::string_view text, std::size_t at) {
-  while (at < text.size() && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n')) ++at;
-  if (at == text.size()) return std::pair(Token{.at = at}, std::size_t{0});
-  const char c = text[at];
-  if (c == '\'' || c == '"' || c == '`') {
-    MUSTER_ASSIGN_OR_RETURN(auto token, Quoted(text, at));
-    const std::size_t length = token.text.size() + 2;
-    return std::pair(std::move(token), length);
-  }
-  if (IsDigit(c) || (c == '.' && at + 1 < text.size() && IsDigit(text[at + 1]))) {
-    MUSTER_ASSIGN_OR_RETURN(auto token, NumberToken(text, at));
-    const std::size_t length = token.text.size();
-    return std::pair(std::move(token), length);
-  }
-  if (IsLetter(c)) {
-    std::size_t end = at;
-    while (end < text.size() && (IsLetter(text[end]) || IsDigit(text[end]) || text[end] == '.')) {
-      ++end;
-    }
-    return std::pair(
-        Token{.type = Token::Type::kName, .text = std::string(text.substr(at, end - at)), .at = at},
-        end - at);
-  }
-  constexpr std::array<std::string_view, 12> kSigns{"<=", ">=", "==", "!=", "<", ">",
-                                                    "+",  "-",  "*",  "/",  "(", ")"};
-  for (const auto sign : kSigns) {
-    if (!text.substr(at).starts_with(sign)) continue;
-    return std::pair(Token{.type = Token::Type::kSign, .text = std::string(sign), .at = at},
-                     sign.size());
-  }
-  const std::string shown(text.substr(at, 1));
-  return At(at, "'" + shown + "' means nothing here" + (c == '=' ? "; equal is ==" : ""));
-}
-
 }  // namespace
 
 class ConstraintParser {
@@ -128,6 +53,7 @@ class ConstraintParser {
 
  private:
   using Op = Constraint::Op;
+  using Token = ConstraintToken;
   struct Part {
     std::size_t node = 0;
     Kind kind = Kind::kNumber;
@@ -135,22 +61,21 @@ class ConstraintParser {
   };
 
   Status Advance() {
-    MUSTER_ASSIGN_OR_RETURN(auto next, Next(text_, end_));
-    token_ = std::move(next.first);
-    end_ = token_.at + next.second;
+    MUSTER_ASSIGN_OR_RETURN(token_, NextToken(text_, token_.at + token_.length));
     return Ok();
   }
 
   [[nodiscard]] Error Wanted(const std::string& what) const {
-    const std::string seen(std::string_view(text_).substr(token_.at, end_ - token_.at));
-    return At(token_.at, "wanted " + what + ", got " +
-                             (token_.type == Token::Type::kEnd ? "the end" : "'" + seen + "'"));
+    const std::string seen(std::string_view(text_).substr(token_.at, token_.length));
+    return ConstraintError(token_.at,
+                           "wanted " + what + ", got " +
+                               (token_.type == Token::Type::kEnd ? "the end" : "'" + seen + "'"));
   }
 
   static Status Expect(const Part& part, Kind kind, const std::string& who) {
     if (part.kind == kind) return Ok();
-    return At(part.at, who + " wants " + std::string(NameOf(kind)) + ", got " +
-                           std::string(NameOf(part.kind)));
+    return ConstraintError(part.at, who + " wants " + std::string(NameOf(kind)) + ", got " +
+                                        std::string(NameOf(part.kind)));
   }
 
   Part Make(Op op, const Part& left, const Part& right, Kind kind) {
@@ -158,28 +83,27 @@ class ConstraintParser {
     return {made_.nodes_.size() - 1, kind, std::min(left.at, right.at)};
   }
 
-  Result<Part> Or() {
-    MUSTER_ASSIGN_OR_RETURN(Part left, And());
-    while (token_.Is("or")) {
+  /// Operands of one rank: a - b - c is (a - b) - c.
+  Result<Part> LeftToRight(Result<Part> (ConstraintParser::*operand)(), Kind kind,
+                           std::initializer_list<std::pair<std::string_view, Op>> operators) {
+    MUSTER_ASSIGN_OR_RETURN(Part left, (this->*operand)());
+    for (;;) {
+      const auto* found = std::ranges::find_if(
+          operators, [&](const auto& entry) { return token_.Is(entry.first); });
+      if (found == operators.end()) return left;
+      const std::string who = "`" + std::string(found->first) + "`";
       MUSTER_RETURN_IF_ERROR(Advance());
-      MUSTER_ASSIGN_OR_RETURN(const Part right, And());
-      MUSTER_RETURN_IF_ERROR(Expect(left, Kind::kTruth, "`or`"));
-      MUSTER_RETURN_IF_ERROR(Expect(right, Kind::kTruth, "`or`"));
-      left = Make(Op::kOr, left, right, Kind::kTruth);
+      MUSTER_ASSIGN_OR_RETURN(const Part right, (this->*operand)());
+      MUSTER_RETURN_IF_ERROR(Expect(left, kind, who));
+      MUSTER_RETURN_IF_ERROR(Expect(right, kind, who));
+      left = Make(found->second, left, right, kind);
     }
-    return left;
   }
 
+  Result<Part> Or() { return LeftToRight(&ConstraintParser::And, Kind::kTruth, {{"or", Op::kOr}}); }
+
   Result<Part> And() {
-    MUSTER_ASSIGN_OR_RETURN(Part left, Not());
-    while (token_.Is("and")) {
-      MUSTER_RETURN_IF_ERROR(Advance());
-      MUSTER_ASSIGN_OR_RETURN(const Part right, Not());
-      MUSTER_RETURN_IF_ERROR(Expect(left, Kind::kTruth, "`and`"));
-      MUSTER_RETURN_IF_ERROR(Expect(right, Kind::kTruth, "`and`"));
-      left = Make(Op::kAnd, left, right, Kind::kTruth);
-    }
-    return left;
+    return LeftToRight(&ConstraintParser::Not, Kind::kTruth, {{"and", Op::kAnd}});
   }
 
   Result<Part> Not() {
@@ -216,34 +140,14 @@ class ConstraintParser {
                           : Make(op, right, left, Kind::kTruth);
   }
 
-  Result<Part> Arithmetic(const Part& left, Op op, const std::string& sign, const Part& right) {
-    MUSTER_RETURN_IF_ERROR(Expect(left, Kind::kNumber, "`" + sign + "`"));
-    MUSTER_RETURN_IF_ERROR(Expect(right, Kind::kNumber, "`" + sign + "`"));
-    return Make(op, left, right, Kind::kNumber);
-  }
-
   Result<Part> Sum() {
-    MUSTER_ASSIGN_OR_RETURN(Part left, Product());
-    while (token_.Is("+") || token_.Is("-")) {
-      const std::string sign = token_.text;
-      MUSTER_RETURN_IF_ERROR(Advance());
-      MUSTER_ASSIGN_OR_RETURN(const Part right, Product());
-      MUSTER_ASSIGN_OR_RETURN(
-          left, Arithmetic(left, sign == "+" ? Op::kAdd : Op::kSubtract, sign, right));
-    }
-    return left;
+    return LeftToRight(&ConstraintParser::Product, Kind::kNumber,
+                       {{"+", Op::kAdd}, {"-", Op::kSubtract}});
   }
 
   Result<Part> Product() {
-    MUSTER_ASSIGN_OR_RETURN(Part left, Unary());
-    while (token_.Is("*") || token_.Is("/")) {
-      const std::string sign = token_.text;
-      MUSTER_RETURN_IF_ERROR(Advance());
-      MUSTER_ASSIGN_OR_RETURN(const Part right, Unary());
-      MUSTER_ASSIGN_OR_RETURN(
-          left, Arithmetic(left, sign == "*" ? Op::kMultiply : Op::kDivide, sign, right));
-    }
-    return left;
+    return LeftToRight(&ConstraintParser::Unary, Kind::kNumber,
+                       {{"*", Op::kMultiply}, {"/", Op::kDivide}});
   }
 
   Result<Part> Unary() {
@@ -292,7 +196,8 @@ class ConstraintParser {
       for (const auto& parameter : parameters_) {
         known.append(known.empty() ? "" : ", ").append(parameter.name);
       }
-      return At(token_.at, "there is no parameter '" + token_.text + "'; wanted one of " + known);
+      return ConstraintError(token_.at,
+                             "there is no parameter '" + token_.text + "'; wanted one of " + known);
     }
     const auto index = static_cast<std::size_t>(found - parameters_.begin());
     made_.nodes_.push_back({.op = Op::kParameter, .left = index, .values = {}});
@@ -311,14 +216,13 @@ class ConstraintParser {
 
   Status Deeper() {
     if (++depth_ <= Constraint::kDeepest) return Ok();
-    return At(token_.at, "nested deeper than " + std::to_string(Constraint::kDeepest));
+    return ConstraintError(token_.at, "nested deeper than " + std::to_string(Constraint::kDeepest));
   }
 
   const std::string& text_;
   std::span<const Parameter> parameters_;
   Constraint made_;
   Token token_;
-  std::size_t end_ = 0;  ///< of token_, in text_
   int depth_ = 0;
 };
 
