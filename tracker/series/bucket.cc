@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "tracker/series/varint.h"
+#include "runtime/base/varint.h"
 
 namespace muster::tracker {
 

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "runtime/base/check.h"
-#include "tracker/series/varint.h"
+#include "runtime/base/varint.h"
 
 namespace muster::tracker {
 

@@ -7,7 +7,7 @@
 /// Integers of as few bytes as they need: seven bits a byte, lowest first, the top bit says that more follow
 /// (LEB128, as protobuf has it). Signed ones are folded first, so that small negative ones stay short.
 
-namespace muster::tracker {
+namespace muster {
 
 inline void AppendVarint(std::string& out, std::uint64_t number) {
   while (number >= 0x80) {
@@ -40,4 +40,4 @@ inline std::int64_t Unfold(std::uint64_t folded) {
   return static_cast<std::int64_t>(folded >> 1) ^ -static_cast<std::int64_t>(folded & 1);
 }
 
-}  // namespace muster::tracker
+}  // namespace muster

@@ -1,11 +1,11 @@
-#include "tracker/series/varint.h"
+#include "runtime/base/varint.h"
 
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <limits>
 
-namespace muster::tracker {
+namespace muster {
 namespace {
 
 TEST(Varint, EveryLength_ComesBackAndLeavesTheRest) {
@@ -44,4 +44,4 @@ TEST(Varint, FoldedNumbers_AreShortNearZeroAndComeBack) {
 }
 
 }  // namespace
-}  // namespace muster::tracker
+}  // namespace muster
