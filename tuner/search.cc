@@ -1,7 +1,8 @@
-// Samplers by name.
+// Samplers by name, and what a search does next.
+#include "tuner/search.h"
+
 #include <array>
 
-#include "tuner/sampler.h"
 #include "tuner/samplers/auto.h"
 #include "tuner/samplers/cmaes.h"
 #include "tuner/samplers/gp.h"
@@ -68,6 +69,42 @@ Result<std::unique_ptr<Sampler>> MakeSampler(const SearchSpec& spec) {
     known.append(known.empty() ? "" : ", ").append(sampler.name);
   }
   return Invalid("unknown sampler '" + spec.sampler + "'; wanted one of " + known);
+}
+
+Result<Search> MakeSearch(const SearchSpec& spec) {
+  auto sampler = MakeSampler(spec);
+  if (!sampler.ok()) return sampler.error().With("at sampler");
+  auto scheduler = MakeScheduler(spec);
+  if (scheduler.ok()) return Search{std::move(sampler).value(), std::move(scheduler).value()};
+  const std::string& message = scheduler.error().message;
+  if (!message.starts_with("at ")) return scheduler.error().With("at stop");
+  return Error{scheduler.error().kind, "at stop." + message.substr(3)};
+}
+
+Result<Asked> Search::Next(const History& history, const Params* enqueued) {
+  const std::int64_t number = history.size();
+  const Choice choice = scheduler->Choose(number, history);
+  const Asked::Origin from{choice.trial, choice.step};
+  switch (choice.kind) {
+    case Choice::Kind::kNothing:
+      return Unavailable("no trial before a running one has reported or ended; ask again then");
+    case Choice::Kind::kResume:
+      return Asked{choice.trial, history.At(choice.trial).params, "resumed", from};
+    case Choice::Kind::kClone:
+      return Asked{number, choice.params, std::string(kCloned), from};
+    case Choice::Kind::kSample:
+      break;
+  }
+  if (enqueued != nullptr) return Asked{number, *enqueued, std::string(kEnqueued), {}};
+  MUSTER_ASSIGN_OR_RETURN(Suggestion suggestion, sampler->Suggest(number, history));
+  return Asked{number, std::move(suggestion.params), std::move(suggestion.by), {}};
+}
+
+std::optional<Asked> Search::NextPaused(const History& history) {
+  const Choice choice = scheduler->Choose(kNoNewTrial, history);
+  if (choice.kind != Choice::Kind::kResume) return std::nullopt;
+  return Asked{choice.trial, history.At(choice.trial).params, "resumed",
+               Asked::Origin{choice.trial, choice.step}};
 }
 
 }  // namespace muster::tuner

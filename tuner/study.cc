@@ -6,12 +6,7 @@ namespace muster::tuner {
 
 Result<Study> Study::Make(SearchSpec spec) {
   Study study(std::move(spec));
-  auto sampler = MakeSampler(study.spec_);
-  if (!sampler.ok()) return sampler.error().With("at sampler");
-  auto scheduler = MakeScheduler(study.spec_);
-  if (!scheduler.ok()) return scheduler.error().With("at stop");
-  study.sampler_ = std::move(sampler).value();
-  study.scheduler_ = std::move(scheduler).value();
+  MUSTER_ASSIGN_OR_RETURN(study.search_, MakeSearch(study.spec_));
   return study;
 }
 
@@ -20,34 +15,20 @@ Result<Asked> Study::Ask() {
     return AskPaused(ResourceExhausted("budget spent: all of its " + std::to_string(spec_.trials) +
                                        " trials were asked for"));
   }
-  const Choice choice = scheduler_->Choose(history_.size(), history_);
-  switch (choice.kind) {
-    case Choice::Kind::kNothing:
-      return Unavailable("no trial before a running one has reported or ended; ask again then");
-    case Choice::Kind::kResume:
-      return Resume(choice);
-    case Choice::Kind::kClone:
-      return Start({history_.size(), choice.params, std::string(kCloned),
-                    Asked::Origin{choice.trial, choice.step}});
-    case Choice::Kind::kSample:
-      break;
+  auto next = search_.Next(history_, queue_.empty() ? nullptr : &queue_.front());
+  if (next.ok()) {
+    Replay(*next);
+  } else if (next.error().kind == ErrorKind::kResource) {
+    return AskPaused(next.error());
   }
-  if (!queue_.empty()) {
-    Asked asked{history_.size(), std::move(queue_.front()), std::string(kEnqueued), {}};
-    queue_.pop_front();
-    return Start(std::move(asked));
-  }
-  auto suggestion = sampler_->Suggest(history_.size(), history_);
-  if (suggestion.ok()) {
-    return Start({history_.size(), std::move(suggestion->params), std::move(suggestion->by), {}});
-  }
-  if (suggestion.error().kind != ErrorKind::kResource) return suggestion.error();
-  return AskPaused(suggestion.error());
+  return next;
 }
 
 Result<Asked> Study::AskPaused(const Error& spent) {
-  const Choice choice = scheduler_->Choose(kNoNewTrial, history_);
-  if (choice.kind == Choice::Kind::kResume) return Resume(choice);
+  if (auto paused = search_.NextPaused(history_)) {
+    Replay(*paused);
+    return *std::move(paused);
+  }
   if (paused_.empty()) return spent;
   if (history_.unfinished() > static_cast<std::int64_t>(paused_.size())) {
     return Unavailable(spent.message + "; a paused one may go on once a running one has reported");
@@ -55,24 +36,6 @@ Result<Asked> Study::AskPaused(const Error& spent) {
   for (const std::int64_t trial : paused_) history_.Finish(trial, {TrialState::kPruned, {}, {}});
   paused_.clear();
   return spent;
-}
-
-Asked Study::Resume(const Choice& choice) {
-  Resume(choice.trial);
-  return {choice.trial, history_.At(choice.trial).params, "resumed",
-          Asked::Origin{choice.trial, choice.step}};
-}
-
-void Study::Resume(std::int64_t trial) {
-  history_.Resume(trial);
-  paused_.erase(trial);
-  Note(trial, Verdict::kContinue);
-}
-
-Asked Study::Start(Asked asked) {
-  history_.Start(asked.trial, asked.params);
-  verdicts_.push_back(Verdict::kContinue);
-  return asked;
 }
 
 Status Study::CheckRunning(std::int64_t trial) const {
@@ -107,7 +70,7 @@ Result<Verdict> Study::Report(std::int64_t trial, std::int64_t step,
                    ") or that of the first alone, got " + std::to_string(values.size()));
   }
   history_.AddReport(trial, step, values);
-  const Verdict verdict = scheduler_->Judge(trial, history_);
+  const Verdict verdict = search_.scheduler->Judge(trial, history_);
   Note(trial, verdict);
   return verdict;
 }
@@ -120,12 +83,14 @@ void Study::Note(std::int64_t trial, Verdict verdict) {
 }
 
 void Study::Replay(const Asked& asked) {
-  if (asked.from && asked.from->trial == asked.trial) {
-    Resume(asked.trial);
-    return;
+  if (asked.resumes()) {
+    history_.Resume(asked.trial);
+    paused_.erase(asked.trial);
+    return Note(asked.trial, Verdict::kContinue);
   }
   if (asked.by == kEnqueued && !queue_.empty()) queue_.pop_front();
-  Start(asked);
+  history_.Start(asked.trial, asked.params);
+  verdicts_.push_back(Verdict::kContinue);
 }
 
 void Study::ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
@@ -170,7 +135,7 @@ std::vector<std::int64_t> Study::Checkpoints() {
   for (const Trial& trial : history_.trials()) {
     if (trial.number < 0) continue;
     if (trial.state == TrialState::kRunning ||
-        scheduler_->NeedsCheckpoint(trial.number, history_)) {
+        search_.scheduler->NeedsCheckpoint(trial.number, history_)) {
       needed.push_back(trial.number);
     }
   }
@@ -178,7 +143,7 @@ std::vector<std::int64_t> Study::Checkpoints() {
 }
 
 std::string Study::Explain() {
-  return sampler_->Explain(history_) + "; " + scheduler_->Explain(history_);
+  return search_.sampler->Explain(history_) + "; " + search_.scheduler->Explain(history_);
 }
 
 }  // namespace muster::tuner

@@ -2,37 +2,15 @@
 
 #include <boost/json/object.hpp>
 #include <deque>
-#include <memory>
-#include <optional>
 #include <set>
 #include <vector>
 
-#include "tuner/history.h"
-#include "tuner/sampler.h"
-#include "tuner/scheduler.h"
+#include "tuner/search.h"
 
 /// A whole search in one object: ask for a trial, report how it goes, tell how it ended. Wrong calls answer with
 /// an error that names the field and the reason, and change nothing. No I/O; not thread-safe.
 
 namespace muster::tuner {
-
-/// Asked::by of what a person put into the queue.
-inline constexpr std::string_view kEnqueued = "enqueued";
-/// And of what a scheduler cloned.
-inline constexpr std::string_view kCloned = "clone";
-
-/// A trial to run.
-struct Asked {
-  std::int64_t trial = 0;
-  Params params;
-  std::string by;  ///< the algorithm, kEnqueued or kCloned
-  /// It goes on (its own number) or starts (another's) from the checkpoint of this trial at this step.
-  struct Origin {
-    std::int64_t trial = 0;
-    std::int64_t step = 0;
-  };
-  std::optional<Origin> from;
-};
 
 class Study {
  public:
@@ -74,15 +52,11 @@ class Study {
   [[nodiscard]] Status CheckOutcome(const Outcome& outcome) const;
   /// When there are no new trials, for the reason `spent`.
   Result<Asked> AskPaused(const Error& spent);
-  Asked Resume(const Choice& choice);
-  void Resume(std::int64_t trial);
   void Note(std::int64_t trial, Verdict verdict);
-  Asked Start(Asked asked);
 
   SearchSpec spec_;
   History history_;
-  std::unique_ptr<Sampler> sampler_;
-  std::unique_ptr<Scheduler> scheduler_;
+  Search search_;
   std::deque<Params> queue_;
   std::set<std::int64_t> paused_;
   std::vector<Verdict> verdicts_;  ///< by number: on the last report

@@ -12,7 +12,7 @@
 #include "runtime/config/suggest.h"
 #include "runtime/coordinator/search_spec.h"
 #include "runtime/wire/error_path.h"
-#include "tuner/scheduler.h"
+#include "tuner/search.h"
 
 namespace muster::config {
 
@@ -300,10 +300,7 @@ Result<SweepFile> SweepFile::Parse(std::string_view text, std::string_view name,
   MUSTER_RETURN_IF_ERROR(SweepFileReader(file, folder).Read(text, overrides));
   const auto search = coordinator::SearchSpecOf(file.spec_);
   if (!search.ok()) return file.Explain(search.error());
-  auto sampler = tuner::MakeSampler(*search);
-  if (!sampler.ok()) return file.Explain(sampler.error().With("at sampler"));
-  auto scheduler = tuner::MakeScheduler(*search);
-  if (!scheduler.ok()) return file.Explain(wire::Under("stop", scheduler.error()));
+  if (const auto made = tuner::MakeSearch(*search); !made.ok()) return file.Explain(made.error());
   // An absolute one stays as it is.
   auto& working_dir = file.spec_.trial.working_dir;
   working_dir = working_dir.empty() ? folder.string() : (folder / working_dir).string();

@@ -13,14 +13,12 @@ namespace muster::coordinator {
 Config Config::Default() {
   Config config;
   config.random_hex = &RandomHex;
-  config.make_sampler = &tuner::MakeSampler;
-  config.make_scheduler = &tuner::MakeScheduler;
+  config.make_search = &tuner::MakeSearch;
   return config;
 }
 
 Coordinator::Coordinator(Config config) : config_(std::move(config)) {
-  MUSTER_CHECK(config_.random_hex && config_.make_sampler && config_.make_scheduler,
-               "the configuration lacks a function");
+  MUSTER_CHECK(config_.random_hex && config_.make_search, "the configuration lacks a function");
 }
 Coordinator::~Coordinator() = default;
 Coordinator::Coordinator(Coordinator&&) noexcept = default;
@@ -98,17 +96,16 @@ void Coordinator::SettleTurn(Turn& turn) {
   Schedule(turn, std::move(rooms));
 }
 
-Coordinator::Search& Coordinator::SearchOf(const Sweep& sweep) {
-  Search& search = searches_[sweep.id];
+tuner::Search& Coordinator::SearchOf(const Sweep& sweep) {
+  tuner::Search& search = searches_[sweep.id];
   if (!search.sampler) {
     auto spec = SearchSpecOf(sweep.spec);
     MUSTER_CHECK(spec.ok(), "an accepted sweep's space cannot be read");
     if (Mutated(Mutation::kSecretSeed))
       spec->seed += static_cast<std::uint64_t>(state_.coordinator.value);
-    auto sampler = config_.make_sampler(*spec);
-    auto scheduler = config_.make_scheduler(*spec);
-    MUSTER_CHECK(sampler.ok() && scheduler.ok(), "an accepted sweep's search cannot be made");
-    search = {std::move(sampler).value(), std::move(scheduler).value()};
+    auto made = config_.make_search(*spec);
+    MUSTER_CHECK(made.ok(), "an accepted sweep's search cannot be made");
+    search = std::move(made).value();
   }
   return search;
 }

@@ -61,8 +61,7 @@ struct Config {
   int most_by_rule = 10;                  ///< attempts of a trial that on_log rules leave uncounted
   /// n bytes as 2n hexadecimal digits: tokens, the larger part of run ids and outbox ids.
   std::function<std::string(std::size_t bytes)> random_hex;
-  std::function<Result<std::unique_ptr<tuner::Sampler>>(const tuner::SearchSpec&)> make_sampler;
-  std::function<Result<std::unique_ptr<tuner::Scheduler>>(const tuner::SearchSpec&)> make_scheduler;
+  std::function<Result<tuner::Search>(const tuner::SearchSpec&)> make_search;
 
   Mutation mutation = Mutation::kNone;  ///< for the simulator's tests only
 
@@ -117,14 +116,13 @@ class Coordinator {
  private:
   struct Turn;          // one Step: the times, and the effects gathered so far
   struct AttemptWatch;  // timers and batches under way of a live attempt
-  struct Search;        // sampler and pruner of an open sweep
 
   [[nodiscard]] bool Mutated(Mutation mutation) const { return config_.mutation == mutation; }
   // coordinator.cc
   [[nodiscard]] std::string NewId(const Turn& turn) const;
   void Emit(Turn& turn, EventBody body);
   void SettleTurn(Turn& turn);
-  Search& SearchOf(const Sweep& sweep);
+  tuner::Search& SearchOf(const Sweep& sweep);
   // coordinator_submit.cc: what people ask for
   void On(Turn& turn, const SubmitSweep& input);
   void On(Turn& turn, const ChangeSweep& input);
@@ -218,7 +216,7 @@ class Coordinator {
   std::map<NodeId, NodeWatch> nodes_;
   MonotonicTime none_lost_before_{};  // for silence
   std::map<AttemptEpoch, AttemptWatch> attempts_;
-  std::map<SweepId, Search> searches_;
+  std::map<SweepId, tuner::Search> searches_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries
   std::map<SweepId, MonotonicTime>
       time_up_at_;  // of open sweeps with a time limit that have started

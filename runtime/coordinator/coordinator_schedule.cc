@@ -4,7 +4,7 @@
 
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/quota.h"
-#include "tuner/study.h"
+#include "tuner/search.h"
 
 /// Which trials exist, and which of them get slots.
 ///
@@ -58,36 +58,35 @@ void Coordinator::AddTrials(Turn& turn, const Sweep& sweep, const std::vector<Ro
 
 /// False when nothing can be added now.
 bool Coordinator::AddTrial(Turn& turn, const Sweep& sweep) {
-  const auto number = static_cast<std::int64_t>(sweep.trials.size());
-  const tuner::Choice choice =
-      SearchOf(sweep).scheduler->Choose(sweep.full() ? tuner::kNoNewTrial : number, sweep.history);
-  if (choice.kind == tuner::Choice::Kind::kResume) {
-    const Trial& paused = sweep.trials[static_cast<std::size_t>(choice.trial)];
-    Emit(turn, TrialResumed{paused.id});
+  tuner::Search& search = SearchOf(sweep);
+  const auto resume = [&](std::int64_t number) {
+    Emit(turn, TrialResumed{sweep.trials[static_cast<std::size_t>(number)].id});
     return true;
+  };
+  if (sweep.full()) {
+    const auto paused = search.NextPaused(sweep.history);
+    return paused && resume(paused->trial);
   }
-  if (choice.kind == tuner::Choice::Kind::kNothing || sweep.full()) return false;
-  TrialCreated created;
-  Result<tuner::Suggestion> suggested =
-      tuner::Suggestion{choice.params, std::string(tuner::kCloned)};
-  if (choice.kind == tuner::Choice::Kind::kClone) {
-    created.from = Origin{sweep.trials[static_cast<std::size_t>(choice.trial)].id, choice.step};
-  } else if (!sweep.queue.empty()) {
-    suggested = tuner::Suggestion{sweep.queue.front(), std::string(tuner::kEnqueued)};
-  } else {
-    suggested = SearchOf(sweep).sampler->Suggest(number, sweep.history);
-  }
-  if (!suggested.ok()) {
-    Emit(turn, SweepChanged{sweep.id, SweepChange::kExhausted, suggested.error().message});
+  auto next = search.Next(sweep.history, sweep.queue.empty() ? nullptr : &sweep.queue.front());
+  if (!next.ok()) {
+    if (next.error().kind != ErrorKind::kUnavailable) {
+      Emit(turn, SweepChanged{sweep.id, SweepChange::kExhausted, next.error().message});
+    }
     return false;
   }
-  created.trial = TrialId(sweep.id.value + "/" + std::to_string(number));
+  if (next->resumes()) return resume(next->trial);
+  TrialCreated created;
+  if (next->from) {
+    const auto donor = static_cast<std::size_t>(next->from->trial);
+    created.from = Origin{sweep.trials[donor].id, next->from->step};
+  }
+  created.trial = TrialId(sweep.id.value + "/" + std::to_string(next->trial));
   created.sweep = sweep.id;
-  created.number = number;
-  created.params = tuner::ParamsToJson(suggested->params);
+  created.number = next->trial;
+  created.params = tuner::ParamsToJson(next->params);
   created.run = RunId(NewId(turn));
   created.history_position = sweep.history.position();
-  created.by = std::move(suggested->by);
+  created.by = std::move(next->by);
   created.search_version = tuner::kSearchVersion;
   Emit(turn, std::move(created));
   AddCommand(turn, CreateRunOf(sweep, sweep.trials.back()));

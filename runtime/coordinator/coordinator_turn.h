@@ -44,11 +44,6 @@ struct Coordinator::AttemptWatch {
   std::map<NodeId, MemberWatch> members;
 };
 
-struct Coordinator::Search {
-  std::unique_ptr<tuner::Sampler> sampler;
-  std::unique_ptr<tuner::Scheduler> scheduler;
-};
-
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }
 
 }  // namespace muster::coordinator

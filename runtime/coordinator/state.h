@@ -13,7 +13,7 @@
 #include "runtime/coordinator/event.h"
 #include "runtime/coordinator/placement.h"
 #include "runtime/wire/sweep_spec.h"
-#include "tuner/scheduler.h"
+#include "tuner/search.h"
 
 /// What the events add up to. Everything here is durable: what a restart forgets (timers, connections,
 /// batches under way) lives in `Coordinator`.

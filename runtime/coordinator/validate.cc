@@ -156,10 +156,7 @@ Status ValidateSearch(const wire::SweepSpec& spec) {
     }
   }
   MUSTER_ASSIGN_OR_RETURN(const auto search, SearchSpecOf(spec));
-  auto sampler = tuner::MakeSampler(search);
-  if (!sampler.ok()) return At("sampler", sampler.error().message);
-  auto scheduler = tuner::MakeScheduler(search);
-  if (!scheduler.ok()) return wire::Under("stop", scheduler.error());
+  if (const auto made = tuner::MakeSearch(search); !made.ok()) return made.error();
   return ValidateGivenTrials(spec, *search.space);
 }
 

@@ -3,7 +3,6 @@
 #include "runtime/base/check.h"
 #include "runtime/coordinator/event_json.h"
 #include "runtime/coordinator/search_spec.h"
-#include "tuner/study.h"
 
 namespace muster::coordinator {
 
@@ -18,18 +17,16 @@ void SearchVerifier::Read(const Event& event) {
   const auto* created = std::get_if<TrialCreated>(&event.body);
   if (created != nullptr && created->sweep == sweep_) Verify(*created);
   const auto* widened = std::get_if<SpaceWidened>(&event.body);
-  if (widened != nullptr && widened->sweep == sweep_) sampler_.reset();
+  if (widened != nullptr && widened->sweep == sweep_) search_ = {};
   ApplyEvent(state_, event);
 }
 
 void SearchVerifier::MakeSearch(const Sweep& sweep) {
   const auto spec = SearchSpecOf(sweep.spec);
   MUSTER_CHECK(spec.ok(), "an accepted sweep's space cannot be read");
-  auto sampler = tuner::MakeSampler(*spec);
-  auto scheduler = tuner::MakeScheduler(*spec);
-  MUSTER_CHECK(sampler.ok() && scheduler.ok(), "an accepted sweep's search cannot be made");
-  sampler_ = std::move(sampler).value();
-  scheduler_ = std::move(scheduler).value();
+  auto search = tuner::MakeSearch(*spec);
+  MUSTER_CHECK(search.ok(), "an accepted sweep's search cannot be made");
+  search_ = std::move(search).value();
 }
 
 void SearchVerifier::Verify(const TrialCreated& created) {
@@ -43,10 +40,10 @@ void SearchVerifier::Verify(const TrialCreated& created) {
     ++result_.by_people;
     return;
   }
-  if (!sampler_ || created.number % fresh_ == 0) MakeSearch(sweep);
+  if (!search_.sampler || created.number % fresh_ == 0) MakeSearch(sweep);
   Result<tuner::Suggestion> again = [&]() -> Result<tuner::Suggestion> {
-    if (!created.from) return sampler_->Suggest(created.number, sweep.history);
-    const tuner::Choice choice = scheduler_->Choose(created.number, sweep.history);
+    if (!created.from) return search_.sampler->Suggest(created.number, sweep.history);
+    const tuner::Choice choice = search_.scheduler->Choose(created.number, sweep.history);
     const std::string donor = sweep_.value + "/" + std::to_string(choice.trial);
     if (choice.kind != tuner::Choice::Kind::kClone || created.from->trial.value != donor) {
       return NotFound("the scheduler clones another trial, or none");

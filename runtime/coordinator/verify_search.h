@@ -1,10 +1,10 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/coordinator/state.h"
+#include "tuner/search.h"
 
 namespace muster::coordinator {
 
@@ -41,8 +41,7 @@ class SearchVerifier {
   SweepId sweep_;
   std::int64_t fresh_;
   State state_;
-  std::unique_ptr<tuner::Sampler> sampler_;
-  std::unique_ptr<tuner::Scheduler> scheduler_;
+  tuner::Search search_;
   SearchVerification result_;
 };
 

@@ -218,12 +218,11 @@ void ExplainWaiting(const Coordinator& coordinator, const Sweep& sweep, const Tr
 void ExplainSearch(const Sweep& sweep, std::vector<std::string>& lines) {
   const auto spec = SearchSpecOf(sweep.spec);
   if (!spec.ok()) return;
-  auto sampler = tuner::MakeSampler(*spec);
-  auto scheduler = tuner::MakeScheduler(*spec);
-  if (!sampler.ok() || !scheduler.ok()) return;
-  lines.push_back("Sampler " + (*sampler)->Explain(sweep.history) + ".");
+  const auto search = tuner::MakeSearch(*spec);
+  if (!search.ok()) return;
+  lines.push_back("Sampler " + search->sampler->Explain(sweep.history) + ".");
   if (!spec->stop.empty())
-    lines.push_back("Early stop " + (*scheduler)->Explain(sweep.history) + ".");
+    lines.push_back("Early stop " + search->scheduler->Explain(sweep.history) + ".");
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ TEST(Study, MistakesInItsDefinition_AreNamed) {
   spec.sampler = "random";
   spec.stop = boost::json::parse(R"({"asha":{}})").as_object();
   EXPECT_EQ(Study::Make(spec).error().message,
-            "at stop: at asha.max: missing; it is the last step of a whole trial");
+            "at stop.asha.max: missing; it is the last step of a whole trial");
 }
 
 }  // namespace

@@ -20,11 +20,7 @@ class Rig {
  public:
   Rig() : Rig(Config()) {}
   explicit Rig(Config config) : config_(std::move(config)) {
-    if (!config_.make_sampler) {
-      const Config defaults = Config::Default();
-      config_.make_sampler = defaults.make_sampler;
-      config_.make_scheduler = defaults.make_scheduler;
-    }
+    if (!config_.make_search) config_.make_search = &tuner::MakeSearch;
     config_.random_hex = [this](std::size_t bytes) {
       std::string digits = std::to_string(++ids_);
       return std::string(2 * bytes - digits.size(), '0') + digits;

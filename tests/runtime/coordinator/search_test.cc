@@ -38,8 +38,9 @@ class PausingScheduler final : public tuner::Scheduler {
 
 Config Pausing(std::int64_t clones_from = 1'000) {
   Config config = Config::Default();
-  config.make_scheduler = [clones_from](const auto&) -> Result<std::unique_ptr<tuner::Scheduler>> {
-    return std::unique_ptr<tuner::Scheduler>(std::make_unique<PausingScheduler>(clones_from));
+  config.make_search = [clones_from](const auto& spec) -> Result<tuner::Search> {
+    return tuner::Search{*tuner::MakeSampler(spec),
+                         std::make_unique<PausingScheduler>(clones_from)};
   };
   return config;
 }

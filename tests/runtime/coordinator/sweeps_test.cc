@@ -35,11 +35,8 @@ class HalfPruner final : public tuner::Scheduler {
 
 Config WithFakes(std::int64_t points = 1'000'000) {
   Config config;
-  config.make_sampler = [points](const auto&) -> Result<std::unique_ptr<tuner::Sampler>> {
-    return std::unique_ptr<tuner::Sampler>(std::make_unique<CountingSampler>(points));
-  };
-  config.make_scheduler = [](const auto&) -> Result<std::unique_ptr<tuner::Scheduler>> {
-    return std::unique_ptr<tuner::Scheduler>(std::make_unique<HalfPruner>());
+  config.make_search = [points](const auto&) -> Result<tuner::Search> {
+    return tuner::Search{std::make_unique<CountingSampler>(points), std::make_unique<HalfPruner>()};
   };
   return config;
 }

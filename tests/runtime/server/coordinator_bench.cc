@@ -124,8 +124,8 @@ Config BenchConfig() {
     std::string digits = std::to_string(++n);
     return std::string(2 * bytes - digits.size(), '0') + digits;
   };
-  config.make_sampler = [](const auto&) -> Result<std::unique_ptr<tuner::Sampler>> {
-    return std::unique_ptr<tuner::Sampler>(std::make_unique<FreeSampler>());
+  config.make_search = [](const auto& spec) -> Result<tuner::Search> {
+    return tuner::Search{std::make_unique<FreeSampler>(), *tuner::MakeScheduler(spec)};
   };
   return config;
 }
