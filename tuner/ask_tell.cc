@@ -8,6 +8,7 @@
 
 #include "tuner/ask_tell_insight.h"
 #include "tuner/json.h"
+#include "tuner/trial_table.h"
 
 namespace muster::tuner {
 namespace {
@@ -177,15 +178,45 @@ Answered OnEnqueue(Study& study, const object& request) {
   return object{};
 }
 
+/// The names of the objectives, for a table.
+Result<std::vector<std::string>> Metrics(const Study& study, const object& request) {
+  MUSTER_ASSIGN_OR_RETURN(auto metrics, Texts(request, "metrics"));
+  const std::size_t objectives = study.spec().goals.size();
+  if (metrics.empty()) metrics.resize(objectives);
+  if (metrics.size() == objectives) return metrics;
+  return Invalid("at metrics: wanted " + std::to_string(objectives) + ", one an objective, got " +
+                 std::to_string(metrics.size()));
+}
+
+/// All trials of a table or none.
+Answered ImportTable(Study& study, const object& request, double weight) {
+  for (const auto& entry : request) {
+    const std::string_view key = entry.key();
+    if (key == "params" || key == "value" || key == "values" || key == "constraints" ||
+        key == "state") {
+      return Invalid("at " + std::string(key) + ": wanted it, or csv with all trials, not both");
+    }
+  }
+  MUSTER_ASSIGN_OR_RETURN(const std::string csv, TextAt(request, "csv", ""));
+  MUSTER_ASSIGN_OR_RETURN(const auto metrics, Metrics(study, request));
+  MUSTER_ASSIGN_OR_RETURN(const auto table,
+                          ReadTrialTable(csv, "csv", *study.spec().space, metrics));
+  for (const TableTrial& trial : table.trials) {
+    MUSTER_RETURN_IF_ERROR(study.Import(trial.params, trial.outcome, weight * trial.weight));
+  }
+  return object{{"trials", table.trials.size()}, {"left_out", table.left_out}};
+}
+
 Answered OnImport(Study& study, const object& request) {
-  MUSTER_ASSIGN_OR_RETURN(const auto json, ObjectAt(request, "params"));
-  auto params = ParamsFromJson(json);
-  if (!params.ok()) return params.error().With("at params");
-  MUSTER_ASSIGN_OR_RETURN(const Outcome outcome, OutcomeOf(request));
   double weight = 1;
   if (const auto* given = request.if_contains("weight")) {
     MUSTER_ASSIGN_OR_RETURN(weight, Number(*given, "weight"));
   }
+  if (request.contains("csv")) return ImportTable(study, request, weight);
+  MUSTER_ASSIGN_OR_RETURN(const auto json, ObjectAt(request, "params"));
+  auto params = ParamsFromJson(json);
+  if (!params.ok()) return params.error().With("at params");
+  MUSTER_ASSIGN_OR_RETURN(const Outcome outcome, OutcomeOf(request));
   MUSTER_RETURN_IF_ERROR(study.Import(*params, outcome, weight));
   return object{};
 }
@@ -217,7 +248,9 @@ Answered OnExplain(Study& study, const object& /*request*/) {
 }
 
 Answered OnLookBack(Study& study, const object& request) {
-  return LookBack({study.spec(), study.history()}, request.at("op").get_string(), request);
+  MUSTER_ASSIGN_OR_RETURN(auto metrics, Metrics(study, request));
+  return LookBack({study.spec(), study.history(), std::move(metrics), {}},
+                  request.at("op").get_string(), request);
 }
 
 /// The verdict by its name; kContinue for another.
@@ -273,7 +306,9 @@ const std::array kVerbs{
     Verb{"should-stop", {"trial"}, OnShouldStop, false},
     Verb{"tell", {"trial", "value", "values", "constraints", "state"}, OnTell},
     Verb{"enqueue", {"params"}, OnEnqueue},
-    Verb{"import", {"params", "value", "values", "constraints", "state", "weight"}, OnImport},
+    Verb{"import",
+         {"params", "value", "values", "constraints", "state", "weight", "csv", "metrics"},
+         OnImport},
     Verb{"trials", {}, OnTrials, false},
     Verb{"checkpoints", {}, OnCheckpoints, false},
     Verb{"explain", {}, OnExplain, false},
@@ -281,6 +316,7 @@ const std::array kVerbs{
     Verb{"dependence", {"params", "objective"}, OnLookBack, false},
     Verb{"best", {"objective"}, OnLookBack, false},
     Verb{"front", {}, OnLookBack, false},
+    Verb{"export", {"metrics"}, OnLookBack, false},
 };
 
 Status CheckFields(const object& request, std::initializer_list<std::string_view> fields) {

@@ -8,6 +8,7 @@
 #include "tuner/insight/forest.h"
 #include "tuner/insight/ped_anova.h"
 #include "tuner/json.h"
+#include "tuner/trial_table.h"
 
 namespace muster::tuner {
 namespace {
@@ -131,16 +132,26 @@ Result<object> Dependence(const Searched& search, const object& request) {
 
 Result<object> TheBest(const Searched& search, const object& request) {
   MUSTER_ASSIGN_OR_RETURN(const auto objective, ObjectiveOf(search, request));
-  const auto improvements = BestSoFar(search.history, objective);
-  if (improvements.empty()) return NotFound("no trial is complete and keeps its constraints yet");
+  const BestCourse course = BestSoFar(search.history, objective);
+  if (course.improvements.empty())
+    return NotFound("no trial is complete and keeps its constraints yet");
+  // Where there is a clock: when a trial ended.
+  const auto add_seconds = [&](object& json, std::int64_t trial) {
+    const auto at = static_cast<std::size_t>(trial);
+    if (at < search.seconds.size()) json["seconds"] = search.seconds[at];
+  };
   array curve;
-  for (const Improvement& step : improvements) {
-    curve.push_back(object{{"trial", step.trial},
-                           {"ended", step.ended},
-                           {"value", ValueOf(step.loss, search.spec.goals[objective])}});
+  for (const Improvement& step : course.improvements) {
+    object point{{"trial", step.trial},
+                 {"ended", step.ended},
+                 {"value", ValueOf(step.loss, search.spec.goals[objective])}};
+    add_seconds(point, step.trial);
+    curve.push_back(std::move(point));
   }
-  object answer = Shown(search, improvements.back().trial);
+  object answer = Shown(search, course.improvements.back().trial);
   answer["curve"] = std::move(curve);
+  answer["ended"] = course.ended;
+  add_seconds(answer, course.newest);
   return answer;
 }
 
@@ -151,11 +162,18 @@ Result<object> TheFront(const Searched& search, const object& /*request*/) {
   return object{{"trials", std::move(trials)}};
 }
 
+Result<object> Export(const Searched& search, const object& /*request*/) {
+  return object{{"csv", WriteTrialTable(*search.spec.space, search.history, search.metrics)}};
+}
+
 constexpr struct {
   std::string_view name;
   Result<object> (*answer)(const Searched&, const object&);
-} kVerbs[] = {
-    {"importance", Importance}, {"dependence", Dependence}, {"best", TheBest}, {"front", TheFront}};
+} kVerbs[] = {{"importance", Importance},
+              {"dependence", Dependence},
+              {"best", TheBest},
+              {"front", TheFront},
+              {"export", Export}};
 
 }  // namespace
 
@@ -163,7 +181,7 @@ Result<object> LookBack(const Searched& search, std::string_view verb, const obj
   for (const auto& known : kVerbs) {
     if (known.name == verb) return known.answer(search, request);
   }
-  return Invalid("wanted importance, dependence, best or front, got " + std::string(verb));
+  return Invalid("wanted importance, dependence, best, front or export, got " + std::string(verb));
 }
 
 }  // namespace muster::tuner

@@ -28,6 +28,9 @@ struct SubmitFlags {
 int Submit(const Context& context, const SubmitFlags& flags) {
   auto file = config::SweepFile::Read(flags.file, flags.set);
   if (!file.ok()) return Fail(context, file.error());
+  for (const std::string& note : file->notes()) {
+    if (!context.quiet && !context.json) std::cerr << note << "\n";
+  }
   auto client = context.Connect();
   if (!client.ok()) return Fail(context, client.error());
   boost::json::object body{{"spec", wire::ToJson(file->spec())}, {"user", context.user}};

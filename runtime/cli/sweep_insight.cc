@@ -1,10 +1,11 @@
-// muster sweep importance, dependence, best, front: what a search has taught
+// muster sweep importance, dependence, best, front, export: what a search has taught
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <cmath>
 #include <iostream>
 
 #include "runtime/cli/context.h"
+#include "runtime/cli/step_plot.h"
 
 namespace muster::cli {
 namespace {
@@ -75,13 +76,24 @@ Status ShowDependence(const boost::json::value& answer) {
 Status ShowBest(const boost::json::value& answer) {
   const auto& curve = answer.at("curve").as_array();
   const double first = NumberAt(curve.front(), "value"), last = NumberAt(curve.back(), "value");
-  Table table({"ENDED", "TRIAL", "BEST SO FAR", ""});
+  Table table({"ENDED", "AFTER", "TRIAL", "BEST SO FAR", ""});
+  StepPlot trials{
+      .title = "over trials", .begin = 0, .end = NumberAt(answer, "ended"), .label = [](double x) {
+        return std::to_string(std::lround(x));
+      }};
+  StepPlot time{.title = "over time (hours:minutes:seconds since it was submitted)",
+                .begin = 0,
+                .end = NumberAt(answer, "seconds"),
+                .label = ClockText};
   for (const auto& step : curve) {
-    const double value = NumberAt(step, "value");
-    table.Add({Plain(step.at("ended")), Plain(step.at("trial")), Short(value),
+    const double value = NumberAt(step, "value"), seconds = NumberAt(step, "seconds");
+    table.Add({Plain(step.at("ended")), ClockText(seconds), Plain(step.at("trial")), Short(value),
                Bar(first != last ? (value - first) / (last - first) : 1)});
+    trials.steps.push_back({NumberAt(step, "ended"), value});
+    time.steps.push_back({seconds, value});
   }
   table.Print();
+  std::cout << "\nbest so far " << Draw(trials) << "\nbest so far " << Draw(time);
   std::cout << "\ntrial " << answer.at("trial") << ": " << ParamsText(answer.at("params")) << "\n";
   return Ok();
 }
@@ -93,6 +105,12 @@ Status ShowFront(const boost::json::value& answer) {
                boost::json::serialize(trial.at("values")), ParamsText(trial.at("params"))});
   }
   table.Print();
+  return Ok();
+}
+
+/// As it is: for a file, or a spreadsheet.
+Status ShowTable(const boost::json::value& answer) {
+  std::cout << std::string_view(answer.at("csv").as_string());
   return Ok();
 }
 
@@ -136,8 +154,12 @@ void AddSweepInsight(CLI::App& sweep, Context& context) {
       add("dependence", "How the objective depends on one or two parameters, all else averaged",
           ShowDependence);
   dependence->add_option("params", flags->params, "One or two of them")->required()->expected(1, 2);
-  auto* best = add("best", "The best trial, and how the search came to it", ShowBest);
+  auto* best = add(
+      "best", "The best trial, and how the search came to it, over trials and over time", ShowBest);
   add("front", "The trials that no other beats in every objective", ShowFront);
+  add("export",
+      "Its trials as CSV, which warm_start of another sweep reads: muster sweep export s-1 > t.csv",
+      ShowTable);
   for (auto* command : {importance, dependence, best}) {
     command->add_option("--objective", flags->objective, "Of several: 0 is the first");
   }

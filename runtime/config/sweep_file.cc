@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "runtime/config/suggest.h"
+#include "runtime/config/table_file.h"
 #include "runtime/coordinator/search_spec.h"
 #include "runtime/wire/error_path.h"
 #include "tuner/search.h"
@@ -80,7 +81,9 @@ class SweepFileReader {
     auto spec = wire::SweepSpecFromJson(tree);
     if (!spec.ok()) return file_.Explain(spec.error());
     file_.spec_ = std::move(spec).value();
-    return Ok();
+    if (tables_.empty()) return Ok();
+    Status read = ReadTables(tables_, file_.spec_, file_.places_, file_.notes_);
+    return read.ok() ? read : Status(file_.Explain(read.error()));
   }
 
  private:
@@ -184,6 +187,7 @@ class SweepFileReader {
     SplitObjectives(tree);
     Policies(tree);
     SplitFixed(tree);
+    MUSTER_ASSIGN_OR_RETURN(tables_, TakeTables(tree, folder_, file_.places_));
     return DataPaths(tree);
   }
 
@@ -290,6 +294,7 @@ class SweepFileReader {
 
   SweepFile& file_;
   std::filesystem::path folder_;
+  std::vector<TableFile> tables_;
 };
 
 Result<SweepFile> SweepFile::Parse(std::string_view text, std::string_view name,

@@ -14,7 +14,8 @@
 /// On top of the spec's own keys the file may say durations ("30m", "2h") and sizes ("1GiB", "512MiB"),
 /// `parallel: auto`, `unlimited` retries, `do` for a log rule's reaction and one such rule without a list, a
 /// gate as the bare word `parity`, a list of objectives, a fixed parameter as a scalar in `space`, and dataset paths and a working
-/// directory relative to the file. Scalars in `trial.command` and `trial.env`
+/// directory relative to the file. A table of trials in `warm_start` ({csv: trials.csv, weight: 0.5}; tuner/trial_table.h)
+/// is read here: its rows become `imported`. Scalars in `trial.command` and `trial.env`
 /// are text as it stands.
 
 namespace muster::config {
@@ -31,6 +32,8 @@ class SweepFile {
                                  const std::vector<std::string>& overrides);
 
   [[nodiscard]] const wire::SweepSpec& spec() const { return spec_; }
+  /// What was read from other files, a sentence each.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   /// An error about the spec, the server's too ("at space.lr.float[0]: ..."), with file, line and column.
   [[nodiscard]] Error Explain(const Error& error) const;
 
@@ -39,6 +42,7 @@ class SweepFile {
   std::map<std::string, std::string>
       places_;  ///< path -> "file:line:column" of its key, or "--set a.b"
   wire::SweepSpec spec_;
+  std::vector<std::string> notes_;
   friend class SweepFileReader;
 };
 

@@ -41,6 +41,16 @@ Result<boost::json::object> FieldsOf(const Request& request) {
   return fields;
 }
 
+/// When each trial ended, since the sweep was submitted; of one that has not, 0.
+std::vector<double> SecondsOf(const coordinator::Sweep& sweep) {
+  std::vector<double> seconds;
+  for (const coordinator::Trial& trial : sweep.trials) {
+    const auto ms = std::max<std::int64_t>(trial.ended_ms - sweep.created_ms, 0);
+    seconds.push_back(static_cast<double>(ms) / 1000);
+  }
+  return seconds;
+}
+
 /// On a copy of the history: a forest takes a while, and the coordinator goes on.
 Result<boost::json::object> LookBack(LateHost& late, std::string_view verb,
                                      const Request& request) {
@@ -49,23 +59,28 @@ Result<boost::json::object> LookBack(LateHost& late, std::string_view verb,
   const SweepId id(request.captures.find("id")->second);
   tuner::SearchSpec spec;
   tuner::History history;
+  std::vector<std::string> metrics;
+  std::vector<double> seconds;
   const auto copied = host->Ask([&](const coordinator::Coordinator& state, MonotonicTime,
                                     UnixMillis) -> Result<boost::json::value> {
     const auto* sweep = state.state().FindSweep(id);
     if (sweep == nullptr) return NotFound("there is no sweep '" + id.value + "'");
     MUSTER_ASSIGN_OR_RETURN(spec, coordinator::SearchSpecOf(sweep->spec));
     history = sweep->history;
+    metrics = {sweep->spec.objective.metric};
+    for (const auto& objective : sweep->spec.more_objectives) metrics.push_back(objective.metric);
+    seconds = SecondsOf(*sweep);
     return boost::json::value(nullptr);
   });
   if (!copied.ok()) return copied.error();
-  return tuner::LookBack({spec, history}, verb, fields);
+  return tuner::LookBack({spec, history, std::move(metrics), std::move(seconds)}, verb, fields);
 }
 
 }  // namespace
 
 void AddSearchRoutes(http::Router& router, LateHost& late, const std::filesystem::path& journal,
                      StudyService& studies) {
-  for (const char* verb : {"importance", "dependence", "best", "front"}) {
+  for (const char* verb : {"importance", "dependence", "best", "front", "export"}) {
     router.AddBlocking(
         "GET", std::string("/api/muster/v1/sweeps/{id}/") + verb,
         [&late, verb](const Request& request, const Respond& respond) {

@@ -12,7 +12,7 @@ namespace muster::server {
 ///                  "other_version", "differences": [{"trial", "recorded", "computed", "message"}]}
 ///   GET  importance    ?method=ped-anova|forest&objective=0
 ///   GET  dependence    ?params=lr[,width]&objective=0
-///   GET  best, front   as the verbs of tuner/README.md
+///   GET  best, front, export   as the verbs of tuner/README.md
 /// and of studies, the search without the running:
 ///   GET  studies           {"studies": [{"study", "trials", "unfinished"}]}
 ///   POST studies/{study}   a request of tuner/README.md, or an array of them -> its answer, or theirs, durable

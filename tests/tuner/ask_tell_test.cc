@@ -111,6 +111,27 @@ TEST(AskTell, LookingBack) {
             "at params[1]: \"x\" is there twice");
 }
 
+TEST(AskTell, Tables_AreImportedWholeAndExported) {
+  AskTell studies;
+  Line(studies, R"({"op":"create","space":{"x":{"float":[0,1]}},"sampler":"random"})");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"import","csv":"x,value\n0.5,1\n2,1\n"})"),
+            "csv:3: column x: wanted a number from 0 to 1, got 2");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"import","csv":"x,value\n0.5,1\n","params":{"x":1}})"),
+            "at params: wanted it, or csv with all trials, not both");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"import","csv":"x,value\n0.5,1\n","metrics":["a","b"]})"),
+            "at metrics: wanted 1, one an objective, got 2");
+  EXPECT_EQ(Line(studies, R"({"op":"trials"})").at("trials").as_array().size(), 0U);
+  const object imported = Line(
+      studies,
+      R"({"op":"import","csv":"x,loss,weight\n0.5,1,0.5\n0.25,2,1\n","metrics":["loss"],"weight":0.5})");
+  EXPECT_EQ(imported, parse(R"({"trials":2,"left_out":0})").as_object());
+  EXPECT_EQ(Line(studies, R"({"op":"export"})").at("csv"),
+            "trial,state,weight,value,x\r\n-1,complete,0.25,1,0.5\r\n-2,complete,0.5,2,0.25\r\n");
+  Line(studies, R"({"op":"ask"})");
+  EXPECT_EQ(ErrorOf(studies, R"({"op":"import","csv":"x,value\n0.5,1\n"})"),
+            "trials are imported before the first one is asked for");
+}
+
 TEST(AskTell, Constraints_AreKeptAndRefusedByName) {
   AskTell studies;
   EXPECT_EQ(ErrorOf(studies, R"({"op":"create","space":{"x":{"float":[0,1]}},"constraints":"x"})"),

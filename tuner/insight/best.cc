@@ -8,7 +8,7 @@
 
 namespace muster::tuner {
 
-std::vector<Improvement> BestSoFar(const History& history, std::size_t objective) {
+BestCourse BestSoFar(const History& history, std::size_t objective) {
   const auto& changes = history.changes();
   std::vector<std::size_t> last(
       static_cast<std::size_t>(history.size()));  // its last end, by number
@@ -16,8 +16,7 @@ std::vector<Improvement> BestSoFar(const History& history, std::size_t objective
     if (changes[i].kind == ChangeKind::kFinish)
       last[static_cast<std::size_t>(changes[i].trial)] = i;
   }
-  std::vector<Improvement> improvements;
-  std::int64_t ended = 0;
+  BestCourse course;
   double best = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < changes.size(); ++i) {
     if (changes[i].kind != ChangeKind::kFinish) continue;
@@ -25,13 +24,14 @@ std::vector<Improvement> BestSoFar(const History& history, std::size_t objective
     const bool counts = last[static_cast<std::size_t>(trial.number)] == i &&
                         IsFinished(trial.state) && trial.state != TrialState::kLost;
     if (!counts) continue;
-    ++ended;
+    ++course.ended;
+    course.newest = trial.number;
     if (trial.state != TrialState::kComplete || trial.violation() > 0) continue;
     if (!(trial.losses[objective] < best)) continue;
     best = trial.losses[objective];
-    improvements.push_back({trial.number, ended, best});
+    course.improvements.push_back({trial.number, course.ended, best});
   }
-  return improvements;
+  return course;
 }
 
 std::vector<std::int64_t> Front(const History& history) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/base/file.h"
+#include "runtime/base/random.h"
 #include "runtime/config/suggest.h"
 
 namespace muster::config {
@@ -165,6 +167,69 @@ TEST(SweepFile, WorkingDir_IsOfTheFilesFolder) {
   EXPECT_EQ(Parse(kWhole)->spec().trial.working_dir, "/data");
   EXPECT_EQ(Parse(kWhole, {"trial.working_dir=src"})->spec().trial.working_dir, "/data/src");
   EXPECT_EQ(Parse(kWhole, {"trial.working_dir=/src"})->spec().trial.working_dir, "/src");
+}
+
+class TableFileTest : public testing::Test {
+ protected:
+  TableFileTest() { std::filesystem::create_directories(folder_); }
+  ~TableFileTest() override { std::filesystem::remove_all(folder_); }
+  Result<SweepFile> ParseWith(const std::string& csv, const std::string& warm_start) {
+    EXPECT_TRUE(WriteFileAtomically(folder_ / "t.csv", csv).ok());
+    return SweepFile::Parse(std::string(kWhole) + "warm_start: " + warm_start + "\n", "s.yaml",
+                            folder_, {});
+  }
+  std::string ErrorWith(const std::string& csv, const std::string& warm_start) {
+    const auto file = ParseWith(csv, warm_start);
+    std::string message = file.ok() ? "no error" : file.error().message;
+    for (auto at = message.find(folder_); at != std::string::npos; at = message.find(folder_))
+      message.erase(at, folder_.string().size() + 1);
+    return message;
+  }
+
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("muster-tables-" + RandomHex(8));
+};
+
+TEST_F(TableFileTest, Rows_BecomeImportedTrials_SweepsStay) {
+  const auto file = ParseWith(
+      "lr,optimizer,momentum,width,validation/accuracy,weight,state\n"
+      "0.01,adamw,,16,0.9,0.5,complete\n"
+      "0.02,sgd,0.9,32,,1,failed\n"
+      "0.02,sgd,0.9,32,0.1,1,pruned\n",
+      "[{csv: t.csv, weight: 0.5}, {sweep: old, weight: 0.25}]");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const auto& spec = file->spec();
+  ASSERT_EQ(spec.imported.size(), 2u);
+  EXPECT_EQ(spec.imported[0].weight, 0.25);
+  EXPECT_EQ(spec.imported[0].values, std::vector{0.9});
+  EXPECT_EQ(spec.imported[1].state, "failed");
+  EXPECT_EQ(spec.imported[1].params.at("width"), 32);
+  ASSERT_EQ(spec.warm_start.size(), 1u);
+  EXPECT_EQ(spec.warm_start[0].sweep, "old");
+  EXPECT_EQ(file->notes(), std::vector{(folder_ / "t.csv").string() +
+                                       ": 2 trials to start with; 1 left out that were pruned or "
+                                       "have not ended"});
+  EXPECT_EQ(file->Explain(Invalid("at warm_start[0].sweep: there is no sweep 'old'")).message,
+            "s.yaml:27:42: warm_start[0].sweep: there is no sweep 'old'");
+  EXPECT_EQ(file->Explain(Invalid("at imported[1].weight: no")).message,
+            (folder_ / "t.csv").string() + ":3: imported[1].weight: no");
+}
+
+TEST_F(TableFileTest, Mistakes_HaveBothPlaces) {
+  const char* good = "lr,optimizer,width,validation/accuracy\n0.01,adamw,16,0.9\n";
+  EXPECT_EQ(
+      ErrorWith("lr,optimizer,width,validation/accuracy\n0.5,adamw,16,0.9\n", "[{csv: t.csv}]"),
+      "s.yaml:27:15: warm_start[0].csv: t.csv:2: column lr: wanted a number from 1e-04 to "
+      "0.1, got 0.5");
+  EXPECT_EQ(ErrorWith(good, "[{csv: t.csv, weight: 2}]"),
+            "s.yaml:27:27: warm_start[0].weight: wanted above 0 up to 1, got 2");
+  EXPECT_EQ(ErrorWith(good, "[{csv: 7}]"),
+            "s.yaml:27:15: warm_start[0].csv: wanted a file's name, got 7");
+  EXPECT_EQ(ErrorWith(good, "[{csv: t.csv, sweep: old}]"),
+            "s.yaml:27:27: warm_start[0].sweep: unknown key 'sweep'; wanted one of csv, weight");
+  EXPECT_EQ(ErrorWith("lr\xff\n", "[{csv: t.csv}]"),
+            "s.yaml:27:15: warm_start[0].csv: t.csv is not UTF-8");
+  EXPECT_NE(ErrorWith(good, "[{csv: none.csv}]").find("none.csv"), std::string::npos);
 }
 
 TEST(SweepFile, AliasWithinItself_IsRefused) {

@@ -183,7 +183,8 @@ TEST(BestSoFar, OrderOfEnds_FailuresLossesAndViolations) {
   history.Finish(6, Complete({2}));
   history.Resume(3);
   history.Finish(3, Complete({3}));
-  const auto best = BestSoFar(history, 0);
+  const BestCourse course = BestSoFar(history, 0);
+  const auto& best = course.improvements;
   ASSERT_EQ(best.size(), 3U);  // trial 3's first end is forgotten
   EXPECT_EQ(best[0].trial, 2);
   EXPECT_EQ(best[0].ended, 2);
@@ -191,6 +192,8 @@ TEST(BestSoFar, OrderOfEnds_FailuresLossesAndViolations) {
   EXPECT_EQ(best[1].ended, 5);
   EXPECT_EQ(best[2].trial, 3);
   EXPECT_EQ(best[2].loss, -3);
+  EXPECT_EQ(course.ended, 6);
+  EXPECT_EQ(course.newest, 3);
 }
 
 TEST(Front, OfTwoObjectives_LeavesOutWhatDoesNotCount) {
