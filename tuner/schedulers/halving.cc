@@ -106,12 +106,20 @@ void SuccessiveHalving::OnReport(const Change& change, Seen& seen, const History
         options_.objectives);  // one that is not reported is the same for all
     std::ranges::copy(history.losses(change), losses.begin());
     if (std::ranges::find(losses, kWorst) != losses.end()) std::ranges::fill(losses, kWorst);
-    --bracket.live[seen.entered];
-    ++bracket.live[passed];
+    // A paused one reports on until it has ended; then it waits where it came to.
+    const bool waits = seen.paused && !seen.given_up && seen.entered > 0;
+    if (waits)
+      bracket.rungs[seen.entered - 1]->Leave(change.trial, LossesAt(seen, seen.entered - 1));
+    if (!seen.given_up) {
+      --bracket.live[seen.entered];
+      ++bracket.live[passed];
+    }
     for (; seen.entered < passed; ++seen.entered) {
       seen.losses.insert(seen.losses.end(), losses.begin(), losses.end());
       bracket.rungs[seen.entered]->Insert(change.trial, losses);
     }
+    if (waits)
+      bracket.rungs[seen.entered - 1]->Wait(change.trial, LossesAt(seen, seen.entered - 1));
   }
   const std::size_t from = seen.reached;
   seen.reached = passed;

@@ -40,6 +40,10 @@ void Pbt::Apply(const Change& change, const History& history) {
       OnReport(change, history);
       return;
     case ChangeKind::kRewind:
+      if (At(number).paused) {
+        waiting_.erase({At(number).level, number});
+        waiting_.emplace(std::min(At(number).level, change.step / options_.interval), number);
+      }
       At(number).level = std::min(At(number).level, change.step / options_.interval);
       At(number).step = std::min(At(number).step, change.step);
       At(number).verdict = Verdict::kContinue;
@@ -70,6 +74,11 @@ void Pbt::OnReport(const Change& change, const History& history) {
   Member& member = At(change.trial);
   const std::int64_t level = change.step / options_.interval;
   if (level <= member.level) return;
+  // A paused one reports on until it has ended.
+  if (member.paused) {
+    waiting_.erase({member.level, change.trial});
+    waiting_.emplace(level, change.trial);
+  }
   member.level = level;
   member.step = change.step;
   member.committed = true;
