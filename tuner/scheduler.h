@@ -49,6 +49,9 @@ class Scheduler {
   virtual bool NeedsCheckpoint(std::int64_t /*number*/, const History& /*history*/) {
     return false;
   }
+  /// A clone starts from a checkpoint at a multiple of so many steps, or the first one beyond it; 0: it clones
+  /// nothing.
+  [[nodiscard]] virtual std::int64_t clone_interval() const { return 0; }
   /// Steps at which trials are compared, ascending; empty: none.
   [[nodiscard]] virtual std::vector<std::int64_t> rungs() const { return {}; }
   virtual std::string Explain(const History& history) = 0;

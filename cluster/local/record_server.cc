@@ -62,8 +62,10 @@ RecordServer::~RecordServer() {
   if (spool_ >= 0) close(spool_);
 }
 
-Status RecordServer::Open(const std::filesystem::path& socket, const std::filesystem::path& spool) {
+Status RecordServer::Open(const std::filesystem::path& socket, const std::filesystem::path& spool,
+                          CheckpointKeeper keeper) {
   spool_file_ = spool;
+  if (keeper.wanted()) keeper_ = std::move(keeper);
   MUSTER_ASSIGN_OR_RETURN(listener_, ListenUnix(socket));
   return Ok();
 }
@@ -131,16 +133,31 @@ bool RecordServer::Read(int fd, Connection& connection) {
 bool RecordServer::AppendLines(Connection& connection) {
   const std::size_t last = connection.in.rfind('\n');
   if (last == std::string::npos) return true;
-  const std::string_view lines = std::string_view(connection.in).substr(0, last + 1);
+  // What was kept while the disk was too full for its line is in its place when the line comes again.
+  if (keeper_) connection.in.replace(0, last + 1, Marked(connection.in.substr(0, last + 1)));
+  const std::string_view lines =
+      std::string_view(connection.in).substr(0, connection.in.rfind('\n') + 1);
   if (const Status status = Append(lines); !status.ok()) {
     LogError("shim", "records wait: " + status.error().message);
     stalled_ = true;
     return false;
   }
   connection.acked += std::count(lines.begin(), lines.end(), '\n');
-  connection.in.erase(0, last + 1);
+  connection.in.erase(0, lines.size());
   connection.out += R"({"ack":)" + std::to_string(connection.acked) + "}\n";
   return true;
+}
+
+/// Checkpoints' lines say whether there is a copy of them, however often they come here.
+std::string RecordServer::Marked(std::string_view lines) {
+  std::string marked;
+  while (!lines.empty()) {
+    const std::string_view line = lines.substr(0, lines.find('\n') + 1);
+    lines.remove_prefix(line.size());
+    const bool checkpoint = line.find("\"checkpoint\"") != std::string_view::npos;
+    marked += checkpoint ? keeper_->Marked(line) : std::string(line);
+  }
+  return marked;
 }
 
 /// All or nothing: the spool never holds half a line, which the next line would be glued to.

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cluster/local/checkpoint_copies.h"
 #include "runtime/base/result.h"
 
 /// The shim's end of MUSTER_CONTROL (runtime/wire/trial_record.h): takes lines from ranks, appends them to
@@ -26,8 +28,10 @@ class RecordServer {
   RecordServer(const RecordServer&) = delete;
   RecordServer& operator=(const RecordServer&) = delete;
 
-  /// The spool comes to be with its first line.
-  Status Open(const std::filesystem::path& socket, const std::filesystem::path& spool);
+  /// The spool comes to be with its first line. A checkpoint's record goes there when `keeper` has seen to its copy;
+  /// meanwhile nobody is served.
+  Status Open(const std::filesystem::path& socket, const std::filesystem::path& spool,
+              CheckpointKeeper keeper);
 
   /// Adds what is to be polled.
   void AddTo(std::vector<pollfd>& items) const;
@@ -48,11 +52,13 @@ class RecordServer {
   bool Read(int fd, Connection& connection);
   bool AppendLines(Connection& connection);
   bool Flush(int fd, Connection& connection);
+  [[nodiscard]] std::string Marked(std::string_view lines);
   Status Append(std::string_view lines);
 
   int listener_ = -1;
   std::filesystem::path spool_file_;
-  int spool_ = -1;  ///< once there is something to write
+  std::optional<CheckpointKeeper> keeper_;  ///< where copies are wanted
+  int spool_ = -1;                          ///< once there is something to write
   bool stalled_ = false;
   std::map<int, Connection> connections_;
 };

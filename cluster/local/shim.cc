@@ -21,6 +21,7 @@
 
 #include "cluster/local/attempt_folder.h"
 #include "cluster/local/cgroups.h"
+#include "cluster/local/checkpoint_copies.h"
 #include "cluster/local/contract.h"
 #include "cluster/local/lease.h"
 #include "cluster/local/order.h"
@@ -119,18 +120,6 @@ class Shim {
   RecordServer records_;
 };
 
-/// A clone begins as if it had been stopped where its donor stands. The first attempt copies; one that was killed
-/// meanwhile left nothing under the final name.
-Status CopyStart(const std::filesystem::path& from, const std::filesystem::path& folder) {
-  std::error_code error;
-  if (from.empty() || !std::filesystem::is_empty(folder, error)) return Ok();
-  const std::filesystem::path partial = folder.string() + ".partial";
-  std::filesystem::remove_all(partial, error);
-  std::filesystem::copy(from, partial, std::filesystem::copy_options::recursive, error);
-  if (!error) std::filesystem::rename(partial, folder, error);
-  return error ? Status(IoError("copy the checkpoints " + from.string(), error.value())) : Ok();
-}
-
 Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(prepare_, folder_.ReadPrepare());
   MUSTER_RETURN_IF_ERROR(
@@ -143,7 +132,7 @@ Status Shim::Prepare() {
   if (!prepare_.checkpoint_dir.empty()) {
     std::filesystem::create_directories(prepare_.checkpoint_dir, error);
     if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
-    MUSTER_RETURN_IF_ERROR(CopyStart(prepare_.start_from, prepare_.checkpoint_dir));
+    MUSTER_RETURN_IF_ERROR(CopyStart(prepare_));
   }
   if (prepare_.working_dir.empty()) {
     prepare_.working_dir = folder_.work().string();
@@ -161,7 +150,8 @@ Status Shim::Prepare() {
       inotify_add_watch(folder_fd_, folder_.path().c_str(), IN_MOVED_TO | IN_DELETE_SELF) < 0) {
     return IoError("signalfd or inotify", errno);
   }
-  MUSTER_RETURN_IF_ERROR(records_.Open(folder_.control_socket(), folder_.records()));
+  MUSTER_RETURN_IF_ERROR(
+      records_.Open(folder_.control_socket(), folder_.records(), CheckpointKeeper(prepare_)));
   MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket()));
   MUSTER_RETURN_IF_ERROR(HoldPort(state_.port));
   state_.address = "127.0.0.1";

@@ -36,6 +36,9 @@ Status PrintTrial(const boost::json::value& answer) {
   const auto& trial = detail.trial;
   std::cout << trial.id << ": " << trial.state << ", run " << trial.run_id << "\n";
   if (!trial.message.empty()) std::cout << trial.message << "\n";
+  if (!trial.from.empty()) {
+    std::cout << "cloned from " << trial.from << " at step " << trial.from_step << "\n";
+  }
   std::cout << "parameters " << boost::json::serialize(trial.params) << "\n";
   for (const auto& [name, value] : detail.metrics) std::cout << name << " " << Short(value) << "\n";
   if (!detail.checkpoint.empty()) std::cout << "best checkpoint " << detail.checkpoint << "\n";

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/base/check.h"
+#include "runtime/coordinator/checkpoints.h"
 #include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/state.h"
 #include "tuner/study.h"
@@ -131,6 +132,7 @@ class Applier {
     trial.created_ms = unix_ms_;
     state_.runs[e.run] = e.trial;
     sweep.waiting.insert(e.number);
+    if (e.from) sweep.unborn.insert(e.number);
     if (e.by == tuner::kEnqueued && !sweep.queue.empty()) sweep.queue.pop_front();
     sweep.history.Start(e.number, std::move(params).value());
     sweep.trials.push_back(std::move(trial));
@@ -149,6 +151,7 @@ class Applier {
     sweep.waiting.erase(trial.number);
     sweep.finished += 1;
     Unpark(sweep, trial);
+    NoteStored(sweep, trial);
     sweep.history.Finish(trial.number, OutcomeOf(e, sweep.spec, trial.metrics));
   }
 
@@ -190,6 +193,7 @@ class Applier {
     if (trial.phase != TrialPhase::kPaused) return;  // its attempt is still ending
     trial.phase = TrialPhase::kWaiting;
     sweep.waiting.insert(trial.number);
+    NoteStored(sweep, trial);
   }
 
   void operator()(const AttemptStarted& e) {
@@ -215,6 +219,7 @@ class Applier {
     state_.tokens[e.token] = e.epoch;
     trial.phase = TrialPhase::kRunning;
     trial.live = e.epoch;
+    trial.dropped = false;
     trial.attempts.push_back(e.epoch);
     if (trial.started_ms == 0) trial.started_ms = unix_ms_;
     sweep.waiting.erase(trial.number);
@@ -230,6 +235,9 @@ class Applier {
     member.address = e.address;
     member.port = e.port;
     Advance(attempt);
+    if (attempt.phase != wire::AttemptPhase::kPrepared) return;
+    const Trial& trial = TrialAt(attempt.trial);
+    SweepAt(trial.sweep).unborn.erase(trial.number);
   }
 
   void operator()(const AttemptRunning& e) {
@@ -277,10 +285,12 @@ class Applier {
     Blame(attempt, e);
     sweep.live -= 1;
     sweep.last_exit_ms = unix_ms_;
-    if (IsFinal(trial.phase)) return;
-    trial.phase = trial.parked ? TrialPhase::kPaused : TrialPhase::kWaiting;
-    trial.message = e.message;
-    if (!trial.parked) sweep.waiting.insert(trial.number);
+    if (!IsFinal(trial.phase)) {
+      trial.phase = trial.parked ? TrialPhase::kPaused : TrialPhase::kWaiting;
+      trial.message = e.message;
+      if (!trial.parked) sweep.waiting.insert(trial.number);
+    }
+    NoteStored(sweep, trial);
   }
 
   void operator()(const Reported& e) {
@@ -295,6 +305,9 @@ class Applier {
         return report.epoch < e.epoch && report.step > *e.resumed_after;
       });
       if (erased > 0) sweep.history.Rewind(trial.number, *e.resumed_after);
+      std::erase_if(trial.kept, [&](const KeptCheckpoint& kept) {
+        return kept.epoch < e.epoch && kept.step > *e.resumed_after;
+      });
     }
     for (const ObjectiveReport& report : e.reports) AddReport(sweep, trial, report, e.epoch);
     for (const auto& [key, value] : e.metrics) trial.metrics[key] = value;
@@ -302,6 +315,11 @@ class Applier {
     if (e.total_steps > 0) trial.total_steps = e.total_steps;
     for (const Checkpoint& checkpoint : e.checkpoints) {
       KeepBest(trial, checkpoint, sweep.spec.objective.maximize());
+      sweep.publishes = true;
+      if (checkpoint.kept) {
+        trial.kept.push_back({checkpoint.step, e.epoch});
+        sweep.keepers.insert(trial.number);
+      }
       attempt.progressed = attempt.progressed || checkpoint.step > trial.checkpoint_step;
       trial.checkpoint_step = std::max(trial.checkpoint_step, checkpoint.step);
     }
@@ -321,6 +339,7 @@ class Applier {
     const std::int64_t sequence = state_.next_sequence++;
     state_.outbox[e.id] = {e.id, sequence, e.command};
     state_.pending[sequence] = e.id;
+    if (const auto* drop = std::get_if<DropCheckpoints>(&e.command)) Drop(*drop);
   }
 
   void operator()(const OutboxFinished& e) {
@@ -337,6 +356,12 @@ class Applier {
     }
     if (const auto* promote = std::get_if<PromoteModel>(&entry.command)) {
       SweepAt(promote->sweep).promotion = e.result;
+    }
+    if (const auto* drop = std::get_if<DropCheckpoints>(&entry.command)) {
+      Trial& trial = TrialAt(drop->trial);
+      const bool own =
+          std::ranges::find(drop->folders, CheckpointFolder(trial.id)) != drop->folders.end();
+      if (own) trial.dropping = false;
     }
   }
 
@@ -466,6 +491,30 @@ class Applier {
     auto params = tuner::ParamsFromJson(json);
     MUSTER_CHECK(params.ok(), "parameters that were accepted cannot be read");
     sweep.queue.push_back(std::move(params).value());
+  }
+
+  /// Is its checkpoint folder one that may have to go?
+  static void NoteStored(Sweep& sweep, const Trial& trial) {
+    const bool rests = trial.phase == TrialPhase::kPruned || trial.phase == TrialPhase::kPaused;
+    if (rests && trial.live.value == 0 && !trial.attempts.empty() && !trial.dropped) {
+      sweep.stored.insert(trial.number);
+    } else {
+      sweep.stored.erase(trial.number);
+    }
+  }
+
+  void Drop(const DropCheckpoints& drop) {
+    Trial& trial = TrialAt(drop.trial);
+    Sweep& sweep = SweepAt(trial.sweep);
+    for (const std::string& folder : drop.folders) {
+      if (folder == CheckpointFolder(trial.id)) trial.dropped = trial.dropping = true;
+      const bool all = folder == CopiesFolder(trial.id);
+      std::erase_if(trial.kept, [&](const KeptCheckpoint& kept) {
+        return all || folder == CopyFolder(trial.id, kept);
+      });
+    }
+    if (trial.kept.empty()) sweep.keepers.erase(trial.number);
+    NoteStored(sweep, trial);
   }
 
   static void Unpark(Sweep& sweep, Trial& trial) {

@@ -91,7 +91,10 @@ void Coordinator::SettleTurn(Turn& turn) {
     const Sweep& sweep = state_.sweeps.at(id);
     if (IsFinal(sweep.phase)) continue;
     AddTrials(turn, sweep, rooms);
+    const SweepPhase before = sweep.phase;
     EndSweepWhenDone(turn, sweep);
+    const bool over = before != sweep.phase;
+    if (over || sweep.phase != SweepPhase::kPromoting) DropCheckpoints(turn, sweep, over);
   }
   Schedule(turn, std::move(rooms));
 }

@@ -191,6 +191,11 @@ class Coordinator {
   void Schedule(Turn& turn, std::vector<Room> rooms);
   [[nodiscard]] const Trial* FirstReady(const Sweep& sweep) const;
   void StartAttempt(Turn& turn, const Trial& trial, const std::vector<Part>& parts);
+  // coordinator_checkpoints.cc
+  [[nodiscard]] static std::optional<Origin> OriginOf(const Sweep& sweep,
+                                                      const tuner::Asked::Origin& from);
+  void CheckKept(const Sweep& sweep, const Trial& trial, Reported& reported);
+  void DropCheckpoints(Turn& turn, const Sweep& sweep, bool over);
   // coordinator_backfill.cc
   /// Nodes kept for gangs that wait, and when each will have room at the latest.
   using KeptRooms = std::map<NodeId, MonotonicTime>;
@@ -217,6 +222,7 @@ class Coordinator {
   MonotonicTime none_lost_before_{};  // for silence
   std::map<AttemptEpoch, AttemptWatch> attempts_;
   std::map<SweepId, tuner::Search> searches_;
+  std::map<SweepId, std::size_t> turns_since_drop_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries
   std::map<SweepId, MonotonicTime>
       time_up_at_;  // of open sweeps with a time limit that have started

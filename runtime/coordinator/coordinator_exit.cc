@@ -178,6 +178,7 @@ void Coordinator::EndSweepWhenDone(Turn& turn, const Sweep& sweep) {
     return;
   }
   searches_.erase(sweep.id);
+  turns_since_drop_.erase(sweep.id);
   const Trial* best = State::Best(sweep);
   if (sweep.cancelled) {
     Emit(turn, SweepEnded{sweep.id, SweepPhase::kCancelled, sweep.message});

@@ -74,7 +74,10 @@ void Coordinator::On(Turn& turn, const OutboxDone& input) {
     const OutboxEntry& next = state_.outbox.at(queue->second.front());
     turn.Do(RunCommand{next.id, next.command});
   }
-  if (const auto* create = std::get_if<CreateRun>(&command)) {
+  if (const auto* drop = std::get_if<coordinator::DropCheckpoints>(&command)) {
+    const Trial& trial = *state_.FindTrial(drop->trial);
+    if (trial.phase == TrialPhase::kWaiting) unsettled_.insert(trial.sweep);
+  } else if (const auto* create = std::get_if<CreateRun>(&command)) {
     const Trial& trial = *state_.FindTrial(create->trial);
     if (!input.error.empty() && !IsFinal(trial.phase)) {
       EndTrial(turn, trial, {}, TrialPhase::kFailed, {},

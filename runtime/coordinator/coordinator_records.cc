@@ -85,7 +85,8 @@ Sorted Sort(const wire::Records& records, const Placement& place,
         const auto value = record.metrics.find(objective);
         sorted.reported.checkpoints.push_back(
             {record.path, record.step,
-             value == record.metrics.end() ? std::nullopt : std::optional(value->second)});
+             value == record.metrics.end() ? std::nullopt : std::optional(value->second),
+             record.kept.value_or(false)});
         break;
       }
       case wire::RecordType::kResult:
@@ -189,6 +190,7 @@ void Coordinator::Accept(Turn& turn, const Attempt& attempt, Reported reported,
                          std::optional<double> result) {
   const Trial& trial = *state_.FindTrial(attempt.trial);
   InferResumption(trial, attempt, reported);
+  CheckKept(state_.sweeps.at(trial.sweep), trial, reported);
   if (reported.resumed_after && trial.attempts.size() > 1) {
     AddCommand(turn, ResumeRun{trial.run, attempt.epoch, *reported.resumed_after});
   }

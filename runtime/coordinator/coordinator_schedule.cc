@@ -77,8 +77,10 @@ bool Coordinator::AddTrial(Turn& turn, const Sweep& sweep) {
   if (next->resumes()) return resume(next->trial);
   TrialCreated created;
   if (next->from) {
-    const auto donor = static_cast<std::size_t>(next->from->trial);
-    created.from = Origin{sweep.trials[donor].id, next->from->step};
+    // Asked again when the donor's next checkpoint is heard of.
+    created.from = OriginOf(sweep, *next->from);
+    if (!created.from) return false;
+    if (Mutated(Mutation::kCloneNewest)) created.from->kept = {};
   }
   created.trial = TrialId(sweep.id.value + "/" + std::to_string(next->trial));
   created.sweep = sweep.id;
@@ -109,7 +111,7 @@ const Trial* Coordinator::FirstReady(const Sweep& sweep) const {
   if (sweep.phase != SweepPhase::kRunning) return nullptr;
   for (const std::int64_t number : sweep.waiting) {
     const Trial& trial = sweep.trials[static_cast<std::size_t>(number)];
-    if (trial.run_created && !not_before_.contains(trial.id)) return &trial;
+    if (trial.run_created && !trial.dropping && !not_before_.contains(trial.id)) return &trial;
   }
   return nullptr;
 }

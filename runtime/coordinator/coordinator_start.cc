@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/coordinator/checkpoints.h"
 #include "runtime/coordinator/coordinator_turn.h"
 #include "runtime/coordinator/trial_command.h"
 
@@ -25,8 +26,14 @@ wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& t
   prepare.env["MLFLOW_TRACKING_TOKEN"] = attempt.token;
   if (!trial.experiment_id.empty()) prepare.env["MLFLOW_EXPERIMENT_ID"] = trial.experiment_id;
   prepare.params_json = ParamsJson(sweep, trial);
-  prepare.checkpoint_dir = config.checkpoint_root + "/" + trial.id.value;
-  if (trial.from) prepare.start_from = config.checkpoint_root + "/" + trial.from->trial.value;
+  const std::string root = config.checkpoint_root + "/";
+  prepare.checkpoint_dir = root + CheckpointFolder(trial.id);
+  if (trial.from) {
+    const std::string start = StartFolder(*trial.from);
+    if (!start.empty()) prepare.start_from = root + start;
+    prepare.env["MUSTER_CLONED_FROM"] = trial.from->trial.value;
+    prepare.env["MUSTER_CLONED_AT_STEP"] = std::to_string(trial.from->step);
+  }
   prepare.world_size = spec.ranks;
   prepare.cpus_per_rank = spec.resources.cpu;
   prepare.gpus_per_rank = sweep.shape.gpus;
@@ -71,7 +78,12 @@ std::int64_t GraceOf(const StopDecided& stop, std::int64_t grace_ms) {
 
 void Coordinator::SendPrepares(Turn& turn, const Attempt& attempt) {
   const Trial& trial = *state_.FindTrial(attempt.trial);
-  wire::Prepare prepare = PrepareOf(config_, state_.sweeps.at(trial.sweep), trial, attempt);
+  const Sweep& sweep = state_.sweeps.at(trial.sweep);
+  wire::Prepare prepare = PrepareOf(config_, sweep, trial, attempt);
+  prepare.keep_every = SearchOf(sweep).scheduler->clone_interval();
+  if (prepare.keep_every > 0) {
+    prepare.keep_dir = config_.checkpoint_root + "/" + CopiesFolder(trial.id);
+  }
   int node_rank = 0;
   for (const Member& member : attempt.members) {
     AddPlace(prepare, member.place, node_rank++);

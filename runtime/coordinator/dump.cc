@@ -5,6 +5,7 @@
 namespace muster::coordinator {
 
 BOOST_DESCRIBE_STRUCT(Report, (), (step, timestamp_ms, value, epoch))
+BOOST_DESCRIBE_STRUCT(KeptCheckpoint, (), (step, epoch))
 BOOST_DESCRIBE_STRUCT(Device, (), (memory_bytes, milli_held, memory_held))
 BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end))
 BOOST_DESCRIBE_STRUCT(FiredRule, (), (rule, log, line))
@@ -46,6 +47,9 @@ boost::json::object DumpTrial(const Trial& trial) {
           {"crashes", trial.crashes},
           {"by_rule", trial.by_rule},
           {"checkpoint_step", trial.checkpoint_step},
+          {"kept", wire::ToJson(trial.kept)},
+          {"dropped", trial.dropped},
+          {"dropping", trial.dropping},
           {"created_ms", trial.created_ms},
           {"started_ms", trial.started_ms},
           {"ended_ms", trial.ended_ms},
@@ -58,11 +62,15 @@ boost::json::object DumpExcluded(const Sweep& sweep) {
   return nodes;
 }
 
+boost::json::array DumpNumbers(const std::set<std::int64_t>& numbers) {
+  boost::json::array array;
+  for (const std::int64_t number : numbers) array.push_back(number);
+  return array;
+}
+
 boost::json::object DumpSweep(const Sweep& sweep) {
   boost::json::array trials;
   for (const Trial& trial : sweep.trials) trials.push_back(DumpTrial(trial));
-  boost::json::array waiting;
-  for (const std::int64_t number : sweep.waiting) waiting.push_back(number);
   boost::json::array queue;
   for (const auto& params : sweep.queue) queue.push_back(tuner::ParamsToJson(params));
   return {{"id", sweep.id.value},
@@ -74,7 +82,11 @@ boost::json::object DumpSweep(const Sweep& sweep) {
           {"time_up", sweep.time_up},
           {"exhausted", sweep.exhausted},
           {"trials", std::move(trials)},
-          {"waiting", std::move(waiting)},
+          {"waiting", DumpNumbers(sweep.waiting)},
+          {"publishes", sweep.publishes},
+          {"stored", DumpNumbers(sweep.stored)},
+          {"keepers", DumpNumbers(sweep.keepers)},
+          {"unborn", DumpNumbers(sweep.unborn)},
           {"finished", sweep.finished},
           {"parked", sweep.parked},
           {"live", sweep.live},

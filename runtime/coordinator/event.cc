@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, std::variant_size_v<EventBody>> kEventNam
     "node_changed",        "log_rule_fired",  "trial_paused",    "trial_resumed", "trial_enqueued",
     "space_widened"};
 constexpr std::array<std::string_view, std::variant_size_v<Command>> kCommandNames = {
-    "create_run", "finish_run", "resume_run", "promote_model"};
+    "create_run", "finish_run", "resume_run", "promote_model", "drop_checkpoints"};
 
 // OutboxAdded holds a variant, which the codec does not know.
 struct OutboxAddedJson {
@@ -97,6 +97,7 @@ Result<Command> CommandFromJson(const boost::json::object& json) {
   if (name == "finish_run") return DecodeCommand<FinishRun>(json);
   if (name == "resume_run") return DecodeCommand<ResumeRun>(json);
   if (name == "promote_model") return DecodeCommand<PromoteModel>(json);
+  if (name == "drop_checkpoints") return DecodeCommand<DropCheckpoints>(json);
   return Invalid("unknown command '" + std::string(name) + "'");
 }
 

@@ -60,7 +60,13 @@ struct PromoteModel {
   std::string params_json;   ///< the trial's MUSTER_PARAMS
   boost::json::object spec;  ///< as wire::SweepSpecFromJson reads it
 };
-using Command = std::variant<CreateRun, FinishRun, ResumeRun, PromoteModel>;
+/// Nothing will start from these any more: folders below the checkpoint root, to be deleted (checkpoints.h).
+struct DropCheckpoints {
+  RunId run;
+  TrialId trial;
+  std::vector<std::string> folders;
+};
+using Command = std::variant<CreateRun, FinishRun, ResumeRun, PromoteModel, DropCheckpoints>;
 
 // --- events -----------------------------------------------------------------------------------------
 
@@ -127,7 +133,10 @@ struct SweepEnded {
 /// The checkpoint that a trial begins with.
 struct Origin {
   TrialId trial;
-  std::int64_t step = 0;  ///< the donor had come so far when it was chosen
+  std::int64_t step = 0;
+  /// The attempt that published the checkpoint and kept a copy of it. 0: the donor publishes none, so the clone
+  /// starts from its folder as it is then; at step 0 from its parameters alone.
+  AttemptEpoch kept;
 };
 struct TrialCreated {
   TrialId trial;
@@ -225,6 +234,7 @@ struct Checkpoint {
   std::string path;
   std::int64_t step = 0;
   std::optional<double> value;  ///< of the objective
+  bool kept = false;            ///< a copy is there for clones
 };
 /// What metrics said, through the attempt's spool (`records_end` grows) or through the tracker (it stays).
 struct Reported {

@@ -32,6 +32,7 @@ BOOST_DESCRIBE_STRUCT(CreateRun, (), (run, trial, experiment, name, params, tags
 BOOST_DESCRIBE_STRUCT(FinishRun, (), (run, status))
 BOOST_DESCRIBE_STRUCT(ResumeRun, (), (run, epoch, step))
 BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec))
+BOOST_DESCRIBE_STRUCT(DropCheckpoints, (), (run, trial, folders))
 
 BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
 BOOST_DESCRIBE_STRUCT(NodeSeen, (),
@@ -43,7 +44,7 @@ BOOST_DESCRIBE_STRUCT(QuotaSet, (), (user, most))
 BOOST_DESCRIBE_STRUCT(SweepChanged, (), (sweep, change, message))
 BOOST_DESCRIBE_STRUCT(SweepPromoting, (), (sweep, trial))
 BOOST_DESCRIBE_STRUCT(SweepEnded, (), (sweep, phase, message))
-BOOST_DESCRIBE_STRUCT(Origin, (), (trial, step))
+BOOST_DESCRIBE_STRUCT(Origin, (), (trial, step, kept))
 BOOST_DESCRIBE_STRUCT(TrialCreated, (),
                       (trial, sweep, number, params, run, history_position, by, search_version,
                        from))
@@ -60,7 +61,7 @@ BOOST_DESCRIBE_STRUCT(StopDecided, (), (epoch, reason, cause, message))
 BOOST_DESCRIBE_STRUCT(AttemptEnded, (),
                       (epoch, cause, message, charge, exit_code, by_rule, blames_node, node))
 BOOST_DESCRIBE_STRUCT(ObjectiveReport, (), (step, timestamp_ms, value))
-BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value))
+BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value, kept))
 BOOST_DESCRIBE_STRUCT(Reported, (),
                       (epoch, node, records_end, resumed_after, reports, metrics, step, total_steps,
                        checkpoints, result_checkpoint))

@@ -20,6 +20,9 @@ enum class Mutation {
   kForgetOutbox,         ///< a restart does not give out again what the outbox holds
   kGangLacksASlot,       ///< a gang of several slots gets one less
   kSecretSeed,           ///< a restart searches on with another seed
+  kDropNeeded,           ///< a paused trial's checkpoint is deleted although it may go on
+  kDropCopies,           ///< copies are deleted that clones may start from
+  kCloneNewest,          ///< a clone starts from what its donor's folder holds then
 };
 
 }  // namespace muster::coordinator

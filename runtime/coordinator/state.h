@@ -27,6 +27,12 @@ struct Report {
   AttemptEpoch epoch;
 };
 
+/// A copy of a trial's checkpoint folder, made when it published the checkpoint of `step`.
+struct KeptCheckpoint {
+  std::int64_t step = 0;
+  AttemptEpoch epoch;
+};
+
 struct Trial {
   TrialId id;
   SweepId sweep;
@@ -50,6 +56,9 @@ struct Trial {
   int crashes = 0;                       ///< attempts that ended with the node
   int by_rule = 0;                       ///< attempts that an on_log rule left uncounted
   std::int64_t checkpoint_step = -1;     ///< the farthest
+  std::vector<KeptCheckpoint> kept;      ///< what clones may start from, by step
+  bool dropped = false;                  ///< its checkpoint folder was deleted ...
+  bool dropping = false;                 ///< ... or is about to be: until then nothing starts
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
   std::string message;
 
@@ -123,7 +132,11 @@ struct Sweep {
   TrialId promoted_trial;
   boost::json::object promotion;  ///< the registry's answer (wire::PromotionSummary)
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
-  std::int64_t slot_ms = 0;  ///< slots x time, of ended attempts
+  bool publishes = false;          ///< one of its trials has published a checkpoint
+  std::set<std::int64_t> stored;   ///< pruned and paused trials whose checkpoint folders are there
+  std::set<std::int64_t> keepers;  ///< trials of which copies are kept
+  std::set<std::int64_t> unborn;   ///< clones whose own folders are not there yet
+  std::int64_t slot_ms = 0;        ///< slots x time, of ended attempts
   UnixMillis last_exit_ms = 0;
   std::map<NodeId, std::string> excluded_nodes;  ///< by an on_log rule, and why
   std::string message;

@@ -48,6 +48,9 @@ void SearchVerifier::Verify(const TrialCreated& created) {
     if (choice.kind != tuner::Choice::Kind::kClone || created.from->trial.value != donor) {
       return NotFound("the scheduler clones another trial, or none");
     }
+    if (created.from->step > choice.step) {
+      return NotFound("the scheduler clones it at step " + std::to_string(choice.step));
+    }
     return tuner::Suggestion{choice.params, std::string(tuner::kCloned)};
   }();
   if (!again.ok()) {

@@ -61,7 +61,10 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   summary.ended_ms = trial.ended_ms;
   summary.message = trial.message;
   summary.by = trial.by;
-  if (trial.from) summary.from = trial.from->trial.value;
+  if (trial.from) {
+    summary.from = trial.from->trial.value;
+    summary.from_step = trial.from->step;
+  }
   return summary;
 }
 
@@ -280,7 +283,7 @@ Result<boost::json::value> TrialView(const Coordinator& coordinator, const Trial
       detail.attempts.back().notices.push_back(Text(notice.kind) + ": " + notice.text);
     }
   }
-  if (trial->checkpoint) detail.checkpoint = trial->checkpoint->path;
+  if (trial->checkpoint && !trial->dropped) detail.checkpoint = trial->checkpoint->path;
   detail.metrics = trial->metrics;
   return wire::ToJson(detail);
 }

@@ -13,12 +13,14 @@
 #include "registry/files/model_directory.h"
 #include "registry/sqlite/trigger_store.h"
 #include "runtime/base/log.h"
+#include "runtime/coordinator/checkpoints.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/modules/openvino.h"
 #include "runtime/net/coordinator_socket.h"
 #include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"
+#include "runtime/server/checkpoint_collector.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/server/endpoint.h"
 #include "runtime/server/home.h"
@@ -77,6 +79,7 @@ struct Server::Impl {
   std::unique_ptr<http::Server> http;
   std::unique_ptr<StudyService> studies;  // gives its answers before http goes
   std::unique_ptr<PromotionWorker> promotions;
+  std::unique_ptr<CheckpointCollector> checkpoints;
   std::unique_ptr<CoordinatorHost> host;
   std::unique_ptr<net::CoordinatorSocket> socket;
   std::unique_ptr<AgentHost> agent;
@@ -128,6 +131,7 @@ struct Server::Impl {
                   std::function<void(Result<boost::json::object>)> done);
   Result<AttemptEpoch> Fence(const http::Request& request, const RunId& run) const;
   Status StopTrialOf(const RunId& run_id);
+  void DropLeftBehind();
   Status SubmitTriggered(const SweepId& sweep, const std::string& sweep_json);
   void TriggerLoop();
 };
@@ -274,6 +278,9 @@ void Server::Impl::RunCommand(coordinator::RunCommand command,
     void operator()(const coordinator::PromoteModel& promote) {
       server.promotions->Promote(promote, std::move(done));
     }
+    void operator()(const coordinator::DropCheckpoints& drop) {
+      server.checkpoints->Drop(drop.folders, std::move(done));
+    }
   };
   std::visit(Visitor{*this, std::move(done)}, command.command);
 }
@@ -317,6 +324,7 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
   auto config = coordinator::Config::Default();
   config.tracking_uri = Advertised(http->url());
   config.checkpoint_root = (options.home / "checkpoints").string();
+  checkpoints = std::make_unique<CheckpointCollector>(config.checkpoint_root);
   MUSTER_ASSIGN_OR_RETURN(host, CoordinatorHost::Start(std::move(config), std::move(event_journal),
                                                        options.home / "logs", MakePorts()));
   // Before tokens are taken: what an attempt writes is heard from its first point on.
@@ -397,7 +405,23 @@ Status Server::Impl::StopTrialOf(const RunId& run_id) {
   return Ok();
 }
 
+/// What a process that outlived its attempt, or a server that was killed, has left of dropped checkpoints.
+void Server::Impl::DropLeftBehind() {
+  const auto asked = host->Ask(
+      [there = checkpoints->Folders()](const coordinator::Coordinator& coordinator, MonotonicTime,
+                                       UnixMillis) -> Result<boost::json::value> {
+        return wire::ToJson(coordinator::LeftBehind(coordinator.state(), there));
+      });
+  if (!asked.ok()) return;
+  auto folders = wire::FromJson<std::vector<std::string>>(*asked);
+  if (!folders.ok() || folders->empty()) return;
+  checkpoints->Drop(std::move(folders).value(), [](const Result<boost::json::object>& deleted) {
+    if (!deleted.ok()) LogWarning("server", deleted.error().message);
+  });
+}
+
 void Server::Impl::TriggerLoop() {
+  DropLeftBehind();
   std::unique_lock guard(mutex);
   while (!stopping) {
     guard.unlock();

@@ -107,11 +107,23 @@ void Checker::On(const coordinator::AttemptEnded& event) {
 
 void Checker::On(const coordinator::Reported& event) {
   CheckLive(event.epoch, "a report");
+  TrialBook& trial = trials_[attempts_[event.epoch].trial];
+  for (const auto& checkpoint : event.checkpoints) {
+    trial.saved = std::max(trial.saved, checkpoint.step);
+  }
   if (event.node.empty()) return;  // from the tracker, not from a spool
   PartBook& part = attempts_[event.epoch].parts[event.node.value];
   if (event.records_end < part.records_end)
     world_.Violate("S6: the records of " + Name(event.epoch) + " go back");
   part.records_end = event.records_end;
+}
+
+void Checker::On(const coordinator::OutboxAdded& event) {
+  const auto* drop = std::get_if<coordinator::DropCheckpoints>(&event.command);
+  if (drop == nullptr) return;
+  TrialBook& trial = trials_[drop->trial];
+  const bool own = std::ranges::find(drop->folders, drop->trial.value) != drop->folders.end();
+  trial.dropped = trial.dropped || own;
 }
 
 void Checker::On(const coordinator::NodeChanged& event) {
@@ -144,6 +156,8 @@ void Checker::On(const coordinator::TrialRetried& event) {
   if (trial.final != TrialPhase::kFailed && trial.final != TrialPhase::kCancelled)
     world_.Violate("S7: trial " + event.trial.value + " is retried though it did not fail");
   trial.final.reset();
+  if (trial.dropped) trial.saved = 0;  // it had been given up, and begins anew
+  trial.dropped = false;
 }
 
 // --- effects and nodes ------------------------------------------------------------------------------
@@ -186,6 +200,11 @@ void Checker::Starting(const std::string& node, const wire::Prepare& prepare) {
                    " start before the readiness of all of its nodes is durable");
   else if (std::exchange(found->second.parts[node].started, true))
     world_.Violate("S2: ranks of " + Name(prepare.epoch) + " start twice on " + node);
+  const TrialBook& trial = trials_[prepare.trial];
+  const bool gone = trial.saved > 0 && world_.checkpoints[prepare.checkpoint_dir] == 0;
+  if (trial.dropped || gone)
+    world_.Violate("S17: " + Name(prepare.epoch) + " goes on from a checkpoint that " +
+                   (gone ? "is gone" : "may be deleted"));
 }
 
 void Checker::Forgetting(const Gang& gang) {
@@ -285,9 +304,25 @@ void Checker::CheckEnd(const coordinator::State& state) {
     if (times > 1) world_.Violate("S2: sweep " + sweep.value + " is promoted twice");
   }
   for (const auto& [id, sweep] : state.sweeps) {
+    CheckCheckpoints(sweep);
     const bool wanted = sweep.phase == coordinator::SweepPhase::kComplete && sweep.spec.model;
     if (wanted && !stores_.promotions().contains(id))
       world_.Violate("L2: sweep " + id.value + " is complete and its model was never promoted");
+  }
+}
+
+void Checker::CheckCheckpoints(const coordinator::Sweep& sweep) {
+  using coordinator::SweepPhase;
+  for (const auto& trial : sweep.trials) {
+    const bool stays = trial.phase == TrialPhase::kComplete ||
+                       (trial.phase != TrialPhase::kPruned && sweep.phase != SweepPhase::kComplete);
+    const bool there = !trial.attempts.empty() && !trial.dropped;
+    if (stays && trial.phase == TrialPhase::kComplete && !there)
+      world_.Violate("S17: the checkpoints of " + trial.id.value + ", which completed, are gone");
+    if (!stays && there)
+      world_.Violate("S17: the checkpoints of " + trial.id.value + " were never deleted");
+    if (!trial.kept.empty())
+      world_.Violate("S17: copies of " + trial.id.value + " were never deleted");
   }
 }
 

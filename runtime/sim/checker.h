@@ -24,6 +24,8 @@
 ///   S7  final states are final
 ///   S8  slots: held by one live attempt each, and by no other
 ///   S9  epochs increase; replaying the events gives the state
+///   S17 no trial goes on from, and no clone starts from, a checkpoint that is gone; a clone's is of the step that its
+///       donor was chosen at (Gang looks). Checkpoints that nothing will start from are deleted, no others
 ///   S15  a node out of work gets no attempt; an attempt that made room costs its trial no retry of another cause
 
 namespace muster::sim {
@@ -68,6 +70,8 @@ class Checker {
     std::optional<coordinator::TrialPhase> final;
     int results = 0;
     AttemptEpoch committed;
+    std::int64_t saved = 0;  ///< the farthest checkpoint that the coordinator has heard of
+    bool dropped = false;
   };
   void On(const coordinator::CoordinatorStarted& event);
   void On(const coordinator::SweepSubmitted& event) { sweeps_.insert(event.sweep); }
@@ -79,10 +83,12 @@ class Checker {
   void On(const coordinator::MemberEnded& event);
   void On(const coordinator::AttemptEnded& event);
   void On(const coordinator::Reported& event);
+  void On(const coordinator::OutboxAdded& event);
   void On(const coordinator::NodeChanged& event);
   void On(const coordinator::LogRuleFired& event);
   template <typename Other>
   void On(const Other&) {}
+  void CheckCheckpoints(const coordinator::Sweep& sweep);
   void CheckLive(AttemptEpoch epoch, const char* what);
   void EndPart(const std::string& node, PartBook& part);
 

@@ -259,6 +259,18 @@ void CoordinatorHost::LookFor(const coordinator::StoreLog& log) {
                                rules[rule].match});
 }
 
+/// As the server does: whole folders, what is gone already included.
+void CoordinatorHost::Delete(const coordinator::Command& command) {
+  const auto* drop = std::get_if<coordinator::DropCheckpoints>(&command);
+  if (drop == nullptr) return;
+  for (const std::string& folder : drop->folders) {
+    const std::string path = coordinator_->config().checkpoint_root + "/" + folder;
+    std::erase_if(world_.checkpoints, [&](const auto& entry) {
+      return entry.first == path || entry.first.starts_with(path + "/");
+    });
+  }
+}
+
 void CoordinatorHost::Act(const coordinator::Action& action) {
   // Each takes effect, and then its answer comes: a crash between the two makes it happen again.
   coordinator::Input answer;
@@ -277,6 +289,7 @@ void CoordinatorHost::Act(const coordinator::Action& action) {
       Later(world_.About(kSecond), [this, action] { Act(action); });
       return;
     }
+    Delete(command->command);
     answer = coordinator::OutboxDone{command->id, "", stores_.Apply(command->id, command->command)};
   }
   Later(world_.About(kMillisecond), [this, answer = std::move(answer)] { Take(answer); });

@@ -75,6 +75,7 @@ class CoordinatorHost {
   void Turn();
   void Commit(std::vector<Answered> answers);
   void Release(const coordinator::Effects& effects);
+  void Delete(const coordinator::Command& command);
   void Act(const coordinator::Action& action);
   void LookFor(const coordinator::StoreLog& log);
   void TickForEver(std::int64_t life);

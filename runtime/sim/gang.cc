@@ -8,12 +8,17 @@ namespace muster::sim {
 namespace {
 
 /// The trial's length is its own, the rest is drawn for each attempt.
-Fate DrawFate(World& world, const std::string& trial) {
+Fate DrawFate(World& world, const wire::Prepare& prepare) {
   Fate fate;
+  const std::string& trial = prepare.trial.value;
   Random of_trial(std::hash<std::string>()(trial));
   fate.steps = 1 + static_cast<std::int64_t>(
                        of_trial.Below(static_cast<std::uint64_t>(world.rates.max_steps)));
   fate.script = of_trial.Chance(world.rates.scripts);
+  if (prepare.keep_every > 0) {  // donors and clones run the same program
+    const std::string sweep = trial.substr(0, trial.rfind('/'));
+    fate.script = Random(std::hash<std::string>()(sweep)).Chance(world.rates.scripts);
+  }
   fate.ignores_term = world.Fault(world.rates.ignores_term);
   fate.escapes = world.Fault(world.rates.escapes);
   const Rates& rates = world.rates;
@@ -35,7 +40,7 @@ Gang::Gang(World& world, wire::Prepare wanted, Events events)
     : prepare(std::move(wanted)),
       world_(world),
       events_(std::move(events)),
-      fate_(DrawFate(world, prepare.trial.value)),
+      fate_(DrawFate(world, prepare)),
       alive_(static_cast<std::size_t>(prepare.ranks), false) {}
 
 int Gang::WorldSize() const { return std::max(prepare.world_size, prepare.ranks); }
@@ -46,12 +51,29 @@ Gang::~Gang() { world_.running_ranks[prepare.epoch] -= LivingRanks(); }
 
 bool Gang::AllExitsSeen() const { return static_cast<int>(exits.size()) == prepare.ranks; }
 
+void Gang::MakeFolder() {
+  std::int64_t& own = world_.checkpoints[prepare.checkpoint_dir];
+  if (own > 0 || prepare.node_rank > 0 || prepare.start_from.empty()) return;
+  const auto source = world_.checkpoints.find(prepare.start_from);
+  const std::int64_t wanted = std::stoll(prepare.env["MUSTER_CLONED_AT_STEP"]);
+  if (source == world_.checkpoints.end()) {
+    world_.Violate("S17: " + prepare.trial.value + " starts from " + prepare.start_from +
+                   ", which is gone");
+  } else if (!fate_.script && source->second != wanted) {
+    world_.Violate("S17: " + prepare.trial.value + " starts from step " +
+                   std::to_string(source->second) + " of its donor instead of " +
+                   std::to_string(wanted));
+  } else {
+    own = source->second;
+  }
+}
+
 void Gang::Start(const std::weak_ptr<Gang>& self) {
   if (!shim_ || LivingRanks() > 0 || !exits.empty()) return;
   alive_.assign(alive_.size(), true);
   world_.running_ranks[prepare.epoch] += prepare.ranks;
   escaped_ = fate_.escapes;
-  step_ = world_.checkpoints[prepare.trial.value];
+  step_ = world_.checkpoints[prepare.checkpoint_dir];
   if (step_ > 0 && !fate_.script) Append(RecordOf(wire::RecordType::kResumed));
   ScheduleStep(self);
 }
@@ -85,8 +107,7 @@ void Gang::Step(const std::weak_ptr<Gang>& self) {
   if (ending_) return;
   if (step_ < fate_.steps) {
     if (world_.random.Chance(0.3)) {
-      world_.checkpoints[prepare.trial.value] = step_;
-      Append(RecordOf(wire::RecordType::kCheckpoint));
+      Save();
     }
     ScheduleStep(self);
     return;
@@ -136,7 +157,7 @@ void Gang::Meet(const std::weak_ptr<Gang>& self) {
       break;
     case Fate::Kind::kResume:
       ending_ = true;
-      world_.checkpoints[prepare.trial.value] = step_;
+      world_.checkpoints[prepare.checkpoint_dir] = step_;
       for (int one = 0; one < prepare.ranks; ++one)
         EndRankLater(self, one, 75, world_.About(200 * kMillisecond));
       break;
@@ -172,6 +193,19 @@ void Gang::Append(wire::TrialRecord record) {
   if (events_.spool_grew) events_.spool_grew();
 }
 
+void Gang::Save() {
+  world_.checkpoints[prepare.checkpoint_dir] = step_;
+  wire::TrialRecord record = RecordOf(wire::RecordType::kCheckpoint);
+  const std::int64_t level = prepare.keep_every > 0 ? step_ / prepare.keep_every : 0;
+  if (shim_ && level > kept_level_) {
+    kept_level_ = level;
+    world_.checkpoints[prepare.keep_dir + "/" + std::to_string(step_) + ".a-" +
+                       std::to_string(prepare.epoch.value)] = step_;
+    record.kept = true;
+  }
+  Append(std::move(record));
+}
+
 void Gang::EndRank(int rank, int code, bool oom) {
   if (!alive_[static_cast<std::size_t>(rank)]) return;
   alive_[static_cast<std::size_t>(rank)] = false;
@@ -194,8 +228,11 @@ void Gang::Terminate(const std::weak_ptr<Gang>& self) {
   if (fate_.ignores_term || ending_) return;
   ending_ = true;
   if (LivingRanks() == prepare.ranks && step_ > 0) {
-    world_.checkpoints[prepare.trial.value] = step_;
-    if (!fate_.script) Append(RecordOf(wire::RecordType::kCheckpoint));
+    if (fate_.script) {
+      world_.checkpoints[prepare.checkpoint_dir] = step_;
+    } else {
+      Save();
+    }
   }
   constexpr int kCodes[] = {0, 75, 143};
   for (int rank = 0; rank < prepare.ranks; ++rank)

@@ -54,6 +54,8 @@ class Gang {
   std::map<std::string, std::int64_t> logs;
   std::vector<agent::RanksExited::Rank> exits;
 
+  /// The shim makes the checkpoint folder; a clone's becomes a copy of what it starts from.
+  void MakeFolder();
   /// The shim lets the ranks go. `self` keeps the timers from outliving the gang.
   void Start(const std::weak_ptr<Gang>& self);
   void Terminate(const std::weak_ptr<Gang>& self);  ///< SIGTERM to the ranks
@@ -79,6 +81,7 @@ class Gang {
   [[nodiscard]] wire::TrialRecord RecordOf(wire::RecordType type) const;
   [[nodiscard]] std::map<std::string, double> Score() const;
   void Append(wire::TrialRecord record);
+  void Save();
   bool LogStep();
   void EndRank(int rank, int code, bool oom = false);
   void EndRankLater(const std::weak_ptr<Gang>& self, int rank, int code, Micros delay);
@@ -92,6 +95,7 @@ class Gang {
   bool ending_ = false;  ///< the ranks take no further step
   std::vector<bool> alive_;
   std::int64_t step_ = 0;
+  std::int64_t kept_level_ = 0;  ///< of the newest copy
 };
 
 }  // namespace muster::sim

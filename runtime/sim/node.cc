@@ -257,6 +257,7 @@ void Node::Do(const agent::MakeAttempt& effect) {
   }
   world_.scheduler.After(world_.About(20 * kMillisecond), [this, gang, epoch, life = life_] {
     if (life != life_ || !gang->ShimLives()) return;
+    gang->MakeFolder();
     gang->phase = wire::AttemptPhase::kPrepared;
     Input(agent::ShimReady{epoch, name_, 4000});
   });

@@ -69,6 +69,14 @@ wire::SweepSpec DrawSpec(World& world, int number) {
   if (random.Chance(world.rates.time_limit)) spec.budget.time_seconds = world.Between(5, 200);
   if (random.Chance(0.3))
     spec.stop = {{"asha", {{"step", "epoch"}, {"min", 1}, {"max", 9}, {"eta", 3}}}};
+  // Likewise: half of those pause at their rungs, and a quarter of the others are populations.
+  if (!spec.stop.empty() && spec.seed / 2 % 2 == 0) {
+    spec.stop["asha"].as_object()["mode"] = "promote";
+  } else if (spec.stop.empty() && spec.seed / 2 % 4 == 0) {
+    spec.stop = {
+        {"pbt",
+         {{"interval", static_cast<std::int64_t>(1 + spec.seed / 8 % 2)}, {"population", 3}}}};
+  }
   if (random.Chance(0.3)) {
     spec.trial.command.clear();
     spec.trial.program = "train";

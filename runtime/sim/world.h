@@ -30,7 +30,7 @@ struct World {
   Sabotage sabotage = Sabotage::kNone;
   coordinator::Mutation coordinator_bug = coordinator::Mutation::kNone;
   agent::Mutation agent_bug = agent::Mutation::kNone;
-  /// The shared file system: the step of each trial's newest checkpoint.
+  /// The shared file system: folders of checkpoints by path, and the step of what each holds; 0: nothing yet.
   std::map<std::string, std::int64_t> checkpoints;
 
   /// What an unmodified script does through MLflow's client, with the token and run of its environment.

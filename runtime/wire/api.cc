@@ -6,8 +6,8 @@ namespace muster::wire {
 
 BOOST_DESCRIBE_STRUCT(TrialSummary, (),
                       (id, number, state, params, objective, step, total_steps, attempts, epoch,
-                       node, run_id, created_ms, started_ms, ended_ms, message, exit_code, by,
-                       from))
+                       node, run_id, created_ms, started_ms, ended_ms, message, exit_code, by, from,
+                       from_step))
 BOOST_DESCRIBE_STRUCT(AttemptSummary, (),
                       (epoch, state, node, cause, message, created_ms, started_ms, ended_ms,
                        notices))

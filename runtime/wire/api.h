@@ -29,10 +29,11 @@ struct TrialSummary {
   std::string node;
   std::string run_id;
   std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
-  std::string message;  ///< why it failed, or what it waits for
-  int exit_code = 0;    ///< of the rank that failed the newest attempt; 128 + signal
-  std::string by;       ///< which algorithm suggested the parameters
-  std::string from;     ///< the trial that it was cloned from
+  std::string message;         ///< why it failed, or what it waits for
+  int exit_code = 0;           ///< of the rank that failed the newest attempt; 128 + signal
+  std::string by;              ///< which algorithm suggested the parameters
+  std::string from;            ///< the trial that it was cloned from ...
+  std::int64_t from_step = 0;  ///< ... at this step; 0: its parameters alone
 };
 
 struct AttemptSummary {

@@ -192,10 +192,14 @@ struct Prepare {
   std::string params_json;                 ///< becomes the MUSTER_PARAMS file
   std::string checkpoint_dir;
   std::string start_from;  ///< the checkpoint folder that an empty checkpoint_dir becomes a copy of
-  int ranks = 1;           ///< on this node: first_rank, first_rank + 1, ...
-  int first_rank = 0;      ///< logs and exits name ranks by their number in the whole gang
-  int world_size = 0;      ///< ranks of the whole gang; 0: all are on this node
-  int node_rank = 0;       ///< this node's place among the gang's
+  /// Where copies of checkpoint_dir are kept for clones, each as <step>.a-<epoch>: one of the first checkpoint at
+  /// or beyond each multiple of `keep_every` steps that this attempt publishes. 0: none.
+  std::string keep_dir;
+  std::int64_t keep_every = 0;
+  int ranks = 1;       ///< on this node: first_rank, first_rank + 1, ...
+  int first_rank = 0;  ///< logs and exits name ranks by their number in the whole gang
+  int world_size = 0;  ///< ranks of the whole gang; 0: all are on this node
+  int node_rank = 0;   ///< this node's place among the gang's
   int cpus_per_rank = 1;
   int gpus_per_rank = 0;
   std::vector<int> slots;  ///< which of the node's slots the gang holds

@@ -36,7 +36,7 @@ BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,
                        checkpoint_dir, ranks, first_rank, world_size, node_rank, cpus_per_rank,
                        gpus_per_rank, slots, devices, grace_ms, silence_ms, hang_ms, hang_action,
-                       memory_bytes, start_from))
+                       memory_bytes, start_from, keep_dir, keep_every))
 BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port))
 BOOST_DESCRIBE_STRUCT(Abort, (), (epoch))
 BOOST_DESCRIBE_STRUCT(Stop, (), (epoch, reason, grace_ms))

@@ -16,6 +16,9 @@
 ///                  {"command": "checkpoint"}  save a checkpoint, go on
 ///                  {"command": "stop"}        save a checkpoint, end with exit code 0 or 75
 ///
+/// A checkpoint is committed when its record is acknowledged: `step` is the last one that it contains, and until
+/// the acknowledgement nothing in MUSTER_CHECKPOINT_DIR changes, for a clone may start from a copy of it.
+///
 /// Only rank 0 needs to speak; ranks that all say their own `step` and `rank` let the agent tell which one is
 /// behind when the gang hangs. A kProgress with `rank` and `metrics` is that rank's own telemetry, in its own steps:
 /// it lands in the run as that rank's, with node and GPU, and is otherwise no progress of the trial. The spool is trusted no further than its epoch: the coordinator refuses
@@ -38,7 +41,8 @@ struct TrialRecord {
   std::int64_t timestamp_ms = 0;
   std::map<std::string, double> metrics;
   std::string path;
-  std::optional<int> rank;  ///< who says it; absent: the gang
+  std::optional<int> rank;   ///< who says it; absent: the gang
+  std::optional<bool> kept;  ///< of kCheckpoint, by the shim: there is a copy (Prepare::keep_dir)
   friend bool operator==(const TrialRecord&, const TrialRecord&) = default;
 };
 

@@ -8,6 +8,7 @@
 namespace muster::wire {
 
 BOOST_DESCRIBE_ENUM(RecordType, kMetric, kProgress, kCheckpoint, kResult, kResumed)
-BOOST_DESCRIBE_STRUCT(TrialRecord, (), (type, step, total_steps, timestamp_ms, metrics, path, rank))
+BOOST_DESCRIBE_STRUCT(TrialRecord, (),
+                      (type, step, total_steps, timestamp_ms, metrics, path, rank, kept))
 
 }  // namespace muster::wire

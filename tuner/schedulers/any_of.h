@@ -14,6 +14,7 @@ class AnyOf final : public Scheduler {
   Verdict Judge(std::int64_t number, const History& history) override;
   Choice Choose(std::int64_t number, const History& history) override;
   bool NeedsCheckpoint(std::int64_t number, const History& history) override;
+  [[nodiscard]] std::int64_t clone_interval() const override { return rules_[0]->clone_interval(); }
   /// Of the first rule that has some.
   [[nodiscard]] std::vector<std::int64_t> rungs() const override;
   std::string Explain(const History& history) override;

@@ -50,6 +50,7 @@ class Pbt final : public Scheduler {
   Verdict Judge(std::int64_t number, const History& history) override;
   Choice Choose(std::int64_t number, const History& history) override;
   bool NeedsCheckpoint(std::int64_t number, const History& history) override;
+  [[nodiscard]] std::int64_t clone_interval() const override { return options_.interval; }
   std::string Explain(const History& history) override;
 
  private:

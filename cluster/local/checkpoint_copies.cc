@@ -1,0 +1,94 @@
+#include "cluster/local/checkpoint_copies.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "runtime/base/log.h"
+#include "runtime/wire/trial_record.h"
+
+namespace muster::cluster::local {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status Sync(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return IoError("open " + path.string(), errno);
+  // Where a file system does not know how, its files are as durable as they get.
+  const bool failed = ::fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS;
+  const int error = errno;
+  ::close(fd);
+  return failed ? Status(IoError("sync " + path.string(), error)) : Ok();
+}
+
+Status SyncAll(const fs::path& folder) {
+  std::error_code error;
+  for (auto entry = fs::recursive_directory_iterator(folder, error);
+       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    MUSTER_RETURN_IF_ERROR(Sync(entry->path()));
+  }
+  if (error) return IoError("list " + folder.string(), error.value());
+  return Sync(folder);
+}
+
+/// The last step is the rename, which fails where another attempt was first: its copy is as good.
+Status CopyFolder(const fs::path& from, const fs::path& partial, const fs::path& to) {
+  std::error_code error;
+  fs::remove_all(partial, error);
+  if (!error) fs::create_directories(partial.parent_path(), error);
+  if (!error) fs::copy(from, partial, fs::copy_options::recursive, error);
+  if (error) return IoError("copy the checkpoints " + from.string(), error.value());
+  MUSTER_RETURN_IF_ERROR(SyncAll(partial));
+  fs::rename(partial, to, error);
+  std::error_code ignored;
+  if (error) fs::remove_all(partial, ignored);
+  if (error && !fs::is_empty(to, ignored) && !ignored) return Ok();
+  if (error) return IoError("name the copy " + to.string(), error.value());
+  return Sync(to.parent_path());
+}
+
+}  // namespace
+
+Status CopyStart(const wire::Prepare& prepare) {
+  std::error_code error;
+  const fs::path folder = prepare.checkpoint_dir;
+  if (prepare.start_from.empty() || prepare.node_rank > 0) return Ok();
+  if (!fs::is_empty(folder, error) && !error) return Ok();
+  // Where the trial's own copies go, so that they are deleted with them.
+  const fs::path partial =
+      folder.string() + ".at/start.a-" + std::to_string(prepare.epoch.value) + ".partial";
+  return CopyFolder(prepare.start_from, partial, folder);
+}
+
+CheckpointKeeper::CheckpointKeeper(const wire::Prepare& prepare)
+    : from_(prepare.checkpoint_dir),
+      to_(prepare.keep_dir),
+      epoch_(prepare.epoch.value),
+      every_(prepare.keep_dir.empty() ? 0 : prepare.keep_every) {}
+
+bool CheckpointKeeper::Keep(std::int64_t step) {
+  if (!wanted() || step / every_ <= level_) return step == kept_;
+  const std::string name = std::to_string(step) + ".a-" + std::to_string(epoch_);
+  const Status copied = CopyFolder(from_, to_ / (name + ".partial"), to_ / name);
+  if (!copied.ok()) {
+    LogWarning("shim", "no clone can start from step " + std::to_string(step) + ": " +
+                           copied.error().message);
+    return false;
+  }
+  level_ = step / every_;
+  kept_ = step;
+  return true;
+}
+
+std::string CheckpointKeeper::Marked(std::string_view line) {
+  auto record = wire::DecodeRecord(line);
+  // What cannot be read is the reader's to refuse.
+  if (!record.ok() || record->type != wire::RecordType::kCheckpoint) return std::string(line);
+  record->kept = Keep(record->step);
+  return wire::EncodeRecord(*record);
+}
+
+}  // namespace muster::cluster::local
