@@ -73,7 +73,9 @@ class CheckpointsTest(unittest.TestCase):
 
     def test_Pbt_ClonesBeginWithTheirDonorsCommittedStep(self):
         sweep = self.submit("pbt", steps=8, pause=0.1, trials=8, parallel=2,
-                            stop="{pbt: {interval: 2, population: 4, max: 8, quantile: 0.25}}")
+                            stop="{pbt: {interval: 2, population: 4, max: 8, quantile: 0.5}}",
+                            # The last to come to step 2 is the worst there.
+                            first="[{x: 0.9}, {x: 0.8}, {x: 0.3}, {x: 0.2}]")
         self.kill_server_at(sweep, 1)
         self.assertEqual(self.cluster.wait_sweep(sweep, 60)["sweep"]["state"], "complete")
         trials = self.cluster.trials(sweep)
