@@ -2,11 +2,12 @@
 // configuration, a column an epoch.
 //
 //   g++ -std=c++20 -O3 -I. scripts/bench/tuner/curve_table.cc runtime/base/{math,random,check}.cc -lcrypto
-//   a.out TABLE.csv
+//   a.out TABLE.csv [PROBLEM [EXAMPLES]]
 //
 // 2,000 configurations are the grid of lr (10 values), batch (5), width (5), momentum (4) and activation (softsign, relu). Each
-// is trained for 81 epochs by SGD on 600 examples of a made-up problem: 16 numbers a example, 8 classes given by
-// a random network of 12 units, a tenth of the labels replaced by random ones. The loss is the mean
+// is trained for 81 epochs by SGD on 600 examples of a made-up problem: 16 numbers an example, 8 classes given by
+// a random network of 12 units, a tenth of the labels replaced by random ones. Another PROBLEM (11) is another such
+// network, and more EXAMPLES are overfitted less: tables to try changes on before the one that is reported. The loss is the mean
 // cross-entropy over 700 other examples, nan once it is not finite. All draws come from counter-based random
 // numbers, so the table is the same each time. It takes minutes.
 #include <cmath>
@@ -21,7 +22,7 @@ namespace {
 
 using muster::Random;
 
-constexpr int kInputs = 16, kClasses = 8, kEpochs = 81, kTrain = 600, kTest = 700;
+constexpr int kInputs = 16, kClasses = 8, kEpochs = 81, kTest = 700;
 constexpr int kTeacher = 12, kMostWidth = 64;
 constexpr double kRates[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1};
 constexpr int kBatches[] = {8, 16, 32, 64, 128};
@@ -37,8 +38,8 @@ struct Data {
 float Softsign(float x) { return x / (1 + std::abs(x)); }
 float Square(float x) { return x * x; }
 
-Data Make(int examples, std::uint64_t stream) {
-  Random teacher(11, 1), random(11, stream);
+Data Make(int examples, std::uint64_t problem, std::uint64_t stream) {
+  Random teacher(problem, 1), random(problem, stream);
   std::vector<double> first(kInputs * kTeacher), second(kTeacher * kClasses);
   for (double& w : first) w = teacher.Normal() * 0.7;
   for (double& w : second) w = teacher.Normal();
@@ -149,15 +150,16 @@ class Net {
 void Train(std::FILE* out, const Data& train, const Data& test, const int (&at)[5],
            std::uint64_t stream) {
   Net net(kWidths[at[2]], at[4] == 1, stream);
-  std::vector<int> order(kTrain);
-  for (int n = 0; n < kTrain; ++n) order[n] = n;
+  const int examples = static_cast<int>(train.labels_N.size());
+  std::vector<int> order(examples);
+  for (int n = 0; n < examples; ++n) order[n] = n;
   Random random(13, stream);
   for (const int index : at) std::fprintf(out, "%d,", index);
   for (int epoch = 1; epoch <= kEpochs; ++epoch) {
-    for (int n = kTrain - 1; n > 0; --n) std::swap(order[n], order[random.Below(n + 1)]);
+    for (int n = examples - 1; n > 0; --n) std::swap(order[n], order[random.Below(n + 1)]);
     const int batch = kBatches[at[1]];
-    for (int n = 0; n < kTrain; n += batch) {
-      net.Step(train, order, n, std::min(kTrain, n + batch), static_cast<float>(kRates[at[0]]),
+    for (int n = 0; n < examples; n += batch) {
+      net.Step(train, order, n, std::min(examples, n + batch), static_cast<float>(kRates[at[0]]),
                static_cast<float>(kMomenta[at[3]]));
     }
     double loss = 0;
@@ -175,11 +177,13 @@ void Train(std::FILE* out, const Data& train, const Data& test, const int (&at)[
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::fprintf(stderr, "usage: curve_table TABLE.csv\n");
+  if (count < 2 || count > 4) {
+    std::fprintf(stderr, "usage: curve_table TABLE.csv [PROBLEM [EXAMPLES]]\n");
     return 2;
   }
-  const Data train = Make(kTrain, 2), test = Make(kTest, 3);
+  const std::uint64_t problem = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 11;
+  const int examples = count > 3 ? std::atoi(arguments[3]) : 600;
+  const Data train = Make(examples, problem, 2), test = Make(kTest, problem, 3);
   std::FILE* out = std::fopen(arguments[1], "w");
   if (out == nullptr) {
     std::perror(arguments[1]);
