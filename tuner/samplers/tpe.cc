@@ -15,6 +15,9 @@ constexpr std::size_t kStartupTrials = 10;
 /// Drawn from l: each is compared with all kernels of g, so fewer beside many.
 constexpr std::size_t kMostCandidates = 128, kLeastCandidates = 32, kComparisons = 400'000;
 constexpr std::size_t kMostBelow = 100;  ///< with several objectives
+/// A rung is compared once it has this many results for each of d + 1. BOHB's 1 would make all of them the best:
+/// the rung's first ones, which met nobody, would rank before all that stopped below.
+constexpr std::size_t kResultsPerParameter = 4;
 constexpr double kGamma = 0.1;
 /// Of the quadratic's minimum, in spreads of the points that it was fitted to.
 constexpr double kRadius = 1;
@@ -38,7 +41,7 @@ TpeSampler::TpeSampler(const SearchSpec& spec)
       feasibility_(spec.space) {
   const auto scheduler = MakeScheduler(spec);
   if (scheduler.ok()) rule_.rungs = (*scheduler)->rungs();
-  rule_.enough = space_->size() + 1;
+  rule_.enough = kResultsPerParameter * (space_->size() + 1);
   if (spec.goals.size() > 1) rule_.most = kMostBelow;
 }
 

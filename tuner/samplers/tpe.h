@@ -23,7 +23,8 @@ namespace muster::tuner {
 /// With several objectives the best are those of the first fronts (tpe_split.h), at most 100 with equal weights,
 /// and there is no quadratic.
 ///
-/// Running and failed trials count among the rest, which keeps parallel workers apart. A finite space is never
+/// Running and failed trials count among the rest, which keeps parallel workers apart; under a scheduler with
+/// rungs, trials that reached one rank by it (tpe_split.h), also while they run or wait there. A finite space is never
 /// asked for the same point twice.
 class TpeSampler final : public Sampler {
  public:

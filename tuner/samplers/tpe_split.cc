@@ -48,7 +48,22 @@ std::optional<std::int64_t> RungOf(const History& history, const SplitRule& rule
   return std::nullopt;
 }
 
-std::optional<Rank> RankOf(const Trial& trial, std::size_t index,
+bool ReachedRung(const Trial& trial, const SplitRule& rule) {
+  return !rule.rungs.empty() && !trial.reports.empty() &&
+         trial.reports.back().step >= rule.rungs[0];
+}
+
+/// How far a trial that is not complete came, to the largest rung (or, before the first, to its last report), and
+/// its loss there: Optuna's order of pruned ones, and between rungs as at the rung.
+Rank PartialRank(const Trial& trial, std::size_t index, const SplitRule& rule) {
+  if (trial.reports.empty()) return {Rank::kPruned, 1, 0, index};
+  const auto& [step, loss] = trial.reports.back();
+  if (!ReachedRung(trial, rule)) return {Rank::kPruned, -static_cast<double>(step), loss, index};
+  const std::int64_t rung = *(std::ranges::upper_bound(rule.rungs, step) - 1);
+  return {Rank::kPruned, -static_cast<double>(rung), *LossAt(trial, rung), index};
+}
+
+std::optional<Rank> RankOf(const Trial& trial, std::size_t index, const SplitRule& rule,
                            std::optional<std::int64_t> rung) {
   if (trial.state == TrialState::kLost || trial.state == TrialState::kFailed) return std::nullopt;
   if (trial.losses.size() > 1 && trial.broke()) return Rank{Rank::kInfeasible, kInfinity, 0, index};
@@ -62,10 +77,8 @@ std::optional<Rank> RankOf(const Trial& trial, std::size_t index,
   }
   if (trial.state == TrialState::kComplete)
     return Rank{Rank::kComparable, trial.losses[0], 0, index};
-  if (trial.state != TrialState::kPruned) return std::nullopt;
-  if (trial.reports.empty()) return Rank{Rank::kPruned, 1, 0, index};
-  const auto& [step, loss] = trial.reports.back();
-  return Rank{Rank::kPruned, -static_cast<double>(step), loss, index};
+  if (trial.state != TrialState::kPruned && !ReachedRung(trial, rule)) return std::nullopt;
+  return PartialRank(trial, index, rule);
 }
 
 /// What tells the members of one front apart: more is better.
@@ -119,16 +132,20 @@ void RankFronts(const std::vector<Trial>& trials, std::vector<Rank>& ranks, std:
 
 TpeSplit SplitTrials(const History& history, const SplitRule& rule, std::size_t wanted) {
   TpeSplit split{.rung = RungOf(history, rule)};
+  std::size_t unfinished = 0;  // that teach by their rungs
   std::vector<Rank> ranks;
   const auto& trials = history.trials();
   for (std::size_t i = 0; i < trials.size(); ++i) {
     split.broken += trials[i].broke() ? 1 : 0;
     split.finished += IsFinished(trials[i].state) && trials[i].state != TrialState::kLost ? 1 : 0;
-    if (const auto rank = RankOf(trials[i], i, split.rung)) ranks.push_back(*rank);
+    if (const auto rank = RankOf(trials[i], i, rule, split.rung)) {
+      ranks.push_back(*rank);
+      unfinished += IsFinished(trials[i].state) ? 0 : 1;
+    }
   }
   split.usable = ranks.size();
-  const auto share =
-      static_cast<std::size_t>(std::ceil(rule.share * static_cast<double>(split.finished)));
+  const auto share = static_cast<std::size_t>(
+      std::ceil(rule.share * static_cast<double>(split.finished + unfinished)));
   split.below = std::min({share, rule.most, split.usable});
   const bool single = history.goals().size() == 1;
   if (!single) RankFronts(trials, ranks, split.below);

@@ -30,7 +30,8 @@ struct TpeSplit {
 /// With `rungs` (ascending steps) trials that stop early are compared where they can be: by the losses at the
 /// largest rung that at least `enough` trials have reached, and once as many are complete, by their final ones:
 /// Falkner, Klein, Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale" (ICML 2018; their
-/// |D_b| >= N_min = d + 1). The others rank after them.
+/// |D_b| >= N_min). The others rank after them, by the last rung that they reached and their loss there. Trials
+/// that run or wait rank like pruned ones once they have reached a rung, and count as finished.
 struct SplitRule {
   double share = 0.1;
   std::size_t most = 25;

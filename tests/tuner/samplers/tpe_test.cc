@@ -86,6 +86,24 @@ TEST(TpeSplit, Rungs_TheLargestWithEnoughResultsIsCompared) {
   EXPECT_EQ(split.losses, (std::vector<double>{6, 7, 8}));
 }
 
+TEST(TpeSplit, Rungs_TrialsThatWaitThereTeachBesideCompleteOnes) {
+  const SplitRule rule{.rungs = {1, 3}, .enough = 2};
+  History history = HistoryOf({Complete({5}), Complete({6})});
+  StopAt(history, 3, 9, TrialState::kPaused);   // 2
+  StopAt(history, 4, 8, TrialState::kPruned);   // 3: as at 3
+  StopAt(history, 1, 1, TrialState::kPaused);   // 4: a lower rung
+  StopAt(history, 3, 7, TrialState::kRunning);  // 5
+  StopAt(history, 0, 0, TrialState::kRunning);  // 6: has shown nothing
+  const auto split = SplitTrials(history, rule, 9);
+  EXPECT_FALSE(split.rung.has_value());
+  EXPECT_EQ(split.ranked, (std::vector<std::size_t>{0, 1, 5, 3, 2, 4}));
+  EXPECT_EQ(split.losses, (std::vector<double>{5, 6}));
+  EXPECT_EQ(split.usable, 6U);
+  EXPECT_EQ(split.finished, 3U);
+  for (int i = 0; i < 5; ++i) StopAt(history, 1, 2, TrialState::kPaused);
+  EXPECT_EQ(SplitTrials(history, rule, 9).below, 2U);  // a tenth of 11
+}
+
 // Fronts {0, 1, 2}, {3}; in the first, volumes below (4.4, 4.4) that each adds alone: 0: 0.4, 1: 4, 2: 0.4.
 TEST(TpeSplit, SeveralObjectives_FrontsThenVolume) {
   const History history = HistoryOf({Complete({1, 4}), Complete({2, 2}), Complete({4, 1}),
@@ -230,6 +248,27 @@ TEST(Tpe, SeveralObjectives_CoverTheFront) {
     return near;
   };
   EXPECT_GT(close(*sampler), 2 * close(*random));
+}
+
+TEST(Tpe, Bohb_LearnsFromTrialsThatWaitAtTheFirstRung) {
+  SearchSpec spec = SpecOf("tpe", R"({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})", 3);
+  spec.stop = boost::json::parse(R"({"bohb": {"max": 81, "mode": "promote"}})").as_object();
+  const auto sampler = MakeSampler(spec);
+  const auto apart = [](const Params& params) {
+    return std::hypot(std::get<double>(params.at("x")) - 0.3,
+                      std::get<double>(params.at("y")) - 0.8);
+  };
+  History history;
+  double late = 0;
+  for (int i = 0; i < 80; ++i) {
+    const auto suggested = (*sampler)->Suggest(i, history);
+    ASSERT_TRUE(suggested.ok());
+    history.Start(i, suggested->params);
+    history.AddReport(i, 1, std::vector<double>{apart(suggested->params)});
+    history.Pause(i);
+    late += i < 40 ? 0 : apart(suggested->params) / 40;
+  }
+  EXPECT_LT(late, 0.15);  // uniform points are 0.5 away on average
 }
 
 TEST(Tpe, Explain_GivesNumbers) {
