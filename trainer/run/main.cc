@@ -103,6 +103,7 @@ Result<int> TrainIn(const Gang& gang, Trial& trial, const Options& options) {
                                                            .control = *control,
                                                            .clock = SystemClock(),
                                                            .seed = options.file.seed,
+                                                           .cloned = options.cloned,
                                                            .best_metric = options.file.metric,
                                                            .maximize = options.file.maximize}));
   if (end.why == LoopEnd::Why::kStopped) return kExitResume;

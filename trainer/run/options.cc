@@ -128,6 +128,7 @@ void ReadEnvironment(Options& options) {
   options.control_socket = Environment("MUSTER_CONTROL");
   options.heartbeat_file = Environment("MUSTER_HEARTBEAT");
   options.attempt = EnvironmentNumber({"MUSTER_ATTEMPT"}, 0);
+  options.cloned = !Environment("MUSTER_CLONED_FROM").empty();
   // muster and torchrun set the first name, mpirun the second.
   options.rank.rank = EnvironmentNumber({"RANK", "OMPI_COMM_WORLD_RANK"}, 0);
   options.rank.world_size = EnvironmentNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"}, 1);

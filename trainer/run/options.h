@@ -24,6 +24,7 @@ struct Options {
   std::filesystem::path heartbeat_file;  ///< empty: nobody asks
   bool terminal = false;                 ///< a person sees stdout directly
   std::int64_t attempt = 0;
+  bool cloned = false;  ///< the checkpoint folder began as a copy of another trial's
   RankInfo rank;
   int threads = 1;  ///< of LibTorch's kernels
 };

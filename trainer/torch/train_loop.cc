@@ -9,6 +9,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
+#include <iterator>
 
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
@@ -40,6 +41,7 @@ class TrainLoop {
   Status Resume();
   Status CheckSame(const Checkpoint& saved) const;
   Status RestoreTensors(const Checkpoint& checkpoint) const;
+  Status TakeOver(Checkpoint& donors) const;
   Result<Command> RunEpoch();
   void TrainStep(const LoadedBatch& loaded);
   Status FinishEpoch(double train_loss, double seconds);
@@ -53,6 +55,7 @@ class TrainLoop {
   void Beat(const char* phase) const {
     parts_.control.Beat({.step = progress_.step, .total = schedule_.total_steps, .phase = phase});
   }
+  [[nodiscard]] NamedTensors OptimizerTensors() const;
   [[nodiscard]] NamedTensors AllTensors() const;
   [[nodiscard]] Epoch CurrentEpoch() const {
     return {.seed = static_cast<std::uint64_t>(parts_.seed),
@@ -115,10 +118,16 @@ Status TrainLoop::Prepare() {
   return Ok();
 }
 
-NamedTensors TrainLoop::AllTensors() const {
-  NamedTensors tensors = ModelTensors(*module_);
+NamedTensors TrainLoop::OptimizerTensors() const {
+  NamedTensors tensors;
   for (auto& [name, tensor] : optimizer_->State())
     tensors.emplace_back("optimizer." + name, tensor);
+  return tensors;
+}
+
+NamedTensors TrainLoop::AllTensors() const {
+  NamedTensors tensors = ModelTensors(*module_);
+  std::ranges::move(OptimizerTensors(), std::back_inserter(tensors));
   return tensors;
 }
 
@@ -157,6 +166,33 @@ Status TrainLoop::RestoreTensors(const Checkpoint& checkpoint) const {
   return LoadTensors(checkpoint.tensors, AllTensors());
 }
 
+/// Makes what another trial saved, with other parameters, into what this one could have saved.
+Status TrainLoop::TakeOver(Checkpoint& donors) const {
+  Progress& progress = donors.progress;
+  if (progress.batch_size != progress_.batch_size) {
+    if (progress.batch != 0) {
+      return Conflict("the donor's checkpoint is within an epoch of batches of " +
+                      std::to_string(progress.batch_size) + " rows; with batches of " +
+                      std::to_string(progress_.batch_size) + " it cannot be gone on from");
+    }
+    progress.batch_size = progress_.batch_size;
+    progress.step = progress.epoch * (schedule_.total_steps / epochs_);
+  }
+  progress.seed = progress_.seed;
+  donors.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
+  // The state of another optimizer is of no use: this one's begins anew.
+  const auto own = optimizer_->State();
+  const bool same = std::ranges::all_of(own, [&](const auto& entry) {
+    return std::ranges::any_of(donors.tensors, [&](const StoredTensor& tensor) {
+      return tensor.name == "optimizer." + entry.first;
+    });
+  });
+  if (same) return Ok();
+  MUSTER_ASSIGN_OR_RETURN(auto fresh, StoreTensors(OptimizerTensors()));
+  std::ranges::move(fresh, std::back_inserter(donors.tensors));
+  return Ok();
+}
+
 Status TrainLoop::Resume() {
   std::string encoded;
   Status status;
@@ -165,7 +201,8 @@ Status TrainLoop::Resume() {
     if (!latest.ok()) {
       status = latest.error();
     } else if (*latest) {
-      status = RestoreTensors(**latest);
+      if (parts_.cloned) status = TakeOver(**latest);
+      if (status.ok()) status = RestoreTensors(**latest);
       encoded = EncodeProgress((*latest)->progress);
     }
   }

@@ -25,7 +25,8 @@
 ///    no concern of the training.
 ///
 /// A folder goes on with what began it: a checkpoint of another seed, number of rows or value of a parameter
-/// is kConflict.
+/// is kConflict. A clone (PBT) goes on from another trial's whole epochs with parameters of its own: the model is
+/// taken over; the optimizer's state too, unless the optimizer is another one.
 /// The same seed, parameters, data, number of ranks and LibTorch threads (which share out its sums) give the
 /// same bits, interrupted or not. Buffers are rank 0's before each step.
 /// Another number of ranks gives the same batches and schedule; sums round differently.
@@ -43,6 +44,7 @@ struct LoopParts {
   Control& control;                        ///< on all ranks; all but telemetry is sent by rank 0
   const Clock& clock;
   std::int64_t seed = 0;
+  bool cloned = false;  ///< the newest checkpoint may be another trial's
   std::string best_metric = "validation/accuracy";
   bool maximize = true;
   int agree_every = 16;  ///< steps; fewer where they are slow

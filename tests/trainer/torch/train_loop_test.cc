@@ -28,7 +28,8 @@ class TrainLoopTest : public testing::Test {
     EXPECT_TRUE(params.ok()) << params.error().message;
     return *params;
   }
-  Result<LoopEnd> Run(const char* json, Control& control, CheckpointStore* store = nullptr) {
+  Result<LoopEnd> Run(const char* json, Control& control, CheckpointStore* store = nullptr,
+                      bool cloned = false) {
     TinyTrial trial;
     const Params params = Read(json);
     return RunTrainLoop({.trial = trial,
@@ -40,6 +41,7 @@ class TrainLoopTest : public testing::Test {
                          .control = control,
                          .clock = clock_,
                          .seed = 17,
+                         .cloned = cloned,
                          .agree_every = 4});
   }
   std::unique_ptr<CheckpointStore> Store(std::int64_t attempt) {
@@ -223,6 +225,36 @@ TEST_F(TrainLoopTest, CheckpointOfAnotherLearningRate_Refused) {
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().kind, ErrorKind::kConflict);
   EXPECT_NE(end.error().message.find("lr 2E-2, this trial has 5E-1"), std::string::npos)
+      << end.error().message;
+}
+
+// 150 rows: 10 batches of 16, 19 of 8. Three epochs are the donor's.
+TEST_F(TrainLoopTest, Clone_GoesOnFromTheDonorsEpochsWithItsOwnParameters) {
+  ScriptedControl donor;
+  ASSERT_TRUE(Run(R"({"epochs": 3, "batch_size": 16, "lr": 0.02})", donor, Store(1).get()).ok());
+  for (const char* own : {R"({"epochs": 4, "batch_size": 8, "lr": 0.01})",
+                          R"({"epochs": 5, "batch_size": 8, "lr": 0.1, "optimizer": "sgd"})"}) {
+    ScriptedControl clone;
+    const auto end = Run(own, clone, Store(2).get(), /*cloned=*/true);
+    ASSERT_TRUE(end.ok()) << end.error().message;
+    EXPECT_EQ(clone.records[0].type, RecordType::kResumed);
+    EXPECT_GT(clone.records[1].metrics.at("validation/accuracy"), 0.8) << "not the donor's model";
+  }
+  ScriptedControl last;
+  const auto end = Run(R"({"epochs": 6, "batch_size": 8, "lr": 0.1, "optimizer": "sgd"})", last,
+                       Store(3).get(), /*cloned=*/true);
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_EQ(end->progress.step, 6 * 19);
+  EXPECT_EQ(last.records[0].step, 5);
+}
+
+TEST_F(TrainLoopTest, CloneWithinAnEpochOfOtherBatches_Refused) {
+  ScriptedControl control(5, Command::kStop);
+  ASSERT_TRUE(Run(kAdamW, control, Store(1).get()).ok());
+  const auto end = Run(R"({"epochs": 6, "batch_size": 8})", control, Store(2).get(), true);
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().kind, ErrorKind::kConflict);
+  EXPECT_NE(end.error().message.find("batches of 16 rows; with batches of 8"), std::string::npos)
       << end.error().message;
 }
 
