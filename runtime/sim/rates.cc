@@ -33,6 +33,7 @@ Rates DrawRates(Random& random) {
   rates.max_trials = Between(random, 1, 8);
   rates.max_ranks = Between(random, 1, rates.slots);
   rates.max_steps = Between(random, 1, 30);
+  rates.pauses = true;
   constexpr std::array<Micros, 3> kSteps = {50 * kMillisecond, kSecond, 4 * kSecond};
   rates.step = kSteps.at(random.Below(kSteps.size()));
 

@@ -17,6 +17,7 @@ struct Rates {
   int max_ranks = 2;
   int max_priority = 2;
   int max_steps = 10;
+  bool pauses = false;  ///< some sweeps pause their trials at rungs, or clone them
   Micros step = 400 * kMillisecond;
 
   // The network; each of one message.

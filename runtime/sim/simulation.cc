@@ -70,7 +70,9 @@ wire::SweepSpec DrawSpec(World& world, int number) {
   if (random.Chance(0.3))
     spec.stop = {{"asha", {{"step", "epoch"}, {"min", 1}, {"max", 9}, {"eta", 3}}}};
   // Likewise: half of those pause at their rungs, and a quarter of the others are populations.
-  if (!spec.stop.empty() && spec.seed / 2 % 2 == 0) {
+  if (!world.rates.pauses) {
+    // A trial takes one attempt unless something fails.
+  } else if (!spec.stop.empty() && spec.seed / 2 % 2 == 0) {
     spec.stop["asha"].as_object()["mode"] = "promote";
   } else if (spec.stop.empty() && spec.seed / 2 % 4 == 0) {
     spec.stop = {

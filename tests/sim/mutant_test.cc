@@ -97,6 +97,14 @@ void HardToKill(Rates& rates) {
   rates.agent_crash_every = rates.machine_crash_every = 0;
 }
 
+/// Populations of trials that publish all their checkpoints, with many clones.
+void ManyClones(Rates& rates) {
+  rates.scripts = 0;
+  rates.max_trials = 30;
+  rates.max_steps = 30;
+  rates.max_ranks = 1;
+}
+
 class MutantTest : public testing::TestWithParam<Mutant> {};
 
 TEST_P(MutantTest, IsSeen) {
@@ -125,25 +133,25 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Coordinator, MutantTest,
-    testing::Values(Bug("SameEpoch", CoordinatorBug::kSameEpoch, "^S9: coordinator epoch"),
-                    Bug("FreeAtStop", CoordinatorBug::kFreeAtStop, "^S11|^S5"),
-                    Bug("NoLeaseMargin", CoordinatorBug::kNoLeaseMargin, "^S11", DeafToTerm),
-                    Both("ExitedBeforeRecords", CoordinatorBug::kExitedBeforeRecords,
-                         AgentBug::kExitedUndrained, "^S6"),
-                    Bug("AckBeforeStore", CoordinatorBug::kAckBeforeStore, "^S6"),
-                    Bug("StopOnce", CoordinatorBug::kStopOnce, "^L3", LongTrials),
-                    Bug("RetryForever", CoordinatorBug::kRetryForever, "^S10.* goes on"),
-                    Bug("ChargeTwice", CoordinatorBug::kChargeTwice, "^S10.* fails"),
-                    Bug("PromoteTwice", CoordinatorBug::kPromoteTwice, "^S2.* promoted twice",
-                        SlowPromotions),
-                    Bug("SecretSeed", CoordinatorBug::kSecretSeed, "^S16"),
-                    Bug("DropNeeded", CoordinatorBug::kDropNeeded, "^S17.* goes on from"),
-                    Bug("DropCopies", CoordinatorBug::kDropCopies, "^S17.* which is gone"),
-                    Bug("CloneNewest", CoordinatorBug::kCloneNewest, "^S17.* instead of"),
-                    Bug("PrunedCompletes", CoordinatorBug::kPrunedCompletes, "^S12"),
-                    Bug("GoBeforeDurable", CoordinatorBug::kGoBeforeDurable, "^S4"),
-                    Bug("ForgetOutbox", CoordinatorBug::kForgetOutbox, "^L1"),
-                    Bug("GangLacksASlot", CoordinatorBug::kGangLacksASlot, "^S4")),
+    testing::Values(
+        Bug("SameEpoch", CoordinatorBug::kSameEpoch, "^S9: coordinator epoch"),
+        Bug("FreeAtStop", CoordinatorBug::kFreeAtStop, "^S11|^S5"),
+        Bug("NoLeaseMargin", CoordinatorBug::kNoLeaseMargin, "^S11", DeafToTerm),
+        Both("ExitedBeforeRecords", CoordinatorBug::kExitedBeforeRecords,
+             AgentBug::kExitedUndrained, "^S6"),
+        Bug("AckBeforeStore", CoordinatorBug::kAckBeforeStore, "^S6"),
+        Bug("StopOnce", CoordinatorBug::kStopOnce, "^L3", LongTrials),
+        Bug("RetryForever", CoordinatorBug::kRetryForever, "^S10.* goes on"),
+        Bug("ChargeTwice", CoordinatorBug::kChargeTwice, "^S10.* fails"),
+        Bug("PromoteTwice", CoordinatorBug::kPromoteTwice, "^S2.* promoted twice", SlowPromotions),
+        Bug("SecretSeed", CoordinatorBug::kSecretSeed, "^S16"),
+        Bug("DropNeeded", CoordinatorBug::kDropNeeded, "^S17.* goes on from"),
+        Bug("DropCopies", CoordinatorBug::kDropCopies, "^S17.* which is gone"),
+        Bug("CloneNewest", CoordinatorBug::kCloneNewest, "^S17.* instead of", ManyClones),
+        Bug("PrunedCompletes", CoordinatorBug::kPrunedCompletes, "^S12"),
+        Bug("GoBeforeDurable", CoordinatorBug::kGoBeforeDurable, "^S4"),
+        Bug("ForgetOutbox", CoordinatorBug::kForgetOutbox, "^L1"),
+        Bug("GangLacksASlot", CoordinatorBug::kGangLacksASlot, "^S4")),
     testing::PrintToStringParamName());
 
 INSTANTIATE_TEST_SUITE_P(

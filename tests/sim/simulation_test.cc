@@ -107,6 +107,7 @@ TEST(SimulationTest, SearchWithSixteenWorkers_KilledAtRandomPoints_SuggestsWhatI
                                             rates.slots = 4;
                                             rates.max_ranks = 1;
                                             rates.max_trials = 120;
+                                            rates.pauses = true;
                                             rates.coordinator_crash_every = 3 * kSecond;
                                             rates.rank_fails = 0.1;
                                           },
