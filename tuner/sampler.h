@@ -9,7 +9,7 @@
 namespace muster::tuner {
 
 /// Counts up when a release may suggest something else than the one before did, given the same history.
-inline constexpr int kSearchVersion = 1;
+inline constexpr int kSearchVersion = 2;
 
 struct Suggestion {
   Params params;

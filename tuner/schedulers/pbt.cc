@@ -87,11 +87,11 @@ void Pbt::OnReport(const Change& change, const History& history) {
   if (AtMax(member)) {
     member.verdict = Verdict::kContinue;
   } else if (member.verdict != Verdict::kStop) {
-    member.verdict = JudgeAt(change.trial, member);
+    member.verdict = JudgeAt(change.trial, member, first);
   }
 }
 
-Verdict Pbt::JudgeAt(std::int64_t number, const Member& member) const {
+Verdict Pbt::JudgeAt(std::int64_t number, const Member& member, bool first) const {
   const Rung& rung = rungs_.at(member.level);
   const double loss = member.losses.at(member.level);
   const std::size_t rank = rung.Rank({loss, number});
@@ -100,6 +100,7 @@ Verdict Pbt::JudgeAt(std::int64_t number, const Member& member) const {
     return Verdict::kStop;
   }
   if (options_.parallel == 0 || options_.parallel >= options_.population) return Verdict::kContinue;
+  if (!first) return Verdict::kContinue;
   const bool more = static_cast<std::int64_t>(live_.size()) < options_.population &&
                     !Over(static_cast<std::int64_t>(members_.size()));
   return more || !waiting_.empty() ? Verdict::kPause : Verdict::kContinue;

@@ -28,7 +28,8 @@ namespace muster::tuner {
 /// sampler. Ties go to the lower number.
 ///
 /// With fewer slots than members (SearchSpec::parallel) they share them: a member that others wait for pauses
-/// at its interval, and the one that has come least far goes on.
+/// at its interval, and the one that has come least far goes on. It pauses at an interval once: one that saved nothing
+/// there goes on from before it, and would come there for ever.
 ///
 /// A member's step, score and checkpoint are one record: a donor's step is that of its last report that reached
 /// an interval, which its program commits a checkpoint with. One that has come to `max` has nothing left to run: it neither
@@ -71,7 +72,7 @@ class Pbt final : public Scheduler {
   void Apply(const Change& change, const History& history);
   void OnReport(const Change& change, const History& history);
   void OnFinish(const Change& change);
-  [[nodiscard]] Verdict JudgeAt(std::int64_t number, const Member& member) const;
+  [[nodiscard]] Verdict JudgeAt(std::int64_t number, const Member& member, bool first) const;
   [[nodiscard]] bool AtMax(const Member& member) const {
     return options_.max > 0 && member.step >= options_.max;
   }

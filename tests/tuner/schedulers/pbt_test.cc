@@ -171,6 +171,20 @@ TEST(Pbt, WithFewerSlotsThanMembersTheyTakeTurns) {
   EXPECT_GT(pauses, 4);
 }
 
+// Its last save is before the interval, as where a program ends with it.
+TEST(Pbt, AMemberPausesAtAnIntervalOnce) {
+  SearchSpec spec = Population(R"({"pbt":{"interval":2,"population":3}})", 3);
+  spec.parallel = 1;
+  auto pbt = SchedulerOf(spec);
+  History history;
+  EXPECT_EQ(Obey(*pbt, history, 0, 2, 0.1), Verdict::kPause);
+  ASSERT_EQ(pbt->Choose(kNoNewTrial, history).kind, Kind::kResume);
+  history.Resume(0);
+  history.Rewind(0, 1);
+  EXPECT_EQ(Obey(*pbt, history, 0, 2, 0.1), Verdict::kContinue);
+  EXPECT_EQ(Obey(*pbt, history, 0, 4, 0.1), Verdict::kPause);
+}
+
 // A schedule that matters: the best learning rate falls with the step, which no constant one follows.
 TEST(Pbt, FindsAScheduleThatNoFixedParameterHas) {
   SearchSpec spec = StopSpec(R"({"pbt":{"interval":2,"population":12}})", 400);
