@@ -13,13 +13,13 @@ constexpr std::size_t kGrid =
     16;  ///< a choice or stepped number with more values is searched by neighbours
 
 /// Adds the weighted gradient of a belief, over u.
-void AddGradient(const Model& model, const Belief& belief, double per_mean, double per_variance,
-                 std::vector<double>& gradient) {
+void AddGradient(const Model& model, const Unit& unit, const Belief& belief, double per_mean,
+                 double per_variance, std::vector<double>& gradient) {
   std::vector<double> over_z(belief.mean_gradient.size());
   for (std::size_t i = 0; i < over_z.size(); ++i) {
     over_z[i] = per_mean * belief.mean_gradient[i] + per_variance * belief.variance_gradient[i];
   }
-  const auto over_u = model.chart.Pull(over_z);
+  const auto over_u = model.chart.Pull(over_z, unit);
   for (std::size_t i = 0; i < over_u.size(); ++i) gradient[i] += over_u[i];
 }
 
@@ -132,7 +132,7 @@ class Search {
       }
       const double value = utility_.At(unit, &over_u);
       for (std::size_t i = 0; i < d; ++i) over_u[i] = held[i] ? 0 : -over_u[i];
-      std::ranges::copy(chart.Push(over_u), gradient.begin());
+      std::ranges::copy(chart.Push(over_u, unit), gradient.begin());
       return -value;
     };
     const Minimum top = Minimize(
@@ -208,7 +208,7 @@ double Utility::At(const Unit& unit, std::vector<double>* gradient) const {
     if (gradient == nullptr) return;
     const double per_variance =
         (-0.5 * slope.derivative * z + (improvement ? 0.5 : 0)) / belief.variance;
-    AddGradient(model, belief, -slope.derivative / sigma, per_variance, *gradient);
+    AddGradient(model, unit, belief, -slope.derivative / sigma, per_variance, *gradient);
   };
   if (gradient != nullptr) gradient->clear();
   if (objective != nullptr) add(*objective, best, true, 1);

@@ -47,6 +47,12 @@ Chart::Chart(const Space& space) {
 
 Chart Chart::Whole(const Space& space) { return Chart(space); }
 
+Chart Chart::Warped(const Space& space, std::vector<InputWarp> warps) {
+  Chart chart(space);
+  chart.warps_ = std::move(warps);
+  return chart;
+}
+
 Chart Chart::Around(const Space& space, const std::vector<const Unit*>& units) {
   Chart chart(space);
   const auto d = static_cast<Eigen::Index>(chart.numbers());
@@ -87,7 +93,10 @@ Chart Chart::Around(const Space& space, const std::vector<const Unit*>& units) {
 void Chart::ToRow(const Unit& unit, std::span<double> row) const {
   const std::size_t d = numbers();
   std::vector<double> off(d);
-  for (std::size_t i = 0; i < d; ++i) off[i] = unit[numbers_[i]] - centre_[i];
+  for (std::size_t i = 0; i < d; ++i) {
+    const double u = unit[numbers_[i]];
+    off[i] = (warps_.empty() ? u : warps_[i].At(u)) - centre_[i];
+  }
   if (!forward_.empty()) off = Product(forward_, off, false);
   std::ranges::copy(off, row.begin());
   for (std::size_t i = 0; i < states(); ++i) row[d + i] = unit[states_[i]];
@@ -97,16 +106,29 @@ void Chart::FromRow(std::span<const double> z, Unit& unit) const {
   const std::size_t d = numbers();
   std::vector<double> off(z.begin(), z.begin() + static_cast<std::ptrdiff_t>(d));
   if (!backward_.empty()) off = Product(backward_, off, false);
-  for (std::size_t i = 0; i < d; ++i) unit[numbers_[i]] = centre_[i] + off[i];
+  for (std::size_t i = 0; i < d; ++i) {
+    const double w = centre_[i] + off[i];
+    unit[numbers_[i]] = warps_.empty() ? w : warps_[i].Inverse(w);
+  }
 }
 
-std::vector<double> Chart::Pull(std::span<const double> over_z) const {
-  if (forward_.empty()) return {over_z.begin(), over_z.end()};
+std::vector<double> Chart::Pull(std::span<const double> over_z, const Unit& unit) const {
+  if (forward_.empty()) {
+    std::vector<double> over_u(over_z.begin(), over_z.end());
+    for (std::size_t i = 0; i < warps_.size(); ++i)
+      over_u[i] *= warps_[i].SlopesAt(unit[numbers_[i]]).over_u;
+    return over_u;
+  }
   return Product(forward_, over_z, true);
 }
 
-std::vector<double> Chart::Push(std::span<const double> over_u) const {
-  if (backward_.empty()) return {over_u.begin(), over_u.end()};
+std::vector<double> Chart::Push(std::span<const double> over_u, const Unit& unit) const {
+  if (backward_.empty()) {
+    std::vector<double> over_z(over_u.begin(), over_u.end());
+    for (std::size_t i = 0; i < warps_.size(); ++i)
+      over_z[i] /= warps_[i].SlopesAt(unit[numbers_[i]]).over_u;
+    return over_z;
+  }
   return Product(backward_, over_u, true);
 }
 

@@ -5,6 +5,7 @@
 
 #include "tuner/gp/observations.h"
 #include "tuner/gp/regression.h"
+#include "tuner/gp/warp.h"
 
 namespace muster::tuner::gp {
 
@@ -13,6 +14,8 @@ class Chart {
  public:
   /// The whole space: z = u - 1/2.
   static Chart Whole(const Space& space);
+  /// The whole space warped: z = w(u) - 1/2.
+  static Chart Warped(const Space& space, std::vector<InputWarp> warps);
   /// The surroundings of `units`, the best first, as they lie: c is the best one and A makes their covariance
   /// about its mean 0.3^2 I, so that a narrow slanted valley becomes round. Better ones count more.
   static Chart Around(const Space& space, const std::vector<const Unit*>& units);
@@ -26,9 +29,9 @@ class Chart {
   void ToRow(const Unit& unit, std::span<double> row) const;
   /// Writes c + A^-1 z to the numbers of `unit`.
   void FromRow(std::span<const double> z, Unit& unit) const;
-  /// A gradient over z as one over u, and one over u as one over z: A' g and A^-1' g.
-  [[nodiscard]] std::vector<double> Pull(std::span<const double> over_z) const;
-  [[nodiscard]] std::vector<double> Push(std::span<const double> over_u) const;
+  /// At a unit: a gradient over z as one over u, and one over u as one over z: A' g and A^-1' g.
+  [[nodiscard]] std::vector<double> Pull(std::span<const double> over_z, const Unit& unit) const;
+  [[nodiscard]] std::vector<double> Push(std::span<const double> over_u, const Unit& unit) const;
   [[nodiscard]] Rows ToRows(const std::vector<const Unit*>& units,
                             const std::vector<double>& weights) const;
 
@@ -37,6 +40,7 @@ class Chart {
 
   std::vector<std::size_t> numbers_, states_;
   std::vector<double> centre_;
+  std::vector<InputWarp> warps_;            ///< empty: none
   std::vector<double> forward_, backward_;  ///< A and its inverse by rows; empty: the identity
 };
 

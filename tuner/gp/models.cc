@@ -10,7 +10,7 @@ namespace muster::tuner::gp {
 namespace {
 
 constexpr double kWideBend = 1, kNearBend = 0.2;  ///< see Warp
-constexpr int kWideEvaluations = 50, kNearEvaluations = 40;
+constexpr int kWideEvaluations = 50, kNearEvaluations = 40, kWarpEvaluations = 40;
 /// The probability of success is raised to 1 + this times the share of failures among the newest trials. With
 /// the power 1 a search that has found the optimum beside a failing region fails every other time: what is left
 /// to improve differs by more from point to point than the odds do.
@@ -62,17 +62,25 @@ std::vector<T> Pick(const std::vector<T>& from, const std::vector<std::size_t>& 
   return picked;
 }
 
-/// Rows, hyperparameters fitted to at most kMostFitted of them; targets by TargetsOf(values).
+/// Rows, hyperparameters and, if `warped`, warps fitted to at most kMostFitted of them; targets by TargetsOf(values).
 template <class TargetsOf>
-std::unique_ptr<Model> FitModel(const Chart& chart, const std::vector<Observation>& all,
+std::unique_ptr<Model> FitModel(const Space& space, bool warped,
+                                const std::vector<Observation>& all,
                                 const std::vector<std::size_t>& which,
                                 const std::vector<double>& values, const TargetsOf& targets_of) {
+  Chart chart = Chart::Whole(space);
   std::vector<std::size_t> places(which.size());
   std::iota(places.begin(), places.end(), std::size_t{0});
   const auto some = Thinned(places, values, kMostFitted);
   const auto targets = targets_of(Pick(values, some));
-  const auto fitted = Fit(RowsOf(chart, all, Pick(which, some)), targets,
-                          Hyperparameters::Start(chart.features()), kWideEvaluations);
+  const Rows rows = RowsOf(chart, all, Pick(which, some));
+  Hyperparameters fitted = Hyperparameters::Start(chart.features());
+  fitted = Fit(rows, targets, fitted, kWideEvaluations);
+  auto warp = warped ? FitWarped(rows, targets, fitted, kWarpEvaluations) : std::nullopt;
+  if (warp) {
+    fitted = std::move(warp->hyperparameters);
+    chart = Chart::Warped(space, std::move(warp->warps));
+  }
   auto model =
       std::make_unique<Model>(Model{chart, Regression(fitted, chart.numbers(), chart.states())});
   model->regression.Assign(RowsOf(chart, all, which));
@@ -169,8 +177,7 @@ struct Wide::LimitModel {
   }
 };
 
-Wide::Wide(std::shared_ptr<const Space> space)
-    : space_(std::move(space)), chart_(Chart::Whole(*space_)) {}
+Wide::Wide(std::shared_ptr<const Space> space) : space_(std::move(space)) {}
 Wide::~Wide() = default;
 Wide::Wide(Wide&&) noexcept = default;
 Wide& Wide::operator=(Wide&&) noexcept = default;
@@ -188,7 +195,7 @@ void Wide::Refit(const std::vector<Observation>& all, std::size_t count) {
     losses.push_back(evidence.losses[i]);
     ++j;
   }
-  objective_ = FitModel(chart_, all, rows_, losses,
+  objective_ = FitModel(*space_, true, all, rows_, losses,
                         [](const std::vector<double>& y) { return Warp(y, kWideBend); });
   std::size_t constraints = 0;
   bool failures = false;
@@ -212,7 +219,7 @@ void Wide::Refit(const std::vector<Observation>& all, std::size_t count) {
       which.erase(which.begin(), which.begin() + extra);
       limit->values.erase(limit->values.begin(), limit->values.begin() + extra);
     }
-    limit->model = FitModel(chart_, all, which, limit->values,
+    limit->model = FitModel(*space_, false, all, which, limit->values,
                             [&](const std::vector<double>& y) { return limit->Targets(y); });
     limits_.push_back(std::move(limit));
   };
@@ -225,16 +232,17 @@ void Wide::Update(const std::vector<Observation>& all, const Evidence& evidence)
   const std::size_t count = std::min(FittedAt(all.size()), all.size());
   if (count != fitted_ || all.size() < read_) Refit(all, count);
   objective_->regression.Truncate(rows_.size());
-  std::vector<double> row(chart_.features());
+  std::vector<double> row(objective_->chart.features());
   for (; read_ < all.size(); ++read_) {
     const Observation& seen = all[read_];
-    chart_.ToRow(seen.unit, row);
     if (!seen.broke) {
+      objective_->chart.ToRow(seen.unit, row);
       objective_->regression.Add(row, seen.weight);
       rows_.push_back(read_);
     }
     for (auto& limit : limits_) {
       if (!limit->Knows(seen)) continue;
+      limit->model->chart.ToRow(seen.unit, row);
       limit->model->regression.Add(row, seen.weight);
       limit->values.push_back(limit->Of(seen));
     }

@@ -22,8 +22,9 @@ Evidence EvidenceOf(const std::vector<Observation>& all);
 /// ... in steps of a tenth of what there was.
 std::size_t FittedAt(std::size_t n);
 
-/// Models over the whole space: of the objective and of each limit. A function of the observations alone: they
-/// are fitted to the first n of them for certain n only, and the rest is added one by one.
+/// Models over the whole space: of the objective, with warped inputs where the data ask for them (warp.h), and of
+/// each limit. A function of the observations alone: they are fitted to the first n of them for certain n only, and
+/// the rest is added one by one.
 class Wide {
  public:
   explicit Wide(std::shared_ptr<const Space> space);
@@ -49,7 +50,6 @@ class Wide {
   void SetTargets(const Evidence& evidence);
 
   std::shared_ptr<const Space> space_;
-  Chart chart_;
   std::size_t fitted_ = 0, read_ = 0;
   std::unique_ptr<Model> objective_;
   std::vector<std::size_t> rows_;  ///< of the objective: indices of observations

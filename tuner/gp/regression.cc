@@ -104,13 +104,33 @@ struct Parts {
   }
 };
 
+/// Adds what the pairs of row j with those up to it give to the gradient over the numbers of both.
+void AddRowGradient(const Covariance& covariance, const Rows& rows, Eigen::Index j,
+                    const double* slopes, const double* trends,
+                    std::vector<std::vector<double>>& over_rows) {
+  for (std::size_t f = 0; f < rows.numbers; ++f) {
+    const double* column = rows.columns[f].data();
+    double* sum = over_rows[f].data();
+    const double x = column[j], scale = 2 * covariance.matern * covariance.inverse_squares[f];
+    double own = 0;
+    for (Eigen::Index i = 0; i <= j; ++i) {
+      const double apart = scale * slopes[i] * (x - column[i]);
+      own += apart + trends[i] * column[i];
+      sum[i] += trends[i] * x - apart;
+    }
+    sum[j] += own;
+  }
+}
+
 /// Adds sum over pairs of W dK / d(hyperparameter) / 2, W = alpha alpha' - K^-1, to the gradient.
 void AddLikelihoodGradient(const Covariance& covariance, const Rows& rows, const Parts& parts,
-                           const Matrix& inverse, const Vector& alpha, std::span<double> gradient) {
+                           const Matrix& inverse, const Vector& alpha, std::span<double> gradient,
+                           std::vector<std::vector<double>>* over_rows) {
   const Eigen::Index n = alpha.size();
   const std::size_t d = rows.features();
   Matrix sums = Matrix::Zero(n, static_cast<Eigen::Index>(d + 3));
-  Vector w(n), slopes(n);
+  Vector w(n), slopes(n), trends(n);
+  if (over_rows != nullptr) over_rows->assign(rows.numbers, std::vector<double>(rows.size()));
   double noise = 0;
   for (Eigen::Index j = 0; j < n; ++j) {
     const Eigen::Index m = j + 1;
@@ -133,6 +153,11 @@ void AddLikelihoodGradient(const Covariance& covariance, const Rows& rows, const
       }
     }
     const auto trend = parts.trend.col(j).head(m);
+    if (over_rows != nullptr) {
+      trends.head(m) =
+          4 * w.head(m).array() * (covariance.linear + 2 * covariance.quadratic * trend.array());
+      AddRowGradient(covariance, rows, j, slopes.data(), trends.data(), *over_rows);
+    }
     const auto at = static_cast<Eigen::Index>(d);
     sums.col(at).head(m) += w.head(m).cwiseProduct(parts.matern.col(j).head(m));
     sums.col(at + 1).head(m) += w.head(m).cwiseProduct(trend);
@@ -176,7 +201,8 @@ Hyperparameters Hyperparameters::FromFlat(std::span<const double> flat) {
 }
 
 double NegativeLogPosterior(const Rows& rows, std::span<const double> targets,
-                            const Hyperparameters& at, std::span<double> gradient) {
+                            const Hyperparameters& at, std::span<double> gradient,
+                            std::vector<std::vector<double>>* over_rows) {
   FixBlocks();
   const Covariance covariance(at);
   Parts parts(covariance, rows, true);
@@ -193,20 +219,30 @@ double NegativeLogPosterior(const Rows& rows, std::span<const double> targets,
   const Vector alpha = lower.transpose().triangularView<Eigen::Upper>() * white;
   Matrix inverse = Matrix::Zero(n, n);
   inverse.selfadjointView<Eigen::Upper>().rankUpdate(lower.transpose());
-  AddLikelihoodGradient(covariance, rows, parts, inverse, alpha, gradient);
+  AddLikelihoodGradient(covariance, rows, parts, inverse, alpha, gradient, over_rows);
   const double value = -0.5 * white.squaredNorm() - determinant + LogPrior(at, gradient);
   for (double& component : gradient) component = -component;
+  if (over_rows != nullptr) {
+    for (auto& column : *over_rows) {
+      for (double& component : column) component = -component;
+    }
+  }
   return -value;
+}
+
+Bounds FitBounds(std::size_t features) {
+  const std::size_t d = features;
+  Bounds bounds{std::vector<double>(d + 4, -12), std::vector<double>(d + 4, 8)};
+  for (std::size_t f = 0; f < d; ++f) bounds.low[f] = -5;
+  bounds.low[d + 3] = math::Log(kNoiseFloor);
+  bounds.high[d + 3] = 0;
+  return bounds;
 }
 
 Hyperparameters Fit(const Rows& rows, std::span<const double> targets, const Hyperparameters& start,
                     int evaluations) {
   const std::vector<double> flat = start.Flat();
-  const std::size_t d = rows.features();
-  Bounds bounds{std::vector<double>(d + 4, -12), std::vector<double>(d + 4, 8)};
-  for (std::size_t f = 0; f < d; ++f) bounds.low[f] = -5;
-  bounds.low[d + 3] = math::Log(kNoiseFloor);
-  bounds.high[d + 3] = 0;
+  const Bounds bounds = FitBounds(rows.features());
   const auto f = [&](std::span<const double> x, std::span<double> gradient) {
     return NegativeLogPosterior(rows, targets, Hyperparameters::FromFlat(x), gradient);
   };

@@ -49,9 +49,13 @@ inline constexpr double kNoiseFloor = 1e-8;
 /// -log p(targets, hyperparameters) up to a constant, and its gradient in the order of Flat(); +infinity where
 /// the covariance is not numerically positive. The priors are l ~ LogNormal(sqrt 2 + log(d) / 2, sqrt 3) with d
 /// features (Hvarfner, Hellsten, Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions", ICML
-/// 2024), m ~ LogNormal(0, 1), a, b ~ LogNormal(-2, 2), s ~ LogNormal(-4, 1) widened to the left.
+/// 2024), m ~ LogNormal(0, 1), a, b ~ LogNormal(-2, 2), s ~ LogNormal(-4, 1) widened to the left. `over_rows` gets the gradient over the
+/// rows' numbers, by columns.
 double NegativeLogPosterior(const Rows& rows, std::span<const double> targets,
-                            const Hyperparameters& at, std::span<double> gradient);
+                            const Hyperparameters& at, std::span<double> gradient,
+                            std::vector<std::vector<double>>* over_rows = nullptr);
+/// Where Fit looks, in the order of Flat().
+Bounds FitBounds(std::size_t features);
 
 /// The mode of the posterior that is downhill from `start`.
 Hyperparameters Fit(const Rows& rows, std::span<const double> targets, const Hyperparameters& start,

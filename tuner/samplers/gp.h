@@ -14,9 +14,10 @@ namespace muster::tuner {
 ///          some of the rest); its hyperparameters are fitted when the history reaches certain lengths
 ///   near   of the best observations, in coordinates in which they lie as a ball; fitted anew for each trial
 ///
-/// Losses are warped, so that bad ones do not hide the differences between good ones. Running trials are
-/// taken to come out as the model expects (Ginsbourger, Le Riche, Carraro, "Kriging is well-suited to
-/// parallelize optimization", 2010), which takes the improvement away from around them. Failed
+/// Inputs of the wide model are warped where the data ask for it (gp/warp.h). Losses are warped, so that bad ones
+/// do not hide the differences between good ones. Running trials are taken to come out as the model expects
+/// (Ginsbourger, Le Riche, Carraro, "Kriging is well-suited to parallelize optimization", 2010), which takes the
+/// improvement away from around them. Failed
 /// configurations are labels of a model of their own, whose probability of success is multiplied to the
 /// improvement; so are those of constraints. Pruned trials count with their last report, but as no better
 /// than the median. Choices differ or not; inactive parameters stand in the middle, beside the choice that
