@@ -101,8 +101,11 @@ Status ShowBest(const boost::json::value& answer) {
 Status ShowFront(const boost::json::value& answer) {
   Table table({"TRIAL", "OBJECTIVES", "PARAMETERS"});
   for (const auto& trial : answer.at("trials").as_array()) {
-    table.Add({boost::json::serialize(trial.at("trial")),
-               boost::json::serialize(trial.at("values")), ParamsText(trial.at("params"))});
+    std::string values;
+    for (const auto& value : trial.at("values").as_array()) {
+      values.append(values.empty() ? "" : ", ").append(Short(value.to_number<double>()));
+    }
+    table.Add({Plain(trial.at("trial")), values, ParamsText(trial.at("params"))});
   }
   table.Print();
   return Ok();
