@@ -14,6 +14,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// log 2 in two parts; the high one has 32 trailing zero bits, so that its product with an exponent is exact.
 constexpr double kLn2High = 0x1.62e42feep-1, kLn2Low = 0x1.a39ef35793c76p-33;
+constexpr double kHalfLog2Pi = 0.91893853320467274178;
 constexpr double kInverseLn2 = 0x1.71547652b82fep+0;
 
 /// 2^n for n from -1022 to 1023.
@@ -21,23 +22,37 @@ double PowerOfTwo(int n) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52);
 }
 
-/// The sum of c[k] T_k(t), by Clenshaw's recurrence.
+/// The sum of c[k] T_k(t). Clenshaw's recurrence in s = 2 t^2 - 1 = T_2(t) for even and odd k apart, which a
+/// CPU computes side by side: T_2k(t) = T_k(s), and T_2k+1(t) = t V_k(s) where V follows the same recurrence.
 template <std::size_t N>
 double Chebyshev(const std::array<double, N>& c, double t) {
-  double next = 0, after = 0;
-  for (std::size_t k = N; k-- > 1;) {
-    const double here = 2 * t * next - after + c[k];
-    after = next;
-    next = here;
+  static_assert(N % 2 == 0);
+  const double twice = 4 * t * t - 2;
+  double even = 0, even_after = 0, odd = 0, odd_after = 0;
+  for (std::size_t k = N; k > 2; k -= 2) {
+    const double even_here = twice * even + (c[k - 2] - even_after);
+    const double odd_here = twice * odd + (c[k - 1] - odd_after);
+    even_after = even;
+    odd_after = odd;
+    even = even_here;
+    odd = odd_here;
   }
-  return t * next - after + c[0];
+  even = twice / 2 * even + (c[0] - even_after);
+  odd = twice * odd + (c[1] - odd_after) - odd;
+  return even + t * odd;
 }
 
-/// (exp(r) - 1 - r) / r^2 for |r| <= 0.35, by Taylor's series.
+/// (exp(r) - 1 - r) / r^2 for |r| <= 0.35, by Taylor's series, whose terms are added in pairs of pairs.
 double ExpTail(double r) {
-  double sum = 0;
-  for (int k = 14; k >= 2; --k) sum = (sum * r + 1) / k;
-  return sum;
+  constexpr double c2 = 1.0 / 2, c3 = 1.0 / 6, c4 = 1.0 / 24, c5 = 1.0 / 120, c6 = 1.0 / 720,
+                   c7 = 1.0 / 5040, c8 = 1.0 / 40320, c9 = 1.0 / 362880, c10 = 1.0 / 3628800,
+                   c11 = 1.0 / 39916800, c12 = 1.0 / 479001600, c13 = 1.0 / 6227020800,
+                   c14 = 1.0 / 87178291200;
+  const double r2 = r * r, r4 = r2 * r2;
+  const double low = (c2 + c3 * r) + (c4 + c5 * r) * r2;
+  const double middle = (c6 + c7 * r) + (c8 + c9 * r) * r2;
+  const double high = (c10 + c11 * r) + (c12 + c13 * r) * r2 + c14 * r4;
+  return low + r4 * (middle + r4 * high);
 }
 
 // (1 + 2 x) exp(x^2) erfc(x) in t = (x - 3.75) / (x + 3.75): the form of Shepherd and Laframboise, "Chebyshev
@@ -155,6 +170,18 @@ double NormalCdf(double x) { return 0.5 * Erfc(-x * M_SQRT1_2); }
 double LogNormalCdf(double x) {
   if (x >= -1) return Log1p(-0.5 * Erfc(x * M_SQRT1_2));
   return Log(0.5 * Erfcx(-x * M_SQRT1_2)) - 0.5 * x * x;
+}
+
+double LogNormalMass(double a, double b) {
+  if (a > 0) return LogNormalMass(-b, -a);
+  const double h = b - a, middle = a + h / 2;
+  if (h * (1 + std::abs(middle)) < 1e-3) {  // a difference would lose digits: midpoint, next order
+    return -0.5 * middle * middle - kHalfLog2Pi + Log(h) +
+           Log1p((middle * middle - 1) * h * h / 24);
+  }
+  if (b > 0) return Log1p(-NormalCdf(a) - NormalCdf(-b));
+  const double upper = LogNormalCdf(b);
+  return upper + Log(-Expm1(LogNormalCdf(a) - upper));
 }
 
 }  // namespace muster::math

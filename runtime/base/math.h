@@ -21,9 +21,9 @@ double Log1p(double x);
 /// base >= 0; 0 to a power above 0 is 0, anything to the power 0 is 1.
 double Pow(double base, double power);
 
-/// (2 / sqrt(pi)) times the integral of exp(-t^2) from 0 to x.
+/// (2 / sqrt(pi)) times the integral of exp(-t^2) from 0 to x. Errors to 3 units in the last place.
 double Erf(double x);
-/// 1 - erf(x); 0 beyond 27. Errors to 4 units in the last place.
+/// 1 - erf(x); 0 beyond 27. Errors to 5 units in the last place.
 double Erfc(double x);
 /// exp(x^2) erfc(x), which neither under- nor overflows for x >= 0; +inf below -26.6.
 double Erfcx(double x);
@@ -31,5 +31,7 @@ double Erfcx(double x);
 /// The relative error grows with x^2: x / sqrt(2) is rounded.
 double NormalCdf(double x);
 double LogNormalCdf(double x);
+/// log(Phi(b) - Phi(a)), from the tail that keeps its digits; a < b.
+double LogNormalMass(double a, double b);
 
 }  // namespace muster::math
