@@ -1,14 +1,12 @@
 #include "tuner/samplers/parzen.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <iterator>
 #include <limits>
 
 #include "runtime/base/check.h"
 #include "runtime/base/math.h"
-#include "tuner/samplers/parzen_sum.h"
 
 namespace muster::tuner {
 namespace {
@@ -16,9 +14,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kHalfLog2Pi = 0.91893853320467274178;
 constexpr std::size_t kFullWeight = 25;
-constexpr double kPriorWeight = 1;
-/// A block whose largest term is this far below the largest so far adds nothing.
-constexpr double kNegligible = 60;
 
 /// Of the `age`-th oldest of n.
 double AgeWeight(std::size_t age, std::size_t n) {
@@ -29,18 +24,6 @@ double AgeWeight(std::size_t age, std::size_t n) {
 }
 
 }  // namespace
-
-double LogGaussMass(double a, double b) {
-  if (a > 0) return LogGaussMass(-b, -a);
-  const double h = b - a, middle = a + h / 2;
-  if (h * (1 + std::abs(middle)) < 1e-3) {  // a difference would lose digits: midpoint, next order
-    return -0.5 * middle * middle - kHalfLog2Pi + math::Log(h) +
-           math::Log1p((middle * middle - 1) * h * h / 24);
-  }
-  if (b > 0) return math::Log1p(-math::NormalCdf(a) - math::NormalCdf(-b));
-  const double upper = math::LogNormalCdf(b);
-  return upper + math::Log(-math::Expm1(math::LogNormalCdf(a) - upper));
-}
 
 ParzenEstimator::ParzenEstimator(const Space& space, bool by_age)
     : space_(space), by_age_(by_age), dimensions_(space.size()) {
@@ -53,7 +36,7 @@ ParzenEstimator::ParzenEstimator(const Space& space, bool by_age)
     dimension.low = scale.low;
     dimension.high = scale.high;
   }
-  Add(Point(space.size(), kInactive), kPriorWeight);
+  Add(Point(space.size(), kInactive), kParzenPrior);
   added_.clear();
   counted_ = 0;
   for (auto& dimension : dimensions_) {
@@ -171,131 +154,36 @@ void ParzenEstimator::FitNumber(Dimension& dimension) {
     }
     SetKernel(dimension, order[i], sigma);
   }
-  if (dimension.discrete && groups != dimension.groups) {
-    dimension.groups = std::move(groups);
-    dimension.rows.clear();
+  if (!dimension.discrete || groups == dimension.groups) return;
+  for (Group& group : groups) {
+    group.on_scale = math::LogNormalMass((dimension.low - group.mu) / group.sigma,
+                                         (dimension.high - group.mu) / group.sigma);
   }
+  dimension.groups = std::move(groups);
+  dimension.rows.clear();
 }
 
 void ParzenEstimator::SetKernel(Dimension& dimension, std::size_t kernel, double sigma) {
   const double inverse = M_SQRT1_2 / sigma;
   if (dimension.inverse[kernel] == inverse) return;
   dimension.inverse[kernel] = inverse;
-  dimension.tails.erase(kernel);
+  if (kernel < dimension.tails.size()) dimension.tails[kernel] = {};
   if (dimension.discrete) return;
   const double mu = dimension.mu[kernel];
   dimension.constant[kernel] =
       -kHalfLog2Pi - math::Log(sigma) -
-      LogGaussMass((dimension.low - mu) / sigma, (dimension.high - mu) / sigma);
+      math::LogNormalMass((dimension.low - mu) / sigma, (dimension.high - mu) / sigma);
   changed_.push_back(static_cast<std::uint32_t>(kernel));
 }
 
 void ParzenEstimator::Weigh() {
-  weight_[0] = weight_sum_ = kPriorWeight;
+  weight_[0] = weight_sum_ = kParzenPrior;
   for (std::size_t kernel = 1, age = 0; kernel < weight_.size(); ++kernel) {
     weight_[kernel] = 0;
     if (!counts_[kernel]) continue;
     weight_[kernel] = own_weight_[kernel] * (by_age_ ? AgeWeight(age++, counted_) : 1);
     weight_sum_ += weight_[kernel];
   }
-}
-
-const std::vector<double>& ParzenEstimator::Row(std::size_t d, double value) {
-  auto& dimension = dimensions_[d];
-  auto [place, fresh] = dimension.rows.try_emplace(value);
-  auto& row = place->second;
-  if (!fresh) return row;
-  if (dimension.choice) {
-    const auto choices = static_cast<double>(space_.scales()[d].choices);
-    const double smooth = kPriorWeight / static_cast<double>(counted_ + 1);
-    const double sum = smooth * choices + 1;
-    row.assign(space_.scales()[d].choices + 1, math::Log(smooth / sum));
-    row[static_cast<std::size_t>(value)] = math::Log((smooth + 1) / sum);
-    row.back() = -math::Log(choices);
-    return row;
-  }
-  const auto [from, to] = space_.Cell(d, value);
-  for (const auto& [mu, sigma] : dimension.groups) {
-    row.push_back(LogGaussMass((from - mu) / sigma, (to - mu) / sigma) -
-                  LogGaussMass((dimension.low - mu) / sigma, (dimension.high - mu) / sigma));
-  }
-  return row;
-}
-
-KernelColumns ParzenEstimator::ColumnsOf(const Point& point) {
-  KernelColumns columns{.bias = bias_.data()};
-  for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-    const auto& dimension = dimensions_[d];
-    if (std::isnan(point[d])) continue;
-    if (dimension.discrete) {
-      columns.groups.push_back({dimension.group.data(), Row(d, point[d]).data()});
-      continue;
-    }
-    columns.normals.push_back({point[d], dimension.mu.data(), dimension.inverse.data()});
-    if (dimension.conditional) columns.constants.push_back(dimension.constant.data());
-  }
-  return columns;
-}
-
-void ParzenEstimator::LogDensities(std::span<const Point> points, std::span<double> logs) {
-  std::vector<double> largest(points.size(), -kInfinity), sums(points.size(), 0.0);
-  std::vector<KernelColumns> columns;
-  for (const Point& point : points) columns.push_back(ColumnsOf(point));
-  std::array<double, kKernelBlock> buffer{};
-  for (std::size_t from = 0; from < points_.size(); from += kKernelBlock) {
-    const auto terms = std::span(buffer).first(std::min(kKernelBlock, points_.size() - from));
-    for (std::size_t p = 0; p < points.size(); ++p) {
-      const double top = FillTerms(columns[p], from, terms);
-      if (top < largest[p] - kNegligible || top == -kInfinity) continue;
-      if (top > largest[p]) {
-        sums[p] *= math::Exp(largest[p] - top);
-        largest[p] = top;
-      }
-      ExpBelow(terms, largest[p]);
-      sums[p] += Dot(terms, &weight_[from]);
-    }
-  }
-  for (std::size_t p = 0; p < points.size(); ++p) {
-    logs[p] = largest[p] + math::Log(sums[p] / weight_sum_);
-  }
-}
-
-double ParzenEstimator::LogDensity(const Point& point) {
-  double log = 0;
-  LogDensities({&point, 1}, {&log, 1});
-  return log;
-}
-
-double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random) {
-  auto& dimension = dimensions_[d];
-  if (dimension.choice) {
-    const std::size_t choices = space_.scales()[d].choices;
-    const double smooth = kPriorWeight / static_cast<double>(counted_ + 1);
-    const bool keep = dimension.group[kernel] < choices &&
-                      random.Uniform() * (smooth * static_cast<double>(choices) + 1) < 1;
-    const std::uint64_t other = random.Below(choices);
-    return static_cast<double>(keep ? dimension.group[kernel] : other);
-  }
-  const double mu = dimension.mu[kernel], sigma = M_SQRT1_2 / dimension.inverse[kernel];
-  auto& [below, inside] = dimension.tails.try_emplace(kernel).first->second;
-  if (inside == 0) {
-    below = math::NormalCdf((dimension.low - mu) / sigma);
-    inside = math::NormalCdf((dimension.high - mu) / sigma) - below;
-  }
-  const double x = mu + sigma * InverseNormalCdf(below + inside * random.Uniform());
-  return std::clamp(x, dimension.low, dimension.high);
-}
-
-Point ParzenEstimator::Draw(Random& random) {
-  double left = random.Uniform() * weight_sum_;
-  std::size_t kernel = 0;
-  while (kernel + 1 < weight_.size() && left >= weight_[kernel]) left -= weight_[kernel++];
-  if (weight_[kernel] == 0) kernel = 0;
-  Point point(dimensions_.size(), kInactive);
-  for (std::size_t d = 0; d < dimensions_.size(); ++d) {
-    if (space_.IsActive(d, point)) point[d] = DrawFactor(d, kernel, random);
-  }
-  return space_.Snap(std::move(point));
 }
 
 }  // namespace muster::tuner

@@ -26,8 +26,8 @@
 
 namespace muster::tuner {
 
-/// log(Phi(b) - Phi(a)), from the tail that keeps its digits; a < b.
-double LogGaussMass(double a, double b);
+/// The weight of the prior.
+inline constexpr double kParzenPrior = 1;
 
 /// Holds the space by reference. What follows from observations is a function of their order and of which of
 /// them count, however the object came there: it may be kept and added to.
@@ -46,15 +46,20 @@ class ParzenEstimator {
 
   /// A draw from the mixture.
   [[nodiscard]] Point Draw(Random& random);
-  /// Log density at points (mass, for discrete parameters); never NaN.
-  void LogDensities(std::span<const Point> points, std::span<double> logs);
+  /// Log density at points (mass, for discrete parameters); never NaN. Where it is found to be above `most`, the
+  /// answer is just some number above `most`, which may take far less time.
+  void LogDensities(std::span<const Point> points, std::span<double> logs,
+                    std::span<const double> most = {});
   [[nodiscard]] double LogDensity(const Point& point);
 
  private:
-  /// Of a discrete parameter: kernels whose factors are equal.
+  /// Of an integer: kernels whose factors are equal.
   struct Group {
     double mu = 0, sigma = 1;
-    friend bool operator==(const Group&, const Group&) = default;
+    double on_scale = 0;  ///< log of the normal's mass there; follows from the others
+    friend bool operator==(const Group& a, const Group& b) {
+      return a.mu == b.mu && a.sigma == b.sigma;
+    }
   };
   struct Dimension {
     bool choice = false, discrete = false, conditional = false;
@@ -64,10 +69,10 @@ class ParzenEstimator {
     std::vector<double> constant;      ///< of a float, by kernel: log of its factor at mu
     std::vector<std::uint32_t> group;  ///< of a discrete one, by kernel
     std::vector<Group> groups;         ///< of an integer
-    /// Of a number, by kernel once drawn from: its mass below the scale, and on it.
-    std::map<std::size_t, std::pair<double, double>> tails;
-    std::map<double, std::vector<double>>
-        rows;  ///< of a discrete one: value to log factor by group
+    /// Of a number, by kernel, once something was drawn: its mass below the scale, and on it (0: not known).
+    std::vector<std::pair<double, double>> tails;
+    /// Of a discrete one: value to log factor by group.
+    std::map<double, std::vector<double>> rows;
   };
   void FitNumber(Dimension& dimension);
   void SetKernel(Dimension& dimension, std::size_t kernel, double sigma);

@@ -12,30 +12,43 @@ namespace {
 typedef double Four [[gnu::vector_size(32)]];
 /// The same somewhere in an array.
 typedef double FourAt [[gnu::vector_size(32), gnu::aligned(8), gnu::may_alias]];
+/// Kernels that are handled side by side, which hides that an addition waits for the one before it.
+constexpr std::size_t kFours = 4;
+
+[[gnu::always_inline]] inline const FourAt& Load(const double* from) {
+  return *reinterpret_cast<const FourAt*>(from);
+}
 
 [[gnu::always_inline]] inline double FillTermsBody(const KernelColumns& columns, std::size_t from,
                                                    double* terms, std::size_t count) {
-  Four top{};
+  double largest = -std::numeric_limits<double>::infinity();
+  Four top = Four{} + largest;
   std::size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
+  for (; i + 4 * kFours <= count; i += 4 * kFours) {
     const std::size_t k = from + i;
-    Four sum = *reinterpret_cast<const FourAt*>(columns.bias + k);
+    Four sum[kFours];
+    for (std::size_t f = 0; f < kFours; ++f) sum[f] = Load(columns.bias + k + 4 * f);
     for (const double* constant : columns.constants) {
-      sum += *reinterpret_cast<const FourAt*>(constant + k);
+      for (std::size_t f = 0; f < kFours; ++f) sum[f] += Load(constant + k + 4 * f);
     }
     for (const auto& [x, mu, inverse] : columns.normals) {
-      const Four z = (x - *reinterpret_cast<const FourAt*>(mu + k)) *
-                     *reinterpret_cast<const FourAt*>(inverse + k);
-      sum -= z * z;
+      for (std::size_t f = 0; f < kFours; ++f) {
+        const Four z = (x - Load(mu + k + 4 * f)) * Load(inverse + k + 4 * f);
+        sum[f] -= z * z;
+      }
     }
     for (const auto& [group, row] : columns.groups) {
-      sum += Four{row[group[k]], row[group[k + 1]], row[group[k + 2]], row[group[k + 3]]};
+      for (std::size_t f = 0; f < kFours; ++f) {
+        const std::uint32_t* g = group + k + 4 * f;
+        sum[f] += Four{row[g[0]], row[g[1]], row[g[2]], row[g[3]]};
+      }
     }
-    for (std::size_t lane = 0; lane < 4; ++lane) terms[i + lane] = sum[lane];
-    top = i == 0 ? sum : (sum > top ? sum : top);
+    for (std::size_t f = 0; f < kFours; ++f) {
+      *reinterpret_cast<FourAt*>(terms + i + 4 * f) = sum[f];
+      top = sum[f] > top ? sum[f] : top;
+    }
   }
-  double largest = -std::numeric_limits<double>::infinity();
-  for (std::size_t lane = 0; lane < 4 && i > 0; ++lane) largest = std::max(largest, top[lane]);
+  for (std::size_t lane = 0; lane < 4; ++lane) largest = std::max(largest, top[lane]);
   for (; i < count; ++i) {
     const std::size_t k = from + i;
     double sum = columns.bias[k];
@@ -54,7 +67,7 @@ typedef double FourAt [[gnu::vector_size(32), gnu::aligned(8), gnu::may_alias]];
 [[gnu::always_inline]] inline void ExpBelowBody(double* terms, std::size_t count, double largest) {
   for (std::size_t i = 0; i < count; ++i) {
     const double x = terms[i] - largest;
-    terms[i] = math::ExpLane(x < -708 ? -708 : x);
+    terms[i] = math::ExpLane(x < kLeastTerm ? kLeastTerm : x);
   }
 }
 
@@ -63,10 +76,8 @@ typedef double FourAt [[gnu::vector_size(32), gnu::aligned(8), gnu::may_alias]];
   Four even{}, odd{};
   std::size_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    even +=
-        *reinterpret_cast<const FourAt*>(terms + i) * *reinterpret_cast<const FourAt*>(weights + i);
-    odd += *reinterpret_cast<const FourAt*>(terms + i + 4) *
-           *reinterpret_cast<const FourAt*>(weights + i + 4);
+    even += Load(terms + i) * Load(weights + i);
+    odd += Load(terms + i + 4) * Load(weights + i + 4);
   }
   even += odd;
   double rest = 0;

@@ -1,6 +1,7 @@
 #include "tuner/samplers/tpe.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -18,6 +19,8 @@ constexpr std::size_t kMostBelow = 100;  ///< with several objectives
 /// A rung is compared once it has this many results for each of d + 1. BOHB's 1 would make all of them the best:
 /// the rung's first ones, which met nobody, would rank before all that stopped below.
 constexpr std::size_t kResultsPerParameter = 4;
+constexpr std::size_t kTogether = 4;  ///< candidates that g is computed of at a time
+constexpr double kScoreRounding = 1e-12;
 constexpr double kGamma = 0.1;
 /// Of the quadratic's minimum, in spreads of the points that it was fitted to.
 constexpr double kRadius = 1;
@@ -28,6 +31,12 @@ constexpr double kSame = 1e-3, kMove = 0.3;
 double LogMixed(double x) {
   if (x <= 0) return math::Log(kGamma + (1 - kGamma) * math::Exp(x));
   return x + math::Log(kGamma * math::Exp(-x) + (1 - kGamma));
+}
+
+/// Its inverse; -inf below log gamma.
+double Unmixed(double y) {
+  if (y > 700) return y - math::Log(1 - kGamma);
+  return math::Log(std::max(math::Exp(y) - kGamma, 0.0) / (1 - kGamma));
 }
 
 }  // namespace
@@ -107,16 +116,26 @@ std::optional<Point> TpeSampler::ProposeDensity(Model& model, Random& random) {
     Point candidate = model.below.Draw(random);
     if (!seen_.Contains(candidate)) candidates.push_back(std::move(candidate));
   }
-  std::vector<double> l(candidates.size()), g(candidates.size());
+  std::vector<double> l(candidates.size());
   model.below.LogDensities(candidates, l);
-  above_.LogDensities(candidates, g);
   std::optional<Point> chosen;
-  double chosen_score = 0;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const double score = feasibility_.LogOk(candidates[i]) - LogMixed(g[i] - l[i]);
-    if (chosen && score <= chosen_score) continue;
-    chosen = std::move(candidates[i]);
-    chosen_score = score;
+  double best = -std::numeric_limits<double>::infinity();
+  std::array<double, kTogether> ok{}, g{}, most{};
+  for (std::size_t from = 0; from < candidates.size(); from += kTogether) {
+    const auto some =
+        std::span(candidates).subspan(from, std::min(kTogether, candidates.size() - from));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      ok[i] = feasibility_.LogOk(some[i]);
+      // With more than that it is not the best one, whatever else g has there.
+      most[i] = l[from + i] + Unmixed(ok[i] - best + kScoreRounding);
+    }
+    above_.LogDensities(some, g, std::span(most).first(some.size()));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const double score = ok[i] - LogMixed(g[i] - l[from + i]);
+      if (chosen && score <= best) continue;
+      chosen = std::move(some[i]);
+      best = score;
+    }
   }
   return chosen;
 }

@@ -133,8 +133,9 @@ void RankFronts(const std::vector<Trial>& trials, std::vector<Rank>& ranks, std:
 TpeSplit SplitTrials(const History& history, const SplitRule& rule, std::size_t wanted) {
   TpeSplit split{.rung = RungOf(history, rule)};
   std::size_t unfinished = 0;  // that teach by their rungs
-  std::vector<Rank> ranks;
   const auto& trials = history.trials();
+  std::vector<Rank> ranks;
+  ranks.reserve(trials.size());
   for (std::size_t i = 0; i < trials.size(); ++i) {
     split.broken += trials[i].broke() ? 1 : 0;
     split.finished += IsFinished(trials[i].state) && trials[i].state != TrialState::kLost ? 1 : 0;
@@ -150,8 +151,9 @@ TpeSplit SplitTrials(const History& history, const SplitRule& rule, std::size_t 
   const bool single = history.goals().size() == 1;
   if (!single) RankFronts(trials, ranks, split.below);
   const std::size_t kept = std::min(std::max(wanted, split.below), ranks.size());
-  std::ranges::partial_sort(ranks, ranks.begin() + static_cast<std::ptrdiff_t>(kept));
+  std::ranges::nth_element(ranks, ranks.begin() + static_cast<std::ptrdiff_t>(kept));
   ranks.resize(kept);
+  std::ranges::sort(ranks);
   for (const Rank& rank : ranks) {
     split.ranked.push_back(rank.trial);
     if (single && rank.kind == Rank::kComparable && rank.first < kInfinity)

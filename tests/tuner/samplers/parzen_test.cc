@@ -96,30 +96,12 @@ TEST(Parzen, GrownEstimator_EqualsAFreshOne) {
     EXPECT_EQ(space->Decode(grown.Draw(a)), space->Decode(fresh.Draw(b)));
 }
 
-// Against mpmath 1.4.1 with 40 digits.
-TEST(Parzen, LogGaussMass_KeepsItsDigits) {
-  const struct {
-    double a, b, wanted;
-  } cases[] = {
-      {-1, 1, -0.38171514630212607227},          {-0.3, 0.1, -1.8468118656728517527},
-      {-0.001, 0.0015, -6.9104033719792779717},  {-1e-07, 1e-07, -16.343887003603048932},
-      {0.5, 0.5001, -10.254303906743444775},     {-9, -8.5, -39.209373391744011011},
-      {-40, -39, -765.08315656437754441},        {-40, -39.99999, -812.4316639912074257},
-      {-3, 50, -0.0013508099647481937988},       {-200, -100, -5005.5242086942050886},
-      {-0.0001, 0.0002, -9.0306666215127457235}, {6, 6.0001, -28.129578891849602074},
-  };
-  for (const auto& [a, b, wanted] : cases) {
-    EXPECT_NEAR(LogGaussMass(a, b), wanted, 1e-12 * std::abs(wanted)) << a << " to " << b;
-    EXPECT_NEAR(LogGaussMass(-b, -a), wanted, 1e-12 * std::abs(wanted)) << a << " to " << b;
-  }
-}
-
 TEST(Parzen, InnerLoops_AreTheirFormulas) {
   Random random(4);
   for (const std::size_t count : {1U, 7U, 8U, 9U, 203U}) {
     std::vector<double> x(count), mu(count), weights(count);
     for (std::size_t i = 0; i < count; ++i) {
-      x[i] = -random.Uniform() * (i % 3 == 0 ? 700 : 5);
+      x[i] = -random.Uniform() * (i % 3 == 0 ? 900 : 5);
       mu[i] = random.Uniform();
       weights[i] = random.Uniform();
     }
@@ -141,7 +123,7 @@ TEST(Parzen, InnerLoops_AreTheirFormulas) {
     ExpBelow(terms, 1);
     double sum = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      EXPECT_NEAR(terms[i], math::Exp(x[i] - 1), 1e-15 * terms[i]);
+      EXPECT_NEAR(terms[i], math::Exp(std::max(x[i] - 1, kLeastTerm)), 1e-15 * terms[i]);
       sum += weights[i] * terms[i];
     }
     EXPECT_NEAR(Dot(terms, weights.data()), sum, 1e-14 * sum);
