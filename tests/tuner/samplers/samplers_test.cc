@@ -42,6 +42,26 @@ TEST(Tpe, FailuresAreAvoided) {
   EXPECT_LT(failed, 30) << "of the last 60";
 }
 
+// A lucky trial must not hold a search where it is, however sharp the model that it fits into.
+TEST(Samplers, UnderNoiseAsLargeAsTheSlope_TheyStillComeDown) {
+  for (const char* name : {"tpe", "cmaes", "gp"}) {
+    double late = 0;
+    for (std::uint64_t seed = 0; seed < 4; ++seed) {
+      const Random noise(seed, 7);
+      std::uint64_t told = 0;
+      const auto loss = [&](const Params& params) {
+        Random draw = noise;
+        draw.Seek(2 * told++);
+        return Sphere(params) + 3 * draw.Normal();
+      };
+      const History history = Search(SpecOf(name, kBox, seed), 150, loss);
+      for (int i = 120; i < 150; ++i) late += Sphere(history.At(i).params) / (4 * 30);
+    }
+    // A random point has 37 on average.
+    EXPECT_LT(late, 6) << name;
+  }
+}
+
 TEST(MakeSampler, UnknownName_ListsTheKnown) {
   const auto sampler = MakeSampler(SpecOf("bayes", "{}", 0));
   ASSERT_FALSE(sampler.ok());
