@@ -18,13 +18,19 @@ class AskTell {
   /// One request as a line of JSON, answered by one without its newline. A wrong request changes nothing and
   /// answers {"error": {"kind", "message"}}, where the message names the field. "id" comes back as it was.
   [[nodiscard]] std::string AnswerLine(std::string_view line);
-  [[nodiscard]] Result<boost::json::object> Answer(const boost::json::object& request);
-
-  /// Whether a request may change a study: what a journal must keep, with its answer.
-  [[nodiscard]] static bool Changes(const boost::json::object& request);
-  /// A request that was answered so before: brings its study to where it was after it, without a search.
-  /// kCorrupt when they do not follow from what was replayed before.
-  Status Replay(const boost::json::object& request, const boost::json::object& answer);
+  /// What a request changed of its study, for whoever keeps a journal.
+  struct Changed {
+    bool dropped = false;  ///< before the rest: nothing of the study is left
+    /// As study_event.h has them; a new study's begin with a byte of 0 and the request as a text.
+    std::string events;
+  };
+  /// What it changes, also with an error, is added to `changed`.
+  Result<boost::json::object> Answer(const boost::json::object& request,
+                                     Changed* changed = nullptr);
+  /// The events that Answer gave once, in their order and cut as it gave them or put together: brings the study to
+  /// where it was after them, without a search. kCorrupt when they are damaged or do not follow from what was
+  /// replayed before.
+  Status Replay(const std::string& study, std::string_view events);
   /// Null when there is none; until the next call.
   [[nodiscard]] const Study* Find(std::string_view name) const;
 

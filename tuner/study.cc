@@ -17,7 +17,7 @@ Result<Asked> Study::Ask() {
   }
   auto next = search_.Next(history_, queue_.empty() ? nullptr : &queue_.front());
   if (next.ok()) {
-    Replay(*next);
+    Happen(*next);
   } else if (next.error().kind == ErrorKind::kResource) {
     return AskPaused(next.error());
   }
@@ -26,15 +26,14 @@ Result<Asked> Study::Ask() {
 
 Result<Asked> Study::AskPaused(const Error& spent) {
   if (auto paused = search_.NextPaused(history_)) {
-    Replay(*paused);
+    Happen(*paused);
     return *std::move(paused);
   }
   if (paused_.empty()) return spent;
   if (history_.unfinished() > static_cast<std::int64_t>(paused_.size())) {
     return Unavailable(spent.message + "; a paused one may go on once a running one has reported");
   }
-  for (const std::int64_t trial : paused_) history_.Finish(trial, {TrialState::kPruned, {}, {}});
-  paused_.clear();
+  Happen(GaveUp{});
   return spent;
 }
 
@@ -61,18 +60,26 @@ Status Study::CheckOutcome(const Outcome& outcome) const {
                  std::to_string(outcome.values.size()));
 }
 
+Status Study::CheckReport(const Reported& reported) const {
+  MUSTER_RETURN_IF_ERROR(CheckRunning(reported.trial));
+  if (reported.step < 0) {
+    return Invalid("at step: wanted 0 or more, got " + std::to_string(reported.step));
+  }
+  if (reported.values.size() == 1 || reported.values.size() == spec_.goals.size()) return Ok();
+  return Invalid("at values: wanted one an objective (" + std::to_string(spec_.goals.size()) +
+                 ") or that of the first alone, got " + std::to_string(reported.values.size()));
+}
+
 Result<Verdict> Study::Report(std::int64_t trial, std::int64_t step,
                               const std::vector<double>& values) {
-  MUSTER_RETURN_IF_ERROR(CheckRunning(trial));
-  if (step < 0) return Invalid("at step: wanted 0 or more, got " + std::to_string(step));
-  if (values.size() != 1 && values.size() != spec_.goals.size()) {
-    return Invalid("at values: wanted one an objective (" + std::to_string(spec_.goals.size()) +
-                   ") or that of the first alone, got " + std::to_string(values.size()));
-  }
+  Reported reported{trial, step, values};
+  MUSTER_RETURN_IF_ERROR(CheckReport(reported));
+  // The scheduler judges what it can see; so this is Happen in two parts.
   history_.AddReport(trial, step, values);
-  const Verdict verdict = search_.scheduler->Judge(trial, history_);
-  Note(trial, verdict);
-  return verdict;
+  reported.verdict = search_.scheduler->Judge(trial, history_);
+  if (events_ != nullptr) AppendEvent(*events_, reported);
+  Note(trial, reported.verdict);
+  return reported.verdict;
 }
 
 void Study::Note(std::int64_t trial, Verdict verdict) {
@@ -80,23 +87,6 @@ void Study::Note(std::int64_t trial, Verdict verdict) {
   if (verdict != Verdict::kPause) return;
   history_.Pause(trial);
   paused_.insert(trial);
-}
-
-void Study::Replay(const Asked& asked) {
-  if (asked.resumes()) {
-    history_.Resume(asked.trial);
-    paused_.erase(asked.trial);
-    return Note(asked.trial, Verdict::kContinue);
-  }
-  if (asked.by == kEnqueued && !queue_.empty()) queue_.pop_front();
-  history_.Start(asked.trial, asked.params);
-  verdicts_.push_back(Verdict::kContinue);
-}
-
-void Study::ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
-                         Verdict verdict) {
-  history_.AddReport(trial, step, values);
-  Note(trial, verdict);
 }
 
 Result<Verdict> Study::VerdictOn(std::int64_t trial) const {
@@ -107,26 +97,29 @@ Result<Verdict> Study::VerdictOn(std::int64_t trial) const {
 Status Study::Tell(std::int64_t trial, const Outcome& outcome) {
   MUSTER_RETURN_IF_ERROR(CheckRunning(trial));
   MUSTER_RETURN_IF_ERROR(CheckOutcome(outcome));
-  history_.Finish(trial, outcome);
+  Happen(Told{trial, outcome});
   return Ok();
 }
 
 Status Study::Enqueue(Params params) {
   const Status status = spec_.space->Check(params);
   if (!status.ok()) return status.error().With("at params");
-  queue_.push_back(std::move(params));
+  Happen(Enqueued{std::move(params)});
   return Ok();
 }
 
-Status Study::Import(Params params, const Outcome& outcome, double weight) {
+Status Study::CheckImport(const Outcome& outcome, double weight) const {
   if (history_.size() > 0) return Conflict("trials are imported before the first one is asked for");
+  MUSTER_RETURN_IF_ERROR(CheckOutcome(outcome));
+  if (weight > 0 && weight <= 1) return Ok();
+  return Invalid("at weight: wanted above 0 up to 1, got " + ParamText(weight));
+}
+
+Status Study::Import(Params params, const Outcome& outcome, double weight) {
+  MUSTER_RETURN_IF_ERROR(CheckImport(outcome, weight));
   const Status status = spec_.space->Check(params);
   if (!status.ok()) return status.error().With("at params");
-  MUSTER_RETURN_IF_ERROR(CheckOutcome(outcome));
-  if (!(weight > 0 && weight <= 1)) {
-    return Invalid("at weight: wanted above 0 up to 1, got " + ParamText(weight));
-  }
-  history_.Import(std::move(params), outcome, weight);
+  Happen(Imported{std::move(params), outcome, weight});
   return Ok();
 }
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "tuner/search.h"
+#include "tuner/study_event.h"
 
 /// A whole search in one object: ask for a trial, report how it goes, tell how it ended. Wrong calls answer with
 /// an error that names the field and the reason, and change nothing. No I/O; not thread-safe.
@@ -33,10 +33,12 @@ class Study {
   /// A finished trial of an earlier search over this space or a narrower one; before the first Ask.
   Status Import(Params params, const Outcome& outcome, double weight);
 
-  /// What Ask or Report answered once, done again without a search; for whoever keeps a journal of them.
-  void Replay(const Asked& asked);
-  void ReplayReport(std::int64_t trial, std::int64_t step, const std::vector<double>& values,
-                    Verdict verdict);
+  /// What changes it from now on is appended to `events`, until another call; null: nowhere. A call that answers
+  /// an error may have changed it, too.
+  void RecordTo(std::string* events) { events_ = events; }
+  /// What was recorded once, done again without a search: the same study, bit for bit. kCorrupt when it is damaged
+  /// or does not follow from what was replayed before; then the study is good for nothing.
+  Status Replay(std::string_view events);
 
   /// The trials whose checkpoints may still be started from, ascending: running ones, and those that the
   /// scheduler may resume or clone. Any other checkpoint may be deleted.
@@ -50,8 +52,20 @@ class Study {
   explicit Study(SearchSpec spec) : spec_(std::move(spec)), history_(spec_.goals) {}
   [[nodiscard]] Status CheckRunning(std::int64_t trial) const;
   [[nodiscard]] Status CheckOutcome(const Outcome& outcome) const;
+  [[nodiscard]] Status CheckImport(const Outcome& outcome, double weight) const;
+  [[nodiscard]] Status CheckReport(const Reported& reported) const;
   /// When there are no new trials, for the reason `spent`.
   Result<Asked> AskPaused(const Error& spent);
+  /// Whether `event` may come next, for what was recorded.
+  [[nodiscard]] Status CheckNext(const StudyEvent& event) const;
+  /// Records it, then applies it.
+  void Happen(StudyEvent event);
+  void Apply(Asked&& asked);
+  void Apply(Reported&& reported);
+  void Apply(Told&& told);
+  void Apply(Enqueued&& enqueued);
+  void Apply(Imported&& imported);
+  void Apply(GaveUp&& event);
   void Note(std::int64_t trial, Verdict verdict);
 
   SearchSpec spec_;
@@ -60,6 +74,7 @@ class Study {
   std::deque<Params> queue_;
   std::set<std::int64_t> paused_;
   std::vector<Verdict> verdicts_;  ///< by number: on the last report
+  std::string* events_ = nullptr;
 };
 
 }  // namespace muster::tuner

@@ -96,11 +96,12 @@ void AddSearchRoutes(http::Router& router, LateHost& late, const std::filesystem
                      [&studies](const Request& request, Respond respond) {
                        const auto body = wire::ParseJson(request.body);
                        if (!body.ok()) return respond(http::ErrorResponse(body.error()));
-                       studies.Answer(request.captures.find("study")->second, *body,
-                                      [respond = std::move(respond)](const auto& answer) {
-                                        respond(answer.ok() ? Response::Json(*answer)
-                                                            : http::ErrorResponse(answer.error()));
-                                      });
+                       studies.Answer(
+                           request.captures.find("study")->second, *body,
+                           [respond = std::move(respond)](const auto& answer) {
+                             respond(answer.ok() ? Response::Text(*answer, 200, "application/json")
+                                                 : http::ErrorResponse(answer.error()));
+                           });
                      });
   router.AddBlocking(
       "GET", "/api/muster/v1/sweeps/{id}/verify",

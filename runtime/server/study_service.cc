@@ -21,8 +21,9 @@ bool Creates(const boost::json::value& requests) {
 
 }  // namespace
 
-Result<std::unique_ptr<StudyService>> StudyService::Open(const std::filesystem::path& file) {
-  MUSTER_ASSIGN_OR_RETURN(auto log, StudyLog::Open(file));
+Result<std::unique_ptr<StudyService>> StudyService::Open(const std::filesystem::path& file,
+                                                         const char* vfs) {
+  MUSTER_ASSIGN_OR_RETURN(auto log, StudyLog::Open(file, vfs));
   std::unique_ptr<StudyService> service(new StudyService(std::move(log)));
   MUSTER_RETURN_IF_ERROR(service->Load());
   service->writer_ = std::thread([raw = service.get()] { raw->Loop(); });
@@ -42,9 +43,8 @@ StudyService::~StudyService() {
 
 Status StudyService::Load() {
   entries_.clear();
-  return log_.Replay([this](const std::string& study, const boost::json::object& request,
-                            const boost::json::object& answer) {
-    return EntryOf(study).search.Replay(request, answer);
+  return log_.Replay([this](const std::string& study, std::string_view events) {
+    return EntryOf(study).search.Replay("", events);
   });
 }
 
@@ -52,7 +52,8 @@ Status StudyService::Reload() {
   const std::unique_lock alone(all_);
   std::unique_lock lock(mutex_);
   if (!stale_) return Ok();
-  if (writing_ || !batch_.empty()) return Unavailable("a failed commit is being undone; ask again");
+  if (writing_ || !batch_.waiting.empty())
+    return Unavailable("a failed commit is being undone; ask again");
   MUSTER_RETURN_IF_ERROR(Load());
   stale_ = false;
   return Ok();
@@ -71,29 +72,24 @@ StudyService::Entry* StudyService::Find(const std::string& study) {
   return found == entries_.end() ? nullptr : found->second.get();
 }
 
-Result<boost::json::value> StudyService::AnswerAll(const std::string& study, Entry& entry,
-                                                   const boost::json::value& requests,
-                                                   std::vector<StudyLog::Row>& rows) {
+Result<std::string> StudyService::AnswerAll(Entry& entry, const boost::json::value& requests,
+                                            tuner::AskTell::Changed& changed) {
   const auto answer = [&](const boost::json::value& request) -> Result<boost::json::object> {
     if (!request.is_object()) return Invalid("wanted a JSON object or an array of them");
     const auto& object = request.get_object();
     if (object.contains("study")) return Invalid("at study: the path says which one; leave it out");
-    MUSTER_ASSIGN_OR_RETURN(auto answered, entry.search.Answer(object));
-    if (tuner::AskTell::Changes(object)) {
-      rows.push_back({study, wire::SerializeJson(request), wire::SerializeJson(answered)});
-    }
-    return answered;
+    return entry.search.Answer(object, &changed);
   };
   if (!requests.is_array()) {
     MUSTER_ASSIGN_OR_RETURN(auto answered, answer(requests));
-    return boost::json::value(std::move(answered));
+    return wire::SerializeJson(answered);
   }
   boost::json::array answers;
   for (const auto& request : requests.get_array()) {
     auto answered = answer(request);
     answers.push_back(answered.ok() ? std::move(answered).value() : ErrorJson(answered.error()));
   }
-  return boost::json::value(std::move(answers));
+  return wire::SerializeJson(answers);
 }
 
 void StudyService::Answer(const std::string& study, const boost::json::value& requests, Done done) {
@@ -112,11 +108,12 @@ void StudyService::Answer(const std::string& study, const boost::json::value& re
       return done(NotFound("there is no study '" + study + R"('; {"op": "create"} makes one)"));
     }
     const std::lock_guard own(entry->mutex);
-    std::vector<StudyLog::Row> rows;
-    auto answer = AnswerAll(study, *entry, requests, rows);
+    StudyLog::Row row{study, {}};
+    auto answer = AnswerAll(*entry, requests, row.changed);
     const std::lock_guard lock(mutex_);
     // Also what changed nothing waits for the commit of what it saw.
-    batch_.push_back({std::move(rows), std::move(answer), std::move(done)});
+    batch_.rows.push_back(std::move(row));
+    batch_.waiting.push_back({std::move(answer), std::move(done)});
   }
   wake_.notify_all();
 }
@@ -143,22 +140,17 @@ boost::json::array StudyService::List() {
 void StudyService::Loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !batch_.empty(); });
-    if (batch_.empty()) return;
-    std::vector<Waiting> batch = std::exchange(batch_, {});
+    wake_.wait(lock, [this] { return stopping_ || !batch_.waiting.empty(); });
+    if (batch_.waiting.empty()) return;
+    Batch batch = std::exchange(batch_, {});
     // What was answered on top of a batch that failed must fail with it.
     Status status = stale_ ? Status(Unavailable("an earlier commit failed")) : Ok();
     writing_ = true;
     lock.unlock();
-    std::vector<StudyLog::Row> rows;
-    for (Waiting& waiting : batch) {
-      std::move(waiting.rows.begin(), waiting.rows.end(), std::back_inserter(rows));
-    }
-    if (status.ok()) status = log_.Append(rows);
+    if (status.ok()) status = log_.Append(batch.rows);
     if (!status.ok()) LogError("studies", status.error().message);
-    for (Waiting& waiting : batch) {
-      waiting.done(status.ok() ? std::move(waiting.answer)
-                               : Result<boost::json::value>(status.error()));
+    for (Waiting& waiting : batch.waiting) {
+      waiting.done(status.ok() ? std::move(waiting.answer) : Result<std::string>(status.error()));
     }
     lock.lock();
     writing_ = false;

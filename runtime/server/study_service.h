@@ -26,15 +26,16 @@ namespace muster::server {
 ///    from the log: nothing that was not durable is built upon.
 class StudyService {
  public:
-  using Done = std::function<void(Result<boost::json::value>)>;
+  using Done = std::function<void(Result<std::string>)>;
 
-  /// Reads all studies of `file`, which it creates when missing.
-  static Result<std::unique_ptr<StudyService>> Open(const std::filesystem::path& file);
+  /// Reads all studies of `file`, which it creates when missing. `vfs`: see sqlite::OpenOptions.
+  static Result<std::unique_ptr<StudyService>> Open(const std::filesystem::path& file,
+                                                    const char* vfs = nullptr);
   ~StudyService();  ///< after the answers that are under way
 
   /// One request, or an array of them: its answers then stand in an array, an error as {"error": ...} in its
   /// place, and those after it are answered all the same. `study` is what the path says; a request names none.
-  /// `done` is called from the writer's thread, or from here at once for what is refused.
+  /// `done` is called with JSON text from the writer's thread, or from here at once for what is refused.
   void Answer(const std::string& study, const boost::json::value& requests, Done done);
   /// [{"study", "trials", "unfinished"}, ...] by name.
   [[nodiscard]] boost::json::array List();
@@ -45,9 +46,12 @@ class StudyService {
     tuner::AskTell search;
   };
   struct Waiting {
-    std::vector<StudyLog::Row> rows;
-    Result<boost::json::value> answer;
+    Result<std::string> answer;
     Done done;
+  };
+  struct Batch {
+    std::vector<StudyLog::Row> rows;  ///< one of each that waits
+    std::vector<Waiting> waiting;
   };
 
   explicit StudyService(StudyLog log);
@@ -55,9 +59,8 @@ class StudyService {
   Status Reload();
   Entry& EntryOf(const std::string& study);
   Entry* Find(const std::string& study);
-  Result<boost::json::value> AnswerAll(const std::string& study, Entry& entry,
-                                       const boost::json::value& requests,
-                                       std::vector<StudyLog::Row>& rows);
+  static Result<std::string> AnswerAll(Entry& entry, const boost::json::value& requests,
+                                       tuner::AskTell::Changed& changed);
   void Loop();
 
   StudyLog log_;           ///< of the writer; of Reload while it holds all_
@@ -67,7 +70,7 @@ class StudyService {
 
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable wake_;
-  std::vector<Waiting> batch_;
+  Batch batch_;
   bool writing_ = false, stale_ = false, stopping_ = false;
   std::thread writer_;
 };

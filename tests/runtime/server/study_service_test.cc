@@ -29,8 +29,10 @@ class StudyServiceTest : public testing::Test {
   }
   Result<value> Ask(const std::string& study, std::string_view requests) {
     std::promise<Result<value>> promise;
-    service_->Answer(study, parse(requests),
-                     [&](Result<value> answer) { promise.set_value(std::move(answer)); });
+    service_->Answer(study, parse(requests), [&](const Result<std::string>& answer) {
+      promise.set_value(answer.ok() ? Result<value>(parse(*answer))
+                                    : Result<value>(answer.error()));
+    });
     return promise.get_future().get();
   }
   void Create(const std::string& study) {
