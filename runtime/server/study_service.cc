@@ -44,7 +44,7 @@ StudyService::~StudyService() {
 Status StudyService::Load() {
   entries_.clear();
   return log_.Replay([this](const std::string& study, std::string_view events) {
-    return EntryOf(study).search.Replay("", events);
+    return EntryOf(study)->search.Replay("", events);
   });
 }
 
@@ -52,24 +52,19 @@ Status StudyService::Reload() {
   const std::unique_lock alone(all_);
   std::unique_lock lock(mutex_);
   if (!stale_) return Ok();
-  if (writing_ || !batch_.waiting.empty())
+  if (writing_ || !batch_.waiting.empty()) {
     return Unavailable("a failed commit is being undone; ask again");
+  }
   MUSTER_RETURN_IF_ERROR(Load());
   stale_ = false;
   return Ok();
 }
 
-StudyService::Entry& StudyService::EntryOf(const std::string& study) {
+std::shared_ptr<StudyService::Entry> StudyService::EntryOf(const std::string& study) {
   const std::lock_guard lock(entries_mutex_);
   auto& entry = entries_[study];
-  if (!entry) entry = std::make_unique<Entry>();
-  return *entry;
-}
-
-StudyService::Entry* StudyService::Find(const std::string& study) {
-  const std::lock_guard lock(entries_mutex_);
-  const auto found = entries_.find(study);
-  return found == entries_.end() ? nullptr : found->second.get();
+  if (!entry) entry = std::make_shared<Entry>();
+  return entry;
 }
 
 Result<std::string> StudyService::AnswerAll(Entry& entry, const boost::json::value& requests,
@@ -103,27 +98,42 @@ void StudyService::Answer(const std::string& study, const boost::json::value& re
   }
   {
     const std::shared_lock shared(all_);
-    Entry* entry = Creates(requests) ? &EntryOf(study) : Find(study);
-    if (entry == nullptr) {
-      return done(NotFound("there is no study '" + study + R"('; {"op": "create"} makes one)"));
+    while (!AnswerIn(*EntryOf(study), study, requests, done)) {
     }
-    const std::lock_guard own(entry->mutex);
-    StudyLog::Row row{study, {}};
-    auto answer = AnswerAll(*entry, requests, row.changed);
+  }
+  wake_.notify_all();
+}
+
+bool StudyService::AnswerIn(Entry& entry, const std::string& study,
+                            const boost::json::value& requests, Done& done) {
+  const std::lock_guard own(entry.mutex);
+  if (entry.gone) return false;
+  StudyLog::Row row{study, {}};
+  Result<std::string> answer =
+      NotFound("there is no study '" + study + R"('; {"op": "create"} makes one)");
+  if (entry.search.Find("") != nullptr || Creates(requests)) {
+    answer = AnswerAll(entry, requests, row.changed);
+  }
+  {
     const std::lock_guard lock(mutex_);
     // Also what changed nothing waits for the commit of what it saw.
     batch_.rows.push_back(std::move(row));
     batch_.waiting.push_back({std::move(answer), std::move(done)});
   }
-  wake_.notify_all();
+  if (entry.search.Find("") == nullptr) {
+    entry.gone = true;
+    const std::lock_guard lock(entries_mutex_);
+    entries_.erase(study);
+  }
+  return true;
 }
 
 boost::json::array StudyService::List() {
   const std::shared_lock shared(all_);
-  std::vector<std::pair<std::string, Entry*>> entries;
+  std::map<std::string, std::shared_ptr<Entry>> entries;
   {
     const std::lock_guard lock(entries_mutex_);
-    for (const auto& [name, entry] : entries_) entries.emplace_back(name, entry.get());
+    entries = entries_;
   }
   boost::json::array list;
   for (const auto& [name, entry] : entries) {
@@ -149,12 +159,14 @@ void StudyService::Loop() {
     lock.unlock();
     if (status.ok()) status = log_.Append(batch.rows);
     if (!status.ok()) LogError("studies", status.error().message);
+    lock.lock();
+    writing_ = false;
+    stale_ = stale_ || !status.ok();
+    lock.unlock();
     for (Waiting& waiting : batch.waiting) {
       waiting.done(status.ok() ? std::move(waiting.answer) : Result<std::string>(status.error()));
     }
     lock.lock();
-    writing_ = false;
-    stale_ = stale_ || !status.ok();
   }
 }
 

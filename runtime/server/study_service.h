@@ -41,9 +41,11 @@ class StudyService {
   [[nodiscard]] boost::json::array List();
 
  private:
+  /// A study: under the name "" in `search`. One that was dropped or could not be created is `gone` from entries_.
   struct Entry {
-    std::mutex mutex;
+    std::mutex mutex;  ///< guards the rest
     tuner::AskTell search;
+    bool gone = false;
   };
   struct Waiting {
     Result<std::string> answer;
@@ -57,8 +59,11 @@ class StudyService {
   explicit StudyService(StudyLog log);
   Status Load();
   Status Reload();
-  Entry& EntryOf(const std::string& study);
-  Entry* Find(const std::string& study);
+  /// A new one where there is none.
+  std::shared_ptr<Entry> EntryOf(const std::string& study);
+  /// False when the entry is gone; then nothing was done.
+  bool AnswerIn(Entry& entry, const std::string& study, const boost::json::value& requests,
+                Done& done);
   static Result<std::string> AnswerAll(Entry& entry, const boost::json::value& requests,
                                        tuner::AskTell::Changed& changed);
   void Loop();
@@ -66,7 +71,7 @@ class StudyService {
   StudyLog log_;           ///< of the writer; of Reload while it holds all_
   std::shared_mutex all_;  ///< shared: by requests; alone: by Reload
   std::mutex entries_mutex_;
-  std::map<std::string, std::unique_ptr<Entry>> entries_;
+  std::map<std::string, std::shared_ptr<Entry>> entries_;
 
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable wake_;
