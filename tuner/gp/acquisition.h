@@ -7,6 +7,7 @@
 #include "runtime/base/random.h"
 #include "tuner/gp/chart.h"
 #include "tuner/gp/log_ei.h"
+#include "tuner/gp/regression.h"
 #include "tuner/samplers/random.h"
 
 namespace muster::tuner::gp {

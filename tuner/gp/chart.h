@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
+#include "tuner/gp/covariance.h"
 #include "tuner/gp/observations.h"
-#include "tuner/gp/regression.h"
 #include "tuner/gp/warp.h"
 
 namespace muster::tuner::gp {

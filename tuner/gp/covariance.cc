@@ -1,11 +1,38 @@
 #include "tuner/gp/covariance.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "runtime/base/exp_lane.h"
 #include "runtime/base/math.h"
 
 namespace muster::tuner::gp {
+
+void Rows::Add(std::span<const double> row, double weight) {
+  for (std::size_t f = 0; f < columns.size(); ++f) columns[f].push_back(row[f]);
+  weights.push_back(weight);
+}
+
+Hyperparameters Hyperparameters::Start(std::size_t features) {
+  const double scale = 0.5 * math::Log(static_cast<double>(std::max<std::size_t>(features, 1)));
+  return {std::vector<double>(features, scale - 0.7), 0, -2, -2, -8};
+}
+
+std::vector<double> Hyperparameters::Flat() const {
+  std::vector<double> flat = lengths;
+  flat.insert(flat.end(), {matern, linear, quadratic, noise});
+  return flat;
+}
+
+Hyperparameters Hyperparameters::FromFlat(std::span<const double> flat) {
+  const std::size_t d = flat.size() - 4;
+  return {{flat.begin(), flat.begin() + static_cast<std::ptrdiff_t>(d)},
+          flat[d],
+          flat[d + 1],
+          flat[d + 2],
+          flat[d + 3]};
+}
+
 Covariance::Covariance(const Hyperparameters& at)
     : matern(math::Exp(at.matern)),
       linear(math::Exp(at.linear)),
@@ -48,6 +75,17 @@ void Against::Compute(const Covariance& covariance, const Rows& rows, std::size_
     squares[j] = (1 + u * (1 + u / 3)) * decay;
     slopes[j] = -5.0 / 6 * (1 + u) * decay;
     products[j] *= 4;
+  }
+}
+
+void ForEachRow(const Covariance& covariance, const Rows& rows,
+                const std::function<void(std::size_t j, const Against&)>& visit) {
+  Against against;
+  std::vector<double> row(rows.features());
+  for (std::size_t j = 0; j < rows.size(); ++j) {
+    for (std::size_t f = 0; f < row.size(); ++f) row[f] = rows.columns[f][j];
+    against.Compute(covariance, rows, j + 1, row);
+    visit(j, against);
   }
 }
 

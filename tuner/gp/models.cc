@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "runtime/base/math.h"
+#include "tuner/gp/likelihood.h"
 
 namespace muster::tuner::gp {
 namespace {
@@ -18,31 +19,6 @@ constexpr double kCaution = 20;
 constexpr std::size_t kNewest = 20;
 constexpr std::size_t kMostRows = 1000, kMostFitted = 150;
 
-/// `most` of `which` in their order: half the best by `loss`, a quarter the newest, the rest evenly from what is left.
-std::vector<std::size_t> Thinned(const std::vector<std::size_t>& which,
-                                 const std::vector<double>& loss, std::size_t most) {
-  const std::size_t n = which.size();
-  if (n <= most) return which;
-  std::vector<std::size_t> order(n);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return loss[a] < loss[b]; });
-  std::vector<bool> taken(n);
-  for (std::size_t i = 0; i < most / 2; ++i) taken[order[i]] = true;
-  for (std::size_t i = n - most / 4; i < n; ++i) taken[i] = true;
-  std::vector<std::size_t> left, kept;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (!taken[i]) left.push_back(i);
-  }
-  const std::size_t wanted = most - (n - left.size());
-  for (std::size_t k = 0; k < wanted && k < left.size(); ++k) {
-    taken[left[k * left.size() / wanted]] = true;
-  }
-  for (std::size_t i = 0; i < n; ++i) {
-    if (taken[i]) kept.push_back(which[i]);
-  }
-  return kept;
-}
-
 Rows RowsOf(const Chart& chart, const std::vector<Observation>& all,
             const std::vector<std::size_t>& which) {
   std::vector<const Unit*> units;
@@ -52,14 +28,6 @@ Rows RowsOf(const Chart& chart, const std::vector<Observation>& all,
     weights.push_back(all[i].weight);
   }
   return chart.ToRows(units, weights);
-}
-
-template <class T>
-std::vector<T> Pick(const std::vector<T>& from, const std::vector<std::size_t>& which) {
-  std::vector<T> picked;
-  picked.reserve(which.size());
-  for (const std::size_t i : which) picked.push_back(from[i]);
-  return picked;
 }
 
 /// Rows, hyperparameters and, if `warped`, warps fitted to at most kMostFitted of them; targets by TargetsOf(values).
@@ -123,39 +91,6 @@ std::size_t FittedAt(std::size_t n) {
     if (next > n) return count;
     count = next;
   }
-}
-
-Evidence EvidenceOf(const std::vector<Observation>& all) {
-  Evidence evidence;
-  std::vector<double> complete;
-  for (const Observation& seen : all) {
-    if (!seen.broke && !seen.cut) complete.push_back(seen.loss);
-  }
-  double median = -INFINITY;
-  if (!complete.empty()) {
-    const auto middle = complete.begin() + static_cast<std::ptrdiff_t>(complete.size() / 2);
-    std::nth_element(complete.begin(), middle, complete.end());
-    median = *middle;
-  }
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i].broke) continue;
-    evidence.which.push_back(i);
-    evidence.losses.push_back(all[i].cut ? std::max(all[i].loss, median) : all[i].loss);
-    evidence.feasible.push_back(all[i].feasible());
-  }
-  return evidence;
-}
-
-std::vector<std::size_t> BestOf(const Evidence& evidence, std::size_t most) {
-  const bool any = std::ranges::any_of(evidence.feasible, [](bool f) { return f; });
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < evidence.which.size(); ++i) {
-    if (!any || evidence.feasible[i]) order.push_back(i);
-  }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](auto a, auto b) { return evidence.losses[a] < evidence.losses[b]; });
-  if (order.size() > most) order.resize(most);
-  return order;
 }
 
 /// The probability that a value is at most 0: of a constraint, or of the label of failures (1; success is -1).

@@ -4,19 +4,11 @@
 #include <vector>
 
 #include "tuner/gp/acquisition.h"
-#include "tuner/gp/observations.h"
+#include "tuner/gp/evidence.h"
 
 /// The regressions of a Gaussian process search and when each is fitted.
 
 namespace muster::tuner::gp {
-
-/// What the objective's models take from the observations: those with a loss.
-struct Evidence {
-  std::vector<std::size_t> which;  ///< indices in Observations::all()
-  std::vector<double> losses;      ///< pruned ones as no better than the median
-  std::vector<bool> feasible;
-};
-Evidence EvidenceOf(const std::vector<Observation>& all);
 
 /// The length at which models over the whole space are fitted when `n` >= 2 observations have been made: 2, 4, 6,
 /// ... in steps of a tenth of what there was.
@@ -67,8 +59,5 @@ struct Near {
 /// Of at most `most` feasible observations (of all, when none is).
 Near FitNear(const Space& space, const std::vector<Observation>& all, const Evidence& evidence,
              const std::vector<Unit>& pending, std::size_t most);
-
-/// The observations with the smallest losses, the best first; feasible ones alone unless there are none.
-std::vector<std::size_t> BestOf(const Evidence& evidence, std::size_t most);
 
 }  // namespace muster::tuner::gp

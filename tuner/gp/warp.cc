@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "runtime/base/math.h"
+#include "tuner/gp/likelihood.h"
 
 namespace muster::tuner::gp {
 namespace {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "tuner/gp/regression.h"
+#include "tuner/gp/covariance.h"
 
 /// Warped inputs: Snoek, Swersky, Zemel, Adams, "Input Warping for Bayesian Optimization of Non-Stationary
 /// Functions" (ICML 2014), with Kumaraswamy's distribution function in the place of the Beta's, as HEBO has it

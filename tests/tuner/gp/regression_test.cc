@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "runtime/base/random.h"
+#include "tuner/gp/likelihood.h"
 
 namespace muster::tuner::gp {
 namespace {
@@ -120,6 +121,36 @@ TEST(Regression, Smoothed_IsTheBeliefThere) {
         std::vector{c.rows.columns[0][i], c.rows.columns[1][i], c.rows.columns[2][i]}, belief,
         false);
     EXPECT_NEAR(regression.Smoothed(i, c.targets[i]), belief.mean, 1e-12);
+  }
+}
+
+TEST(Regression, ARowOfLessWeight_PullsTheBeliefLess) {
+  const auto belief_with = [](double weight) {
+    const Case c;
+    Rows rows = c.rows;
+    std::vector<double> targets = c.targets;
+    const std::vector<double> row{.1, -.2, 1};
+    rows.Add(row, weight);
+    targets.push_back(5);
+    Regression assigned(c.at, 2, 1), added(c.at, 2, 1);
+    assigned.Assign(rows);
+    assigned.SetTargets(targets);
+    added.Assign(c.rows);
+    added.Add(row, weight);
+    added.SetTargets(targets);
+    Belief belief, grown;
+    assigned.Predict(row, belief, false);
+    added.Predict(row, grown, false);
+    EXPECT_NEAR(grown.mean, belief.mean, 1e-12);
+    EXPECT_NEAR(grown.variance, belief.variance, 1e-12);
+    return belief;
+  };
+  // Without it the belief there is normal(m, v); a value y of noise s / w moves its mean by (y - m) v / (v + s / w).
+  const double m = 0.39093556920057293, v = 0.10264628379656626, s = std::exp(-3);
+  for (const double weight : {0.1, 1.0}) {
+    const Belief belief = belief_with(weight);
+    EXPECT_NEAR(belief.mean, m + (5 - m) * v / (v + s / weight), 1e-10) << weight;
+    EXPECT_NEAR(belief.variance, v * (s / weight) / (v + s / weight), 1e-11) << weight;
   }
 }
 

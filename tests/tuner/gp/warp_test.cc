@@ -1,5 +1,7 @@
 #include "tuner/gp/warp.h"
 
+#include "tuner/gp/likelihood.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
