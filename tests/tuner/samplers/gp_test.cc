@@ -125,6 +125,41 @@ TEST(Gp, ImportedAndPrunedTrials_Count) {
   EXPECT_LT(Best(history), 1e-1);
 }
 
+TEST(Gp, AnImportOfLessWeight_PullsLess) {
+  // Own trials have their optimum at 0.5, imports theirs at -0.5. How near are the suggestions to that of the imports?
+  const auto mean_of = [](double weight) {
+    double sum = 0;
+    for (std::uint64_t seed = 0; seed < 4; ++seed) {
+      const SearchSpec spec = SpecOf("gp", kSquare, seed);
+      const auto bowl = [](const Params& params, double centre) {
+        return std::pow(At(params, "x") - centre, 2) + std::pow(At(params, "y") - centre, 2);
+      };
+      History history;
+      const History random = Search(SpecOf("random", kSquare, seed + 50), 40, Sphere);
+      for (int i = 0; i < 20; ++i) {
+        const Params& params = random.At(i).params;
+        history.Import(params, {TrialState::kComplete, {bowl(params, -0.5)}, {}}, weight);
+      }
+      for (int i = 20; i < 40; ++i) {
+        const Params& params = random.At(i).params;
+        history.Start(i - 20, params);
+        history.Finish(i - 20, {TrialState::kComplete, {bowl(params, 0.5)}, {}});
+      }
+      // The first three numbers, of the near and the wide model.
+      for (int i = 20; i < 23; ++i) {
+        const Params params = (*MakeSampler(spec))->Suggest(i, history)->params;
+        sum += (At(params, "x") + At(params, "y")) / 24;
+        history.Start(i, params);
+      }
+    }
+    return sum;
+  };
+  const double light = mean_of(0.1), full = mean_of(1);
+  RecordProperty("light", std::to_string(light));
+  RecordProperty("full", std::to_string(full));
+  EXPECT_GT(light, full + 0.1) << "towards the own optimum";
+}
+
 TEST(Gp, SeveralObjectives_AreRefused) {
   SearchSpec spec = SpecOf("gp", kBox, 0);
   spec.goals = {Goal::kMinimize, Goal::kMaximize};
