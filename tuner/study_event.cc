@@ -221,7 +221,8 @@ class Reader {
   T Fail() {
     failed_ = true;
     in_ = {};
-    return T{};
+    // Of Kind there is no 0, which Event refuses.
+    return T{};  // NOLINT(bugprone-invalid-enum-default-initialization)
   }
   ParamValue Value() {
     switch (Byte(Type::kText)) {
