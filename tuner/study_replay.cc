@@ -5,7 +5,7 @@ namespace muster::tuner {
 
 void Study::Happen(StudyEvent event) {
   if (events_ != nullptr) AppendEvent(*events_, event);
-  std::visit([this](auto&& what) { Apply(std::move(what)); }, std::move(event));
+  std::visit([this](auto& what) { Apply(std::move(what)); }, event);
 }
 
 Status Study::Replay(std::string_view events) {
@@ -14,7 +14,7 @@ Status Study::Replay(std::string_view events) {
     if (const Status next = CheckNext(event); !next.ok()) {
       return Corrupt("what was recorded does not come next: " + next.error().message);
     }
-    std::visit([this](auto&& what) { Apply(std::move(what)); }, std::move(event));
+    std::visit([this](auto& what) { Apply(std::move(what)); }, event);
   }
   return Ok();
 }

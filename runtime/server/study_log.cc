@@ -60,8 +60,9 @@ Result<StudyLog> StudyLog::Open(const std::filesystem::path& file, const char* v
   MUSTER_ASSIGN_OR_RETURN(sqlite::Database database, sqlite::Database::Open(file, {.vfs = vfs}));
   MUSTER_RETURN_IF_ERROR(database.Migrate(Migrations()));
   StudyLog log(std::move(database));
-  MUSTER_ASSIGN_OR_RETURN(log.checkpointer_,
-                          sqlite::Checkpointer::Start(file, log.database_, {.vfs = vfs}));
+  MUSTER_ASSIGN_OR_RETURN(
+      log.checkpointer_,
+      sqlite::Checkpointer::Start(file, log.database_, {.begin_pages = 16'000, .vfs = vfs}));
   return log;
 }
 
