@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tuner/csv.h"
+#include "runtime/base/csv.h"
 #include "tuner/space.h"
 
 /// The row of names of a table of trials (trial_table.h).

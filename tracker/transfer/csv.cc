@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "runtime/base/csv.h"
 #include "tracker/transfer/table.h"
 
 namespace muster::tracker {
@@ -40,20 +41,7 @@ class CsvWriter final : public TableWriter {
       AppendNumber(number);
     }
   }
-  void Append(std::string_view text) {
-    const bool plain = !text.empty() && text.find_first_of("\",\r\n") == std::string_view::npos &&
-                       text.front() != ' ' && text.back() != ' ';
-    if (plain) {
-      out_ += text;
-      return;
-    }
-    out_ += '"';
-    for (const char c : text) {
-      if (c == '"') out_ += '"';
-      out_ += c;
-    }
-    out_ += '"';
-  }
+  void Append(std::string_view text) { AppendCsv(out_, text); }
 
   template <typename Number>
   void AppendNumber(Number number) {

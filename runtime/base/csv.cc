@@ -1,6 +1,8 @@
-#include "tuner/csv.h"
+#include "runtime/base/csv.h"
 
-namespace muster::tuner {
+#include <algorithm>
+
+namespace muster {
 namespace {
 
 Error At(std::size_t line, const std::string& what) {
@@ -106,4 +108,4 @@ void AppendCsv(std::string& csv, std::string_view cell) {
   csv += '"';
 }
 
-}  // namespace muster::tuner
+}  // namespace muster

@@ -1,8 +1,8 @@
-#include "tuner/csv.h"
+#include "runtime/base/csv.h"
 
 #include <gtest/gtest.h>
 
-namespace muster::tuner {
+namespace muster {
 namespace {
 
 std::string ErrorOf(std::string_view text) {
@@ -47,4 +47,4 @@ TEST(Csv, WhatIsWritten_IsReadBack) {
 }
 
 }  // namespace
-}  // namespace muster::tuner
+}  // namespace muster

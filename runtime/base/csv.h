@@ -9,7 +9,7 @@
 
 /// Comma-separated values as RFC 4180 has them. Pure.
 
-namespace muster::tuner {
+namespace muster {
 
 struct CsvCell {
   std::string text{};   ///< without its quotes
@@ -29,4 +29,4 @@ Result<std::vector<CsvRecord>> ParseCsv(std::string_view text);
 /// Appends a cell, in quotes where a reader needs them; an empty text becomes "".
 void AppendCsv(std::string& csv, std::string_view cell);
 
-}  // namespace muster::tuner
+}  // namespace muster
