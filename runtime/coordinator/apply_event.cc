@@ -6,7 +6,7 @@
 #include "runtime/coordinator/checkpoints.h"
 #include "runtime/coordinator/search_spec.h"
 #include "runtime/coordinator/state.h"
-#include "tuner/study.h"
+#include "tuner/search.h"
 
 namespace muster::coordinator {
 namespace {
