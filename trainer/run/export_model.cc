@@ -35,16 +35,17 @@ struct HeldOut {
 };
 
 Result<HeldOut> Compute(Trial& trial, const RowSource& source) {
+  const DataSpec data = trial.data();
   MUSTER_ASSIGN_OR_RETURN(
-      auto loader, BatchLoader::Start(source, {.columns = trial.columns(),
+      auto loader, BatchLoader::Start(source, {.columns = data.columns(),
                                                .epoch = {.rows = source.rows(), .shuffled = false},
                                                .batch_size = kBatch}));
   std::vector<at::Tensor> inputs, labels, logits;
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
     if (!loaded) break;
-    inputs.push_back(loaded->batch[trial.inputs_column()]);
-    labels.push_back(loaded->batch[trial.labels_column()].to(at::kLong));
+    inputs.push_back(loaded->batch[data.inputs]);
+    labels.push_back(loaded->batch[data.labels].to(at::kLong));
     logits.push_back(trial.Forward(inputs.back()).to(at::kFloat));
   }
   return HeldOut{at::cat(inputs), at::cat(labels), at::cat(logits)};
@@ -88,7 +89,7 @@ Status Export(Trial& trial, const Options& options) {
                           EvaluateSource(trial, *module, *source, Gang(), kBatch));
   MUSTER_ASSIGN_OR_RETURN(const HeldOut rows, Compute(trial, *source));
   if (rows.inputs.scalar_type() != at::kFloat) {
-    return Unsupported("models for serving take f32 inputs; '" + trial.inputs_column() + "' is " +
+    return Unsupported("models for serving take f32 inputs; '" + trial.data().inputs + "' is " +
                        std::string(c10::toString(rows.inputs.scalar_type())));
   }
   MUSTER_RETURN_IF_ERROR(WriteOnnx(trial, *module, rows.inputs, out / "model.onnx"));

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "trainer/torch/trial.h"
+#include "trainer/trial.h"
 
 /// The main function of a trial: what turns a Trial into a program. It runs in three ways:
 ///

@@ -56,7 +56,10 @@ struct Flags {
 };
 
 void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& specs, Flags& flags) {
-  const std::string columns = trial.inputs_column() + " and " + trial.labels_column();
+  std::string columns;
+  for (const std::string& column : trial.data().columns()) {
+    columns += (columns.empty() ? "" : ", ") + column;
+  }
   const std::string data =
       "Data (HDF5 files with datasets " + columns + "; `muster data convert` makes them)";
   app.add_option("--train", flags.data["train"], "rows to learn from")->group(data);

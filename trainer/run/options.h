@@ -7,7 +7,7 @@
 
 #include "trainer/params.h"
 #include "trainer/row_order.h"
-#include "trainer/torch/trial.h"
+#include "trainer/trial.h"
 
 /// What a trial's program was asked to do: flags, environment and the parameter file, read once.
 

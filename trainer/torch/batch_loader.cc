@@ -2,6 +2,8 @@
 
 #include <ATen/ops/empty.h>
 
+#include "trainer/torch/columns.h"
+
 namespace muster::trainer {
 namespace {
 
@@ -103,17 +105,19 @@ Result<LoadedBatch> BatchLoader::Load(std::uint64_t number) const {
 Result<LoadedBatch> BatchLoader::LoadOrThrow(std::uint64_t number) const {
   const auto rows = BatchRows(options_.epoch, options_.batch_size, number);
   const auto share = ShareOf(rows, options_.rank);
-  LoadedBatch loaded{.number = number, .global_rows = static_cast<std::int64_t>(rows.size())};
-  loaded.batch.rows = static_cast<std::int64_t>(share.size());
+  const auto count = static_cast<std::int64_t>(share.size());
+  auto columns = std::make_shared<Batch::Columns>();
   for (const std::size_t index : fields_) {
     const Field& field = source_.fields()[index];
-    std::vector<std::int64_t> shape{loaded.batch.rows};
+    std::vector<std::int64_t> shape{count};
     shape.insert(shape.end(), field.row_shape.begin(), field.row_shape.end());
     at::Tensor tensor = at::empty(shape, ScalarTypeOf(field.type));
     MUSTER_RETURN_IF_ERROR(source_.Read(index, share, static_cast<std::byte*>(tensor.data_ptr())));
-    loaded.batch.columns.emplace(field.name, std::move(tensor));
+    columns->tensors.emplace(field.name, std::move(tensor));
   }
-  return loaded;
+  return LoadedBatch{.batch = Batch(std::move(columns), count),
+                     .number = number,
+                     .global_rows = static_cast<std::int64_t>(rows.size())};
 }
 
 }  // namespace muster::trainer

@@ -9,7 +9,7 @@
 
 #include "trainer/row_order.h"
 #include "trainer/row_source.h"
-#include "trainer/torch/trial.h"
+#include "trainer/trial.h"
 
 /// Batches of one epoch for one rank, read ahead by own threads straight into tensors.
 

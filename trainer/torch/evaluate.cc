@@ -14,23 +14,27 @@ Result<std::map<std::string, double>> EvaluateSource(Trial& trial, torch::nn::Mo
   // Means over the rows of running statistics and the like are rank 0's.
   gang.Broadcast(module.buffers());
   MUSTER_ASSIGN_OR_RETURN(
-      auto loader, BatchLoader::Start(source, {.columns = trial.columns(),
+      auto loader, BatchLoader::Start(source, {.columns = trial.data().columns(),
                                                .epoch = {.rows = source.rows(), .shuffled = false},
                                                .batch_size = batch_size,
                                                .rank = gang.rank()}));
-  Sums sums;
+  Means sums;
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
     if (!loaded) break;
-    for (const auto& [name, sum] : trial.Evaluate(loaded->batch)) sums[name] += sum;
+    for (const auto& [name, mean] : trial.EvalStep(loaded->batch)) {
+      sums[name].sum += mean.sum;
+      sums[name].count += mean.count;
+    }
   }
   std::vector<double> totals;
-  for (const auto& [name, sum] : sums) totals.push_back(sum);
+  for (const auto& [name, mean] : sums) totals.insert(totals.end(), {mean.sum, mean.count});
   gang.Sum(totals);
   std::map<std::string, double> means;
   std::size_t i = 0;
-  for (const auto& [name, sum] : sums) {
-    means[name] = totals[i++] / static_cast<double>(source.rows());
+  for (const auto& [name, mean] : sums) {
+    means[name] = totals[i + 1] == 0 ? 0 : totals[i] / totals[i + 1];
+    i += 2;
   }
   return means;
 }

@@ -111,12 +111,12 @@ std::unique_ptr<Optimizer> MakeSgd(std::vector<at::Tensor> parameters, double mo
   return std::make_unique<Sgd>(std::move(parameters), momentum, weight_decay);
 }
 
-std::unique_ptr<Optimizer> MakeOptimizer(std::vector<at::Tensor> parameters, const Params& params) {
-  const double weight_decay = params.Float("weight_decay");
-  if (params.Text("optimizer") == "sgd") {
-    return MakeSgd(std::move(parameters), params.Float("momentum"), weight_decay);
+std::unique_ptr<Optimizer> MakeOptimizer(std::vector<at::Tensor> parameters,
+                                         const OptimizerSpec& spec) {
+  if (spec.kind == OptimizerSpec::Kind::kSgd) {
+    return MakeSgd(std::move(parameters), spec.momentum, spec.weight_decay);
   }
-  return MakeAdamW(std::move(parameters), weight_decay);
+  return MakeAdamW(std::move(parameters), spec.weight_decay);
 }
 
 void ZeroGradients(const std::vector<at::Tensor>& parameters) {

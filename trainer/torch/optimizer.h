@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "trainer/params.h"
+#include "trainer/optimizer_spec.h"
 
 /// Optimizers over LibTorch's fused kernels, one call for all parameters. The learning rate is given at
 /// each step (schedule.h). LibTorch's own C++ optimizers loop over tensors, and their zero_grad throws
@@ -30,8 +30,8 @@ std::unique_ptr<Optimizer> MakeAdamW(std::vector<at::Tensor> parameters, double 
 /// v = momentum * v + g + weight_decay * w;  w -= lr * v.
 std::unique_ptr<Optimizer> MakeSgd(std::vector<at::Tensor> parameters, double momentum,
                                    double weight_decay);
-/// The one that parameters optimizer, momentum and weight_decay ask for.
-std::unique_ptr<Optimizer> MakeOptimizer(std::vector<at::Tensor> parameters, const Params& params);
+std::unique_ptr<Optimizer> MakeOptimizer(std::vector<at::Tensor> parameters,
+                                         const OptimizerSpec& spec);
 
 /// Zeroes the gradients without letting go of them: they may be views of the reducer's buckets.
 void ZeroGradients(const std::vector<at::Tensor>& parameters);

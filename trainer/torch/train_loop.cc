@@ -103,7 +103,7 @@ Status TrainLoop::Prepare() {
   buffers_ = module_->buffers();
   if (parameters_.empty()) return Invalid("the trial's module has no parameter to train");
   data_parallel_ = std::make_unique<DataParallel>(parameters_, parts_.gang);
-  optimizer_ = MakeOptimizer(parameters_, parts_.params);
+  optimizer_ = MakeOptimizer(parameters_, parts_.trial.optimizer(parts_.params));
 
   const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
   MUSTER_ASSIGN_OR_RETURN(schedule_.kind, ScheduleKindFromName(parts_.params.Text("schedule")));
@@ -315,7 +315,7 @@ void TrainLoop::TrainStep(const LoadedBatch& loaded) {
   // A forward that reads them must read the same on every rank, and after a resume.
   parts_.gang.Broadcast(buffers_);
   data_parallel_->BeginStep();
-  const at::Tensor loss_sum = parts_.trial.TrainLoss(loaded.batch);
+  const at::Tensor loss_sum = parts_.trial.TrainStep(loaded.batch);
   data_parallel_->BeginBackward();
   Beat("backward");
   // Queued before the engine's own, which waits for the other ranks: who computes is told from who waits.
@@ -343,7 +343,7 @@ Result<Command> TrainLoop::RunEpoch() {
   module_->train();
   MUSTER_ASSIGN_OR_RETURN(
       auto loader,
-      BatchLoader::Start(parts_.train, {.columns = parts_.trial.columns(),
+      BatchLoader::Start(parts_.train, {.columns = parts_.trial.data().columns(),
                                         .epoch = CurrentEpoch(),
                                         .batch_size = batch_size_,
                                         .first_batch = static_cast<std::uint64_t>(progress_.batch),
@@ -360,7 +360,7 @@ Result<Command> TrainLoop::RunEpoch() {
     times_.Add({.load = got - asked,
                 .wait = waited_,
                 .all = Seconds() - asked,
-                .rows = loaded->batch.rows});
+                .rows = loaded->batch.rows()});
     // At the end of an epoch the agreement follows its checkpoint.
     if (++steps_since_ < interval_ || progress_.batch == batches) continue;
     const Command command = Agree();

@@ -5,7 +5,7 @@
 #include "trainer/control.h"
 #include "trainer/row_source.h"
 #include "trainer/torch/gang.h"
-#include "trainer/torch/trial.h"
+#include "trainer/trial.h"
 
 /// The training loop: what happens between a trial's start and its result.
 ///

@@ -1,4 +1,4 @@
-#include "trainer/torch/trial.h"
+#include "trainer/trial.h"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/argmax.h>
@@ -6,27 +6,42 @@
 #include <ATen/ops/eq.h>
 
 #include "runtime/base/check.h"
+#include "trainer/torch/columns.h"
 
 namespace muster {
 
 const at::Tensor& Batch::operator[](std::string_view name) const {
-  const auto found = columns.find(name);
-  MUSTER_CHECK(found != columns.end(), "a trial reads only the columns that it named");
+  const auto found = columns_->tensors.find(name);
+  MUSTER_CHECK(found != columns_->tensors.end(), "a trial reads only the columns that it named");
   return found->second;
 }
 
-at::Tensor ClassifierTrial::TrainLoss(const Batch& batch) {
-  return at::cross_entropy_loss(Forward(batch[inputs_column()]),
-                                batch[labels_column()].to(at::kLong), {}, at::Reduction::Sum,
+std::vector<std::string> DataSpec::columns() const {
+  std::vector<std::string> all{inputs};
+  if (labels != inputs) all.push_back(labels);
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+trainer::OptimizerSpec Trial::optimizer(const trainer::Params& params) const {
+  return trainer::SpecFromParams(params);
+}
+
+at::Tensor ClassifierTrial::TrainStep(const Batch& batch) {
+  const DataSpec columns = data();
+  return at::cross_entropy_loss(Forward(batch[columns.inputs]), batch[columns.labels].to(at::kLong),
+                                {}, at::Reduction::Sum,
                                 /*ignore_index=*/-100, label_smoothing());
 }
 
-Sums ClassifierTrial::Evaluate(const Batch& batch) {
-  const at::Tensor logits_NC = Forward(batch[inputs_column()]);
-  const at::Tensor labels_N = batch[labels_column()].to(at::kLong);
+Means ClassifierTrial::EvalStep(const Batch& batch) {
+  const DataSpec columns = data();
+  const at::Tensor logits_NC = Forward(batch[columns.inputs]);
+  const at::Tensor labels_N = batch[columns.labels].to(at::kLong);
   const at::Tensor loss = at::cross_entropy_loss(logits_NC, labels_N, {}, at::Reduction::Sum);
   const at::Tensor right = at::eq(at::argmax(logits_NC, 1), labels_N).sum();
-  return {{"loss", loss.item<double>()}, {"accuracy", right.item<double>()}};
+  const auto rows = static_cast<double>(batch.rows());
+  return {{"loss", {loss.item<double>(), rows}}, {"accuracy", {right.item<double>(), rows}}};
 }
 
 }  // namespace muster

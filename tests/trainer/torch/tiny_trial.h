@@ -9,7 +9,7 @@
 #include "runtime/base/random.h"
 #include "trainer/control.h"
 #include "trainer/row_source.h"
-#include "trainer/torch/trial.h"
+#include "trainer/trial.h"
 
 /// What tests of the loop train: two linear layers with dropout between, on made-up points.
 
@@ -37,7 +37,7 @@ class TinyTrial : public ClassifierTrial {
   [[nodiscard]] std::vector<ParamSpec> params() const override {
     return {FloatParam("dropout", 0.0, 0.0, 0.9, "share left out")};
   }
-  [[nodiscard]] std::string inputs_column() const override { return "x"; }
+  [[nodiscard]] DataSpec data() const override { return {.inputs = "x", .labels = "labels"}; }
   std::shared_ptr<torch::nn::Module> Build(const Params& params) override {
     net_ = std::make_shared<TinyNet>(params.Float("dropout"));
     return net_;

@@ -131,9 +131,9 @@ TEST_F(TrainLoopTest, StepsOfHalfASecond_CommandsAreHeardEverySecond) {
   class SlowTrial final : public TinyTrial {
    public:
     explicit SlowTrial(FakeClock& clock) : clock_(clock) {}
-    at::Tensor TrainLoss(const Batch& batch) override {
+    at::Tensor TrainStep(const Batch& batch) override {
       clock_.Advance(std::chrono::milliseconds(500));
-      return TinyTrial::TrainLoss(batch);
+      return TinyTrial::TrainStep(batch);
     }
 
    private:
