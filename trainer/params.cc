@@ -7,6 +7,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/wire/codec.h"
+#include "trainer/schedule.h"
 
 namespace muster::trainer {
 namespace {
@@ -166,10 +167,18 @@ std::vector<ParamSpec> LoopParams() {
       ChoiceParam("optimizer", {"adamw", "sgd"}, "adamw", "how gradients change weights"),
       FloatParam("lr", 0.003, 0.0, 1000.0, "peak learning rate"),
       FloatParam("momentum", 0.9, 0.0, 0.9999, "of sgd"),
+      FloatParam("beta2", 0.999, 0.0, 0.999999,
+                 "of adamw: memory of squared gradients; 0.95 suits large transformers"),
       FloatParam("weight_decay", 0.01, 0.0, 1000.0, "decoupled with adamw, L2 with sgd"),
-      ChoiceParam("schedule", {"constant", "cosine", "step"}, "cosine",
-                  "how the learning rate moves"),
-      FloatParam("warmup_epochs", 0.5, 0.0, 1e6, "epochs until the peak learning rate"),
+      ChoiceParam("decay", {"all", "matrices"}, "all",
+                  "what weight_decay acts on: matrices leaves biases and norms alone"),
+      FloatParam("clip_norm", 0.0, 0.0, 1e9, "largest global norm of the gradients; 0: any"),
+      FloatParam("ema_decay", 0.0, 0.0, 0.999999,
+                 "memory of averaged weights, validated in place of the last ones; 0: none"),
+      ChoiceParam("schedule", ScheduleNames(), "cosine", "how the learning rate moves"),
+      FloatParam("warmup_epochs", 0.5, 0.0, 1e6,
+                 "epochs until the peak learning rate; one_cycle rises by itself"),
+      FloatParam("final_lr_fraction", 0.0, 0.0, 1.0, "of lr, where cosine and linear end"),
       IntParam("batch_size", 64, 1, 1'000'000'000, "rows of one step over all ranks"),
       IntParam("epochs", 9, 1, 1'000'000'000, "passes over the training rows"),
   };

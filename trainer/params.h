@@ -59,8 +59,8 @@ Result<Params> ReadParams(const std::vector<ParamSpec>& specs, const boost::json
 /// One flag's text as the JSON that ReadParams takes; kInvalid names the flag, the text and the bounds.
 Result<boost::json::value> ParseParam(const ParamSpec& spec, std::string_view text);
 
-/// optimizer, lr, momentum, weight_decay, schedule, warmup_epochs, batch_size, epochs: what the training
-/// loop itself reads. A trial may declare its own fallback or bounds under the same name.
+/// What the training loop itself reads: the optimizer's (optimizer_spec.h), batch_size, epochs. A trial may
+/// declare its own fallback or bounds under the same name.
 std::vector<ParamSpec> LoopParams();
 /// `own` first, then those of LoopParams that it does not declare.
 std::vector<ParamSpec> WithLoopParams(std::vector<ParamSpec> own);
