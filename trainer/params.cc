@@ -181,6 +181,15 @@ std::vector<ParamSpec> LoopParams() {
       FloatParam("final_lr_fraction", 0.0, 0.0, 1.0, "of lr, where cosine and linear end"),
       IntParam("batch_size", 64, 1, 1'000'000'000, "rows of one step over all ranks"),
       IntParam("epochs", 9, 1, 1'000'000'000, "passes over the training rows"),
+      IntParam(
+          "accumulate", 1, 1, 1'000'000,
+          "parts that a rank computes its share of a batch in, one after another: less memory"),
+      ChoiceParam("device", {"auto", "cpu", "cuda"}, "auto", "auto: a GPU where there is one"),
+      ChoiceParam("precision", {"fp32", "bf16", "fp16"}, "fp32",
+                  "of forward and backward (autocast)"),
+      ChoiceParam("cuda_graph", {"off", "on"}, "off",
+                  "queue a whole step at once; on one GPU, for a trial whose steps do not wait for "
+                  "the device"),
   };
 }
 

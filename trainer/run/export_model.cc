@@ -13,8 +13,8 @@
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
 #include "trainer/torch/batch_loader.h"
+#include "trainer/torch/evaluate.h"
 #include "trainer/torch/model_state.h"
-#include "trainer/torch/train_loop.h"
 
 namespace muster::trainer::run {
 namespace {
@@ -85,8 +85,9 @@ Status Export(Trial& trial, const Options& options) {
   if (!loaded.ok()) return loaded.error().With(options.checkpoint.string());
 
   const c10::NoGradGuard no_gradients;
-  MUSTER_ASSIGN_OR_RETURN(const auto means,
-                          EvaluateSource(trial, *module, *source, Gang(), kBatch));
+  MUSTER_ASSIGN_OR_RETURN(
+      const auto means,
+      EvaluateSource(trial, *module, *source, Gang(), HostAccelerator(), Precision::kFp32, kBatch));
   MUSTER_ASSIGN_OR_RETURN(const HeldOut rows, Compute(trial, *source));
   if (rows.inputs.scalar_type() != at::kFloat) {
     return Unsupported("models for serving take f32 inputs; '" + trial.data().inputs + "' is " +

@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <torch/nn/module.h>
-#include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,10 +12,11 @@
 #include "trainer/control/telemetry_control.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
-#include "trainer/mpi/backend.h"
+#include "trainer/run/device.h"
 #include "trainer/run/export_model.h"
 #include "trainer/run/options.h"
 #include "trainer/run/signal_control.h"
+#include "trainer/torch/evaluate.h"
 #include "trainer/torch/model_state.h"
 #include "trainer/torch/train_loop.h"
 
@@ -25,19 +25,6 @@ namespace {
 
 void Say(const Trial& trial, const Error& error) {
   std::fprintf(stderr, "%s: %s\n", trial.name().c_str(), error.message.c_str());
-}
-
-Result<Gang> Join(const RankInfo& rank) {
-  if (rank.world_size <= 1) return Gang();  // without MPI: it takes longer to start than an epoch
-  MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld());
-  return Gang(std::move(backend));
-}
-
-Status CheckRank(const RankInfo& joined, const RankInfo& rank) {
-  if (joined == rank) return Ok();
-  return Conflict("the environment says rank " + std::to_string(rank.rank) + " of " +
-                  std::to_string(rank.world_size) + ", MPI says " + std::to_string(joined.rank) +
-                  " of " + std::to_string(joined.world_size));
 }
 
 Result<std::unique_ptr<Control>> Connect(const Options& options) {
@@ -60,7 +47,8 @@ Status LoadModel(const std::string& path, const torch::nn::Module& module) {
 }
 
 /// The best checkpoint on the test rows; for a person, who has no registry to do it.
-Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, const Gang& gang) {
+Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, const Gang& gang,
+                  Accelerator& accelerator) {
   const auto test = options.file.data.find("test");
   if (test == options.file.data.end() || !options.control_socket.empty()) return Ok();
   MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDatasetFile(test->second));
@@ -70,16 +58,16 @@ Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, cons
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : ModelTensors(*end.module)) tensors.push_back(tensor);
   gang.Broadcast(tensors);
-  MUSTER_ASSIGN_OR_RETURN(const auto means, EvaluateSource(trial, *end.module, *source, gang));
+  MUSTER_ASSIGN_OR_RETURN(const auto means,
+                          EvaluateSource(trial, *end.module, *source, gang, accelerator,
+                                         PrecisionFromName(options.params.Text("precision"))));
   if (!gang.first()) return Ok();
   for (const auto& [name, mean] : means) std::printf("test/%s %.6g\n", name.c_str(), mean);
   return Ok();
 }
 
-Result<int> TrainIn(const Gang& gang, Trial& trial, const Options& options) {
-  if (options.rank.world_size > 1) {
-    MUSTER_RETURN_IF_ERROR(CheckRank(gang.rank(), options.rank));
-  }
+Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
+                    const Options& options) {
   const auto& data = options.file.data;
   MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
   std::unique_ptr<RowSource> validation;
@@ -101,22 +89,25 @@ Result<int> TrainIn(const Gang& gang, Trial& trial, const Options& options) {
                                                            .gang = gang,
                                                            .checkpoints = checkpoints.get(),
                                                            .control = *control,
+                                                           .accelerator = accelerator,
                                                            .clock = SystemClock(),
                                                            .seed = options.file.seed,
                                                            .cloned = options.cloned,
                                                            .best_metric = options.file.metric,
                                                            .maximize = options.file.maximize}));
   if (end.why == LoopEnd::Why::kStopped) return kExitResume;
-  MUSTER_RETURN_IF_ERROR(ReportTest(trial, options, end, gang));
+  MUSTER_RETURN_IF_ERROR(ReportTest(trial, options, end, gang, accelerator));
   return 0;
 }
 
 Result<int> Train(Trial& trial, const Options& options) {
   at::set_num_threads(options.threads);
-  MUSTER_ASSIGN_OR_RETURN(const Gang gang, Join(options.rank));
+  MUSTER_ASSIGN_OR_RETURN(const auto device, OpenDevice(options));
+  MUSTER_ASSIGN_OR_RETURN(const Gang gang, JoinGang(options, device.get()));
+  Accelerator& accelerator = device ? *device : HostAccelerator();
   Result<int> result = Internal("");
   try {
-    result = TrainIn(gang, trial, options);
+    result = TrainIn(gang, accelerator, trial, options);
   } catch (const std::exception& error) {  // LibTorch's, from outside the loop
     result = Internal(error.what());
   }

@@ -53,6 +53,7 @@ struct Flags {
   std::string params_file, export_dir, checkpoint, checkpoint_dir;
   std::int64_t seed = 0;
   int keep = 2;
+  std::string backend = "auto";
 };
 
 void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& specs, Flags& flags) {
@@ -76,6 +77,12 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
       ->group("Parameters");
   app.add_option("--seed", flags.seed, "of weights, row order and dropout [0]")
       ->group("Parameters");
+  app.add_option(
+         "--backend", flags.backend,
+         "what carries gradients between ranks: auto (nccl where each rank has a GPU of its "
+         "own, else mpi), mpi or nccl (also with one rank, to see what it costs) [auto]")
+      ->check(CLI::IsMember({"auto", "mpi", "nccl"}))
+      ->group("Ranks");
   const std::string saved = "Checkpoints";
   app.add_option("--checkpoint-dir", flags.checkpoint_dir,
                  "save after each epoch here, and go on from what is there")
@@ -124,6 +131,7 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
   options.checkpoint_dir =
       flags.checkpoint_dir.empty() ? Environment("MUSTER_CHECKPOINT_DIR") : flags.checkpoint_dir;
   options.keep = flags.keep;
+  options.backend = flags.backend;
   return options;
 }
 
@@ -135,6 +143,9 @@ void ReadEnvironment(Options& options) {
   // muster and torchrun set the first name, mpirun the second.
   options.rank.rank = EnvironmentNumber({"RANK", "OMPI_COMM_WORLD_RANK"}, 0);
   options.rank.world_size = EnvironmentNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"}, 1);
+  options.local_rank = EnvironmentNumber({"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"}, 0);
+  options.master_address = Environment("MASTER_ADDR");
+  options.master_port = static_cast<int>(EnvironmentNumber({"MASTER_PORT"}, 0));
   // mpirun gives its ranks a terminal of their own, whoever reads the other end.
   options.terminal = isatty(STDOUT_FILENO) == 1 && Environment("OMPI_COMM_WORLD_SIZE").empty();
   const std::int64_t local =

@@ -26,6 +26,10 @@ struct Options {
   std::int64_t attempt = 0;
   bool cloned = false;  ///< the checkpoint folder began as a copy of another trial's
   RankInfo rank;
+  std::int64_t local_rank = 0;  ///< among the ranks of this machine
+  std::string backend;          ///< "auto", "mpi", "nccl"
+  std::string master_address;   ///< where ranks meet that no MPI started
+  int master_port = 0;
   int threads = 1;  ///< of LibTorch's kernels
 };
 

@@ -67,6 +67,7 @@ Result<std::optional<LoadedBatch>> BatchLoader::Next() {
   lock.unlock();
   changed_.notify_all();
   if (!batch.ok()) return batch.error();
+  if (batch->arrive) batch->arrive();
   return std::optional<LoadedBatch>(std::move(batch).value());
 }
 
@@ -106,18 +107,30 @@ Result<LoadedBatch> BatchLoader::LoadOrThrow(std::uint64_t number) const {
   const auto rows = BatchRows(options_.epoch, options_.batch_size, number);
   const auto share = ShareOf(rows, options_.rank);
   const auto count = static_cast<std::int64_t>(share.size());
-  auto columns = std::make_shared<Batch::Columns>();
+  std::vector<at::Tensor> tensors;
   for (const std::size_t index : fields_) {
     const Field& field = source_.fields()[index];
     std::vector<std::int64_t> shape{count};
     shape.insert(shape.end(), field.row_shape.begin(), field.row_shape.end());
-    at::Tensor tensor = at::empty(shape, ScalarTypeOf(field.type));
-    MUSTER_RETURN_IF_ERROR(source_.Read(index, share, static_cast<std::byte*>(tensor.data_ptr())));
-    columns->tensors.emplace(field.name, std::move(tensor));
+    const at::ScalarType type = ScalarTypeOf(field.type);
+    tensors.push_back(options_.accelerator == nullptr
+                          ? at::empty(shape, type)
+                          : options_.accelerator->HostBuffer(shape, type));
+    MUSTER_RETURN_IF_ERROR(
+        source_.Read(index, share, static_cast<std::byte*>(tensors.back().data_ptr())));
+  }
+  Upload upload{.tensors = std::move(tensors), .wait = nullptr};
+  if (options_.accelerator != nullptr) {
+    upload = options_.accelerator->Start(std::move(upload.tensors));
+  }
+  auto columns = std::make_shared<Batch::Columns>();
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    columns->tensors.emplace(source_.fields()[fields_[i]].name, std::move(upload.tensors[i]));
   }
   return LoadedBatch{.batch = Batch(std::move(columns), count),
                      .number = number,
-                     .global_rows = static_cast<std::int64_t>(rows.size())};
+                     .global_rows = static_cast<std::int64_t>(rows.size()),
+                     .arrive = std::move(upload.wait)};
 }
 
 }  // namespace muster::trainer

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -9,9 +10,11 @@
 
 #include "trainer/row_order.h"
 #include "trainer/row_source.h"
+#include "trainer/torch/accelerator.h"
 #include "trainer/trial.h"
 
-/// Batches of one epoch for one rank, read ahead by own threads straight into tensors.
+/// Batches of one epoch for one rank, read ahead by own threads straight into tensors, and on their way to the device
+/// before they are asked for.
 
 namespace muster::trainer {
 
@@ -22,13 +25,15 @@ struct LoaderOptions {
   std::uint64_t first_batch = 0;  ///< where to begin
   RankInfo rank;
   int threads = 1;
-  std::size_t ahead = 4;  ///< batches that may wait
+  std::size_t ahead = 4;                     ///< batches that may wait
+  const Accelerator* accelerator = nullptr;  ///< outlives the loader; null: host memory
 };
 
 struct LoadedBatch {
   Batch batch;                   ///< this rank's share
   std::uint64_t number = 0;      ///< of the global batch
   std::int64_t global_rows = 0;  ///< of the global batch
+  std::function<void()> arrive;  ///< of Upload; Next has called it
 };
 
 /// One consumer. Ends its threads when destroyed.

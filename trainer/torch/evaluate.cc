@@ -1,13 +1,15 @@
 #include <c10/core/GradMode.h>
 #include <torch/nn/module.h>
 
+#include "trainer/torch/autocast.h"
 #include "trainer/torch/batch_loader.h"
-#include "trainer/torch/train_loop.h"
+#include "trainer/torch/evaluate.h"
 
 namespace muster::trainer {
 
 Result<std::map<std::string, double>> EvaluateSource(Trial& trial, torch::nn::Module& module,
                                                      const RowSource& source, const Gang& gang,
+                                                     Accelerator& accelerator, Precision precision,
                                                      std::uint64_t batch_size) {
   const c10::NoGradGuard no_gradients;
   module.eval();
@@ -17,11 +19,13 @@ Result<std::map<std::string, double>> EvaluateSource(Trial& trial, torch::nn::Mo
       auto loader, BatchLoader::Start(source, {.columns = trial.data().columns(),
                                                .epoch = {.rows = source.rows(), .shuffled = false},
                                                .batch_size = batch_size,
-                                               .rank = gang.rank()}));
+                                               .rank = gang.rank(),
+                                               .accelerator = &accelerator}));
   Means sums;
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
     if (!loaded) break;
+    const Autocast autocast(accelerator.device().type(), precision);
     for (const auto& [name, mean] : trial.EvalStep(loaded->batch)) {
       sums[name].sum += mean.sum;
       sums[name].count += mean.count;

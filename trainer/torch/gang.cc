@@ -13,28 +13,6 @@ namespace {
 constexpr std::int64_t kGroupBytes = std::int64_t{16} << 20;   ///< that small tensors travel in
 constexpr std::int64_t kMessageBytes = std::int64_t{1} << 30;  ///< MPI counts in int
 
-/// As bytes, which go whatever the element type is; MPI knows neither bool nor half.
-void BroadcastGroup(c10d::ProcessGroup& group, std::span<const at::Tensor> tensors) {
-  std::vector<at::Tensor> contiguous, bytes;
-  for (const at::Tensor& tensor : tensors) {
-    contiguous.push_back(tensor.detach().contiguous());
-    bytes.push_back(contiguous.back().view({-1}).view(at::kByte));
-  }
-  const at::Tensor all = bytes.size() == 1 ? bytes[0] : at::cat(bytes);
-  for (std::int64_t at = 0; at < all.numel(); at += kMessageBytes) {
-    std::vector<at::Tensor> part{all.narrow(0, at, std::min(kMessageBytes, all.numel() - at))};
-    group.broadcast(part, {})->wait();
-  }
-  std::int64_t at = 0;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (bytes.size() > 1) bytes[i].copy_(all.narrow(0, at, bytes[i].numel()));
-    at += bytes[i].numel();
-    if (contiguous[i].data_ptr() != tensors[i].data_ptr()) {
-      tensors[i].detach().copy_(contiguous[i]);
-    }
-  }
-}
-
 }  // namespace
 
 Gang::Gang() = default;
@@ -42,35 +20,72 @@ Gang::~Gang() = default;
 Gang::Gang(const Gang&) = default;
 Gang::Gang(Gang&&) noexcept = default;
 
-Gang::Gang(c10::intrusive_ptr<c10d::Backend> backend)
-    : rank_{.rank = backend->getRank(), .world_size = backend->getSize()} {
+Gang::Gang(c10::intrusive_ptr<c10d::Backend> host, c10::intrusive_ptr<c10d::Backend> device)
+    : rank_{.rank = (host ? host : device)->getRank(),
+            .world_size = (host ? host : device)->getSize()},
+      host_(static_cast<bool>(host)),
+      device_(static_cast<bool>(device)) {
   group_ = c10::make_intrusive<c10d::ProcessGroup>(static_cast<int>(rank_.rank),
                                                    static_cast<int>(rank_.world_size));
-  group_->setBackend(at::kCPU, c10d::ProcessGroup::BackendType::CUSTOM, backend);
-  group_->setDefaultBackend(c10d::ProcessGroup::BackendType::CUSTOM);
+  using Type = c10d::ProcessGroup::BackendType;
+  if (host) group_->setBackend(at::kCPU, Type::CUSTOM, host);
+  if (device) group_->setBackend(at::kCUDA, Type::NCCL, device);
+  group_->setDefaultBackend(host ? Type::CUSTOM : Type::NCCL);
+}
+
+/// The tensor, or a copy of it where a backend takes it.
+at::Tensor Gang::Meeting(const at::Tensor& tensor) const {
+  if (tensor.is_cpu()) return host_ ? tensor : tensor.to(at::kCUDA);
+  return device_ ? tensor : tensor.cpu();
+}
+
+/// As bytes, which go whatever the element type is; MPI knows neither bool nor half.
+void Gang::BroadcastGroup(std::span<const at::Tensor> tensors) const {
+  std::vector<at::Tensor> contiguous, bytes;
+  for (const at::Tensor& tensor : tensors) {
+    contiguous.push_back(tensor.detach().contiguous());
+    bytes.push_back(contiguous.back().view({-1}).view(at::kByte));
+  }
+  const at::Tensor own = bytes.size() == 1 ? bytes[0] : at::cat(bytes);
+  const at::Tensor all = Meeting(own);
+  for (std::int64_t at = 0; at < all.numel(); at += kMessageBytes) {
+    std::vector<at::Tensor> part{all.narrow(0, at, std::min(kMessageBytes, all.numel() - at))};
+    group_->broadcast(part, {})->wait();
+  }
+  std::int64_t at = 0;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (!all.is_same(bytes[i])) bytes[i].copy_(all.narrow(0, at, bytes[i].numel()));
+    at += bytes[i].numel();
+    if (contiguous[i].data_ptr() != tensors[i].data_ptr()) {
+      tensors[i].detach().copy_(contiguous[i]);
+    }
+  }
 }
 
 void Gang::Sum(std::vector<double>& values) const {
-  if (alone()) return;
-  std::vector<at::Tensor> tensors{at::tensor(values, at::kDouble)};
+  if (rank_.world_size == 1) return;
+  std::vector<at::Tensor> tensors{Meeting(at::tensor(values, at::kDouble))};
   group_->allreduce(tensors, {})->wait();
-  std::memcpy(values.data(), tensors[0].data_ptr(), values.size() * sizeof(double));
+  const at::Tensor sums = tensors[0].cpu();
+  std::memcpy(values.data(), sums.data_ptr(), values.size() * sizeof(double));
 }
 
 void Gang::Broadcast(const std::vector<at::Tensor>& tensors) const {
-  if (alone()) return;
+  if (rank_.world_size == 1) return;
   for (std::size_t from = 0; from < tensors.size();) {
     std::size_t to = from;
-    for (std::size_t bytes = 0; to < tensors.size() && bytes < kGroupBytes; ++to) {
+    for (std::size_t bytes = 0; to < tensors.size() && bytes < kGroupBytes &&
+                                tensors[to].device() == tensors[from].device();
+         ++to) {
       bytes += tensors[to].nbytes();
     }
-    BroadcastGroup(*group_, std::span(tensors).subspan(from, to - from));
+    BroadcastGroup(std::span(tensors).subspan(from, to - from));
     from = to;
   }
 }
 
 std::string Gang::Broadcast(std::string text) const {
-  if (alone()) return text;
+  if (rank_.world_size == 1) return text;
   const at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
   Broadcast(std::vector<at::Tensor>{size});
   if (size.item<std::int64_t>() == 0) return {};  // no bytes have no address
@@ -81,7 +96,7 @@ std::string Gang::Broadcast(std::string text) const {
 }
 
 Status Gang::Share(const Status& status) const {
-  if (alone()) return status;
+  if (rank_.world_size == 1) return status;
   const std::string message =
       Broadcast(first() && !status.ok()
                     ? std::string(ErrorKindName(status.error().kind)) + " " + status.error().message
@@ -92,7 +107,7 @@ Status Gang::Share(const Status& status) const {
 }
 
 void Gang::Barrier() const {
-  if (!alone()) group_->barrier()->wait();
+  if (rank_.world_size > 1) group_->barrier()->wait();
 }
 
 }  // namespace muster::trainer

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/intrusive_ptr.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,15 +24,18 @@ class Gang {
  public:
   /// One rank, no communication.
   Gang();
-  /// Over a backend for tensors in host memory.
-  explicit Gang(c10::intrusive_ptr<c10d::Backend> backend);
+  /// Over a backend for tensors in host memory, and one for those on a GPU; one of them may be null. What the ranks say
+  /// to each other beside tensors goes through host memory where there is a backend for it.
+  explicit Gang(c10::intrusive_ptr<c10d::Backend> host,
+                c10::intrusive_ptr<c10d::Backend> device = {});
   ~Gang();
   Gang(const Gang&);
   Gang(Gang&&) noexcept;
   Gang& operator=(const Gang&) = delete;
 
   [[nodiscard]] RankInfo rank() const { return rank_; }
-  [[nodiscard]] bool alone() const { return rank_.world_size == 1; }
+  /// Nobody to speak with. A gang of one rank that has a backend is not alone: it goes through all motions.
+  [[nodiscard]] bool alone() const { return !group_; }
   [[nodiscard]] bool first() const { return rank_.rank == 0; }
 
   /// In place: the sums over all ranks, the same bits on each.
@@ -50,7 +54,11 @@ class Gang {
   }
 
  private:
+  [[nodiscard]] at::Tensor Meeting(const at::Tensor& tensor) const;
+  void BroadcastGroup(std::span<const at::Tensor> tensors) const;
   RankInfo rank_;
+  bool host_ = true;     ///< there is a backend for host memory
+  bool device_ = false;  ///< and one for a GPU
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
 };
 

@@ -1,62 +1,59 @@
 #include "trainer/torch/train_loop.h"
 
-#include <ATen/ATen.h>
-#include <ATen/Context.h>
-#include <torch/csrc/autograd/engine.h>
 #include <torch/nn/module.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
 #include <iterator>
 
 #include "runtime/base/log.h"
-#include "runtime/base/random.h"
+#include "trainer/resume.h"
 #include "trainer/schedule.h"
 #include "trainer/step_times.h"
-#include "trainer/torch/batch_loader.h"
-#include "trainer/torch/data_parallel.h"
-#include "trainer/torch/model_state.h"
-#include "trainer/torch/optimizer.h"
+#include "trainer/torch/agreement.h"
+#include "trainer/torch/evaluate.h"
+#include "trainer/torch/learner.h"
 
 namespace muster::trainer {
 namespace {
 
 using wire::RecordType;
 
-constexpr double kAgreeSeconds = 1;
-
 class TrainLoop {
  public:
   explicit TrainLoop(const LoopParts& parts)
       : parts_(parts),
         epochs_(parts.params.Int("epochs")),
-        batch_size_(static_cast<std::uint64_t>(parts.params.Int("batch_size"))) {}
+        batch_size_(static_cast<std::uint64_t>(parts.params.Int("batch_size"))),
+        agreement_(
+            parts.gang, parts.control, parts.clock,
+            {.most_steps = parts.agree_every, .telemetry_seconds = parts.telemetry_seconds}) {}
 
   Result<LoopEnd> Run();
 
  private:
   Status Prepare();
   Status Resume();
-  Status CheckSame(const Checkpoint& saved) const;
-  Status RestoreTensors(const Checkpoint& checkpoint) const;
-  Status TakeOver(Checkpoint& donors) const;
+  Status Restore(Checkpoint& checkpoint) const;
   Result<Command> RunEpoch();
-  void TrainStep(const LoadedBatch& loaded);
+  void TrainStep(const LoadedBatch& loaded, double asked, double got);
+  Result<Command> Hear();
+  Status CheckLoss(double loss) const;
   Status FinishEpoch(double train_loss, double seconds);
   Status Save(bool best);
   Status SaveMidEpoch();
+  Result<std::string> WriteCheckpoint(bool best);
   [[nodiscard]] bool IsBest();
-  [[nodiscard]] Command Agree();
-  [[nodiscard]] std::int64_t NextInterval() const;
+  [[nodiscard]] double LossOfAllRanks() const;
   Status Send(wire::TrialRecord record) const;
   void SendTelemetry();
   void Beat(const char* phase) const {
     parts_.control.Beat({.step = progress_.step, .total = schedule_.total_steps, .phase = phase});
   }
-  [[nodiscard]] NamedTensors OptimizerTensors() const;
-  [[nodiscard]] NamedTensors AllTensors() const;
+  [[nodiscard]] std::int64_t batches() const {
+    return static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
+  }
   [[nodiscard]] Epoch CurrentEpoch() const {
     return {.seed = static_cast<std::uint64_t>(parts_.seed),
             .number = static_cast<std::uint64_t>(progress_.epoch),
@@ -69,22 +66,13 @@ class TrainLoop {
   const LoopParts& parts_;
   const std::int64_t epochs_;
   const std::uint64_t batch_size_;
+  Agreement agreement_;
   Schedule schedule_;
   Progress progress_;
   std::string saved_path_;            ///< of the last save
   std::optional<double> saved_best_;  ///< progress_.best as the last save has it
-  std::int64_t interval_ = 1;     ///< steps from one agreement to the next; the same on all ranks
-  std::int64_t steps_since_ = 0;  ///< the last agreement
-  double agreed_at_ = 0;
-  double told_at_ = 0;     ///< the last telemetry; rank 0's counts
-  double reduced_at_ = 0;  ///< this rank's own gradients of the step were there
-  double waited_ = 0;      ///< seconds of the step for those of the others
   StepTimes times_;
-  std::shared_ptr<torch::nn::Module> module_;
-  std::vector<at::Tensor> parameters_;
-  std::vector<at::Tensor> buffers_;
-  std::unique_ptr<DataParallel> data_parallel_;
-  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Learner> learner_;
 };
 
 Status TrainLoop::Prepare() {
@@ -92,105 +80,35 @@ Status TrainLoop::Prepare() {
   if (parts_.validation != nullptr && parts_.validation->rows() == 0) {
     return Invalid(parts_.validation->name() + " has no rows to validate on");
   }
-  at::manual_seed(static_cast<std::uint64_t>(parts_.seed));
-  module_ = parts_.trial.Build(parts_.params);
-  for (const at::Tensor& parameter : module_->parameters()) {
-    // Tied weights come once under each of their names; they are one parameter all the same.
-    const bool known = std::ranges::any_of(
-        parameters_, [&](const at::Tensor& other) { return other.is_same(parameter); });
-    if (parameter.requires_grad() && !known) parameters_.push_back(parameter);
-  }
-  buffers_ = module_->buffers();
-  if (parameters_.empty()) return Invalid("the trial's module has no parameter to train");
-  data_parallel_ = std::make_unique<DataParallel>(parameters_, parts_.gang);
-  optimizer_ = MakeOptimizer(parameters_, parts_.trial.optimizer(parts_.params));
-
-  const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
-  MUSTER_ASSIGN_OR_RETURN(schedule_.kind, ScheduleKindFromName(parts_.params.Text("schedule")));
-  schedule_.peak = parts_.params.Float("lr");
-  schedule_.total_steps = batches * epochs_;
-  schedule_.warmup_steps =
-      std::llround(parts_.params.Float("warmup_epochs") * static_cast<double>(batches));
-  schedule_.step_every = std::max<std::int64_t>(1, schedule_.total_steps / 3);
+  const OptimizerSpec spec = parts_.trial.optimizer(parts_.params);
+  MUSTER_RETURN_IF_ERROR(CheckSpec(spec));
+  schedule_ = MakeSchedule(spec.schedule, batches(), epochs_);
+  MUSTER_ASSIGN_OR_RETURN(
+      learner_, Learner::Make(parts_.trial, parts_.params, parts_.gang, parts_.accelerator,
+                              LearnerOptionsFrom(parts_.params, parts_.seed)));
   progress_.seed = parts_.seed;
   progress_.batch_size = static_cast<std::int64_t>(batch_size_);
   progress_.train_rows = static_cast<std::int64_t>(parts_.train.rows());
   return Ok();
 }
 
-NamedTensors TrainLoop::OptimizerTensors() const {
-  NamedTensors tensors;
-  for (auto& [name, tensor] : optimizer_->State())
-    tensors.emplace_back("optimizer." + name, tensor);
-  return tensors;
-}
-
-NamedTensors TrainLoop::AllTensors() const {
-  NamedTensors tensors = ModelTensors(*module_);
-  std::ranges::move(OptimizerTensors(), std::back_inserter(tensors));
-  return tensors;
-}
-
-Status TrainLoop::CheckSame(const Checkpoint& saved) const {
-  const auto same = [](std::string_view what, const std::string& was,
-                       const std::string& is) -> Status {
-    if (was == is) return Ok();
-    return Conflict("the checkpoint was made with " + std::string(what) + " " + was +
-                    ", this trial has " + is + "; use another checkpoint folder");
-  };
-  const auto number = [](std::int64_t value) { return std::to_string(value); };
-  const Progress& was = saved.progress;
-  MUSTER_RETURN_IF_ERROR(same("seed", number(was.seed), number(progress_.seed)));
-  MUSTER_RETURN_IF_ERROR(same("batch_size", number(was.batch_size), number(progress_.batch_size)));
-  MUSTER_RETURN_IF_ERROR(
-      same("training rows", number(was.train_rows), number(progress_.train_rows)));
-  const auto text = saved.metadata.find("params");
-  if (text == saved.metadata.end()) return Ok();
-  boost::system::error_code error;
-  const auto params = boost::json::parse(text->second, error);
-  if (error || !params.is_object()) {
-    return Corrupt("the checkpoint's parameters are no JSON object: " + text->second);
-  }
-  // A parameter that the program had not then, or has no more, says nothing.
-  for (const auto& [name, value] : parts_.params.ToJson()) {
-    const auto* before = params.get_object().if_contains(name);
-    if (before == nullptr) continue;
-    MUSTER_RETURN_IF_ERROR(
-        same(name, boost::json::serialize(*before), boost::json::serialize(value)));
-  }
-  return Ok();
-}
-
-Status TrainLoop::RestoreTensors(const Checkpoint& checkpoint) const {
-  MUSTER_RETURN_IF_ERROR(CheckSame(checkpoint));
-  return LoadTensors(checkpoint.tensors, AllTensors());
-}
-
-/// Makes what another trial saved, with other parameters, into what this one could have saved.
-Status TrainLoop::TakeOver(Checkpoint& donors) const {
-  Progress& progress = donors.progress;
-  if (progress.batch_size != progress_.batch_size) {
-    if (progress.batch != 0) {
-      return Conflict("the donor's checkpoint is within an epoch of batches of " +
-                      std::to_string(progress.batch_size) + " rows; with batches of " +
-                      std::to_string(progress_.batch_size) + " it cannot be gone on from");
+/// The state of another optimizer, as a clone's donor may have had, is of no use: this one's begins anew.
+Status TrainLoop::Restore(Checkpoint& checkpoint) const {
+  if (parts_.cloned) {
+    MUSTER_RETURN_IF_ERROR(TakeOver(checkpoint, progress_, parts_.params, batches()));
+    const auto stored = [&](const auto& entry) {
+      return std::ranges::any_of(checkpoint.tensors, [&](const StoredTensor& tensor) {
+        return tensor.name == entry.first;
+      });
+    };
+    const NamedTensors own = learner_->OptimizerTensors();
+    if (!std::ranges::all_of(own, stored)) {
+      MUSTER_ASSIGN_OR_RETURN(auto fresh, StoreTensors(own));
+      std::ranges::move(fresh, std::back_inserter(checkpoint.tensors));
     }
-    progress.batch_size = progress_.batch_size;
-    progress.step = progress.epoch * (schedule_.total_steps / epochs_);
   }
-  progress.seed = progress_.seed;
-  donors.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
-  // The state of another optimizer is of no use: this one's begins anew.
-  const auto own = optimizer_->State();
-  const bool same = std::ranges::all_of(own, [&](const auto& entry) {
-    return std::ranges::any_of(donors.tensors, [&](const StoredTensor& tensor) {
-      return tensor.name == "optimizer." + entry.first;
-    });
-  });
-  if (same) return Ok();
-  MUSTER_ASSIGN_OR_RETURN(auto fresh, StoreTensors(OptimizerTensors()));
-  std::ranges::move(fresh, std::back_inserter(donors.tensors));
-  return Ok();
+  MUSTER_RETURN_IF_ERROR(CheckSame(checkpoint, progress_, parts_.params));
+  return LoadTensors(checkpoint.tensors, learner_->AllTensors());
 }
 
 Status TrainLoop::Resume() {
@@ -201,8 +119,7 @@ Status TrainLoop::Resume() {
     if (!latest.ok()) {
       status = latest.error();
     } else if (*latest) {
-      if (parts_.cloned) status = TakeOver(**latest);
-      if (status.ok()) status = RestoreTensors(**latest);
+      status = Restore(**latest);
       encoded = EncodeProgress((*latest)->progress);
     }
   }
@@ -210,9 +127,9 @@ Status TrainLoop::Resume() {
   encoded = parts_.gang.Broadcast(std::move(encoded));
   if (encoded.empty()) return Ok();
   MUSTER_ASSIGN_OR_RETURN(progress_, DecodeProgress(encoded));
-  if (!parts_.gang.first()) progress_.loss_sum = 0;  // it is rank 0's from here on
+  learner_->set_loss_sum(parts_.gang.first() ? progress_.loss_sum : 0);
   std::vector<at::Tensor> tensors;
-  for (auto& [name, tensor] : AllTensors()) tensors.push_back(tensor);
+  for (auto& [name, tensor] : learner_->AllTensors()) tensors.push_back(tensor);
   parts_.gang.Broadcast(tensors);
   saved_best_ = progress_.best;
   if (parts_.gang.first()) saved_path_ = parts_.checkpoints->best_path();
@@ -227,41 +144,35 @@ Status TrainLoop::Send(wire::TrialRecord record) const {
 }
 
 void TrainLoop::SendTelemetry() {
-  told_at_ = Seconds();
-  if (parts_.gang.alone()) return;
-  const auto metrics = times_.Take();
+  auto metrics = times_.Take();
   if (metrics.empty()) return;
+  if (const auto rate = metrics.find("samples_per_second"); rate != metrics.end()) {
+    const auto tokens = static_cast<double>(parts_.trial.tokens_per_row());
+    if (tokens > 0) metrics["tokens_per_second"] = rate->second * tokens;
+    const double peak = parts_.accelerator.peak_flops(learner_->precision());
+    const double flops = parts_.trial.flops_per_row();
+    if (peak > 0 && flops > 0) metrics["mfu"] = rate->second * flops / peak;
+  }
+  if (const auto bytes = parts_.accelerator.peak_bytes(); bytes > 0) {
+    metrics["device_peak_bytes"] = static_cast<double>(bytes);
+  }
   (void)parts_.control.Send({.type = RecordType::kProgress,
                              .step = progress_.step,
                              .timestamp_ms = parts_.clock.UnixNow(),
-                             .metrics = metrics,
+                             .metrics = std::move(metrics),
                              .rank = parts_.gang.rank().rank});
 }
 
-Command TrainLoop::Agree() {
-  Beat("agree");
-  const Command heard = parts_.control.Poll();
-  // One message: whether any rank has heard a command, rank 0's interval, and whether it is time for telemetry.
-  const bool tell = Seconds() - told_at_ >= parts_.telemetry_seconds;
-  std::vector<double> said{heard == Command::kStop ? 1.0 : 0.0,
-                           heard == Command::kCheckpoint ? 1.0 : 0.0,
-                           parts_.gang.first() ? static_cast<double>(NextInterval()) : 0.0,
-                           parts_.gang.first() && tell ? 1.0 : 0.0};
-  parts_.gang.Sum(said);
-  interval_ = static_cast<std::int64_t>(said[2]);
-  steps_since_ = 0;
-  agreed_at_ = Seconds();
-  if (said[3] > 0) SendTelemetry();
-  if (said[0] > 0) return Command::kStop;
-  return said[1] > 0 ? Command::kCheckpoint : Command::kNone;
-}
-
-std::int64_t TrainLoop::NextInterval() const {
-  if (steps_since_ == 0) return interval_;
-  const double step = (Seconds() - agreed_at_) / static_cast<double>(steps_since_);
-  const auto most = static_cast<double>(parts_.agree_every);
-  return step > 0 ? static_cast<std::int64_t>(std::clamp(kAgreeSeconds / step, 1.0, most))
-                  : parts_.agree_every;
+/// On rank 0; the path.
+Result<std::string> TrainLoop::WriteCheckpoint(bool best) {
+  MUSTER_ASSIGN_OR_RETURN(auto tensors, StoreTensors(learner_->AllTensors()));
+  Checkpoint checkpoint{.progress = progress_,
+                        .metadata = {{"program", parts_.trial.name()}},
+                        .tensors = std::move(tensors)};
+  checkpoint.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
+  // The next attempt goes on after this checkpoint and never says again what came before it.
+  MUSTER_RETURN_IF_ERROR(parts_.control.Flush());
+  return parts_.checkpoints->Save(checkpoint, best);
 }
 
 Status TrainLoop::Save(bool best) {
@@ -269,78 +180,73 @@ Status TrainLoop::Save(bool best) {
   Status status;
   Beat("save");
   if (parts_.gang.first() && parts_.checkpoints != nullptr) {
-    auto tensors = StoreTensors(AllTensors());
-    if (tensors.ok()) {
-      Checkpoint checkpoint{.progress = progress_,
-                            .metadata = {{"program", parts_.trial.name()}},
-                            .tensors = std::move(tensors).value()};
-      checkpoint.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
-      // Within an epoch there are none: those of the last one were said when it ended.
-      const auto metrics =
-          progress_.batch == 0 ? progress_.metrics : std::map<std::string, double>();
-      // The next attempt goes on after this checkpoint and never says again what came before it.
-      const Status said = parts_.control.Flush();
-      auto path = said.ok() ? parts_.checkpoints->Save(checkpoint, best) : said.error();
-      if (path.ok()) {
-        saved_path_ = *path;
-        saved_best_ = progress_.best;
-        status = Send({.type = RecordType::kCheckpoint,
-                       .step = progress_.epoch,
-                       .metrics = metrics,
-                       .path = *path});
-      } else if (path.error().kind == ErrorKind::kResource) {
-        // The older checkpoint is whole, and the next save may find room. What was not saved is not the
-        // best: the next one that beats the saved best is.
-        progress_.best = saved_best_;
-        LogWarning("trainer", path.error().message + "; training goes on without this checkpoint");
-      } else {
-        status = path.error();
-      }
+    const auto path = WriteCheckpoint(best);
+    if (path.ok()) {
+      saved_path_ = *path;
+      saved_best_ = progress_.best;
+      // Within an epoch there are no metrics: those of the last one were said when it ended.
+      status = Send(
+          {.type = RecordType::kCheckpoint,
+           .step = progress_.epoch,
+           .metrics = progress_.batch == 0 ? progress_.metrics : std::map<std::string, double>(),
+           .path = *path});
+    } else if (path.error().kind == ErrorKind::kResource) {
+      // The older checkpoint is whole, and the next save may find room. What was not saved is not the
+      // best: the next one that beats the saved best is.
+      progress_.best = saved_best_;
+      LogWarning("trainer", path.error().message + "; training goes on without this checkpoint");
     } else {
-      status = tensors.error();
+      status = path.error();
     }
   }
   Beat("saved");  // the others wait there for rank 0
   return parts_.gang.Share(status);
 }
 
-void TrainLoop::TrainStep(const LoadedBatch& loaded) {
-  // A seed of its own for each batch and rank: nothing about generators has to be saved.
-  Random seeds(static_cast<std::uint64_t>(parts_.seed),
-               static_cast<std::uint64_t>(parts_.gang.rank().rank) + 1);
-  seeds.Seek(static_cast<std::uint64_t>(progress_.step));
-  at::manual_seed(seeds.Next());
-  Beat("forward");
-  ZeroGradients(parameters_);
-  // A forward that reads them must read the same on every rank, and after a resume.
-  parts_.gang.Broadcast(buffers_);
-  data_parallel_->BeginStep();
-  const at::Tensor loss_sum = parts_.trial.TrainStep(loaded.batch);
-  data_parallel_->BeginBackward();
-  Beat("backward");
-  // Queued before the engine's own, which waits for the other ranks: who computes is told from who waits.
-  loss_sum.register_hook([this](const at::Tensor& /*gradient*/) {
-    torch::autograd::Engine::get_default_engine().queue_callback([this] {
-      Beat("reduce");
-      reduced_at_ = Seconds();
-    });
-  });
-  // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
-  const double scale =
-      static_cast<double>(parts_.gang.rank().world_size) / static_cast<double>(loaded.global_rows);
-  reduced_at_ = Seconds();
-  (loss_sum * scale).backward();
-  waited_ = Seconds() - reduced_at_;
-  optimizer_->Step(LearningRate(schedule_, progress_.step));
-  progress_.loss_sum += loss_sum.item<double>();
+void TrainLoop::TrainStep(const LoadedBatch& loaded, double asked, double got) {
+  double reduced_at = Seconds();  // this rank's own gradients were there
+  double stepped_at = reduced_at;
+  learner_->Step(loaded, progress_.step, LearningRate(schedule_, progress_.step),
+                 [&](const char* phase) {
+                   Beat(phase);
+                   if (std::string_view(phase) == "reduce") reduced_at = Seconds();
+                   if (std::string_view(phase) == "step") stepped_at = Seconds();
+                 });
   ++progress_.step;
   ++progress_.batch;
+  times_.Add({.load = got - asked,
+              .wait = std::max(0.0, stepped_at - reduced_at),
+              .all = Seconds() - asked,
+              .rows = loaded.batch.rows()});
+}
+
+double TrainLoop::LossOfAllRanks() const {
+  std::vector<double> loss{learner_->loss_sum()};
+  parts_.gang.Sum(loss);
+  return loss[0];
+}
+
+Status TrainLoop::CheckLoss(double loss) const {
+  if (std::isfinite(loss)) return Ok();
+  return Invalid("the loss is " + std::string(std::isnan(loss) ? "nan" : "infinite") + " at step " +
+                 std::to_string(progress_.step) + ", in epoch " +
+                 std::to_string(progress_.epoch + 1) +
+                 ": these parameters (learning rate, precision) make training diverge");
+}
+
+/// The command; an error where some rank's loss is no number any more.
+Result<Command> TrainLoop::Hear() {
+  Beat("agree");
+  const auto heard = agreement_.Agree(!std::isfinite(learner_->loss_sum()));
+  if (heard.tell) SendTelemetry();
+  if (heard.failed) return CheckLoss(LossOfAllRanks()).error();
+  return heard.command;
 }
 
 Result<Command> TrainLoop::RunEpoch() {
   const double start = Seconds();
-  agreed_at_ = start;
-  module_->train();
+  agreement_.Restart();
+  learner_->module().train();
   MUSTER_ASSIGN_OR_RETURN(
       auto loader,
       BatchLoader::Start(parts_.train, {.columns = parts_.trial.data().columns(),
@@ -348,38 +254,34 @@ Result<Command> TrainLoop::RunEpoch() {
                                         .batch_size = batch_size_,
                                         .first_batch = static_cast<std::uint64_t>(progress_.batch),
                                         .rank = parts_.gang.rank(),
-                                        .threads = parts_.loader_threads}));
-  const auto batches = static_cast<std::int64_t>(BatchCount(CurrentEpoch(), batch_size_));
+                                        .threads = parts_.loader_threads,
+                                        .accelerator = &parts_.accelerator}));
   for (;;) {
     Beat("load");
     const double asked = Seconds();
     MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
     if (!loaded) break;
-    const double got = Seconds();
-    TrainStep(*loaded);
-    times_.Add({.load = got - asked,
-                .wait = waited_,
-                .all = Seconds() - asked,
-                .rows = loaded->batch.rows()});
+    TrainStep(*loaded, asked, Seconds());
     // At the end of an epoch the agreement follows its checkpoint.
-    if (++steps_since_ < interval_ || progress_.batch == batches) continue;
-    const Command command = Agree();
+    if (!agreement_.Due() || progress_.batch == batches()) continue;
+    MUSTER_ASSIGN_OR_RETURN(const Command command, Hear());
     if (command == Command::kNone) continue;
     MUSTER_RETURN_IF_ERROR(SaveMidEpoch());
     if (command == Command::kStop) return Command::kStop;
   }
-  std::vector<double> loss{progress_.loss_sum};
-  parts_.gang.Sum(loss);
+  const double loss = LossOfAllRanks();
+  MUSTER_RETURN_IF_ERROR(CheckLoss(loss));
   MUSTER_RETURN_IF_ERROR(
-      FinishEpoch(loss[0] / static_cast<double>(parts_.train.rows()), Seconds() - start));
-  steps_since_ = 0;  // validation and saving are in the time
-  return Agree();
+      FinishEpoch(loss / static_cast<double>(parts_.train.rows()), Seconds() - start));
+  agreement_.Restart();  // validation and saving are in the time
+  return Hear();
 }
 
 Status TrainLoop::SaveMidEpoch() {
-  std::vector<double> loss{progress_.loss_sum};
-  parts_.gang.Sum(loss);
-  progress_.loss_sum = parts_.gang.first() ? loss[0] : 0;
+  const double loss = LossOfAllRanks();
+  MUSTER_RETURN_IF_ERROR(CheckLoss(loss));
+  progress_.loss_sum = loss;
+  learner_->set_loss_sum(parts_.gang.first() ? loss : 0);
   return Save(/*best=*/false);
 }
 
@@ -399,14 +301,16 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
   progress_.metrics = {{"train/loss", train_loss}};
   if (parts_.validation != nullptr) {
     Beat("validate");
-    MUSTER_ASSIGN_OR_RETURN(
-        const auto means, EvaluateSource(parts_.trial, *module_, *parts_.validation, parts_.gang));
+    MUSTER_ASSIGN_OR_RETURN(const auto means,
+                            EvaluateSource(parts_.trial, learner_->module(), *parts_.validation,
+                                           parts_.gang, parts_.accelerator, learner_->precision()));
     for (const auto& [name, mean] : means) progress_.metrics["validation/" + name] = mean;
   }
   seconds += Seconds() - start;
   progress_.metrics["seconds"] = seconds;
   progress_.seconds += seconds;
   progress_.loss_sum = 0;
+  learner_->set_loss_sum(0);
   progress_.batch = 0;
   ++progress_.epoch;
   MUSTER_RETURN_IF_ERROR(parts_.gang.Share(
@@ -418,8 +322,7 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
 Result<LoopEnd> TrainLoop::Run() {
   MUSTER_RETURN_IF_ERROR(Prepare());
   MUSTER_RETURN_IF_ERROR(Resume());
-  told_at_ = Seconds();
-  LoopEnd end{.module = module_};
+  LoopEnd end{.module = learner_->shared_module()};
   while (progress_.epoch < epochs_ && end.why != LoopEnd::Why::kStopped) {
     MUSTER_ASSIGN_OR_RETURN(const Command command, RunEpoch());
     if (command == Command::kStop && progress_.epoch < epochs_) end.why = LoopEnd::Why::kStopped;

@@ -4,6 +4,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/control.h"
 #include "trainer/row_source.h"
+#include "trainer/torch/accelerator.h"
 #include "trainer/torch/gang.h"
 #include "trainer/trial.h"
 
@@ -20,9 +21,12 @@
 ///    sends kCheckpoint.
 /// 5. At the end: kResult, with the metrics of the last epoch and the path of the best checkpoint (the last
 ///    one without a validation set).
-/// 6. In a gang, every rank tells what its steps took (step_times.h), in a kProgress record with its `rank` and the
-///    number of steps: all at the same steps, about every `telemetry_seconds`, and at the end. Whether that arrives is
-///    no concern of the training.
+/// 6. Every rank tells what its steps took (step_times.h), in a kProgress record with its `rank` and the number of
+///    steps: all at the same steps, about every `telemetry_seconds`, and at the end. Whether that arrives is no concern
+///    of the training. Also "tokens_per_second" and "mfu" (the share of what the device can compute), where the trial
+///    and the device say what they count by, and "device_peak_bytes".
+///
+/// A loss that is no finite number ends the training on every rank, before a checkpoint is made of its weights.
 ///
 /// A folder goes on with what began it: a checkpoint of another seed, number of rows or value of a parameter
 /// is kConflict. A clone (PBT) goes on from another trial's whole epochs with parameters of its own: the model is
@@ -42,6 +46,7 @@ struct LoopParts {
   const Gang& gang;
   CheckpointStore* checkpoints = nullptr;  ///< on rank 0; null: nothing is saved
   Control& control;                        ///< on all ranks; all but telemetry is sent by rank 0
+  Accelerator& accelerator;
   const Clock& clock;
   std::int64_t seed = 0;
   bool cloned = false;  ///< the newest checkpoint may be another trial's
@@ -63,10 +68,5 @@ struct LoopEnd {
 /// All ranks call it; none returns a success that others do not. Errors of data, checkpoints and control as
 /// they are; kInternal with LibTorch's words when it throws. Never throws.
 Result<LoopEnd> RunTrainLoop(const LoopParts& parts);
-
-/// Metrics of `module` (in evaluation mode afterwards) over all rows of `source`; the same on every rank.
-Result<std::map<std::string, double>> EvaluateSource(Trial& trial, torch::nn::Module& module,
-                                                     const RowSource& source, const Gang& gang,
-                                                     std::uint64_t batch_size = 256);
 
 }  // namespace muster::trainer

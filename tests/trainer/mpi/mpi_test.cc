@@ -113,6 +113,7 @@ LoopEnd Train(const Gang& gang, Control& control, TinyTrial&& trial = TinyTrial(
                            .gang = gang,
                            .checkpoints = store,
                            .control = control,
+                           .accelerator = HostAccelerator(),
                            .clock = clock,
                            .seed = 5});
   EXPECT_TRUE(end.ok()) << end.error().message;
@@ -210,6 +211,7 @@ TEST(DataParallel, EveryRank_TellsOfItsStepsAtTheSameOnes) {
                             .train = train,
                             .gang = *world,
                             .control = control,
+                            .accelerator = HostAccelerator(),
                             .clock = SystemClock(),
                             .agree_every = 3,
                             .telemetry_seconds = 0})
@@ -249,6 +251,7 @@ TEST(DataParallel, FirstRanksRecordsGoNowhere_AllHearOfIt) {
                                  .train = train,
                                  .gang = *world,
                                  .control = control,
+                                 .accelerator = HostAccelerator(),
                                  .clock = clock});
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().message, world->first() ? "nobody listens" : "rank 0: nobody listens");

@@ -39,6 +39,7 @@ class TrainLoopTest : public testing::Test {
                          .gang = gang_,
                          .checkpoints = store,
                          .control = control,
+                         .accelerator = HostAccelerator(),
                          .clock = clock_,
                          .seed = 17,
                          .cloned = cloned,
@@ -65,8 +66,8 @@ TEST_F(TrainLoopTest, EachPhaseOfAnEpoch_IsABeat) {
   ScriptedControl control;
   ASSERT_TRUE(Run(R"({"epochs": 1, "batch_size": 75, "lr": 0.1})", control).ok());
   EXPECT_EQ(control.beats,
-            "load0/2 forward0/2 backward0/2 reduce0/2 agree1/2 "
-            "load1/2 forward1/2 backward1/2 reduce1/2 load2/2 "
+            "load0/2 forward0/2 backward0/2 reduce0/2 step0/2 agree1/2 "
+            "load1/2 forward1/2 backward1/2 reduce1/2 step1/2 load2/2 "
             "validate2/2 save2/2 saved2/2 agree2/2 ");
 }
 
@@ -84,6 +85,7 @@ TEST_F(TrainLoopTest, ThreeClouds_AreLearned) {
     expected.push_back(RecordType::kMetric);
     expected.push_back(RecordType::kCheckpoint);
   }
+  expected.push_back(RecordType::kProgress);
   expected.push_back(RecordType::kResult);
   EXPECT_EQ(types, expected);
   EXPECT_EQ(control.records.back().path, store->best_path());
@@ -93,6 +95,18 @@ TEST_F(TrainLoopTest, ThreeClouds_AreLearned) {
               testing::UnorderedElementsAre(testing::Key("train/loss"), testing::Key("seconds"),
                                             testing::Key("validation/loss"),
                                             testing::Key("validation/accuracy")));
+}
+
+TEST_F(TrainLoopTest, LossThatIsNoNumber_EndsTrainingBeforeItIsSaved) {
+  ScriptedControl control;
+  const auto store = Store(1);
+  const auto end = Run(
+      R"({"epochs": 6, "batch_size": 16, "lr": 1000, "weight_decay": 1000, "optimizer": "sgd"})",
+      control, store.get());
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().kind, ErrorKind::kInvalid);
+  EXPECT_THAT(end.error().message, testing::MatchesRegex("the loss is (nan|infinite) at step .*"));
+  EXPECT_EQ(store->LoadLatest().value(), std::nullopt);
 }
 
 TEST_F(TrainLoopTest, SameSeed_SameBits) {
@@ -147,6 +161,7 @@ TEST_F(TrainLoopTest, StepsOfHalfASecond_CommandsAreHeardEverySecond) {
                                  .train = train_,
                                  .gang = gang_,
                                  .control = control,
+                                 .accelerator = HostAccelerator(),
                                  .clock = clock_});
   ASSERT_TRUE(end.ok());
   EXPECT_EQ(end->progress.step, 7);
@@ -289,6 +304,7 @@ TEST_F(TrainLoopTest, BestThatFoundNoRoom_IsNotTheBest) {
                                  .gang = gang_,
                                  .checkpoints = &store,
                                  .control = control,
+                                 .accelerator = HostAccelerator(),
                                  .clock = clock_,
                                  .maximize = false});
   ASSERT_TRUE(end.ok());
@@ -325,6 +341,7 @@ TEST_F(TrainLoopTest, TiedWeights_AreOneParameter) {
                                  .gang = gang_,
                                  .checkpoints = store.get(),
                                  .control = control,
+                                 .accelerator = HostAccelerator(),
                                  .clock = clock_});
   ASSERT_TRUE(end.ok()) << end.error().message;
   const auto latest = store->LoadLatest();
@@ -368,6 +385,7 @@ TEST_F(TrainLoopTest, ReadingThrows_AnErrorNotTheEndOfTheProcess) {
                                  .train = throwing,
                                  .gang = gang_,
                                  .control = control,
+                                 .accelerator = HostAccelerator(),
                                  .clock = clock_});
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().message, "reading batch 0 of big.h5: std::bad_alloc");
@@ -395,6 +413,7 @@ TEST_F(TrainLoopTest, ColumnMissing_NamesIt) {
                                  .train = other,
                                  .gang = gang_,
                                  .control = control,
+                                 .accelerator = HostAccelerator(),
                                  .clock = clock_});
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().message, "other.h5 has no dataset 'x'; it has y f32 ()");

@@ -4,14 +4,15 @@
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
-#include "trainer/nccl/backend.h"
+#include "trainer/cuda/accelerator.h"
+#include "trainer/cuda/nccl.h"
 
-/// Of the preset `cuda`. Two ranks need two GPUs; one rank shows that the library loads, joins and reduces.
+/// Most of it wants a GPU. Two ranks need two GPUs; one rank shows that the library loads, joins and reduces.
 
-namespace muster::trainer::nccl {
+namespace muster::trainer::cuda {
 namespace {
 
-const BackendOptions kAlone{.master_address = "127.0.0.1", .master_port = 0};
+const NcclOptions kAlone{.master_address = "127.0.0.1", .master_port = 0};
 
 TEST(Nccl, WithoutGpu_UnavailableWithItsWords) {
   if (torch::cuda::device_count() > 0) GTEST_SKIP() << "this machine has a GPU";
@@ -31,4 +32,4 @@ TEST(Nccl, OneRank_ReducesItsOwn) {
 }
 
 }  // namespace
-}  // namespace muster::trainer::nccl
+}  // namespace muster::trainer::cuda

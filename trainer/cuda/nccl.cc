@@ -1,13 +1,13 @@
-#include "trainer/nccl/backend.h"
+#include "trainer/cuda/nccl.h"
 
 #include <c10/cuda/CUDAFunctions.h>
 
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-namespace muster::trainer::nccl {
+namespace muster::trainer::cuda {
 
-Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(const BackendOptions& options) {
+Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(const NcclOptions& options) {
   try {
     c10::cuda::set_device(static_cast<c10::DeviceIndex>(options.device));
     c10d::TCPStoreOptions store_options;
@@ -28,4 +28,4 @@ Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(const BackendOptions& option
   }
 }
 
-}  // namespace muster::trainer::nccl
+}  // namespace muster::trainer::cuda

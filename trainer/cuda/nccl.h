@@ -15,9 +15,9 @@ class Backend;
 /// LibTorch's own NCCL backend, for tensors in GPU memory. Built by the preset `cuda` only. The training loop
 /// keeps its tensors in host memory and does not use it yet.
 
-namespace muster::trainer::nccl {
+namespace muster::trainer::cuda {
 
-struct BackendOptions {
+struct NcclOptions {
   RankInfo rank;
   std::string master_address;  ///< MASTER_ADDR
   int master_port = 0;         ///< MASTER_PORT; rank 0 listens there
@@ -27,6 +27,6 @@ struct BackendOptions {
 
 /// kUnavailable with LibTorch's words: no GPU, or the ranks do not meet at the address. One GPU cannot
 /// host two ranks (NCCL refuses since 2.5).
-Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(const BackendOptions& options);
+Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(const NcclOptions& options);
 
-}  // namespace muster::trainer::nccl
+}  // namespace muster::trainer::cuda

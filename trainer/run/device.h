@@ -1,0 +1,19 @@
+#pragma once
+
+#include "trainer/run/options.h"
+#include "trainer/torch/accelerator.h"
+#include "trainer/torch/gang.h"
+
+/// What a rank computes on and how it speaks with the others, as options and machine have it.
+
+namespace muster::trainer::run {
+
+/// The device that the parameter asks for; "auto" is a GPU where this process sees one. With several GPUs the ranks of
+/// a machine take them in turn. muster-cuda.so, which lies beside the program, is loaded for it. kUnavailable where
+/// "cuda" was asked for and there is none.
+Result<std::unique_ptr<Accelerator>> OpenDevice(const Options& options);
+
+/// The ranks of this attempt. `accelerator`: what OpenDevice gave; null on the host.
+Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator);
+
+}  // namespace muster::trainer::run

@@ -1,0 +1,200 @@
+#include "trainer/torch/learner.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/engine.h>
+#include <torch/nn/module.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "runtime/base/random.h"
+#include "trainer/torch/autocast.h"
+#include "trainer/torch/columns.h"
+
+namespace muster::trainer {
+namespace {
+
+/// Rows [from, to) of a batch.
+Batch Part(const Batch& batch, std::int64_t from, std::int64_t to) {
+  if (from == 0 && to == batch.rows()) return batch;
+  auto columns = std::make_shared<Batch::Columns>();
+  for (const auto& [name, tensor] : batch.columns().tensors) {
+    columns->tensors.emplace(name, tensor.narrow(0, from, to - from));
+  }
+  return {std::move(columns), to - from};
+}
+
+/// Tied weights come once under each of their names; they are one parameter all the same.
+std::vector<at::Tensor> TrainedParameters(const torch::nn::Module& module) {
+  std::vector<at::Tensor> trained;
+  for (const at::Tensor& parameter : module.parameters()) {
+    const bool known = std::ranges::any_of(
+        trained, [&](const at::Tensor& other) { return other.is_same(parameter); });
+    if (parameter.requires_grad() && !known) trained.push_back(parameter);
+  }
+  return trained;
+}
+
+}  // namespace
+
+LearnerOptions LearnerOptionsFrom(const Params& params, std::int64_t seed) {
+  return {.precision = PrecisionFromName(params.Text("precision")),
+          .accumulate = params.Int("accumulate"),
+          .graph = params.Text("cuda_graph") == "on",
+          .seed = seed};
+}
+
+/// A captured step: what it reads its batch from, and for which batches it holds.
+struct Learner::Graph {
+  std::int64_t eager_steps = 0;  ///< lazily made state and tuned kernels are there after a few
+  std::shared_ptr<Batch::Columns> columns;
+  std::int64_t rows = 0;
+  std::int64_t global_rows = 0;
+  std::unique_ptr<StepGraph> captured;
+};
+
+Learner::Learner(Trial& trial, const Gang& gang, Accelerator& accelerator, LearnerOptions options)
+    : trial_(trial), gang_(gang), accelerator_(accelerator), options_(options) {
+  if (options_.graph && gang_.alone()) graph_ = std::make_unique<Graph>();
+}
+
+Learner::~Learner() = default;
+
+Result<std::unique_ptr<Learner>> Learner::Make(Trial& trial, const Params& params, const Gang& gang,
+                                               Accelerator& accelerator, LearnerOptions options) {
+  auto learner = std::unique_ptr<Learner>(new Learner(trial, gang, accelerator, options));
+  at::manual_seed(static_cast<std::uint64_t>(options.seed));
+  learner->module_ = trial.Build(params);
+  const at::Device device = accelerator.device();
+  learner->module_->to(device);
+  learner->parameters_ = TrainedParameters(*learner->module_);
+  if (learner->parameters_.empty()) {
+    return Invalid("the trial's module has no parameter to train");
+  }
+  learner->buffers_ = learner->module_->buffers();
+  learner->data_parallel_ = std::make_unique<DataParallel>(learner->parameters_, gang);
+  learner->optimizer_ = MakeOptimizer(learner->parameters_, trial.optimizer(params));
+  learner->loss_sum_ = at::zeros({}, at::TensorOptions(at::kDouble).device(device));
+  learner->learning_rate_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
+  return learner;
+}
+
+/// A seed of its own for each batch and rank: nothing about generators has to be saved.
+void Learner::SeedGenerators(std::int64_t step) const {
+  Random seeds(static_cast<std::uint64_t>(options_.seed),
+               static_cast<std::uint64_t>(gang_.rank().rank) + 1);
+  seeds.Seek(static_cast<std::uint64_t>(step));
+  at::manual_seed(seeds.Next());
+}
+
+void Learner::ForgetGradients() const {
+  // In a gang they are views of the reducer's buckets, which have to stay.
+  if (gang_.alone()) {
+    for (const at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
+  } else {
+    ZeroGradients(parameters_);
+  }
+}
+
+void Learner::ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase) {
+  // Only the last part's gradients, to which those of the others have been added, go to the other ranks.
+  if (last) data_parallel_->BeginStep();
+  at::Tensor loss;
+  {
+    const Autocast autocast(accelerator_.device().type(), options_.precision);
+    loss = trial_.TrainStep(batch);
+  }
+  if (last) {
+    data_parallel_->BeginBackward();
+    on_phase("backward");
+    // Queued before the engine's own, which waits for the other ranks: who computes is told from who waits.
+    loss.register_hook([&on_phase](const at::Tensor& /*gradient*/) {
+      torch::autograd::Engine::get_default_engine().queue_callback(
+          [&on_phase] { on_phase("reduce"); });
+    });
+  }
+  loss.backward(at::full_like(loss, scale));
+  loss_sum_.add_(loss.detach());
+}
+
+void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase) {
+  ForgetGradients();
+  // A forward that reads them must read the same on every rank, and after a resume.
+  gang_.Broadcast(buffers_);
+  // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
+  const double scale =
+      static_cast<double>(gang_.rank().world_size) / static_cast<double>(global_rows);
+  const std::int64_t parts =
+      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, batch.rows()));
+  for (std::int64_t part = 0; part < parts; ++part) {
+    ComputePart(Part(batch, part * batch.rows() / parts, (part + 1) * batch.rows() / parts), scale,
+                part + 1 == parts, on_phase);
+  }
+}
+
+bool Learner::Replayed(const LoadedBatch& loaded, double learning_rate) {
+  constexpr std::int64_t kEagerSteps = 3;
+  if (!graph_ || graph_->eager_steps++ < kEagerSteps) return false;
+  Graph& graph = *graph_;
+  if (!graph.captured) {
+    graph.columns = std::make_shared<Batch::Columns>();
+    for (const auto& [name, tensor] : loaded.batch.columns().tensors) {
+      graph.columns->tensors.emplace(name, tensor.clone());
+    }
+    graph.rows = loaded.batch.rows();
+    graph.global_rows = loaded.global_rows;
+    graph.captured = accelerator_.Capture([&] {
+      Compute(Batch(graph.columns, graph.rows), graph.global_rows, [](const char*) {});
+      optimizer_->Step(learning_rate_, {});
+    });
+    if (!graph.captured) {
+      graph_.reset();  // the device has none
+      return false;
+    }
+  }
+  // Another number of rows, as at the end of an epoch, is another step.
+  if (loaded.batch.rows() != graph.rows || loaded.global_rows != graph.global_rows) return false;
+  for (auto& [name, tensor] : graph.columns->tensors) {
+    tensor.copy_(loaded.batch[name], /*non_blocking=*/true);
+  }
+  learning_rate_.fill_(learning_rate);
+  graph.captured->Replay();
+  return true;
+}
+
+void Learner::Step(const LoadedBatch& loaded, std::int64_t step, double learning_rate,
+                   const OnPhase& on_phase) {
+  SeedGenerators(step);
+  on_phase("forward");
+  if (Replayed(loaded, learning_rate)) return;
+  Compute(loaded.batch, loaded.global_rows, on_phase);
+  on_phase("step");
+  optimizer_->Step(learning_rate);
+}
+
+double Learner::loss_sum() const { return loss_sum_.item<double>(); }
+void Learner::set_loss_sum(double sum) { loss_sum_.fill_(sum); }
+
+std::int64_t Learner::parameter_count() const {
+  std::int64_t count = 0;
+  for (const at::Tensor& parameter : parameters_) count += parameter.numel();
+  return count;
+}
+
+NamedTensors Learner::OptimizerTensors() const {
+  NamedTensors tensors;
+  for (auto& [name, tensor] : optimizer_->State())
+    tensors.emplace_back("optimizer." + name, tensor);
+  return tensors;
+}
+
+NamedTensors Learner::AllTensors() const {
+  NamedTensors tensors = ModelTensors(*module_);
+  std::ranges::move(OptimizerTensors(), std::back_inserter(tensors));
+  return tensors;
+}
+
+}  // namespace muster::trainer
