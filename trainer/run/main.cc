@@ -12,6 +12,7 @@
 #include "trainer/control/telemetry_control.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
+#include "trainer/run/bench.h"
 #include "trainer/run/device.h"
 #include "trainer/run/export_model.h"
 #include "trainer/run/options.h"
@@ -70,6 +71,10 @@ Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
                     const Options& options) {
   const auto& data = options.file.data;
   MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
+  if (options.bench_steps > 0) {
+    MUSTER_RETURN_IF_ERROR(Bench(trial, options, *train, gang, accelerator));
+    return 0;
+  }
   std::unique_ptr<RowSource> validation;
   if (data.contains("validation")) {
     MUSTER_ASSIGN_OR_RETURN(validation, hdf5::OpenDatasetFile(data.at("validation")));

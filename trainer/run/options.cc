@@ -53,6 +53,7 @@ struct Flags {
   std::string params_file, export_dir, checkpoint, checkpoint_dir;
   std::int64_t seed = 0;
   int keep = 2;
+  std::int64_t bench_steps = 0;
   std::string backend = "auto";
 };
 
@@ -82,6 +83,10 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
          "what carries gradients between ranks: auto (nccl where each rank has a GPU of its "
          "own, else mpi), mpi or nccl (also with one rank, to see what it costs) [auto]")
       ->check(CLI::IsMember({"auto", "mpi", "nccl"}))
+      ->group("Ranks");
+  app.add_option("--bench-steps", flags.bench_steps,
+                 "time so many steps on some batches in memory, print a line of JSON and end")
+      ->check(CLI::Range(1, 1'000'000))
       ->group("Ranks");
   const std::string saved = "Checkpoints";
   app.add_option("--checkpoint-dir", flags.checkpoint_dir,
@@ -132,6 +137,7 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
       flags.checkpoint_dir.empty() ? Environment("MUSTER_CHECKPOINT_DIR") : flags.checkpoint_dir;
   options.keep = flags.keep;
   options.backend = flags.backend;
+  options.bench_steps = flags.bench_steps;
   return options;
 }
 

@@ -30,7 +30,8 @@ struct Options {
   std::string backend;          ///< "auto", "mpi", "nccl"
   std::string master_address;   ///< where ranks meet that no MPI started
   int master_port = 0;
-  int threads = 1;  ///< of LibTorch's kernels
+  std::int64_t bench_steps = 0;  ///< not 0: time so many steps instead of training
+  int threads = 1;               ///< of LibTorch's kernels
 };
 
 /// The options, or the exit code when there is nothing to do (--help) or flags are wrong; what is to be said
