@@ -157,6 +157,7 @@ void ExpectSameCurve(GoldenTrial& trial, const Golden& golden) {
                                           .train = rows,
                                           .gang = alone,
                                           .control = *control,
+                                          .accelerator = trainer::HostAccelerator(),
                                           .clock = SystemClock(),
                                           .seed = seed});
   ASSERT_TRUE(end.ok()) << end.error().message;
