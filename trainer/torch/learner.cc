@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "trainer/torch/autocast.h"
 #include "trainer/torch/columns.h"
@@ -58,7 +59,12 @@ struct Learner::Graph {
 
 Learner::Learner(Trial& trial, const Gang& gang, Accelerator& accelerator, LearnerOptions options)
     : trial_(trial), gang_(gang), accelerator_(accelerator), options_(options) {
-  if (options_.graph && gang_.alone()) graph_ = std::make_unique<Graph>();
+  if (!options_.graph) return;
+  if (gang_.alone()) {
+    graph_ = std::make_unique<Graph>();
+  } else {
+    LogWarning("trainer", "cuda_graph is for one rank; this gang computes step by step");
+  }
 }
 
 Learner::~Learner() = default;
@@ -151,7 +157,8 @@ bool Learner::Replayed(const LoadedBatch& loaded, double learning_rate) {
       optimizer_->Step(learning_rate_, {});
     });
     if (!graph.captured) {
-      graph_.reset();  // the device has none
+      LogWarning("trainer", "cuda_graph: " + accelerator_.name() + " has no graphs");
+      graph_.reset();
       return false;
     }
   }

@@ -4,6 +4,7 @@
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
+#include "tests/trainer/torch/tiny_learner.h"
 #include "trainer/cuda/accelerator.h"
 #include "trainer/cuda/nccl.h"
 
@@ -29,6 +30,84 @@ TEST(Nccl, OneRank_ReducesItsOwn) {
   std::vector<at::Tensor> tensors{at::full({8}, 3.0, at::TensorOptions().device(at::kCUDA))};
   (*backend)->allreduce(tensors, {})->wait();
   EXPECT_EQ(tensors[0].sum().item<double>(), 24.0);
+}
+
+class Gpu : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (torch::cuda::device_count() == 0) GTEST_SKIP() << "this machine has no GPU";
+    auto made = MakeCudaAccelerator(0);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    accelerator_ = std::move(made).value();
+  }
+  static void ExpectNear(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b,
+                         double tolerance) {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      EXPECT_LT((a[i] - b[i]).abs().max().item<double>(), tolerance) << i;
+    }
+  }
+  std::unique_ptr<Accelerator> accelerator_;
+};
+
+TEST(Accelerator, WithoutGpu_UnavailableWithItsWords) {
+  if (torch::cuda::device_count() > 0) GTEST_SKIP() << "this machine has a GPU";
+  const auto made = MakeCudaAccelerator(0);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().kind, ErrorKind::kUnavailable);
+}
+
+TEST_F(Gpu, TrainsAsTheHostDoes) {
+  double on_gpu = 0;
+  double on_host = 0;
+  const auto gpu = TrainTiny("{}", *accelerator_, Gang(), &on_gpu);
+  const auto host = TrainTiny("{}", HostAccelerator(), Gang(), &on_host);
+  ExpectNear(gpu, host, 1e-3);
+  EXPECT_NEAR(on_gpu, on_host, 1e-2);
+}
+
+TEST_F(Gpu, SameSeed_SameBits) {
+  const char* dropout = R"({"dropout": 0.3})";
+  EXPECT_TRUE(SameBits(TrainTiny(dropout, *accelerator_, Gang()),
+                       TrainTiny(dropout, *accelerator_, Gang())));
+}
+
+TEST_F(Gpu, Graph_SameBitsAsStepByStep) {
+  for (const char* precision : {"fp32", "bf16"}) {
+    for (const char* dropout : {"0.0", "0.3"}) {
+      const std::string common =
+          std::string(R"({"precision": ")") + precision + R"(", "dropout": )" + dropout;
+      const auto plain = TrainTiny((common + "}").c_str(), *accelerator_, Gang());
+      const auto graph =
+          TrainTiny((common + R"(, "cuda_graph": "on"})").c_str(), *accelerator_, Gang());
+      EXPECT_TRUE(SameBits(plain, graph)) << common;
+    }
+  }
+}
+
+TEST_F(Gpu, LowerPrecisions_LearnNearlyTheSame) {
+  const auto whole = TrainTiny("{}", *accelerator_, Gang());
+  ExpectNear(TrainTiny(R"({"precision": "bf16"})", *accelerator_, Gang()), whole, 0.05);
+  ExpectNear(TrainTiny(R"({"precision": "fp16"})", *accelerator_, Gang()), whole, 0.05);
+}
+
+TEST_F(Gpu, NcclOfOneRank_SameBitsAsAlone) {
+  auto nccl = JoinWorld(kAlone);
+  ASSERT_TRUE(nccl.ok()) << nccl.error().message;
+  const Gang gang({}, *nccl);
+  EXPECT_FALSE(gang.alone());
+  EXPECT_TRUE(
+      SameBits(TrainTiny("{}", *accelerator_, gang), TrainTiny("{}", *accelerator_, Gang())));
+}
+
+TEST_F(Gpu, Uploads_ArriveWhole) {
+  for (int i = 0; i < 100; ++i) {
+    at::Tensor host = accelerator_->HostBuffer({1 << 16}, at::kFloat);
+    host.fill_(i);
+    Upload upload = accelerator_->Start({host});
+    upload.wait();
+    EXPECT_EQ(upload.tensors[0].sum().item<double>(), static_cast<double>(i << 16));
+  }
+  EXPECT_GT(accelerator_->peak_bytes(), 1 << 18);
 }
 
 }  // namespace

@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/json/parse.hpp>
-
-#include "tests/trainer/torch/tiny_trial.h"
+#include "tests/trainer/torch/tiny_learner.h"
 #include "trainer/torch/columns.h"
 
 namespace muster::trainer {
@@ -44,40 +42,12 @@ class GraphingHost final : public Accelerator {
   int replays = 0;
 };
 
-constexpr double kRate = 1.0 / 128;  ///< a graph keeps it in fp32
-
 class LearnerTest : public testing::Test {
  protected:
-  std::unique_ptr<Learner> Make(Trial& trial, const char* json, Accelerator& accelerator) {
-    const auto params =
-        ReadParams(WithLoopParams(trial.params()), boost::json::parse(json).as_object());
-    EXPECT_TRUE(params.ok()) << params.error().message;
-    auto learner =
-        Learner::Make(trial, *params, gang_, accelerator, LearnerOptionsFrom(*params, 5));
-    EXPECT_TRUE(learner.ok()) << learner.error().message;
-    (*learner)->module().train();
-    return std::move(learner).value();
+  static std::vector<at::Tensor> Train(const char* json, Accelerator& accelerator,
+                                       double* loss = nullptr) {
+    return TrainTiny(json, accelerator, Gang(), loss);
   }
-  /// The weights after batches 0 to 9 of 16 rows and one of 6.
-  std::vector<at::Tensor> Train(const char* json, Accelerator& accelerator,
-                                double* loss = nullptr) {
-    TinyTrial trial;
-    const auto learner = Make(trial, json, accelerator);
-    auto loader = BatchLoader::Start(data_, {.columns = trial.data().columns(),
-                                             .epoch = {.seed = 1, .rows = data_.rows()},
-                                             .batch_size = 16});
-    EXPECT_TRUE(loader.ok());
-    for (std::int64_t step = 0;; ++step) {
-      const auto loaded = (*loader)->Next();
-      if (!loaded.ok() || !*loaded) break;
-      learner->Step(**loaded, step, kRate, [](const char*) {});
-    }
-    if (loss != nullptr) *loss = learner->loss_sum();
-    return Weights(learner->module());
-  }
-
-  Gang gang_;
-  Clouds data_{10 * 16 + 6};
 };
 
 TEST_F(LearnerTest, Graph_SameBitsAsStepByStep_WithDropoutAndASmallLastBatch) {
@@ -118,7 +88,8 @@ TEST_F(LearnerTest, Bf16_ComputesInItAndKeepsFp32Weights) {
     }
     at::ScalarType type = at::kFloat;
   } trial;
-  const auto learner = Make(trial, R"({"precision": "bf16"})", HostAccelerator());
+  const Gang alone;
+  const auto learner = MakeLearner(trial, R"({"precision": "bf16"})", HostAccelerator(), alone);
   auto columns = std::make_shared<Batch::Columns>();
   columns->tensors = {{"x", at::ones({4, 4})}, {"labels", at::zeros({4}, at::kLong)}};
   learner->Step({.batch = Batch(columns, 4), .global_rows = 4}, 0, 0.01, [](const char*) {});
