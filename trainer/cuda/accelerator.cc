@@ -57,7 +57,7 @@ class CudaAccelerator final : public Accelerator {
   void Synchronize() override { c10::cuda::device_synchronize(); }
   [[nodiscard]] std::int64_t peak_bytes() const override {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
-    return stats.reserved_bytes[0].peak;
+    return stats.allocated_bytes[0].peak;
   }
   [[nodiscard]] double peak_flops(Precision precision) const override {
     const std::string gpu = name();
@@ -89,6 +89,8 @@ class CudaAccelerator final : public Accelerator {
   }
 
   [[nodiscard]] std::unique_ptr<StepGraph> Capture(const std::function<void()>& step) override {
+    // What the steps before have left free is of no use to a graph, which has memory of its own.
+    c10::cuda::CUDACachingAllocator::emptyCache();
     return std::make_unique<CudaStepGraph>(step);
   }
 

@@ -113,7 +113,9 @@ Result<int> Train(Trial& trial, const Options& options) {
   Result<int> result = Internal("");
   try {
     result = TrainIn(gang, accelerator, trial, options);
-  } catch (const std::exception& error) {  // LibTorch's, from outside the loop
+  } catch (const c10::Error& error) {  // from outside the loop
+    result = Internal(error.what_without_backtrace());
+  } catch (const std::exception& error) {
     result = Internal(error.what());
   }
   if (!result.ok() && !gang.alone()) {

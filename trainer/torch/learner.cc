@@ -96,15 +96,6 @@ void Learner::SeedGenerators(std::int64_t step) const {
   at::manual_seed(seeds.Next());
 }
 
-void Learner::ForgetGradients() const {
-  // In a gang they are views of the reducer's buckets, which have to stay.
-  if (gang_.alone()) {
-    for (const at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
-  } else {
-    ZeroGradients(parameters_);
-  }
-}
-
 void Learner::ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase) {
   // Only the last part's gradients, to which those of the others have been added, go to the other ranks.
   if (last) data_parallel_->BeginStep();
@@ -127,7 +118,8 @@ void Learner::ComputePart(const Batch& batch, double scale, bool last, const OnP
 }
 
 void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase) {
-  ForgetGradients();
+  // Forgotten, not zeroed: backward then writes them without reading. The reducer takes them into its buckets anew.
+  for (const at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
   // A forward that reads them must read the same on every rank, and after a resume.
   gang_.Broadcast(buffers_);
   // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.

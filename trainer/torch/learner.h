@@ -75,7 +75,6 @@ class Learner {
   void SeedGenerators(std::int64_t step) const;
   void Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase);
   void ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase);
-  void ForgetGradients() const;
   bool Replayed(const LoadedBatch& loaded, double learning_rate);
 
   Trial& trial_;
