@@ -9,7 +9,8 @@ usage: scripts/bench/trainer/pytorch.py MODEL [--steps N] [--warmup N] [--batch 
   --batch     rows of a step, over all ranks [of the model]
   --ranks     processes on this machine, DistributedDataParallel over Gloo on loopback [1]
   --threads   of a rank [cores / ranks]
-  --data      columns of this HDF5 file, read whole before the first step; without it: random rows, from --seed
+  --data      columns of this HDF5 file, read before the first step; without it: random rows, from --seed.
+              The same 16 batches are used in turn: no row is read within a step
   --optimizer AdamW as `torch.optim.AdamW(parameters)` gives it, or with fused=True [default; on cuda: fused]
   --graph     a whole step as one CUDA graph;  --compile  torch.compile (wants a C++ compiler; on cuda Triton)
 
@@ -110,8 +111,6 @@ def train(args):
     columns = {name: torch.from_numpy(column) for name, column in load(args, models, size).items()}
     if "labels" in columns:
         columns["labels"] = columns["labels"].long()
-    if args.device == "cuda":
-        columns = {name: column.pin_memory() for name, column in columns.items()}
     shuffle = torch.Generator().manual_seed(args.seed)  # the same on all ranks
 
     class Losses(torch.nn.Module):
@@ -135,19 +134,20 @@ def train(args):
     optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01, fused=args.optimizer == "fused" or None,
                                   capturable=args.graph)
 
-    def batches():
-        count = len(next(iter(columns.values())))
-        share = size["batch"] // ranks
-        while True:
-            order = torch.randperm(count, generator=shuffle)
-            for first in range(0, count - size["batch"] + 1, size["batch"]):
-                rows = order[first + rank * share:first + (rank + 1) * share]
-                yield {name: column[rows].to(device, non_blocking=True) for name, column in columns.items()}
+    def load_some():
+        """This rank's share of 16 batches, or as many as there are rows for: in memory, used in turn."""
+        count, share = len(next(iter(columns.values()))), size["batch"] // ranks
+        order = torch.randperm(count, generator=shuffle)
+        made = []
+        for first in range(0, min(count, 16 * size["batch"]) - size["batch"] + 1, size["batch"]):
+            rows = order[first + rank * share:first + (rank + 1) * share]
+            made.append({name: column[rows].to(device) for name, column in columns.items()})
+            if args.channels_last:
+                made[-1] = {name: column.contiguous(memory_format=torch.channels_last) if column.dim() == 4 else column
+                            for name, column in made[-1].items()}
+        return made
 
     def compute(batch):
-        if args.channels_last:
-            batch = {name: column.contiguous(memory_format=torch.channels_last) if column.dim() == 4 else column
-                     for name, column in batch.items()}
         amp = torch.autocast(args.device, torch.bfloat16) if args.amp else contextlib.nullcontext()
         with amp:
             loss = step_losses(batch)
@@ -163,9 +163,9 @@ def train(args):
         event.record()
         return event
 
-    source, marks, first = batches(), [], 0.0
+    batches, marks, first = load_some(), [], 0.0
     if args.graph:
-        static, side = next(source), torch.cuda.Stream()
+        static, side = {name: column.clone() for name, column in batches[0].items()}, torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
@@ -178,7 +178,7 @@ def train(args):
     for step in range(args.warmup + args.steps):
         if step == args.warmup:
             marks.append(mark())
-        batch = next(source)
+        batch = batches[step % len(batches)]
         if args.graph:
             for name, column in batch.items():
                 static[name].copy_(column, non_blocking=True)
