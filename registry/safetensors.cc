@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "runtime/wire/codec.h"
@@ -66,12 +66,7 @@ struct Entry {
 };
 BOOST_DESCRIBE_STRUCT(Entry, (), (dtype, shape, data_offsets))
 
-struct Placed {
-  Tensor tensor;
-  std::uint64_t begin = 0, end = 0;
-};
-
-Result<Placed> Place(std::string_view name, const wire::Json& json, std::uint64_t data_size) {
+Result<PlacedTensor> Place(std::string_view name, const wire::Json& json, std::uint64_t data_size) {
   const std::string named = "tensor '" + std::string(name) + "'";
   const auto entry = wire::FromJson<Entry>(json);
   if (!entry.ok()) return Corrupt(named + ": " + entry.error().message);
@@ -81,7 +76,7 @@ Result<Placed> Place(std::string_view name, const wire::Json& json, std::uint64_
     return Corrupt(named + " has " + std::to_string(entry->data_offsets.size()) +
                    " data_offsets; wanted begin and end");
   }
-  Placed placed;
+  PlacedTensor placed;
   placed.begin = entry->data_offsets[0];
   placed.end = entry->data_offsets[1];
   if (placed.begin > placed.end || placed.end > data_size) {
@@ -94,9 +89,9 @@ Result<Placed> Place(std::string_view name, const wire::Json& json, std::uint64_
                    " bytes; its shape and dtype want " +
                    (wanted ? std::to_string(*wanted) : "more than there can be"));
   }
-  placed.tensor.name = name;
-  placed.tensor.type = type->type;
-  placed.tensor.shape = entry->shape;
+  placed.name = name;
+  placed.type = type->type;
+  placed.shape = entry->shape;
   return placed;
 }
 
@@ -111,85 +106,112 @@ Result<const Tensor*> SafetensorsFile::Find(std::string_view name) const {
   return NotFound("no tensor '" + std::string(name) + "'; there are: " + there);
 }
 
-Result<SafetensorsFile> ReadSafetensors(std::string_view bytes) {
-  if (bytes.size() < 8) {
-    return Corrupt("safetensors: " + std::to_string(bytes.size()) +
-                   " bytes; wanted at least the 8 of the header's length");
+Result<std::uint64_t> SafetensorsHeaderSize(std::string_view first_bytes, std::uint64_t file_size) {
+  if (first_bytes.size() < 8 || file_size < 8) {
+    return Corrupt(
+        "safetensors: " + std::to_string(std::min<std::uint64_t>(first_bytes.size(), file_size)) +
+        " bytes; wanted at least the 8 of the header's length");
   }
-  std::uint64_t header_size = 0;
-  for (int i = 7; i >= 0; --i) {
-    header_size = header_size << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  std::uint64_t size = 0;
+  for (std::size_t i = 8; i-- > 0;) size = size << 8 | static_cast<unsigned char>(first_bytes[i]);
+  if (size > kHeaderMax || size > file_size - 8) {
+    return Corrupt("safetensors: a header of " + std::to_string(size) + " bytes in " +
+                   std::to_string(file_size));
   }
-  if (header_size > kHeaderMax || header_size > bytes.size() - 8) {
-    return Corrupt("safetensors: a header of " + std::to_string(header_size) + " bytes in " +
-                   std::to_string(bytes.size()));
-  }
-  std::string_view header = bytes.substr(8, header_size);
-  const std::string_view data = bytes.substr(8 + header_size);
+  return size;
+}
+
+Result<SafetensorsLayout> ReadSafetensorsHeader(std::string_view header, std::uint64_t data_size) {
   if (!header.starts_with('{')) return Corrupt("safetensors: the header does not begin with '{'");
   header = header.substr(0, header.find_last_not_of(' ') + 1);
   const auto json = wire::ParseJson(header);
   if (!json.ok()) return Corrupt("safetensors header: " + json.error().message);
   if (!json->is_object()) return Corrupt("safetensors: the header is no object");
 
-  SafetensorsFile file;
-  std::vector<Placed> placed;
+  SafetensorsLayout layout;
   for (const auto& member : json->get_object()) {
     if (member.key() == kMetadata) {
       auto metadata = wire::FromJson<std::map<std::string, std::string>>(member.value());
       if (!metadata.ok()) return Corrupt("safetensors metadata: " + metadata.error().message);
-      file.metadata = std::move(metadata).value();
+      layout.metadata = std::move(metadata).value();
       continue;
     }
-    MUSTER_ASSIGN_OR_RETURN(auto one, Place(member.key(), member.value(), data.size()));
-    placed.push_back(std::move(one));
+    MUSTER_ASSIGN_OR_RETURN(auto one, Place(member.key(), member.value(), data_size));
+    layout.tensors.push_back(std::move(one));
   }
-  std::sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
+  std::sort(layout.tensors.begin(), layout.tensors.end(),
+            [](const PlacedTensor& a, const PlacedTensor& b) {
+              return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+            });
   std::uint64_t end = 0;
-  for (Placed& one : placed) {
+  for (const PlacedTensor& one : layout.tensors) {
     if (one.begin != end) {
-      return Corrupt("tensor '" + one.tensor.name + "' begins at " + std::to_string(one.begin) +
+      return Corrupt("tensor '" + one.name + "' begins at " + std::to_string(one.begin) +
                      "; the one before it ends at " + std::to_string(end));
     }
     end = one.end;
-    one.tensor.bytes.resize(one.end - one.begin);
-    if (!one.tensor.bytes.empty()) {
-      std::memcpy(one.tensor.bytes.data(), data.data() + one.begin, one.tensor.bytes.size());
-    }
-    file.tensors.push_back(std::move(one.tensor));
   }
-  if (end != data.size()) {
-    return Corrupt("safetensors: " + std::to_string(data.size() - end) +
+  if (end != data_size) {
+    return Corrupt("safetensors: " + std::to_string(data_size - end) +
                    " bytes after the last tensor");
+  }
+  return layout;
+}
+
+Result<SafetensorsFile> ReadSafetensors(std::string_view bytes) {
+  MUSTER_ASSIGN_OR_RETURN(const std::uint64_t header_size,
+                          SafetensorsHeaderSize(bytes, bytes.size()));
+  const std::string_view data = bytes.substr(8 + header_size);
+  MUSTER_ASSIGN_OR_RETURN(SafetensorsLayout layout,
+                          ReadSafetensorsHeader(bytes.substr(8, header_size), data.size()));
+  SafetensorsFile file;
+  file.metadata = std::move(layout.metadata);
+  for (PlacedTensor& one : layout.tensors) {
+    const auto* first = reinterpret_cast<const std::byte*>(data.data());
+    file.tensors.push_back({.name = std::move(one.name),
+                            .type = one.type,
+                            .shape = std::move(one.shape),
+                            .bytes = {first + one.begin, first + one.end}});
   }
   return file;
 }
 
-std::string WriteSafetensors(const std::vector<Tensor>& tensors,
-                             const std::map<std::string, std::string>& metadata) {
+std::string WriteSafetensorsHead(const std::vector<PlacedTensor>& tensors,
+                                 const std::map<std::string, std::string>& metadata) {
   boost::json::object header;
   if (!metadata.empty()) header[kMetadata] = wire::ToJson(metadata);
   std::uint64_t end = 0;
-  for (const Tensor& tensor : tensors) {
+  for (const PlacedTensor& tensor : tensors) {
     const TypeName& type = NameOf(tensor.type);
-    MUSTER_CHECK(ByteCount(tensor.shape, type.size) == tensor.bytes.size(),
-                 "a tensor's bytes fit its shape");
+    const auto bytes = ByteCount(tensor.shape, type.size);
+    MUSTER_CHECK(bytes.has_value(), "a tensor that is in memory has a size");
     MUSTER_CHECK(tensor.name != kMetadata && !header.contains(tensor.name),
                  "tensor names are distinct");
     header[tensor.name] =
-        wire::ToJson(Entry{std::string(type.name), tensor.shape, {end, end + tensor.bytes.size()}});
-    end += tensor.bytes.size();
+        wire::ToJson(Entry{std::string(type.name), tensor.shape, {end, end + *bytes}});
+    end += *bytes;
   }
   std::string text = wire::SerializeJson(header);
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data is aligned when mapped
-  std::string file;
-  file.reserve(8 + text.size() + end);
+  std::string head;
   for (int i = 0; i < 8; ++i) {
-    file += static_cast<char>(static_cast<std::uint64_t>(text.size()) >> (8 * i) & 0xff);
+    head += static_cast<char>(static_cast<std::uint64_t>(text.size()) >> (8 * i) & 0xff);
   }
-  file += text;
+  return head + text;
+}
+
+std::string WriteSafetensors(const std::vector<Tensor>& tensors,
+                             const std::map<std::string, std::string>& metadata) {
+  std::vector<PlacedTensor> placed;
+  std::size_t bytes = 0;
+  for (const Tensor& tensor : tensors) {
+    MUSTER_CHECK(ByteCount(tensor.shape, NameOf(tensor.type).size) == tensor.bytes.size(),
+                 "a tensor's bytes fit its shape");
+    placed.push_back({.name = tensor.name, .type = tensor.type, .shape = tensor.shape});
+    bytes += tensor.bytes.size();
+  }
+  std::string file = WriteSafetensorsHead(placed, metadata);
+  file.reserve(file.size() + bytes);
   for (const Tensor& tensor : tensors) {
     file.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
   }

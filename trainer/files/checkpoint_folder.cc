@@ -7,15 +7,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <limits>
+#include <cmath>
 #include <thread>
 #include <utility>
 
-#include "registry/safetensors.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
-#include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
+#include "trainer/files/checkpoint_file.h"
 
 namespace muster::trainer::files {
 
@@ -25,55 +24,28 @@ struct Entry {
   std::int64_t epoch = 0;
   std::int64_t bytes = 0;
   std::string sha256;
+  std::optional<double> metric;
 };
-BOOST_DESCRIBE_STRUCT(Entry, (), (file, step, epoch, bytes, sha256))
+BOOST_DESCRIBE_STRUCT(Entry, (), (file, step, epoch, bytes, sha256, metric))
 
 struct Manifest {
   std::int64_t version = 1;
   std::int64_t attempt = 0;
   std::string latest;
   std::string best;
+  std::string metric, goal;        ///< what the entries' metrics are
   std::vector<Entry> checkpoints;  ///< oldest first
 };
-BOOST_DESCRIBE_STRUCT(Manifest, (), (version, attempt, latest, best, checkpoints))
+BOOST_DESCRIBE_STRUCT(Manifest, (), (version, attempt, latest, best, metric, goal, checkpoints))
 
 namespace {
 
-constexpr std::size_t kFileMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view kManifest = "manifest.json";
 constexpr std::string_view kLock = "lock";
 constexpr std::chrono::minutes kLockWait{5};  ///< longer than a large checkpoint takes to write
 constexpr std::string_view kExtension = ".safetensors";
 
-Result<std::string> EncodeCheckpoint(const Checkpoint& checkpoint) {
-  std::vector<registry::Tensor> tensors;
-  tensors.reserve(checkpoint.tensors.size());
-  for (const StoredTensor& stored : checkpoint.tensors) {
-    MUSTER_ASSIGN_OR_RETURN(const auto type, registry::ElementTypeFromName(stored.dtype));
-    tensors.push_back({stored.name, type, stored.shape, stored.bytes});
-  }
-  auto metadata = checkpoint.metadata;
-  metadata["progress"] = EncodeProgress(checkpoint.progress);
-  return registry::WriteSafetensors(tensors, metadata);
-}
-
-Result<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
-  MUSTER_ASSIGN_OR_RETURN(registry::SafetensorsFile file, registry::ReadSafetensors(bytes));
-  Checkpoint checkpoint;
-  const auto progress = file.metadata.find("progress");
-  if (progress == file.metadata.end()) {
-    return Corrupt("its metadata has no 'progress': it is no checkpoint of muster");
-  }
-  MUSTER_ASSIGN_OR_RETURN(checkpoint.progress, DecodeProgress(progress->second));
-  file.metadata.erase(progress);
-  checkpoint.metadata = std::move(file.metadata);
-  for (registry::Tensor& tensor : file.tensors) {
-    checkpoint.tensors.push_back({std::move(tensor.name),
-                                  std::string(registry::ElementTypeName(tensor.type)),
-                                  std::move(tensor.shape), std::move(tensor.bytes)});
-  }
-  return checkpoint;
-}
+FileDigest DigestOf(const Entry& entry) { return {.bytes = entry.bytes, .sha256 = entry.sha256}; }
 
 /// flock on a file; released when it goes, or by the kernel when its process ends.
 class FileLock {
@@ -112,7 +84,7 @@ class CheckpointFolder final : public CheckpointStore {
  public:
   explicit CheckpointFolder(FolderOptions options) : options_(std::move(options)) {}
 
-  Result<std::string> Save(const Checkpoint& checkpoint, bool best) override;
+  Result<std::string> Save(const CheckpointView& checkpoint, bool best) override;
   Result<std::optional<Checkpoint>> LoadLatest() override;
   [[nodiscard]] std::string best_path() const override {
     const auto manifest = ReadManifest();
@@ -129,11 +101,10 @@ class CheckpointFolder final : public CheckpointStore {
   [[nodiscard]] Result<Manifest> ReadManifest() const;
   /// The manifest, when no newer attempt has claimed the folder.
   [[nodiscard]] Result<Manifest> OwnManifest() const;
-  [[nodiscard]] Status Write(const std::string& file, std::string_view bytes) const;
-  [[nodiscard]] Status WriteManifest(const Manifest& manifest) const {
-    return Write(std::string(kManifest), wire::Encode(manifest) + "\n");
-  }
-  [[nodiscard]] Result<Checkpoint> LoadEntry(const Entry& entry) const;
+  [[nodiscard]] Status WriteManifest(const Manifest& manifest) const;
+  [[nodiscard]] std::optional<double> MetricOf(const Progress& progress) const;
+  void MeasureByOwn(Manifest& manifest) const;
+  [[nodiscard]] std::vector<std::string> Best(const Manifest& manifest) const;
   void DropOldest(Manifest& manifest) const;
   void DeleteUnlisted(const Manifest& manifest) const;
 
@@ -169,22 +140,25 @@ Status CheckpointFolder::Claim() {
   return WriteManifest(manifest);
 }
 
-Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool best) {
-  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, EncodeCheckpoint(checkpoint));
+Result<std::string> CheckpointFolder::Save(const CheckpointView& checkpoint, bool best) {
   MUSTER_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(Path(kLock)));
   MUSTER_ASSIGN_OR_RETURN(Manifest manifest, OwnManifest());
-  const Entry entry{.file = "step-" + std::to_string(checkpoint.progress.step) + ".a-" +
-                            std::to_string(options_.attempt) + std::string(kExtension),
-                    .step = checkpoint.progress.step,
-                    .epoch = checkpoint.progress.epoch,
-                    .bytes = static_cast<std::int64_t>(bytes.size()),
-                    .sha256 = Sha256Hex(bytes)};
+  Entry entry{.file = "step-" + std::to_string(checkpoint.progress.step) + ".a-" +
+                      std::to_string(options_.attempt) + std::string(kExtension),
+              .step = checkpoint.progress.step,
+              .epoch = checkpoint.progress.epoch,
+              .metric = MetricOf(checkpoint.progress)};
+  MeasureByOwn(manifest);
   // A step of one attempt is one state, so a second save of it (a command right after an epoch) has
   // nothing to write; rewriting the latest file would leave a moment without a whole one. Unless it was
   // damaged since.
   const auto listed = std::ranges::find(manifest.checkpoints, entry.file, &Entry::file);
-  if (listed == manifest.checkpoints.end() || !LoadEntry(*listed).ok()) {
-    MUSTER_RETURN_IF_ERROR(Write(entry.file, bytes));
+  if (listed == manifest.checkpoints.end() ||
+      !VerifyCheckpointFile(Path(listed->file), DigestOf(*listed)).ok()) {
+    MUSTER_ASSIGN_OR_RETURN(const FileDigest digest,
+                            WriteCheckpointFile(Path(entry.file), checkpoint));
+    entry.bytes = digest.bytes;
+    entry.sha256 = digest.sha256;
     if (listed != manifest.checkpoints.end()) manifest.checkpoints.erase(listed);
     manifest.checkpoints.push_back(entry);
   }
@@ -203,21 +177,60 @@ Result<std::string> CheckpointFolder::Save(const Checkpoint& checkpoint, bool be
   return Path(entry.file).string();
 }
 
-Status CheckpointFolder::Write(const std::string& file, std::string_view bytes) const {
-  const Status written = WriteFileAtomically(Path(file), bytes);
+Status CheckpointFolder::WriteManifest(const Manifest& manifest) const {
+  const Status written = WriteFileAtomically(Path(kManifest), wire::Encode(manifest) + "\n");
   std::error_code ignored;
   // What a full disk cut short must not keep it full.
-  if (!written.ok()) std::filesystem::remove(Path(file + ".tmp"), ignored);
+  if (!written.ok()) std::filesystem::remove(Path(kManifest).concat(".tmp"), ignored);
   return written;
 }
 
+/// Within an epoch the metrics are those of the one before: of another model.
+std::optional<double> CheckpointFolder::MetricOf(const Progress& progress) const {
+  const auto found = progress.metrics.find(options_.metric);
+  if (progress.batch != 0 || found == progress.metrics.end() || std::isnan(found->second)) {
+    return std::nullopt;
+  }
+  return found->second;
+}
+
+/// Values of another metric, or of one that was to be small, cannot be compared with ours.
+void CheckpointFolder::MeasureByOwn(Manifest& manifest) const {
+  const std::string goal = options_.maximize ? "maximize" : "minimize";
+  if (manifest.metric != options_.metric || manifest.goal != goal) {
+    for (Entry& entry : manifest.checkpoints) entry.metric.reset();
+  }
+  manifest.metric = options_.metric;
+  manifest.goal = options_.metric.empty() ? "" : goal;
+}
+
+std::vector<std::string> CheckpointFolder::Best(const Manifest& manifest) const {
+  std::vector<std::string> best;
+  if (!manifest.best.empty()) best.push_back(manifest.best);
+  std::vector<const Entry*> measured;
+  for (const Entry& entry : manifest.checkpoints) {
+    if (entry.metric && entry.file != manifest.best) measured.push_back(&entry);
+  }
+  std::ranges::stable_sort(measured, [&](const Entry* a, const Entry* b) {
+    return options_.maximize ? *a->metric > *b->metric : *a->metric < *b->metric;
+  });
+  for (const Entry* entry : measured) {
+    if (best.size() >= static_cast<std::size_t>(std::max(1, options_.keep_best))) break;
+    best.push_back(entry->file);
+  }
+  return best;
+}
+
 void CheckpointFolder::DropOldest(Manifest& manifest) const {
+  const std::vector<std::string> best = Best(manifest);
   auto& all = manifest.checkpoints;
   const auto keep = static_cast<std::size_t>(std::max(1, options_.keep));
   const std::size_t old = all.size() > keep ? all.size() - keep : 0;
   const auto kept_from = all.begin() + static_cast<std::ptrdiff_t>(old);
   all.erase(std::remove_if(all.begin(), kept_from,
-                           [&](const Entry& entry) { return entry.file != manifest.best; }),
+                           [&](const Entry& entry) {
+                             return std::ranges::find(best, entry.file) == best.end();
+                           }),
             kept_from);
 }
 
@@ -231,27 +244,18 @@ void CheckpointFolder::DeleteUnlisted(const Manifest& manifest) const {
   }
 }
 
-Result<Checkpoint> CheckpointFolder::LoadEntry(const Entry& entry) const {
-  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, ReadWholeFile(Path(entry.file), kFileMax));
-  if (static_cast<std::int64_t>(bytes.size()) != entry.bytes || Sha256Hex(bytes) != entry.sha256) {
-    return Corrupt(Path(entry.file).string() + " (" + std::to_string(bytes.size()) +
-                   " bytes) is not what was saved (" + std::to_string(entry.bytes) +
-                   " bytes, SHA-256 " + entry.sha256 + ")");
-  }
-  auto checkpoint = DecodeCheckpoint(bytes);
-  if (!checkpoint.ok()) return checkpoint.error().With(Path(entry.file).string());
-  return checkpoint;
-}
-
 Result<std::optional<Checkpoint>> CheckpointFolder::LoadLatest() {
   MUSTER_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest());
   for (auto entry = manifest.checkpoints.rbegin(); entry != manifest.checkpoints.rend(); ++entry) {
-    auto checkpoint = LoadEntry(*entry);
+    const FileDigest saved = DigestOf(*entry);
+    auto checkpoint = ReadCheckpointFile(Path(entry->file), &saved);
     if (checkpoint.ok()) return std::optional<Checkpoint>(std::move(checkpoint).value());
     // Any other failure (a server that is away) may be over at the next attempt, and would lose work.
     const ErrorKind kind = checkpoint.error().kind;
     if (kind != ErrorKind::kCorrupt && kind != ErrorKind::kNotFound) return checkpoint.error();
-    LogWarning("checkpoint", checkpoint.error().message + "; trying an older one");
+    const bool last = std::next(entry) == manifest.checkpoints.rend();
+    LogWarning("checkpoint", checkpoint.error().message +
+                                 (last ? "; there is no older one" : "; trying an older one"));
   }
   return std::optional<Checkpoint>();
 }
@@ -274,10 +278,8 @@ Result<std::unique_ptr<CheckpointStore>> OpenCheckpointFolder(FolderOptions opti
 }
 
 Result<Checkpoint> ReadCheckpointFile(const std::filesystem::path& path) {
-  auto bytes = ReadWholeFile(path, kFileMax);
-  if (!bytes.ok()) return bytes.error().With("checkpoint");
-  auto checkpoint = DecodeCheckpoint(*bytes);
-  if (!checkpoint.ok()) return checkpoint.error().With("checkpoint " + path.string());
+  auto checkpoint = ReadCheckpointFile(path, nullptr);
+  if (!checkpoint.ok()) return checkpoint.error().With("checkpoint");
   return checkpoint;
 }
 

@@ -177,8 +177,8 @@ class ShiftingTrial final : public TinyTrial {
 
 class MemoryStore final : public CheckpointStore {
  public:
-  Result<std::string> Save(const Checkpoint& checkpoint, bool) override {
-    latest_ = checkpoint;
+  Result<std::string> Save(const CheckpointView& checkpoint, bool) override {
+    latest_ = checkpoint.Copy();
     return std::string("memory");
   }
   Result<std::optional<Checkpoint>> LoadLatest() override { return latest_; }

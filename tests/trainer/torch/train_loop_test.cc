@@ -193,7 +193,7 @@ TEST_F(TrainLoopTest, Checkpoint_IsPublishedOnlyWhenWhatWasSaidBeforeItIsSafe) {
   class Watching final : public CheckpointStore {
    public:
     Watching(CheckpointStore& inner, const Counting& control) : inner_(inner), control_(control) {}
-    Result<std::string> Save(const Checkpoint& checkpoint, bool best) override {
+    Result<std::string> Save(const CheckpointView& checkpoint, bool best) override {
       unsafe.push_back(control_.unsafe);
       return inner_.Save(checkpoint, best);
     }
@@ -285,7 +285,7 @@ TEST_F(TrainLoopTest, CheckpointWithinAnEpoch_SaysNoMetrics) {
 TEST_F(TrainLoopTest, BestThatFoundNoRoom_IsNotTheBest) {
   class Full final : public CheckpointStore {
    public:
-    Result<std::string> Save(const Checkpoint&, bool best) override {
+    Result<std::string> Save(const CheckpointView&, bool best) override {
       bests.push_back(best);
       if (bests.size() == 1) return ResourceExhausted("the disk is full");
       return std::string("saved");
