@@ -24,8 +24,12 @@ NamedTensors ModelTensors(const torch::nn::Module& module);
 /// A copy. kUnsupported for an element type that checkpoints do not hold.
 Result<std::vector<StoredTensor>> StoreTensors(const NamedTensors& tensors);
 
-/// Copies stored values into the live tensors. kInvalid names a tensor that is missing or of another type
-/// or shape (the checkpoint is of other parameters); tensors that nobody asks for are left alone.
+/// "FP32", ...: what checkpoints call an element type. kUnsupported names the tensor.
+Result<std::string> StoredType(const std::string& name, at::ScalarType type);
+
+/// Copies stored values into the live tensors. kInvalid when the checkpoint is of another model, and nothing is changed
+/// then: it names what is missing, of another type or shape, or too much in a group ("model", "optimizer") that
+/// `tensors` has; ten of them, and how many more there are. Groups that `tensors` has nothing of are left alone.
 Status LoadTensors(const std::vector<StoredTensor>& stored, const NamedTensors& tensors);
 
 }  // namespace muster::trainer

@@ -102,7 +102,12 @@ Status TrainLoop::Restore(Checkpoint& checkpoint) const {
       });
     };
     const NamedTensors own = learner_->OptimizerTensors();
-    if (!std::ranges::all_of(own, stored)) {
+    const auto of_optimizer = [](const StoredTensor& tensor) {
+      return GroupOf(tensor.name) == "optimizer";
+    };
+    if (!std::ranges::all_of(own, stored) ||
+        std::ranges::count_if(checkpoint.tensors, of_optimizer) != std::ssize(own)) {
+      std::erase_if(checkpoint.tensors, of_optimizer);
       MUSTER_ASSIGN_OR_RETURN(auto fresh, StoreTensors(own));
       std::ranges::move(fresh, std::back_inserter(checkpoint.tensors));
     }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 
@@ -85,6 +86,116 @@ TEST_F(CheckpointFolderTest, ManySaves_KeepTheLastAndTheBest) {
               testing::UnorderedElementsAre("lock", "manifest.json", "step-2.a-1.safetensors",
                                             "step-5.a-1.safetensors", "step-6.a-1.safetensors"));
   EXPECT_EQ(fs::path(store->best_path()).filename(), "step-2.a-1.safetensors");
+}
+
+/// At the end of an epoch whose validation/loss was this.
+Checkpoint Measured(std::int64_t step, double loss) {
+  Checkpoint checkpoint = At(step);
+  checkpoint.progress.metrics = {{"train/loss", 100.0 + loss}, {"validation/loss", loss}};
+  return checkpoint;
+}
+
+TEST_F(CheckpointFolderTest, KeepBest_TheSmallestLossesStayOfEqualsTheOlder) {
+  const auto store = OpenCheckpointFolder({.folder = folder_,
+                                           .keep = 1,
+                                           .keep_best = 3,
+                                           .metric = "validation/loss",
+                                           .maximize = false});
+  ASSERT_TRUE(store.ok());
+  const std::vector<double> losses = {0.5, 0.9, 0.4, 0.5, std::nan(""), 0.7, 0.5, 0.8};
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    const bool best = i == 0 || i == 2;
+    ASSERT_TRUE((*store)->Save(Measured(static_cast<std::int64_t>(i) + 1, losses[i]), best).ok());
+  }
+  Checkpoint within = Measured(9, 0.1);  // the metric is of the epoch before
+  within.progress.batch = 3;
+  ASSERT_TRUE((*store)->Save(within, false).ok());
+  EXPECT_THAT(Files(),
+              testing::UnorderedElementsAre("lock", "manifest.json", "step-1.a-0.safetensors",
+                                            "step-3.a-0.safetensors", "step-4.a-0.safetensors",
+                                            "step-9.a-0.safetensors"));
+  EXPECT_EQ(fs::path((*store)->best_path()).filename(), "step-3.a-0.safetensors");
+  const auto text = ReadWholeFile(folder_ / "manifest.json");
+  ASSERT_TRUE(text.ok());
+  EXPECT_THAT(*text, testing::HasSubstr(R"("metric":"validation/loss","goal":"minimize")"));
+  EXPECT_THAT(*text,
+              testing::ContainsRegex(R"("file":"step-1.a-0.safetensors","step":1,.*"metric":)"
+                                     R"(5E-1\},)"));
+  EXPECT_THAT(*text, testing::ContainsRegex(R"("step":9,[^}]*"sha256":"[0-9a-f]*"\}\])"));
+}
+
+TEST_F(CheckpointFolderTest, AnotherGoal_OldValuesCountNoMore) {
+  FolderOptions options{
+      .folder = folder_, .keep = 1, .keep_best = 2, .metric = "validation/loss", .maximize = false};
+  {
+    const auto store = OpenCheckpointFolder(options);
+    ASSERT_TRUE(store.ok());
+    ASSERT_TRUE((*store)->Save(Measured(1, 0.1), true).ok());
+    ASSERT_TRUE((*store)->Save(Measured(2, 0.2), false).ok());
+  }
+  options.metric = "train/loss";
+  const auto store = OpenCheckpointFolder(options);
+  ASSERT_TRUE(store.ok());
+  ASSERT_TRUE((*store)->Save(Measured(3, 0.3), true).ok());
+  ASSERT_TRUE((*store)->Save(Measured(4, 0.4), false).ok());
+  ASSERT_TRUE((*store)->Save(Measured(5, 0.5), false).ok());
+  EXPECT_THAT(Files(),
+              testing::UnorderedElementsAre("lock", "manifest.json", "step-3.a-0.safetensors",
+                                            "step-4.a-0.safetensors", "step-5.a-0.safetensors"));
+}
+
+TEST_F(CheckpointFolderTest, ManifestWithoutMetrics_IsReadAndGoneOnWith) {
+  ASSERT_TRUE(Open()->Save(At(1), true).ok());
+  auto text = ReadWholeFile(folder_ / "manifest.json").value();
+  // As it was written before there were metrics.
+  const std::string young = R"("metric":"","goal":"",)";
+  ASSERT_NE(text.find(young), std::string::npos) << text;
+  text.erase(text.find(young), young.size());
+  std::ofstream(folder_ / "manifest.json") << text;
+  EXPECT_EQ(LatestStep(*Open()), 1);
+  ASSERT_TRUE(Open()->Save(At(2), false).ok());
+  EXPECT_EQ(LatestStep(*Open()), 2);
+}
+
+TEST_F(CheckpointFolderTest, TensorThatIsNone_IsRefusedAndNothingIsWritten) {
+  const auto store = Open();
+  Checkpoint checkpoint = At(1);
+  checkpoint.tensors[0].shape = {3};
+  auto saved = store->Save(checkpoint, false);
+  ASSERT_FALSE(saved.ok());
+  EXPECT_EQ(saved.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(saved.error().message, "tensor 'model.w' has 16 bytes; FP32 [3] wants 12");
+  checkpoint = At(1);
+  checkpoint.tensors[1].name = "model.w";
+  saved = store->Save(checkpoint, false);
+  ASSERT_FALSE(saved.ok());
+  EXPECT_EQ(saved.error().message, "two tensors of one checkpoint are named 'model.w'");
+  EXPECT_THAT(Files(), testing::UnorderedElementsAre("lock", "manifest.json"));
+}
+
+TEST_F(CheckpointFolderTest, PassedOver_TheWarningNamesFileAndReason) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Save(At(1), false).ok());
+  ASSERT_TRUE(store->Save(At(2), false).ok());
+  const std::string file = (folder_ / "step-2.a-1.safetensors").string();
+  const auto warning = [&] {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(LatestStep(*store), 1);
+    return testing::internal::GetCapturedStderr();
+  };
+  const auto size = fs::file_size(file);
+  FlipByte("step-2.a-1.safetensors", size - 1);
+  EXPECT_THAT(warning(), testing::ContainsRegex(file + " has the SHA-256 [0-9a-f]+; saved was "));
+  FlipByte("step-2.a-1.safetensors", size - 1);
+  fs::resize_file(file, size - 1);
+  EXPECT_THAT(warning(), testing::HasSubstr(file + " has " + std::to_string(size - 1) +
+                                            " bytes; saved were " + std::to_string(size)));
+  fs::remove(file);
+  EXPECT_THAT(warning(), testing::HasSubstr("open " + file + ": No such file"));
+  fs::remove(folder_ / "step-1.a-1.safetensors");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(LatestStep(*store), -1);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("there is no older one"));
 }
 
 TEST_F(CheckpointFolderTest, NewestDamaged_OlderOneTaken) {
@@ -168,7 +279,8 @@ TEST_F(CheckpointFolderTest, WriteFails_OldOneStaysAndNothingIsLeftOver) {
   setrlimit(RLIMIT_FSIZE, &small);
   const auto saved = store->Save(At(2, 1'000'000), true);
   setrlimit(RLIMIT_FSIZE, &old_limit);
-  EXPECT_FALSE(saved.ok());
+  ASSERT_FALSE(saved.ok());
+  EXPECT_EQ(saved.error().kind, ErrorKind::kResource) << saved.error().message;
   EXPECT_EQ(LatestStep(*store), 1);
   EXPECT_THAT(Files(),
               testing::UnorderedElementsAre("lock", "manifest.json", "step-1.a-1.safetensors"));
