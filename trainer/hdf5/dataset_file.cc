@@ -1,54 +1,20 @@
 #include "trainer/hdf5/dataset_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <limits>
+#include <new>
+#include <numeric>
 #include <optional>
 
-#include "trainer/hdf5/handle.h"
+#include "trainer/hdf5/library.h"
 
 namespace muster::trainer::hdf5 {
-
-std::mutex& LibraryMutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
 namespace {
-
-/// HDF5 1.10 walks all chunks to find one: looking up 4096 takes 0.6 s, 16384 take 6 s, 65536 160 s.
-constexpr hsize_t kChunksMax = 4096;
-
-/// Where the rows of a dataset lie in the file, when they lie plainly.
-struct PlainLayout {
-  std::uint64_t chunk_rows = 0;          ///< rows of one piece; all rows when contiguous
-  std::vector<std::uint64_t> addresses;  ///< of each piece
-};
-
-struct OpenDataset {
-  Handle handle;
-  std::optional<PlainLayout> plain;
-};
-
-hid_t NativeType(ElementType type) {
-  switch (type) {
-    case ElementType::kU8:
-      return H5T_NATIVE_UINT8;
-    case ElementType::kI32:
-      return H5T_NATIVE_INT32;
-    case ElementType::kI64:
-      return H5T_NATIVE_INT64;
-    case ElementType::kF32:
-      return H5T_NATIVE_FLOAT;
-    case ElementType::kF64:
-      return H5T_NATIVE_DOUBLE;
-  }
-  return -1;
-}
 
 constexpr ElementType kTypes[] = {ElementType::kU8, ElementType::kI32, ElementType::kI64,
                                   ElementType::kF32, ElementType::kF64};
@@ -66,59 +32,53 @@ std::optional<ElementType> TypeOf(hid_t type) {
   return std::nullopt;
 }
 
-std::optional<PlainLayout> FindPlainLayout(hid_t dataset, hid_t type, ElementType element,
-                                           const std::vector<hsize_t>& shape) {
-  if (H5Tequal(type, NativeType(element)) <= 0) return std::nullopt;
-  const Handle list(H5Dget_create_plist(dataset), H5Pclose);
-  if (!list.ok()) return std::nullopt;
-  const H5D_layout_t layout = H5Pget_layout(list.id());
-  if (layout == H5D_CONTIGUOUS && H5Pget_external_count(list.id()) == 0) {
-    const haddr_t address = H5Dget_offset(dataset);
-    if (address == HADDR_UNDEF) return std::nullopt;
-    return PlainLayout{shape[0], {address}};
-  }
-  if (layout != H5D_CHUNKED || H5Pget_nfilters(list.id()) != 0) return std::nullopt;
-  std::vector<hsize_t> chunk(shape.size());
-  if (H5Pget_chunk(list.id(), static_cast<int>(chunk.size()), chunk.data()) < 0)
-    return std::nullopt;
-  // A chunk that cuts rows, or is wider than they are, does not hold them side by side.
-  if (!std::equal(chunk.begin() + 1, chunk.end(), shape.begin() + 1)) return std::nullopt;
-  if ((shape[0] - 1) / chunk[0] >= kChunksMax) return std::nullopt;
-  PlainLayout plain{chunk[0], {}};
-  std::vector<hsize_t> corner(shape.size(), 0);
-  for (hsize_t row = 0; row < shape[0]; row += chunk[0]) {
-    corner[0] = row;
-    unsigned mask = 0;
-    haddr_t address = HADDR_UNDEF;
-    hsize_t size = 0;
-    if (H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &size) < 0 ||
-        address == HADDR_UNDEF) {
-      return std::nullopt;  // never written: the library knows its fill value
+/// A small column: read whole when it is first asked for.
+class ResidentReader final : public ColumnReader {
+ public:
+  ResidentReader(std::unique_ptr<ColumnReader> from, std::uint64_t rows, std::size_t row_bytes)
+      : from_(std::move(from)), rows_(rows), row_bytes_(row_bytes) {}
+
+  Status Read(std::span<const std::uint64_t> rows, std::byte* out) const override {
+    std::call_once(once_, [this] { status_ = Load(); });
+    if (!status_.ok()) return status_;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::memcpy(out + i * row_bytes_, bytes_.data() + rows[i] * row_bytes_, row_bytes_);
     }
-    plain.addresses.push_back(address);
+    return Ok();
   }
-  return plain;
-}
+
+ private:
+  Status Load() const {
+    constexpr std::uint64_t kBlock = 65536;
+    bytes_.resize(rows_ * row_bytes_);
+    std::vector<std::uint64_t> rows(std::min(rows_, kBlock));
+    for (std::uint64_t begin = 0; begin < rows_; begin += kBlock) {
+      rows.resize(std::min(rows_ - begin, kBlock));
+      std::iota(rows.begin(), rows.end(), begin);
+      MUSTER_RETURN_IF_ERROR(from_->Read(rows, bytes_.data() + begin * row_bytes_));
+    }
+    return Ok();
+  }
+
+  std::unique_ptr<ColumnReader> from_;
+  std::uint64_t rows_;
+  std::size_t row_bytes_;
+  mutable std::once_flag once_;
+  mutable Status status_;
+  mutable std::vector<std::byte> bytes_;
+};
 
 class DatasetFile final : public RowSource {
  public:
-  DatasetFile(std::filesystem::path path, int fd, Handle file)
-      : path_(std::move(path)), fd_(fd), file_(std::move(file)) {}
-  ~DatasetFile() override {
-    const std::lock_guard lock(LibraryMutex());
-    datasets_.clear();
-    file_ = Handle();
-    ::close(fd_);
-  }
+  DatasetFile(std::filesystem::path path, int fd, std::size_t resident_bytes_max)
+      : path_(std::move(path)), fd_(fd), resident_bytes_max_(resident_bytes_max) {}
+  ~DatasetFile() override { ::close(fd_); }
   DatasetFile(const DatasetFile&) = delete;
   DatasetFile& operator=(const DatasetFile&) = delete;
 
   [[nodiscard]] std::uint64_t rows() const override { return rows_; }
   [[nodiscard]] const std::vector<Field>& fields() const override { return fields_; }
   [[nodiscard]] std::string name() const override { return path_.string(); }
-
-  /// The lock is held by the caller.
-  Status AddDataset(const std::string& name, OpenOptions options);
 
   Status Read(std::size_t field, std::span<const std::uint64_t> rows,
               std::byte* out) const override {
@@ -128,26 +88,30 @@ class DatasetFile final : public RowSource {
                        std::to_string(rows_));
       }
     }
-    return datasets_[field].plain ? ReadPlain(field, rows, out) : ReadByLibrary(field, rows, out);
+    try {
+      return readers_[field]->Read(rows, out);
+    } catch (const std::bad_alloc&) {
+      return ResourceExhausted(path_.string() + ": dataset '" + fields_[field].name +
+                               "': no memory for a chunk of it");
+    }
   }
 
- private:
-  Status ReadPlain(std::size_t field, std::span<const std::uint64_t> rows, std::byte* out) const;
-  Status ReadByLibrary(std::size_t field, std::span<const std::uint64_t> rows,
-                       std::byte* out) const;
+  /// LibraryMutex() is held.
+  Status AddDataset(hid_t handle, const FileFacts& file, const std::string& name);
 
+ private:
   std::filesystem::path path_;
   int fd_;
-  Handle file_;
+  std::size_t resident_bytes_max_;
   std::uint64_t rows_ = 0;
   std::vector<Field> fields_;
-  std::vector<OpenDataset> datasets_;
+  std::vector<std::unique_ptr<ColumnReader>> readers_;
 };
 
-Status DatasetFile::AddDataset(const std::string& name, OpenOptions options) {
+Status DatasetFile::AddDataset(hid_t handle, const FileFacts& file, const std::string& name) {
   const std::string named = path_.string() + ": dataset '" + name + "'";
-  Handle dataset(H5Dopen2(file_.id(), name.c_str(), H5P_DEFAULT), H5Dclose);
-  if (!dataset.ok()) return Corrupt(named + " cannot be opened");
+  Handle dataset(H5Dopen2(handle, name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!dataset.ok()) return Corrupt(named + " cannot be opened" + LibraryWords());
   const Handle type(H5Dget_type(dataset.id()), H5Tclose);
   const Handle space(H5Dget_space(dataset.id()), H5Sclose);
   const auto element = TypeOf(type.id());
@@ -156,76 +120,24 @@ Status DatasetFile::AddDataset(const std::string& name, OpenOptions options) {
   if (rank < 1) return Invalid(named + " has no rows (it is a single value)");
   std::vector<hsize_t> shape(static_cast<std::size_t>(rank));
   H5Sget_simple_extent_dims(space.id(), shape.data(), nullptr);
+  std::uint64_t bytes = ElementSize(*element);
+  for (const hsize_t extent : shape) {
+    if (__builtin_mul_overflow(bytes, std::max<hsize_t>(1, extent), &bytes)) {
+      return Corrupt(named + " has a shape of more than 2^64 bytes");
+    }
+  }
   if (!fields_.empty() && shape[0] != rows_) {
     return Invalid(named + " has " + std::to_string(shape[0]) + " rows, but '" + fields_[0].name +
                    "' has " + std::to_string(rows_));
   }
   rows_ = shape[0];
   fields_.push_back({name, *element, {shape.begin() + 1, shape.end()}});
-  std::optional<PlainLayout> plain;
-  if (!options.only_library && rows_ > 0) {
-    plain = FindPlainLayout(dataset.id(), type.id(), *element, shape);
+  MUSTER_ASSIGN_OR_RETURN(auto reader,
+                          ReaderOf(std::move(dataset), file, fields_.back(), shape, named));
+  if (rows_ > 0 && bytes <= resident_bytes_max_) {
+    reader = std::make_unique<ResidentReader>(std::move(reader), rows_, fields_.back().row_bytes());
   }
-  datasets_.push_back({std::move(dataset), std::move(plain)});
-  return Ok();
-}
-
-Status ReadFully(int fd, std::byte* out, std::size_t size, std::uint64_t offset,
-                 const std::string& name) {
-  while (size > 0) {
-    const ssize_t got = ::pread(fd, out, size, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return IoError(name + ": reading " + std::to_string(size) + " bytes", errno);
-    if (got == 0) {
-      return Corrupt(name + " ends before byte " + std::to_string(offset + size));
-    }
-    out += got;
-    offset += static_cast<std::uint64_t>(got);
-    size -= static_cast<std::size_t>(got);
-  }
-  return Ok();
-}
-
-Status DatasetFile::ReadPlain(std::size_t field, std::span<const std::uint64_t> rows,
-                              std::byte* out) const {
-  const PlainLayout& plain = *datasets_[field].plain;
-  const std::size_t row_bytes = fields_[field].row_bytes();
-  for (std::size_t i = 0; i < rows.size();) {
-    // Neighbours in the file are one read.
-    const std::uint64_t piece = rows[i] / plain.chunk_rows;
-    std::size_t run = 1;
-    while (i + run < rows.size() && rows[i + run] == rows[i] + run &&
-           rows[i + run] / plain.chunk_rows == piece) {
-      ++run;
-    }
-    const std::uint64_t offset = plain.addresses[piece] + (rows[i] % plain.chunk_rows) * row_bytes;
-    MUSTER_RETURN_IF_ERROR(
-        ReadFully(fd_, out + i * row_bytes, run * row_bytes, offset, path_.string()));
-    i += run;
-  }
-  return Ok();
-}
-
-Status DatasetFile::ReadByLibrary(std::size_t field, std::span<const std::uint64_t> rows,
-                                  std::byte* out) const {
-  const std::lock_guard lock(LibraryMutex());
-  const Field& column = fields_[field];
-  std::vector<hsize_t> start(column.row_shape.size() + 1, 0);
-  std::vector<hsize_t> count(1, 1);
-  count.insert(count.end(), column.row_shape.begin(), column.row_shape.end());
-  const Handle space(H5Dget_space(datasets_[field].handle.id()), H5Sclose);
-  const Handle memory(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr),
-                      H5Sclose);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    start[0] = rows[i];
-    if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(),
-                            nullptr) < 0 ||
-        H5Dread(datasets_[field].handle.id(), NativeType(column.type), memory.id(), space.id(),
-                H5P_DEFAULT, out + i * column.row_bytes()) < 0) {
-      return Corrupt(path_.string() + ": the HDF5 library cannot read row " +
-                     std::to_string(rows[i]) + " of '" + column.name + "'");
-    }
-  }
+  readers_.push_back(std::move(reader));
   return Ok();
 }
 
@@ -238,43 +150,56 @@ herr_t CollectName(hid_t group, const char* name, const H5L_info_t* /*info*/, vo
   return 0;
 }
 
+/// With LibraryMutex() held. The library's file is closed again; a dataset that it reads keeps it open.
+Status AddDatasets(DatasetFile& source, FileFacts file, const std::string& name) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // it would print; our messages say what is wrong
+  const Handle access = UnlockedAccess();
+  const Handle handle(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
+  if (!handle.ok()) return WhyNotOpened(file.fd, file.bytes, name, LibraryWords());
+  const Handle creation(H5Fget_create_plist(handle.id()), H5Pclose);
+  hsize_t user_block = 0;
+  std::size_t address_bytes = 0;
+  std::size_t length_bytes = 0;
+  // Addresses count from behind a user block, and may be shorter; such files are rare, the library may read them.
+  if (H5Pget_userblock(creation.id(), &user_block) < 0 || user_block != 0 ||
+      H5Pget_sizes(creation.id(), &address_bytes, &length_bytes) < 0 || address_bytes != 8 ||
+      length_bytes != 8) {
+    file.only_library = true;
+  }
+  std::vector<std::string> names;
+  if (H5Literate(handle.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, CollectName, &names) < 0) {
+    return Corrupt(name + ": its list of datasets is damaged" + LibraryWords());
+  }
+  if (names.empty()) return Invalid(name + " holds no dataset");
+  for (const std::string& dataset : names) {
+    MUSTER_RETURN_IF_ERROR(source.AddDataset(handle.id(), file, dataset));
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RowSource>> OpenDatasetFile(const std::filesystem::path& path,
                                                    OpenOptions options) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) {
+  FileFacts file{.only_library = options.only_library, .cache = std::move(options.cache)};
+  if (file.cache == nullptr) file.cache = std::make_shared<ChunkCache>(kCacheBytes);
+  file.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file.fd < 0 && errno == ENOENT) {
     return NotFound("dataset file " + path.string() + " does not exist");
   }
-  if (fd < 0) return IoError("opening dataset file " + path.string(), errno);
-  std::unique_ptr<DatasetFile> file;
+  if (file.fd < 0) return IoError("opening dataset file " + path.string(), errno);
+  auto source = std::make_unique<DatasetFile>(path, file.fd, options.resident_bytes_max);
+  struct stat about{};
+  if (::fstat(file.fd, &about) != 0) return IoError("looking at " + path.string(), errno);
+  if (!S_ISREG(about.st_mode)) return Invalid(path.string() + " is a folder or device, not a file");
+  file.bytes = static_cast<std::uint64_t>(about.st_size);
   Status status;
   {
     const std::lock_guard lock(LibraryMutex());
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // it would print; our messages say what is wrong
-    const Handle access = UnlockedAccess();
-    Handle handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
-    if (!handle.ok()) {
-      ::close(fd);
-      return Corrupt(path.string() + " is not an HDF5 file, or is damaged");
-    }
-    const Handle creation(H5Fget_create_plist(handle.id()), H5Pclose);
-    hsize_t user_block = 0;
-    // Addresses count from behind a user block; such a file is rare, the library may read it.
-    if (H5Pget_userblock(creation.id(), &user_block) < 0 || user_block != 0) {
-      options.only_library = true;
-    }
-    std::vector<std::string> names;
-    H5Literate(handle.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, CollectName, &names);
-    file = std::make_unique<DatasetFile>(path, fd, std::move(handle));
-    for (const std::string& name : names) {
-      status = file->AddDataset(name, options);
-      if (!status.ok()) break;
-    }
+    status = AddDatasets(*source, std::move(file), path.string());
   }
-  if (!status.ok()) return status.error();
-  if (file->fields().empty()) return Invalid(path.string() + " holds no dataset");
-  return std::unique_ptr<RowSource>(std::move(file));
+  if (!status.ok()) return status.error();  // its readers go without the lock, which they take
+  return std::unique_ptr<RowSource>(std::move(source));
 }
 
 }  // namespace muster::trainer::hdf5

@@ -10,7 +10,7 @@
 
 namespace muster::trainer::hdf5 {
 
-std::mutex& LibraryMutex();
+std::recursive_mutex& LibraryMutex();
 
 class Handle {
  public:
