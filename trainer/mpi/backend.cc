@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "trainer/mpi/comm_thread.h"
+#include "trainer/rank_progress.h"
 
 namespace muster::trainer::mpi {
 namespace {
@@ -81,8 +82,8 @@ class MpiWork final : public c10d::Work {
 
 class MpiBackend final : public c10d::Backend {
  public:
-  MpiBackend(std::unique_ptr<CommThread> thread, int rank, int size)
-      : Backend(rank, size), thread_(std::move(thread)) {}
+  MpiBackend(std::unique_ptr<CommThread> thread, int rank, int size, RankProgress* progress)
+      : Backend(rank, size), progress_(progress), thread_(std::move(thread)) {}
 
   const std::string getBackendName() const override { return "muster-mpi"; }
 
@@ -138,11 +139,16 @@ class MpiBackend final : public c10d::Backend {
     auto work = c10::make_intrusive<MpiWork>(getRank(), type, std::move(outputs));
     std::string what = std::string(name) + " on rank " + std::to_string(getRank());
     if (tensor.defined()) what += " of " + std::to_string(tensor.nbytes()) + " bytes";
-    thread_->Queue({std::move(what), std::move(start),
-                    [work](const Status& status) { work->Complete(status); }});
+    if (progress_ != nullptr) progress_->Queue(name);
+    thread_->Queue(
+        {std::move(what), std::move(start), [work, progress = progress_](const Status& status) {
+           if (progress != nullptr && status.ok()) progress->Finish();
+           work->Complete(status);
+         }});
     return work;
   }
 
+  RankProgress* progress_;
   std::unique_ptr<CommThread> thread_;
 };
 
@@ -154,8 +160,8 @@ Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(BackendOptions options) {
   auto thread = std::make_unique<CommThread>(options.timeout);
   const auto world = thread->Start();
   if (!world.ok()) return world.error();
-  return c10::intrusive_ptr<c10d::Backend>(
-      c10::make_intrusive<MpiBackend>(std::move(thread), world->first, world->second));
+  return c10::intrusive_ptr<c10d::Backend>(c10::make_intrusive<MpiBackend>(
+      std::move(thread), world->first, world->second, options.progress));
 }
 
 }  // namespace muster::trainer::mpi

@@ -21,10 +21,16 @@ class Backend;
 /// All ranks must queue the same collectives in the same order. A failed or overdue collective fails its
 /// future and every later one, with MPI's own words; the process can only end then.
 
+namespace muster::trainer {
+class RankProgress;
+}
+
 namespace muster::trainer::mpi {
 
 struct BackendOptions {
-  std::chrono::milliseconds timeout = std::chrono::minutes(10);  ///< of one collective
+  /// Of one collective. Longer than what the watch over peers allows (trainer/peers), which knows who is missing.
+  std::chrono::milliseconds timeout = std::chrono::minutes(15);
+  RankProgress* progress = nullptr;  ///< hears of every collective; outlives the backend
 };
 
 /// Joins MPI_COMM_WORLD. At most once in a process (MPI cannot be initialised again); the last reference

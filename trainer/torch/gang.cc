@@ -95,6 +95,29 @@ std::string Gang::Broadcast(std::string text) const {
   return {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())};
 }
 
+std::vector<std::string> Gang::AllGather(const std::string& text) const {
+  const auto mine = static_cast<std::size_t>(rank_.rank);
+  std::vector<double> sizes(static_cast<std::size_t>(rank_.world_size));
+  sizes[mine] = static_cast<double>(text.size());
+  Sum(sizes);
+  std::vector<double> all;  // every text's bytes, as numbers: sums are what each backend has
+  for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
+    const auto size = static_cast<std::size_t>(sizes[rank]);
+    for (std::size_t i = 0; i < size; ++i) {
+      all.push_back(rank == mine ? static_cast<unsigned char>(text[i]) : 0);
+    }
+  }
+  if (!all.empty()) Sum(all);
+  std::vector<std::string> texts(sizes.size());
+  std::size_t at = 0;
+  for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(sizes[rank]); ++i) {
+      texts[rank] += static_cast<char>(all[at++]);
+    }
+  }
+  return texts;
+}
+
 Status Gang::Share(const Status& status) const {
   if (rank_.world_size == 1) return status;
   const std::string message =

@@ -43,6 +43,8 @@ class Gang {
   /// Rank 0's values everywhere; of any element type, small tensors together.
   void Broadcast(const std::vector<at::Tensor>& tensors) const;
   [[nodiscard]] std::string Broadcast(std::string text) const;
+  /// Every rank's text, by rank; for short ones.
+  [[nodiscard]] std::vector<std::string> AllGather(const std::string& text) const;
   /// An error of rank 0 alone must not leave the others waiting: rank 0's status, or the own one where rank
   /// 0 is well.
   [[nodiscard]] Status Share(const Status& status) const;
