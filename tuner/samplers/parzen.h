@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <span>
 #include <vector>
@@ -46,11 +47,23 @@ class ParzenEstimator {
 
   /// A draw from the mixture.
   [[nodiscard]] Point Draw(Random& random);
-  /// Log density at points (mass, for discrete parameters); never NaN. Where it is found to be above `most`, the
-  /// answer is just some number above `most`, which may take far less time.
-  void LogDensities(std::span<const Point> points, std::span<double> logs,
-                    std::span<const double> most = {});
+  /// Log density at points (mass, for discrete parameters); never NaN.
+  void LogDensities(std::span<const Point> points, std::span<double> logs);
   [[nodiscard]] double LogDensity(const Point& point);
+
+  /// A density that is summed up from the newest observations to the oldest; until the next change.
+  struct Sum {
+    KernelColumns columns;
+    std::size_t left = 0;                  ///< blocks of kernels, see kKernelBlock
+    double largest = -kInfinite, sum = 0;  ///< so far exp(largest) sum / weight_sum_
+    double prior = -kInfinite;  ///< log density of the prior alone, whose block is the last
+    double log = -kInfinite;    ///< of that and the prior: the log density is at least this
+    double most = kInfinite;    ///< once `log` is above, no more is added
+    static constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  };
+  [[nodiscard]] Sum Begin(const Point& point);
+  /// Adds up to so many blocks to each; all must have as many left. With all of them `log` is LogDensity().
+  void Extend(std::span<Sum* const> sums, std::size_t blocks);
 
  private:
   /// Of an integer: kernels whose factors are equal.

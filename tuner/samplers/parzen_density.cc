@@ -42,6 +42,8 @@ const std::vector<double>& ParzenEstimator::Row(std::size_t d, double value) {
 
 KernelColumns ParzenEstimator::ColumnsOf(const Point& point) {
   KernelColumns columns{.bias = bias_.data()};
+  columns.normals.reserve(dimensions_.size());
+  columns.groups.reserve(dimensions_.size());
   for (std::size_t d = 0; d < dimensions_.size(); ++d) {
     const auto& dimension = dimensions_[d];
     if (std::isnan(point[d])) continue;
@@ -55,47 +57,48 @@ KernelColumns ParzenEstimator::ColumnsOf(const Point& point) {
   return columns;
 }
 
-void ParzenEstimator::LogDensities(std::span<const Point> points, std::span<double> logs,
-                                   std::span<const double> most) {
-  struct Sum {
-    std::size_t point = 0;
-    KernelColumns columns;
-    double largest = -kInfinity, sum = 0;  ///< in all exp(largest) sum
-  };
-  std::vector<Sum> sums;
-  sums.reserve(points.size());
-  for (std::size_t p = 0; p < points.size(); ++p) sums.push_back({p, ColumnsOf(points[p])});
-  const auto log = [&](const Sum& s) {
-    return s.sum > 0 ? s.largest + math::Log(s.sum / weight_sum_) : -kInfinity;
-  };
+ParzenEstimator::Sum ParzenEstimator::Begin(const Point& point) {
+  Sum s{.columns = ColumnsOf(point), .left = (points_.size() + kKernelBlock - 1) / kKernelBlock};
+  s.prior = FillTerms(s.columns, 0, {&s.log, 1});
+  s.log = s.prior + math::Log(weight_[0] / weight_sum_);
+  return s;
+}
+
+void ParzenEstimator::Extend(std::span<Sum* const> sums, std::size_t blocks) {
   std::array<double, kKernelBlock> buffer{};
-  // The newest first: a search is where they are, so that a density above `most` shows early.
-  for (std::size_t block = (points_.size() + kKernelBlock - 1) / kKernelBlock; block-- > 0;) {
-    const std::size_t from = block * kKernelBlock;
+  for (std::size_t left = sums.empty() ? 0 : sums[0]->left; left > 0 && blocks > 0; --blocks) {
+    const std::size_t from = --left * kKernelBlock;
     const auto terms = std::span(buffer).first(std::min(kKernelBlock, points_.size() - from));
-    for (Sum& s : sums) {
-      const double top = FillTerms(s.columns, from, terms);
-      if (top < s.largest - kNegligible || top == -kInfinity) continue;
-      if (top > s.largest) {
-        s.sum *= math::Exp(s.largest - top);
-        s.largest = top;
+    for (Sum* s : sums) {
+      s->left = left;
+      if (s->log > s->most) continue;
+      const double top = FillTerms(s->columns, from, terms);
+      if (left > 0 && (top < s->largest - kNegligible || top == -kInfinity)) continue;
+      if (top > s->largest) {
+        s->sum *= math::Exp(s->largest - top);
+        s->largest = top;
       }
-      ExpBelow(terms, s.largest);
-      s.sum += Dot(terms, &weight_[from]);
+      if (top >= s->largest - kNegligible) {
+        ExpBelow(terms, s->largest);
+        s->sum += Dot(terms, &weight_[from]);
+      }
+      // The prior is of the last block.
+      const double prior =
+          left == 0 ? 0 : weight_[0] * math::Exp(std::min(s->prior - s->largest, 700.0));
+      if (s->sum + prior > 0) s->log = s->largest + math::Log((s->sum + prior) / weight_sum_);
     }
-    if (most.empty() || block == 0) continue;
-    std::erase_if(sums, [&](const Sum& s) {
-      logs[s.point] = log(s);
-      return logs[s.point] > most[s.point];
-    });
   }
-  for (const Sum& s : sums) logs[s.point] = log(s);
+}
+
+void ParzenEstimator::LogDensities(std::span<const Point> points, std::span<double> logs) {
+  for (std::size_t i = 0; i < points.size(); ++i) logs[i] = LogDensity(points[i]);
 }
 
 double ParzenEstimator::LogDensity(const Point& point) {
-  double log = 0;
-  LogDensities({&point, 1}, {&log, 1});
-  return log;
+  Sum sum = Begin(point);
+  Sum* const sums[] = {&sum};
+  Extend(sums, sum.left);
+  return sum.log;
 }
 
 double ParzenEstimator::DrawFactor(std::size_t d, std::size_t kernel, Random& random) {

@@ -1,8 +1,8 @@
 #include "tuner/samplers/tpe.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "runtime/base/math.h"
@@ -19,7 +19,8 @@ constexpr std::size_t kMostBelow = 100;  ///< with several objectives
 /// A rung is compared once it has this many results for each of d + 1. BOHB's 1 would make all of them the best:
 /// the rung's first ones, which met nobody, would rank before all that stopped below.
 constexpr std::size_t kResultsPerParameter = 4;
-constexpr std::size_t kTogether = 4;  ///< candidates that g is computed of at a time
+constexpr std::size_t kTogether = 4;     ///< candidates that g is computed of at a time
+constexpr std::size_t kFirstBlocks = 2;  ///< of kernels, that all candidates are compared by
 constexpr double kScoreRounding = 1e-12;
 constexpr double kGamma = 0.1;
 /// Of the quadratic's minimum, in spreads of the points that it was fitted to.
@@ -109,35 +110,59 @@ TpeSampler::Model TpeSampler::Fit(const History& history, TpeSplit split) {
 }
 
 std::optional<Point> TpeSampler::ProposeDensity(Model& model, Random& random) {
-  std::vector<Point> candidates;
+  struct Candidate {
+    Point point;
+    double l = 0, ok = 0;    ///< logarithms
+    ParzenEstimator::Sum g;  ///< as much of it as is needed
+    double bound = 0;        ///< its score is at most this
+    [[nodiscard]] double Score() const { return ok - LogMixed(g.log - l); }
+  };
   const std::size_t draws = std::clamp(kComparisons / std::max<std::size_t>(above_.size(), 1),
                                        kLeastCandidates, kMostCandidates);
+  std::vector<Candidate> candidates;
+  candidates.reserve(draws);
   for (std::size_t i = 0; i < draws; ++i) {
-    Point candidate = model.below.Draw(random);
-    if (!seen_.Contains(candidate)) candidates.push_back(std::move(candidate));
+    Point point = model.below.Draw(random);
+    if (seen_.Contains(point)) continue;
+    const double l = model.below.LogDensity(point), ok = feasibility_.LogOk(point);
+    auto g = above_.Begin(point);
+    candidates.push_back({std::move(point), l, ok, std::move(g)});
   }
-  std::vector<double> l(candidates.size());
-  model.below.LogDensities(candidates, l);
-  std::optional<Point> chosen;
+  // With the prior and the newest kernels, which are where the search is, the best candidates show; and beside
+  // those the others need no more.
+  std::vector<ParzenEstimator::Sum*> sums;
+  sums.reserve(candidates.size());
+  for (Candidate& candidate : candidates) sums.push_back(&candidate.g);
+  above_.Extend(sums, kFirstBlocks);
+  std::vector<Candidate*> order;
+  order.reserve(candidates.size());
+  for (Candidate& candidate : candidates) {
+    candidate.bound = candidate.Score();
+    order.push_back(&candidate);
+  }
+  std::ranges::sort(order, std::ranges::greater{}, &Candidate::bound);
+  const Candidate* chosen = nullptr;
   double best = -std::numeric_limits<double>::infinity();
-  std::array<double, kTogether> ok{}, g{}, most{};
-  for (std::size_t from = 0; from < candidates.size(); from += kTogether) {
-    const auto some =
-        std::span(candidates).subspan(from, std::min(kTogether, candidates.size() - from));
-    for (std::size_t i = 0; i < some.size(); ++i) {
-      ok[i] = feasibility_.LogOk(some[i]);
+  for (std::size_t from = 0; from < order.size(); from += kTogether) {
+    if (order[from]->bound < best - kScoreRounding) break;
+    const auto some = std::span(order).subspan(from, std::min(kTogether, order.size() - from));
+    sums.clear();
+    for (Candidate* candidate : some) {
       // With more than that it is not the best one, whatever else g has there.
-      most[i] = l[from + i] + Unmixed(ok[i] - best + kScoreRounding);
+      candidate->g.most = candidate->l + Unmixed(candidate->ok - best + kScoreRounding);
+      sums.push_back(&candidate->g);
     }
-    above_.LogDensities(some, g, std::span(most).first(some.size()));
-    for (std::size_t i = 0; i < some.size(); ++i) {
-      const double score = ok[i] - LogMixed(g[i] - l[from + i]);
-      if (chosen && score <= best) continue;
-      chosen = std::move(some[i]);
+    above_.Extend(sums, sums[0]->left);
+    for (const Candidate* candidate : some) {
+      const double score = candidate->Score();
+      const bool better = score > best || (score == best && candidate < chosen);  // the first drawn
+      if (chosen != nullptr && !better) continue;
+      chosen = candidate;
       best = score;
     }
   }
-  return chosen;
+  if (chosen == nullptr) return std::nullopt;
+  return chosen->point;
 }
 
 std::optional<Point> TpeSampler::ProposeQuadratic(const TpeSplit& split, Random& random) const {

@@ -96,6 +96,37 @@ TEST(Parzen, GrownEstimator_EqualsAFreshOne) {
     EXPECT_EQ(space->Decode(grown.Draw(a)), space->Decode(fresh.Draw(b)));
 }
 
+// Summed up a block at a time the density comes near from below, and ends at what it is, bit for bit.
+TEST(Parzen, SumsOfSomeBlocks_AreLowerBounds) {
+  const auto space = Parse(R"({"x":{"float":[-1,3]},"o":{"choice":["a","b"]},"n":{"int":[0,8]}})");
+  Random random(6);
+  const auto draw = [&] {
+    random.Seek(random.position() + 1000);
+    return space->Draw(random);
+  };
+  std::vector<Point> observed(3 * kKernelBlock);
+  std::ranges::generate(observed, draw);
+  auto estimator = Estimator(*space, observed);
+  const std::array points{draw(), draw(), draw()};
+  std::vector<ParzenEstimator::Sum> sums;
+  std::vector<ParzenEstimator::Sum*> all;
+  for (const Point& point : points) sums.push_back(estimator.Begin(point));
+  for (auto& sum : sums) all.push_back(&sum);
+  sums[2].most = sums[2].log - 1;  // is above it at once: nothing is added
+  const double untouched = sums[2].log;
+  ASSERT_EQ(sums[0].left, 4U);  // the prior's kernel is one more
+  for (int block = 0; block < 4; ++block) {
+    const double before = sums[0].log;
+    estimator.Extend(all, 1);
+    EXPECT_GE(sums[0].log, before - 1e-14);
+    EXPECT_LE(sums[0].log, estimator.LogDensity(points[0]) + 1e-14);
+  }
+  EXPECT_EQ(sums[0].left, 0U);
+  EXPECT_EQ(sums[0].log, estimator.LogDensity(points[0]));
+  EXPECT_EQ(sums[1].log, estimator.LogDensity(points[1]));
+  EXPECT_EQ(sums[2].log, untouched);
+}
+
 TEST(Parzen, InnerLoops_AreTheirFormulas) {
   Random random(4);
   for (const std::size_t count : {1U, 7U, 8U, 9U, 203U}) {
