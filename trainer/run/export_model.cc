@@ -81,7 +81,7 @@ Status Export(Trial& trial, const Options& options) {
   MUSTER_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                           files::ReadCheckpointFile(options.checkpoint));
   const std::shared_ptr<torch::nn::Module> module = trial.Build(options.params);
-  const Status loaded = LoadTensors(checkpoint.tensors, ModelTensors(*module));
+  const Status loaded = LoadModel(checkpoint, *module);
   if (!loaded.ok()) return loaded.error().With(options.checkpoint.string());
 
   const c10::NoGradGuard no_gradients;

@@ -13,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "trainer/torch/autocast.h"
+#include "trainer/torch/clip.h"
 #include "trainer/torch/columns.h"
 
 namespace muster::trainer {
@@ -26,17 +27,6 @@ Batch Part(const Batch& batch, std::int64_t from, std::int64_t to) {
     columns->tensors.emplace(name, tensor.narrow(0, from, to - from));
   }
   return {std::move(columns), to - from};
-}
-
-/// Tied weights come once under each of their names; they are one parameter all the same.
-std::vector<at::Tensor> TrainedParameters(const torch::nn::Module& module) {
-  std::vector<at::Tensor> trained;
-  for (const at::Tensor& parameter : module.parameters()) {
-    const bool known = std::ranges::any_of(
-        trained, [&](const at::Tensor& other) { return other.is_same(parameter); });
-    if (parameter.requires_grad() && !known) trained.push_back(parameter);
-  }
-  return trained;
 }
 
 }  // namespace
@@ -82,7 +72,14 @@ Result<std::unique_ptr<Learner>> Learner::Make(Trial& trial, const Params& param
   }
   learner->buffers_ = learner->module_->buffers();
   learner->data_parallel_ = std::make_unique<DataParallel>(learner->parameters_, gang);
-  learner->optimizer_ = MakeOptimizer(learner->parameters_, trial.optimizer(params));
+  const OptimizerSpec spec = trial.optimizer(params);
+  learner->optimizer_ = MakeOptimizer(learner->parameters_, spec);
+  learner->clip_norm_ = spec.clip_norm;
+  if (options.precision == Precision::kFp16)
+    learner->scaler_ = std::make_unique<GradScaler>(device);
+  if (spec.ema_decay > 0)
+    learner->ema_ = std::make_unique<Ema>(learner->parameters_, spec.ema_decay);
+  learner->watch_ = std::make_unique<LossWatch>(device, 0);
   learner->loss_sum_ = at::zeros({}, at::TensorOptions(at::kDouble).device(device));
   learner->learning_rate_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
   return learner;
@@ -96,7 +93,9 @@ void Learner::SeedGenerators(std::int64_t step) const {
   at::manual_seed(seeds.Next());
 }
 
-void Learner::ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase) {
+/// The loss, which no gradients flow from.
+at::Tensor Learner::ComputePart(const Batch& batch, double scale, bool last,
+                                const OnPhase& on_phase) {
   // Only the last part's gradients, to which those of the others have been added, go to the other ranks.
   if (last) data_parallel_->BeginStep();
   at::Tensor loss;
@@ -113,8 +112,8 @@ void Learner::ComputePart(const Batch& batch, double scale, bool last, const OnP
           [&on_phase] { on_phase("reduce"); });
     });
   }
-  loss.backward(at::full_like(loss, scale));
-  loss_sum_.add_(loss.detach());
+  (scaler_ ? scaler_->Scale(loss) : loss).backward(at::full_like(loss, scale));
+  return loss.detach();
 }
 
 void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase) {
@@ -127,10 +126,32 @@ void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhas
       static_cast<double>(gang_.rank().world_size) / static_cast<double>(global_rows);
   const std::int64_t parts =
       std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, batch.rows()));
+  at::Tensor loss;
   for (std::int64_t part = 0; part < parts; ++part) {
-    ComputePart(Part(batch, part * batch.rows() / parts, (part + 1) * batch.rows() / parts), scale,
-                part + 1 == parts, on_phase);
+    const at::Tensor own =
+        ComputePart(Part(batch, part * batch.rows() / parts, (part + 1) * batch.rows() / parts),
+                    scale, part + 1 == parts, on_phase);
+    loss = part == 0 ? own : loss + own;
   }
+  loss_sum_.add_(loss);
+  watch_->Add(loss);
+}
+
+/// From gradients to weights; without a rate here it is the one on the device.
+void Learner::Update(std::optional<double> learning_rate) {
+  std::vector<at::Tensor> gradients;
+  if (scaler_ || clip_norm_ > 0) gradients = Gradients(parameters_);
+  at::Tensor found_inf;
+  if (scaler_) found_inf = scaler_->Unscale(gradients);
+  if (clip_norm_ > 0) ClipByGlobalNorm(gradients, clip_norm_);
+  if (scaler_ && learning_rate) learning_rate_.fill_(*learning_rate);
+  if (scaler_ || !learning_rate) {
+    optimizer_->Step(learning_rate_, found_inf);
+  } else {
+    optimizer_->Step(*learning_rate);
+  }
+  if (scaler_) scaler_->Update();
+  if (ema_) ema_->Update();
 }
 
 bool Learner::Replayed(const LoadedBatch& loaded, double learning_rate) {
@@ -146,7 +167,7 @@ bool Learner::Replayed(const LoadedBatch& loaded, double learning_rate) {
     graph.global_rows = loaded.global_rows;
     graph.captured = accelerator_.Capture([&] {
       Compute(Batch(graph.columns, graph.rows), graph.global_rows, [](const char*) {});
-      optimizer_->Step(learning_rate_, {});
+      Update({});
     });
     if (!graph.captured) {
       LogWarning("trainer", "cuda_graph: " + accelerator_.name() + " has no graphs");
@@ -171,7 +192,15 @@ void Learner::Step(const LoadedBatch& loaded, std::int64_t step, double learning
   if (Replayed(loaded, learning_rate)) return;
   Compute(loaded.batch, loaded.global_rows, on_phase);
   on_phase("step");
-  optimizer_->Step(learning_rate);
+  Update(learning_rate);
+}
+
+void Learner::Resumed(std::int64_t step) {
+  watch_ = std::make_unique<LossWatch>(accelerator_.device(), step);
+}
+
+void Learner::SwapAverages() {
+  if (ema_) ema_->Swap();
 }
 
 double Learner::loss_sum() const { return loss_sum_.item<double>(); }
@@ -183,16 +212,20 @@ std::int64_t Learner::parameter_count() const {
   return count;
 }
 
-NamedTensors Learner::OptimizerTensors() const {
+NamedTensors Learner::StateTensors() const {
   NamedTensors tensors;
-  for (auto& [name, tensor] : optimizer_->State())
-    tensors.emplace_back("optimizer." + name, tensor);
+  const auto add = [&](const std::string& group, const NamedTensors& state) {
+    for (const auto& [name, tensor] : state) tensors.emplace_back(group + "." + name, tensor);
+  };
+  add("optimizer", optimizer_->State());
+  if (scaler_) add("scaler", scaler_->State());
+  if (ema_) add("ema", ema_->State());
   return tensors;
 }
 
 NamedTensors Learner::AllTensors() const {
   NamedTensors tensors = ModelTensors(*module_);
-  std::ranges::move(OptimizerTensors(), std::back_inserter(tensors));
+  std::ranges::move(StateTensors(), std::back_inserter(tensors));
   return tensors;
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,14 +13,13 @@
 #include "trainer/torch/accelerator.h"
 #include "trainer/torch/batch_loader.h"
 #include "trainer/torch/data_parallel.h"
+#include "trainer/torch/ema.h"
 #include "trainer/torch/gang.h"
+#include "trainer/torch/grad_scaler.h"
+#include "trainer/torch/loss_watch.h"
 #include "trainer/torch/model_state.h"
 #include "trainer/torch/optimizer.h"
 #include "trainer/trial.h"
-
-namespace c10 {
-class Error;
-}
 
 /// One rank's share of training: the module on its device, and what turns a batch into new weights. When, with which
 /// learning rate and how often is the loop's concern (train_loop.h).
@@ -58,15 +58,21 @@ class Learner {
   /// The sum of this rank's losses since the last call of set_loss_sum. Waits for the device.
   [[nodiscard]] double loss_sum() const;
   void set_loss_sum(double sum);
+  /// The first loss of this rank that was no finite number, since Make or Resumed. Waits for the device.
+  [[nodiscard]] std::optional<BadLoss> bad_loss() const { return watch_->Read(); }
+  /// The tensors are those of a checkpoint now, after `step` steps.
+  void Resumed(std::int64_t step);
+  /// Computes with the averaged weights (ema_decay) until called again; without them nothing happens.
+  void SwapAverages();
 
   [[nodiscard]] torch::nn::Module& module() const { return *module_; }
   [[nodiscard]] const std::shared_ptr<torch::nn::Module>& shared_module() const { return module_; }
   [[nodiscard]] Accelerator& accelerator() const { return accelerator_; }
   [[nodiscard]] Precision precision() const { return options_.precision; }
   [[nodiscard]] std::int64_t parameter_count() const;
-  /// "optimizer.<name>"; the live tensors.
-  [[nodiscard]] NamedTensors OptimizerTensors() const;
-  /// Those of the module and of the optimizer.
+  /// What a step changes beside the module: "optimizer.<name>", "scaler.<name>", "ema.<name>"; the live tensors.
+  [[nodiscard]] NamedTensors StateTensors() const;
+  /// Those of the module, too.
   [[nodiscard]] NamedTensors AllTensors() const;
 
  private:
@@ -74,7 +80,8 @@ class Learner {
   Learner(Trial& trial, const Gang& gang, Accelerator& accelerator, LearnerOptions options);
   void SeedGenerators(std::int64_t step) const;
   void Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase);
-  void ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase);
+  at::Tensor ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase);
+  void Update(std::optional<double> learning_rate);
   bool Replayed(const LoadedBatch& loaded, double learning_rate);
 
   Trial& trial_;
@@ -86,6 +93,10 @@ class Learner {
   std::vector<at::Tensor> buffers_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Optimizer> optimizer_;
+  double clip_norm_ = 0;
+  std::unique_ptr<GradScaler> scaler_;  ///< with fp16
+  std::unique_ptr<Ema> ema_;            ///< with ema_decay
+  std::unique_ptr<LossWatch> watch_;
   at::Tensor loss_sum_;       ///< fp64, on the device
   at::Tensor learning_rate_;  ///< fp32, on the device: what a graph reads
   std::unique_ptr<Graph> graph_;

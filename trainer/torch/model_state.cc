@@ -93,6 +93,16 @@ Result<std::string> StoredType(const std::string& name, at::ScalarType type) {
                      ", which checkpoints do not hold");
 }
 
+std::vector<at::Tensor> TrainedParameters(const torch::nn::Module& module) {
+  std::vector<at::Tensor> trained;
+  for (const at::Tensor& parameter : module.parameters()) {
+    const bool known = std::ranges::any_of(
+        trained, [&](const at::Tensor& other) { return other.is_same(parameter); });
+    if (parameter.requires_grad() && !known) trained.push_back(parameter);
+  }
+  return trained;
+}
+
 NamedTensors ModelTensors(const torch::nn::Module& module) {
   NamedTensors tensors;
   for (const auto& item : module.named_parameters()) {
@@ -128,6 +138,16 @@ Status LoadTensors(const std::vector<StoredTensor>& stored, const NamedTensors& 
     live.detach().copy_(at::from_blob(bytes, live.sizes(), at::TensorOptions(live.scalar_type())));
   }
   return Ok();
+}
+
+Status LoadModel(const Checkpoint& checkpoint, const torch::nn::Module& module) {
+  MUSTER_RETURN_IF_ERROR(LoadTensors(checkpoint.tensors, ModelTensors(module)));
+  if (!HasGroup(checkpoint, "ema")) return Ok();
+  NamedTensors averaged;
+  for (const at::Tensor& parameter : TrainedParameters(module)) {
+    averaged.emplace_back("ema.average." + std::to_string(averaged.size()), parameter);
+  }
+  return LoadTensors(checkpoint.tensors, averaged);
 }
 
 }  // namespace muster::trainer

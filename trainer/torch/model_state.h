@@ -18,6 +18,9 @@ namespace muster::trainer {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
+/// The parameters that training changes, each once: tied weights have several names.
+std::vector<at::Tensor> TrainedParameters(const torch::nn::Module& module);
+
 /// Parameters, then buffers, as "model.<dotted name>"; the tensors are the live ones.
 NamedTensors ModelTensors(const torch::nn::Module& module);
 
@@ -31,5 +34,8 @@ Result<std::string> StoredType(const std::string& name, at::ScalarType type);
 /// then: it names what is missing, of another type or shape, or too much in a group ("model", "optimizer") that
 /// `tensors` has; ten of them, and how many more there are. Groups that `tensors` has nothing of are left alone.
 Status LoadTensors(const std::vector<StoredTensor>& stored, const NamedTensors& tensors);
+
+/// Gives the module the weights that were validated: the averaged ones where the checkpoint has them ("ema").
+Status LoadModel(const Checkpoint& checkpoint, const torch::nn::Module& module);
 
 }  // namespace muster::trainer

@@ -12,6 +12,7 @@
 #include "trainer/schedule.h"
 #include "trainer/step_times.h"
 #include "trainer/torch/agreement.h"
+#include "trainer/torch/background_saver.h"
 #include "trainer/torch/evaluate.h"
 #include "trainer/torch/learner.h"
 
@@ -39,11 +40,13 @@ class TrainLoop {
   Result<Command> RunEpoch();
   void TrainStep(const LoadedBatch& loaded, double asked, double got);
   Result<Command> Hear();
-  Status CheckLoss(double loss) const;
+  Status LossError() const;
   Status FinishEpoch(double train_loss, double seconds);
   Status Save(bool best);
   Status SaveMidEpoch();
-  Result<std::string> WriteCheckpoint(bool best);
+  Status BeginSave(bool best);
+  Status Saved(const std::optional<BackgroundSaver::Saved>& saved);
+  Status WaitForSave();
   [[nodiscard]] bool IsBest();
   [[nodiscard]] double LossOfAllRanks() const;
   Status Send(wire::TrialRecord record) const;
@@ -73,6 +76,8 @@ class TrainLoop {
   std::optional<double> saved_best_;  ///< progress_.best as the last save has it
   StepTimes times_;
   std::unique_ptr<Learner> learner_;
+  std::unique_ptr<BackgroundSaver> saver_;  ///< on rank 0, where anything is saved
+  Status save_error_;                       ///< of a save in the background; rank 0's
 };
 
 Status TrainLoop::Prepare() {
@@ -86,13 +91,17 @@ Status TrainLoop::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(
       learner_, Learner::Make(parts_.trial, parts_.params, parts_.gang, parts_.accelerator,
                               LearnerOptionsFrom(parts_.params, parts_.seed)));
+  if (parts_.gang.first() && parts_.checkpoints != nullptr) {
+    saver_ = std::make_unique<BackgroundSaver>(*parts_.checkpoints);
+  }
   progress_.seed = parts_.seed;
   progress_.batch_size = static_cast<std::int64_t>(batch_size_);
   progress_.train_rows = static_cast<std::int64_t>(parts_.train.rows());
   return Ok();
 }
 
-/// The state of another optimizer, as a clone's donor may have had, is of no use: this one's begins anew.
+/// The state of another optimizer, as a clone's donor may have had, is of no use: this one's begins anew, and averages
+/// begin as the weights that it was made with.
 Status TrainLoop::Restore(Checkpoint& checkpoint) const {
   if (parts_.cloned) {
     MUSTER_RETURN_IF_ERROR(TakeOver(checkpoint, progress_, parts_.params, batches()));
@@ -101,13 +110,14 @@ Status TrainLoop::Restore(Checkpoint& checkpoint) const {
         return tensor.name == entry.first;
       });
     };
-    const NamedTensors own = learner_->OptimizerTensors();
-    const auto of_optimizer = [](const StoredTensor& tensor) {
-      return GroupOf(tensor.name) == "optimizer";
+    const NamedTensors own = learner_->StateTensors();
+    const auto of_model = [](const StoredTensor& tensor) {
+      return GroupOf(tensor.name) == "model";
     };
-    if (!std::ranges::all_of(own, stored) ||
-        std::ranges::count_if(checkpoint.tensors, of_optimizer) != std::ssize(own)) {
-      std::erase_if(checkpoint.tensors, of_optimizer);
+    const auto others =
+        std::ssize(checkpoint.tensors) - std::ranges::count_if(checkpoint.tensors, of_model);
+    if (!std::ranges::all_of(own, stored) || others != std::ssize(own)) {
+      std::erase_if(checkpoint.tensors, [&](const auto& tensor) { return !of_model(tensor); });
       MUSTER_ASSIGN_OR_RETURN(auto fresh, StoreTensors(own));
       std::ranges::move(fresh, std::back_inserter(checkpoint.tensors));
     }
@@ -133,6 +143,7 @@ Status TrainLoop::Resume() {
   if (encoded.empty()) return Ok();
   MUSTER_ASSIGN_OR_RETURN(progress_, DecodeProgress(encoded));
   learner_->set_loss_sum(parts_.gang.first() ? progress_.loss_sum : 0);
+  learner_->Resumed(progress_.step);
   std::vector<at::Tensor> tensors;
   for (auto& [name, tensor] : learner_->AllTensors()) tensors.push_back(tensor);
   parts_.gang.Broadcast(tensors);
@@ -168,44 +179,49 @@ void TrainLoop::SendTelemetry() {
                              .rank = parts_.gang.rank().rank});
 }
 
-/// On rank 0; the path.
-Result<std::string> TrainLoop::WriteCheckpoint(bool best) {
-  MUSTER_ASSIGN_OR_RETURN(auto tensors, StoreTensors(learner_->AllTensors()));
-  Checkpoint checkpoint{.progress = progress_,
-                        .metadata = {{"program", parts_.trial.name()}},
-                        .tensors = std::move(tensors)};
-  checkpoint.metadata["params"] = boost::json::serialize(parts_.params.ToJson());
+/// On rank 0.
+Status TrainLoop::BeginSave(bool best) {
   // The next attempt goes on after this checkpoint and never says again what came before it.
   MUSTER_RETURN_IF_ERROR(parts_.control.Flush());
-  return parts_.checkpoints->Save(checkpoint, best);
+  return saver_->Begin(progress_,
+                       {{"program", parts_.trial.name()},
+                        {"params", boost::json::serialize(parts_.params.ToJson())}},
+                       learner_->AllTensors(), best);
 }
 
-Status TrainLoop::Save(bool best) {
-  // Also where only rank 0 has a folder: the others hear whether it went well.
-  Status status;
-  Beat("save");
-  if (parts_.gang.first() && parts_.checkpoints != nullptr) {
-    const auto path = WriteCheckpoint(best);
-    if (path.ok()) {
-      saved_path_ = *path;
-      saved_best_ = progress_.best;
-      // Within an epoch there are no metrics: those of the last one were said when it ended.
-      status = Send(
-          {.type = RecordType::kCheckpoint,
-           .step = progress_.epoch,
-           .metrics = progress_.batch == 0 ? progress_.metrics : std::map<std::string, double>(),
-           .path = *path});
-    } else if (path.error().kind == ErrorKind::kResource) {
-      // The older checkpoint is whole, and the next save may find room. What was not saved is not the
-      // best: the next one that beats the saved best is.
-      progress_.best = saved_best_;
-      LogWarning("trainer", path.error().message + "; training goes on without this checkpoint");
-    } else {
-      status = path.error();
-    }
+/// What came of a save, on rank 0.
+Status TrainLoop::Saved(const std::optional<BackgroundSaver::Saved>& saved) {
+  if (!saved) return Ok();
+  if (saved->path.ok()) {
+    saved_path_ = *saved->path;
+    saved_best_ = saved->progress.best;
+    // Within an epoch there are no metrics: those of the last one were said when it ended.
+    return Send({.type = RecordType::kCheckpoint,
+                 .step = saved->progress.epoch,
+                 .metrics = saved->progress.batch == 0 ? saved->progress.metrics
+                                                       : std::map<std::string, double>(),
+                 .path = *saved->path});
   }
+  if (saved->path.error().kind != ErrorKind::kResource) return saved->path.error();
+  // The older checkpoint is whole, and the next save may find room. What was not saved is not the best: the next one
+  // that beats the saved best is.
+  progress_.best = saved_best_;
+  LogWarning("trainer", saved->path.error().message + "; training goes on without this checkpoint");
+  return Ok();
+}
+
+/// All ranks: until nothing is being saved.
+Status TrainLoop::WaitForSave() {
+  if (saver_ && save_error_.ok()) save_error_ = Saved(saver_->Wait());
+  return parts_.gang.Share(save_error_);
+}
+
+/// All ranks, also where only rank 0 has a folder: the others hear whether it went well.
+Status TrainLoop::Save(bool best) {
+  Beat("save");
+  const Status begun = saver_ ? BeginSave(best) : Ok();
   Beat("saved");  // the others wait there for rank 0
-  return parts_.gang.Share(status);
+  return parts_.gang.Share(begun);
 }
 
 void TrainLoop::TrainStep(const LoadedBatch& loaded, double asked, double got) {
@@ -231,21 +247,22 @@ double TrainLoop::LossOfAllRanks() const {
   return loss[0];
 }
 
-Status TrainLoop::CheckLoss(double loss) const {
-  if (std::isfinite(loss)) return Ok();
-  return Invalid("the loss is " + std::string(std::isnan(loss) ? "nan" : "infinite") + " at step " +
-                 std::to_string(progress_.step) + ", in epoch " +
-                 std::to_string(progress_.epoch + 1) +
-                 ": these parameters (learning rate, precision) make training diverge");
+/// Of a loss that some rank found to be no number.
+Status TrainLoop::LossError() const {
+  const auto bad = learner_->bad_loss();
+  if (!bad) return Invalid("another rank's loss is no finite number any more");
+  return Diverged(*bad, LearningRate(schedule_, bad->step), parts_.params.Text("precision"));
 }
 
-/// The command; an error where some rank's loss is no number any more.
+/// The command; an error where some rank's loss is no number any more, or a checkpoint could not be saved.
 Result<Command> TrainLoop::Hear() {
   Beat("agree");
-  const auto heard = agreement_.Agree(!std::isfinite(learner_->loss_sum()));
+  if (saver_ && save_error_.ok()) save_error_ = Saved(saver_->Poll());
+  const auto heard = agreement_.Agree(!save_error_.ok() || !std::isfinite(learner_->loss_sum()));
   if (heard.tell) SendTelemetry();
-  if (heard.failed) return CheckLoss(LossOfAllRanks()).error();
-  return heard.command;
+  if (!heard.failed) return heard.command;
+  MUSTER_RETURN_IF_ERROR(parts_.gang.Share(save_error_));
+  return LossError().error();
 }
 
 Result<Command> TrainLoop::RunEpoch() {
@@ -275,7 +292,7 @@ Result<Command> TrainLoop::RunEpoch() {
     if (command == Command::kStop) return Command::kStop;
   }
   const double loss = LossOfAllRanks();
-  MUSTER_RETURN_IF_ERROR(CheckLoss(loss));
+  if (!std::isfinite(loss)) return LossError().error();
   MUSTER_RETURN_IF_ERROR(
       FinishEpoch(loss / static_cast<double>(parts_.train.rows()), Seconds() - start));
   agreement_.Restart();  // validation and saving are in the time
@@ -283,8 +300,9 @@ Result<Command> TrainLoop::RunEpoch() {
 }
 
 Status TrainLoop::SaveMidEpoch() {
+  MUSTER_RETURN_IF_ERROR(WaitForSave());
   const double loss = LossOfAllRanks();
-  MUSTER_RETURN_IF_ERROR(CheckLoss(loss));
+  if (!std::isfinite(loss)) return LossError();
   progress_.loss_sum = loss;
   learner_->set_loss_sum(parts_.gang.first() ? loss : 0);
   return Save(/*best=*/false);
@@ -306,9 +324,11 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
   progress_.metrics = {{"train/loss", train_loss}};
   if (parts_.validation != nullptr) {
     Beat("validate");
+    learner_->SwapAverages();
     MUSTER_ASSIGN_OR_RETURN(const auto means,
                             EvaluateSource(parts_.trial, learner_->module(), *parts_.validation,
                                            parts_.gang, parts_.accelerator, learner_->precision()));
+    learner_->SwapAverages();
     for (const auto& [name, mean] : means) progress_.metrics["validation/" + name] = mean;
   }
   seconds += Seconds() - start;
@@ -318,20 +338,23 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
   learner_->set_loss_sum(0);
   progress_.batch = 0;
   ++progress_.epoch;
+  // The records of an epoch come together; and what is best is held against what was saved.
+  MUSTER_RETURN_IF_ERROR(WaitForSave());
   MUSTER_RETURN_IF_ERROR(parts_.gang.Share(
       Send({.type = RecordType::kMetric, .step = progress_.epoch, .metrics = progress_.metrics})));
-  const bool best = IsBest();
-  return Save(best);
+  return Save(IsBest());
 }
 
 Result<LoopEnd> TrainLoop::Run() {
   MUSTER_RETURN_IF_ERROR(Prepare());
   MUSTER_RETURN_IF_ERROR(Resume());
+  if (saver_) saver_->Reserve(learner_->AllTensors());
   LoopEnd end{.module = learner_->shared_module()};
   while (progress_.epoch < epochs_ && end.why != LoopEnd::Why::kStopped) {
     MUSTER_ASSIGN_OR_RETURN(const Command command, RunEpoch());
     if (command == Command::kStop && progress_.epoch < epochs_) end.why = LoopEnd::Why::kStopped;
   }
+  MUSTER_RETURN_IF_ERROR(WaitForSave());
   SendTelemetry();
   end.progress = progress_;
   if (parts_.gang.first() && parts_.checkpoints != nullptr) {
