@@ -84,6 +84,14 @@ TEST_F(Gpu, Graph_SameBitsAsStepByStep) {
   }
 }
 
+TEST_F(Gpu, GraphWithClippingAveragesAndScaling_SameBitsAsStepByStep) {
+  const std::string all = R"({"dropout": 0.3, "clip_norm": 0.5, "ema_decay": 0.9, "accumulate": 2,
+                              "precision": "fp16")";
+  EXPECT_TRUE(
+      SameBits(TrainTiny((all + "}").c_str(), *accelerator_, Gang()),
+               TrainTiny((all + R"(, "cuda_graph": "on"})").c_str(), *accelerator_, Gang())));
+}
+
 TEST_F(Gpu, LowerPrecisions_LearnNearlyTheSame) {
   const auto whole = TrainTiny("{}", *accelerator_, Gang());
   ExpectNear(TrainTiny(R"({"precision": "bf16"})", *accelerator_, Gang()), whole, 0.05);

@@ -7,6 +7,8 @@
 
 #include "tests/trainer/torch/tiny_trial.h"
 #include "trainer/files/checkpoint_folder.h"
+#include "trainer/torch/evaluate.h"
+#include "trainer/torch/model_state.h"
 
 namespace muster::trainer {
 namespace {
@@ -62,6 +64,11 @@ constexpr const char* kAdamW = R"({"epochs": 6, "batch_size": 16, "lr": 0.02, "d
 constexpr const char* kSgd =
     R"({"epochs": 6, "batch_size": 16, "lr": 0.1, "dropout": 0.3, "optimizer": "sgd"})";
 
+/// Everything that has state of its own beside the optimizer.
+constexpr const char* kAll =
+    R"({"epochs": 6, "batch_size": 16, "lr": 0.02, "dropout": 0.3, "ema_decay": 0.9, "clip_norm": 0.5,
+        "precision": "fp16", "accumulate": 2, "schedule": "one_cycle", "beta2": 0.95})";
+
 TEST_F(TrainLoopTest, EachPhaseOfAnEpoch_IsABeat) {
   ScriptedControl control;
   ASSERT_TRUE(Run(R"({"epochs": 1, "batch_size": 75, "lr": 0.1})", control).ok());
@@ -97,6 +104,31 @@ TEST_F(TrainLoopTest, ThreeClouds_AreLearned) {
                                             testing::Key("validation/accuracy")));
 }
 
+TEST_F(TrainLoopTest, AveragedWeights_AreWhatIsValidatedAndLoaded) {
+  const char* averaged = R"({"epochs": 2, "batch_size": 16, "lr": 0.05, "ema_decay": 0.95})";
+  const char* last = R"({"epochs": 2, "batch_size": 16, "lr": 0.05})";
+  ScriptedControl control;
+  const auto store = Store(1);
+  const auto with = Run(averaged, control, store.get());
+  const auto without = Run(last, control);
+  ASSERT_TRUE(with.ok() && without.ok());
+  // Training goes on with the last weights; what is measured differs.
+  EXPECT_TRUE(SameBits(Weights(*with->module), Weights(*without->module)));
+  EXPECT_NE(with->progress.metrics.at("validation/loss"),
+            without->progress.metrics.at("validation/loss"));
+  const auto checkpoint = store->LoadLatest();
+  ASSERT_TRUE(checkpoint.ok() && *checkpoint);
+  ASSERT_TRUE(LoadModel(**checkpoint, *with->module).ok());
+  TinyTrial trial;
+  const auto params = Read(averaged);
+  const auto module = trial.Build(params);
+  ASSERT_TRUE(LoadModel(**checkpoint, *module).ok());
+  const auto means =
+      EvaluateSource(trial, *module, validation_, gang_, HostAccelerator(), Precision::kFp32);
+  ASSERT_TRUE(means.ok());
+  EXPECT_EQ(means->at("loss"), with->progress.metrics.at("validation/loss"));
+}
+
 TEST_F(TrainLoopTest, LossThatIsNoNumber_EndsTrainingBeforeItIsSaved) {
   ScriptedControl control;
   const auto store = Store(1);
@@ -122,7 +154,7 @@ TEST_F(TrainLoopTest, SameSeed_SameBits) {
 // 10 batches an epoch, polls after the first step, every 4 and after each epoch: a stop falls within and
 // between epochs.
 TEST_F(TrainLoopTest, StoppedAnywhereAndResumed_SameBitsAsUninterrupted) {
-  for (const char* json : {kAdamW, kSgd}) {
+  for (const char* json : {kAdamW, kSgd, kAll}) {
     ScriptedControl quiet;
     const auto whole = Run(json, quiet);
     ASSERT_TRUE(whole.ok());
