@@ -7,6 +7,8 @@ namespace muster::trainer {
 
 void StepTimes::Add(const StepTime& step) {
   sum_.load += step.load;
+  sum_.forward += step.forward;
+  sum_.backward += step.backward;
   sum_.wait += step.wait;
   sum_.all += step.all;
   sum_.rows += step.rows;
@@ -20,7 +22,12 @@ std::map<std::string, double> StepTimes::Take() {
   if (steps == 0) return means;
   means["step_seconds"] = sum.all / steps;
   means["load_seconds"] = sum.load / steps;
-  means["compute_seconds"] = std::max(0.0, sum.all - sum.load - sum.wait) / steps;
+  const double compute = std::max(0.0, sum.all - sum.load - sum.wait);
+  means["forward_seconds"] = sum.forward / steps;
+  means["backward_seconds"] = sum.backward / steps;
+  means["wait_seconds"] = sum.wait / steps;
+  means["optimizer_seconds"] = std::max(0.0, compute - sum.forward - sum.backward) / steps;
+  means["compute_seconds"] = compute / steps;
   if (sum.all > 0) means["samples_per_second"] = static_cast<double>(sum.rows) / sum.all;
   return means;
 }

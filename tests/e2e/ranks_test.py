@@ -104,7 +104,8 @@ class RanksTest(unittest.TestCase):
         ranks = self.get(f"{trial['run_id']}/ranks")
         node = next(iter(self.cluster.nodes()))
         self.assertEqual([(rank["rank"], rank["node"]) for rank in ranks["ranks"]], [(0, node), (1, node)])
-        self.assertEqual(ranks["keys"], ["compute_seconds", "load_seconds", "samples_per_second", "step_seconds"])
+        self.assertEqual(ranks["keys"], ["backward_seconds", "compute_seconds", "forward_seconds", "load_seconds", "optimizer_seconds",
+                                         "samples_per_second", "step_seconds", "wait_seconds"])
         self.assertEqual(ranks["ranks"][0]["last_step"], ranks["ranks"][1]["last_step"])
         self.assertGreater(ranks["ranks"][1]["last_step"], 2)  # steps, not epochs
         # What the run itself says is as it was.

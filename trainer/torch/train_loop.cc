@@ -225,19 +225,26 @@ Status TrainLoop::Save(bool best) {
 }
 
 void TrainLoop::TrainStep(const LoadedBatch& loaded, double asked, double got) {
-  double reduced_at = Seconds();  // this rank's own gradients were there
-  double stepped_at = reduced_at;
+  // When each phase began; one that a replayed graph leaves out takes no time.
+  double backward = 0;
+  double reduce = 0;  // this rank's own gradients are there
+  double step = 0;
   learner_->Step(loaded, progress_.step, LearningRate(schedule_, progress_.step),
-                 [&](const char* phase) {
-                   Beat(phase);
-                   if (std::string_view(phase) == "reduce") reduced_at = Seconds();
-                   if (std::string_view(phase) == "step") stepped_at = Seconds();
+                 [&](std::string_view phase) {
+                   Beat(phase.data());
+                   if (phase == "backward") backward = Seconds();
+                   if (phase == "reduce") reduce = Seconds();
+                   if (phase == "step") step = Seconds();
                  });
+  const double end = Seconds();
+  if (step == 0) backward = reduce = step = end;
   ++progress_.step;
   ++progress_.batch;
   times_.Add({.load = got - asked,
-              .wait = std::max(0.0, stepped_at - reduced_at),
-              .all = Seconds() - asked,
+              .forward = backward - got,
+              .backward = reduce - backward,
+              .wait = step - reduce,
+              .all = end - asked,
               .rows = loaded.batch.rows()});
 }
 

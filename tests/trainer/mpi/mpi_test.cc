@@ -221,7 +221,7 @@ TEST(DataParallel, EveryRank_TellsOfItsStepsAtTheSameOnes) {
     EXPECT_TRUE(world->first() || record.type == wire::RecordType::kProgress);
     if (record.type != wire::RecordType::kProgress) continue;
     EXPECT_EQ(record.rank, world->rank().rank);
-    EXPECT_EQ(record.metrics.size(), 4U);
+    EXPECT_EQ(record.metrics.size(), 8U);
     EXPECT_GE(record.metrics.at("step_seconds"), record.metrics.at("compute_seconds"));
     steps.push_back(record.step);
   }
