@@ -54,6 +54,16 @@ class CudaAccelerator final : public Accelerator {
   [[nodiscard]] std::string name() const override {
     return at::cuda::getDeviceProperties(device_.index())->name;
   }
+  [[nodiscard]] std::string id() const override {
+    const auto& uuid = at::cuda::getDeviceProperties(device_.index())->uuid.bytes;
+    std::string text = "GPU-";
+    for (const char byte : uuid) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      text += kDigits[static_cast<unsigned char>(byte) >> 4];
+      text += kDigits[static_cast<unsigned char>(byte) & 15];
+    }
+    return text;
+  }
   void Synchronize() override { c10::cuda::device_synchronize(); }
   [[nodiscard]] std::int64_t peak_bytes() const override {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device_.index());
@@ -101,15 +111,12 @@ class CudaAccelerator final : public Accelerator {
 
 }  // namespace
 
-Result<std::unique_ptr<Accelerator>> MakeCudaAccelerator(int index) {
+Result<std::unique_ptr<Accelerator>> MakeCudaAccelerator(int rank) {
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);
     const int count = c10::cuda::device_count();
-    if (index >= count) {
-      return Unavailable("GPU " + std::to_string(index) + " is wanted, CUDA sees " +
-                         std::to_string(count));
-    }
-    return std::unique_ptr<Accelerator>(std::make_unique<CudaAccelerator>(index));
+    if (count == 0) return Unavailable("CUDA sees no GPU");
+    return std::unique_ptr<Accelerator>(std::make_unique<CudaAccelerator>(rank % count));
   } catch (const c10::Error& error) {
     return Unavailable(std::string("CUDA: ") + error.what_without_backtrace());
   } catch (const std::exception& error) {

@@ -12,16 +12,15 @@ namespace c10d {
 class Backend;
 }
 
-/// LibTorch's own NCCL backend, for tensors in GPU memory. Built by the preset `cuda` only. The training loop
-/// keeps its tensors in host memory and does not use it yet.
+/// LibTorch's own NCCL backend, for tensors in GPU memory.
 
 namespace muster::trainer::cuda {
 
 struct NcclOptions {
   RankInfo rank;
-  std::string master_address;  ///< MASTER_ADDR
-  int master_port = 0;         ///< MASTER_PORT; rank 0 listens there
-  int device = 0;              ///< of this rank, as CUDA_VISIBLE_DEVICES leaves them
+  std::string master_address;
+  int master_port = 0;  ///< rank 0 listens there
+  int device = 0;       ///< of this rank, as CUDA_VISIBLE_DEVICES leaves them
   std::chrono::milliseconds timeout = std::chrono::minutes(10);
 };
 

@@ -9,6 +9,7 @@ class Host final : public Accelerator {
  public:
   [[nodiscard]] at::Device device() const override { return at::kCPU; }
   [[nodiscard]] std::string name() const override { return "cpu"; }
+  [[nodiscard]] std::string id() const override { return "cpu"; }  // nobody asks of the host
   void Synchronize() override {}
   [[nodiscard]] std::int64_t peak_bytes() const override { return 0; }
   [[nodiscard]] double peak_flops(Precision /*precision*/) const override { return 0; }

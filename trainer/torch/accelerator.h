@@ -35,6 +35,8 @@ class Accelerator {
   [[nodiscard]] virtual at::Device device() const = 0;
   /// "NVIDIA H100 80GB HBM3"; "cpu".
   [[nodiscard]] virtual std::string name() const = 0;
+  /// Tells it from every other device in the world.
+  [[nodiscard]] virtual std::string id() const = 0;
   /// Returns when all that was queued on the device is done.
   virtual void Synchronize() = 0;
   /// The most memory that tensors have taken on the device; 0 where nobody counts.

@@ -13,6 +13,7 @@ class GraphingHost final : public Accelerator {
  public:
   [[nodiscard]] at::Device device() const override { return at::kCPU; }
   [[nodiscard]] std::string name() const override { return "host with graphs"; }
+  [[nodiscard]] std::string id() const override { return "host"; }
   void Synchronize() override {}
   [[nodiscard]] std::int64_t peak_bytes() const override { return 0; }
   [[nodiscard]] double peak_flops(Precision /*precision*/) const override { return 0; }
