@@ -138,6 +138,29 @@ at::Tensor Call::Constant(std::string_view name) {
   return known == nullptr ? at::Tensor() : known->tensor;
 }
 
+std::int64_t Call::RangeStep(std::string_view name) {
+  const std::size_t* id = Find(name);
+  if (id == nullptr) return 0;
+  if (const auto* known = std::get_if<Known>(&program_.values[*id].held)) {
+    const at::Tensor& tensor = known->tensor;
+    if (tensor.dim() != 1 || tensor.numel() < 2 || !at::isIntegralType(tensor.scalar_type(), false))
+      return 0;
+    const auto step = tensor[1].item<std::int64_t>();
+    const bool even =
+        step > 0 && at::equal(tensor, at::mul(at::arange(tensor.numel(), tensor.options()), step));
+    return even ? step : 0;
+  }
+  const auto range = std::ranges::find_if(program_.operations, [&](const Operation& operation) {
+    return operation.op == "arange" &&
+           std::ranges::find(operation.outputs, *id) != operation.outputs.end();
+  });
+  if (range == program_.operations.end()) return 0;
+  Call call(program_, *range, names_, graph_);
+  const Affine start = call.Has("start") ? call.Number("start") : Affine{0, 0};
+  const Affine step = call.Has("step") ? call.Number("step") : Affine{0, 1};
+  return call.status().ok() && start == Affine{0, 0} && step.fixed() ? step.offset : 0;
+}
+
 const TensorType& Call::Type(std::string_view name) {
   const Value& value = At(name);
   if (value.is_tensor()) return value.type;

@@ -40,6 +40,8 @@ class Call {
   std::pair<std::string, bool> Matrix(std::string_view name);
   /// The tensor when it is known now; undefined otherwise.
   at::Tensor Constant(std::string_view name);
+  /// The step of a tensor 0, step, 2 * step, ...; 0 when it is no such range, or not known to be one.
+  std::int64_t RangeStep(std::string_view name);
   const TensorType& Type(std::string_view name);  ///< of a tensor
   /// The type in which LibTorch computes with two arguments, tensors or numbers.
   at::ScalarType Promoted(std::string_view left, std::string_view right);

@@ -1,5 +1,7 @@
 #include <ATen/Functions.h>
 
+#include <limits>
+
 #include "trainer/export/call.h"
 
 namespace muster::exporting {
@@ -7,6 +9,61 @@ namespace {
 
 void Embedding(Call& call) {
   call.Return(call.Node("Gather", {call.In("weight"), call.In("indices")}));
+}
+
+/// Bags of one length L, which are rows of ids (N, L): their vectors (N, L, D), joined over L.
+void EmbeddingBag(Call& call) {
+  enum : std::int64_t { kSum, kMean, kMax };
+  const std::int64_t mode = call.Int("mode");
+  const std::int64_t length = call.RangeStep("offsets");
+  const TensorType& indices = call.Type("indices");
+  const TensorType& weight = call.Type("weight");
+  if (!call.status().ok() || weight.rank() != 2) return call.Fail("has no matrix of vectors");
+  const Affine rows = call.Out().shape.empty() ? Affine{} : call.Out().shape[0];
+  const Shape flat = {{rows.slope * length, rows.offset * length}};
+  call.FailUnless(length > 0 && indices.shape == flat,
+                  "bags that are not known to be of one length: wanted offsets by arange(0, N * L, "
+                  "L) for N * L indices");
+  call.FailUnless(!call.Flag("include_last_offset"), "offsets that include the end");
+  if (!call.status().ok()) return;
+
+  const at::ScalarType type = call.Out().dtype;
+  GraphBuilder& graph = call.graph();
+  const auto axis = [&] { return graph.Int64s({1}); };
+  const std::string ids = call.Reshape(call.In("indices"), indices.shape, {rows, {0, length}});
+  std::string vectors = call.Node("Gather", {call.In("weight"), ids});
+  if (call.Has("per_sample_weights")) {
+    const std::string factors =
+        call.Reshape(call.In("per_sample_weights"), indices.shape, {rows, {0, length}, {0, 1}});
+    vectors = call.Node("Mul", {vectors, factors});
+  }
+  if (!call.Has("padding_idx")) {
+    if (mode == kSum)
+      return call.Return(
+          call.Node("ReduceSum", {vectors, axis()}, {{"keepdims", std::int64_t{0}}}));
+    return call.Return(call.Node(mode == kMean ? "ReduceMean" : "ReduceMax", {vectors},
+                                 {{"axes", Ints{1}}, {"keepdims", std::int64_t{0}}}));
+  }
+  const std::int64_t padding = call.Int("padding_idx");
+  const std::string filler = graph.Constant(
+      at::full({}, padding < 0 ? padding + weight.shape[0].offset : padding, indices.dtype),
+      "padding");
+  const std::string filled =
+      call.Node("Unsqueeze", {call.Node("Equal", {ids, filler}), graph.Int64s({2})});
+  const std::string kept = call.Cast(call.Node("Not", {filled}), at::kBool, type);
+  const std::string count = call.Node("ReduceSum", {kept, axis()}, {{"keepdims", std::int64_t{0}}});
+  if (mode == kMax) {
+    const std::string least = graph.Scalar(-std::numeric_limits<double>::infinity(), type);
+    const std::string most = call.Node("ReduceMax", {call.Node("Where", {filled, least, vectors})},
+                                       {{"axes", Ints{1}}, {"keepdims", std::int64_t{0}}});
+    // An empty bag is zeros.
+    const std::string empty = call.Node("Equal", {count, graph.Scalar(0, type)});
+    return call.Return(call.Node("Where", {empty, graph.Scalar(0, type), most}));
+  }
+  const std::string sum = call.Node("ReduceSum", {call.Node("Mul", {vectors, kept}), axis()},
+                                    {{"keepdims", std::int64_t{0}}});
+  if (mode == kSum) return call.Return(sum);
+  call.Return(call.Node("Div", {sum, call.Node("Max", {count, graph.Scalar(1, type)})}));
 }
 
 void IndexSelect(Call& call) {
@@ -85,6 +142,7 @@ Translations IndexingOps() {
   return {
       {"argsort", Sort},
       {"embedding", Embedding},
+      {"embedding_bag", EmbeddingBag},
       {"gather", GatherElements},
       {"index", Index},
       {"index_select", IndexSelect},

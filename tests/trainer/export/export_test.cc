@@ -117,6 +117,17 @@ TEST(Export, ArgumentWithoutOnnxForm_NamesOperatorAndReason) {
             "aten::adaptive_avg_pool1d: pools 6 to 4, which is not a divisor");
 }
 
+TEST(Export, EmbeddingBagsOfDifferentLengths_AreRefused) {
+  const Tensor vectors = at::ones({7, 3});
+  const auto model = ExportFunction([&](const Tensor& x) {
+    // 12 ids a row; the last bag gets half of them all.
+    const Tensor ids = x.flatten().to(at::kLong);
+    return std::get<0>(at::embedding_bag(vectors, ids, at::arange(0, x.size(0) * 12, 12)));
+  });
+  EXPECT_THAT(ErrorOf(model),
+              HasSubstr("aten::embedding_bag: bags that are not known to be of one length"));
+}
+
 TEST(Export, UnusedOperatorWithoutTranslation_IsLeftOut) {
   EXPECT_TRUE(ExportFunction([](const Tensor& x) {
                 (void)at::fft_rfft(x);

@@ -265,6 +265,27 @@ std::vector<Case> IndexingCases() {
        [](auto& x, auto&) {
          return at::embedding(at::arange(21, at::kFloat).view({7, 3}), Whole(x).remainder(7));
        }},
+      {"embedding_bags",
+       [](auto& x, auto&) {
+         const Tensor vectors = at::arange(21, at::kFloat).view({7, 3}).sin();
+         Tensor ids = Whole(x).flatten(1).remainder(7);
+         // The first bag has nothing but what fills it up.
+         ids = ids * (at::arange(ids.size(0)) > 0).unsqueeze(1);
+         const auto bags = [&](std::int64_t mode, std::optional<std::int64_t> padding) {
+           const Tensor starts = at::arange(0, ids.numel(), ids.size(1));
+           return std::get<0>(at::embedding_bag(vectors, ids.flatten(), starts, false, mode, false,
+                                                {}, false, padding));
+         };
+         return at::cat({bags(0, {}), bags(1, {}), bags(2, {}), bags(0, 0), bags(1, 0), bags(2, 0),
+                         bags(1, -1)},
+                        1);
+       }},
+      {"embedding_bag_weighted",
+       [](auto& x, auto& y) {
+         return F::embedding_bag(
+             Whole(x).flatten(1).remainder(7), at::arange(21, at::kFloat).view({7, 3}).sin(),
+             F::EmbeddingBagFuncOptions().mode(torch::kSum).per_sample_weights(y.flatten(1)));
+       }},
   };
 }
 
