@@ -6,23 +6,12 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
+#include "trainer/trials/augment.h"
+
 /// Handwritten digits, 8 x 8 pixels of 0 to 16: three convolutions and two linear layers.
 /// N rows, C channels, H and W pixels.
 
 namespace muster::trials {
-
-/// Each image moved by up to `most` pixels in both directions, with zeros behind it.
-inline at::Tensor Shifted(const at::Tensor& images_NCHW, std::int64_t most) {
-  const std::int64_t rows = images_NCHW.size(0), places = 2 * most + 1;
-  // (N, C, places, places, H, W), a view: every image at each of its places.
-  const at::Tensor moved = at::constant_pad_nd(images_NCHW, {most, most, most, most})
-                               .unfold(2, images_NCHW.size(2), 1)
-                               .unfold(3, images_NCHW.size(3), 1);
-  const auto kinds = images_NCHW.options().dtype(at::kLong);
-  return moved.permute({0, 2, 3, 1, 4, 5})
-      .index({at::arange(rows, kinds), at::randint(places, {rows}, kinds),
-              at::randint(places, {rows}, kinds)});
-}
 
 class DigitsNet final : public torch::nn::Module {
  public:
@@ -44,7 +33,7 @@ class DigitsNet final : public torch::nn::Module {
   at::Tensor Forward(const at::Tensor& pixels_N1HW) {
     // Pixels as the files have them, so that a client of the served model need not know a scale.
     at::Tensor x_NCHW = pixels_N1HW / 16.0;
-    if (is_training() && shift_ > 0) x_NCHW = Shifted(x_NCHW, shift_);
+    if (is_training()) x_NCHW = RandomlyCropped(x_NCHW, shift_);
     x_NCHW = at::relu(conv1_(x_NCHW));
     x_NCHW = at::max_pool2d(at::relu(conv2_(x_NCHW)), {2, 2});
     x_NCHW = at::max_pool2d(at::relu(conv3_(x_NCHW)), {2, 2});
