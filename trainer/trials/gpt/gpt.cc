@@ -24,7 +24,9 @@ class Gpt final : public Trial {
         trainer::IntParam("vocab", 256, 2, 1 << 24, "different tokens; 256 for bytes"),
         trainer::FloatParam("dropout", 0.0, 0.0, 0.95, "share of activations left out"),
         trainer::FloatParam("lr", 0.001, 0.0, 1000.0, "peak learning rate"),
-        trainer::FloatParam("weight_decay", 0.1, 0.0, 1000.0, "of matrices"),
+        trainer::FloatParam("weight_decay", 0.1, 0.0, 1000.0, "decoupled with adamw, L2 with sgd"),
+        trainer::ChoiceParam("decay", {"matrices", "all"}, "matrices",
+                             "what weight_decay acts on: matrices leaves norms alone"),
         trainer::IntParam("batch_size", 16, 1, 1'000'000'000, "rows of one step over all ranks")};
   }
   /// The successors are in the row itself.

@@ -136,7 +136,8 @@ class GptNet final : public torch::nn::Module {
                 " tokens, wanted 2 or more: inputs and what follows");
     const at::Tensor logits_NTV = Forward(ids_NT1.slice(1, 0, places));
     const at::Tensor targets_NT = ids_NT1.slice(1, 1, places + 1);
-    return at::cross_entropy_loss(logits_NTV.flatten(0, 1), targets_NT.flatten(), {},
+    // In fp32, as autocast has it on a GPU but not on a CPU.
+    return at::cross_entropy_loss(logits_NTV.flatten(0, 1).to(at::kFloat), targets_NT.flatten(), {},
                                   at::Reduction::Sum) /
            static_cast<double>(places);
   }
