@@ -29,6 +29,8 @@ ExportCase TorchEncoder();
 
 /// The models above.
 std::vector<ExportCase> ModelCases();
+/// The nets of the trials that ship, small; digits is DigitsCnn.
+std::vector<ExportCase> TrialCases();
 /// Small functions without weights, which together use every translation.
 std::vector<ExportCase> OperatorCases();
 

@@ -24,6 +24,10 @@ std::string Descr(at::ScalarType type) {
       return "<f8";
     case at::kLong:
       return "<i8";
+    case at::kInt:
+      return "<i4";
+    case at::kByte:
+      return "|u1";
     case at::kBool:
       return "|b1";
     default:
@@ -76,6 +80,7 @@ int main(int argc, char** argv) {
   }
   int failed = 0;
   std::vector<muster::testing::ExportCase> cases = muster::testing::ModelCases();
+  for (auto& trial : muster::testing::TrialCases()) cases.push_back(std::move(trial));
   for (auto& operators : muster::testing::OperatorCases()) cases.push_back(std::move(operators));
   for (const auto& model : cases) {
     const muster::Status status =

@@ -1,7 +1,4 @@
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <boost/json/parse.hpp>
 #include <csignal>
@@ -11,6 +8,7 @@
 #include "registry/evaluation.h"
 #include "registry/safetensors.h"
 #include "runtime/base/file.h"
+#include "tests/trainer/trials/program.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/convert.h"
 #include "trainer/hdf5/dataset_file.h"
@@ -22,12 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Ended {
-  int code = -1;
-  std::string output;
-};
+using testing::Ended;
 
-class DigitsTest : public testing::Test {
+class DigitsTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = fs::temp_directory_path() / ("muster-digits-" + std::to_string(getpid()));
@@ -38,27 +33,9 @@ class DigitsTest : public testing::Test {
   static void TearDownTestSuite() { fs::remove_all(folder_); }
 
   static pid_t Start(std::vector<std::string> command) {
-    const std::string log = folder_ / "output.txt";
-    const pid_t child = fork();
-    if (child == 0) {
-      const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-      dup2(fd, 1);
-      dup2(fd, 2);
-      std::vector<char*> argv;
-      for (std::string& word : command) argv.push_back(word.data());
-      argv.push_back(nullptr);
-      execvp(argv[0], argv.data());
-      _exit(127);
-    }
-    return child;
+    return testing::StartProgram(std::move(command), folder_ / "output.txt");
   }
-  static Ended Wait(pid_t child) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    Ended ended{.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
-    ended.output = ReadWholeFile(folder_ / "output.txt").value();
-    return ended;
-  }
+  static Ended Wait(pid_t child) { return testing::WaitForProgram(child, folder_ / "output.txt"); }
   static Ended Run(std::vector<std::string> command) { return Wait(Start(std::move(command))); }
 
   static std::string Data(const std::string& role) { return folder_ / ("digits-" + role + ".h5"); }

@@ -40,11 +40,11 @@ class Convolution final : public torch::nn::Module {
   Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
               bool channels_last)
       : stride_(stride), padding_(kernel / 2) {
-    const auto memory =
-        channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    weight_ =
-        register_parameter("weight", at::empty({out, in, kernel, kernel}, at::kFloat, memory));
-    torch::nn::init::kaiming_normal_(weight_, 0, torch::kFanOut, torch::kReLU);
+    // The same start in either order.
+    at::Tensor start = at::empty({out, in, kernel, kernel});
+    torch::nn::init::kaiming_normal_(start, 0, torch::kFanOut, torch::kReLU);
+    if (channels_last) start = start.contiguous(at::MemoryFormat::ChannelsLast);
+    weight_ = register_parameter("weight", start);
   }
   [[nodiscard]] at::Tensor Forward(const at::Tensor& x) const {
     return at::conv2d(x, weight_, {}, stride_, padding_);
