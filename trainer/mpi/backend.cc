@@ -1,10 +1,15 @@
 #include "trainer/mpi/backend.h"
 
-#include <limits>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <c10/util/ParallelGuard.h>
+
+#include <atomic>
 #include <stdexcept>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <utility>
 
+#include "trainer/mpi/collectives.h"
 #include "trainer/mpi/comm_thread.h"
 #include "trainer/rank_progress.h"
 
@@ -13,47 +18,7 @@ namespace {
 
 using c10::ivalue::Future;
 using Tensors = std::vector<at::Tensor>;
-
-MPI_Datatype TypeOf(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat:
-      return MPI_FLOAT;
-    case at::kDouble:
-      return MPI_DOUBLE;
-    case at::kInt:
-      return MPI_INT32_T;
-    case at::kLong:
-      return MPI_INT64_T;
-    case at::kByte:
-      return MPI_UINT8_T;
-    default:
-      TORCH_CHECK(false, "collectives over MPI take float, double, int, long and byte, not ",
-                  c10::toString(type));
-  }
-}
-
-MPI_Op OperationOf(const c10d::ReduceOp& op) {
-  switch (op.op_) {
-    case c10d::ReduceOp::SUM:
-      return MPI_SUM;
-    case c10d::ReduceOp::MIN:
-      return MPI_MIN;
-    case c10d::ReduceOp::MAX:
-      return MPI_MAX;
-    case c10d::ReduceOp::PRODUCT:
-      return MPI_PROD;
-    default:
-      TORCH_CHECK(false, "reductions over MPI are sum, min, max and product");
-  }
-}
-
-int CountOf(const at::Tensor& tensor) {
-  TORCH_CHECK(tensor.is_cpu() && tensor.is_contiguous(),
-              "collectives over MPI take contiguous tensors in host memory");
-  TORCH_CHECK(tensor.numel() <= std::numeric_limits<int>::max(),
-              "a collective over MPI takes 2^31 - 1 elements at most, not ", tensor.numel());
-  return static_cast<int>(tensor.numel());
-}
+using WorkPointer = c10::intrusive_ptr<c10d::Work>;
 
 class MpiWork final : public c10d::Work {
  public:
@@ -80,74 +45,108 @@ class MpiWork final : public c10d::Work {
   c10::intrusive_ptr<Future> future_;
 };
 
+at::Tensor Single(const Tensors& tensors) {
+  TORCH_CHECK(tensors.size() == 1, "collectives over MPI take one tensor, not ", tensors.size());
+  return tensors[0];
+}
+
+/// The parts of a list that takes the place of one tensor: one a rank, all like the first.
+const Tensors& SingleList(const std::vector<Tensors>& lists, int size) {
+  TORCH_CHECK(lists.size() == 1 && lists[0].size() == static_cast<std::size_t>(size),
+              "collectives over MPI take one list of one tensor a rank, ", size);
+  for (const at::Tensor& tensor : lists[0]) {
+    TORCH_CHECK(tensor.numel() == lists[0][0].numel(),
+                "collectives over MPI take parts of one size, not ", lists[0][0].numel(), " and ",
+                tensor.numel());
+  }
+  return lists[0];
+}
+
 class MpiBackend final : public c10d::Backend {
  public:
-  MpiBackend(std::unique_ptr<CommThread> thread, int rank, int size, RankProgress* progress)
-      : Backend(rank, size), progress_(progress), thread_(std::move(thread)) {}
+  MpiBackend(std::unique_ptr<CommThread> thread, const World& world, RankProgress* progress)
+      : Backend(world.rank, world.size),
+        world_(world),
+        progress_(progress),
+        thread_(std::move(thread)) {}
 
   const std::string getBackendName() const override { return "muster-mpi"; }
 
-  c10::intrusive_ptr<c10d::Work> allreduce(Tensors& tensors,
-                                           const c10d::AllreduceOptions& options) override {
-    const at::Tensor tensor = Single(tensors);
-    const MPI_Op op = OperationOf(options.reduceOp);
-    return Queue(c10d::OpType::ALLREDUCE, "allreduce", tensor, tensors,
-                 [tensor, op, count = CountOf(tensor),
-                  type = TypeOf(tensor.scalar_type())](MPI_Request* request) {
-                   return MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, type, op,
-                                         MPI_COMM_WORLD, request);
-                 });
+  WorkPointer allreduce(Tensors& tensors, const c10d::AllreduceOptions& options) override {
+    (void)Single(tensors);
+    return Queue(c10d::OpType::ALLREDUCE, "allreduce", tensors,
+                 AllReduce(world_, "allreduce", tensors, options.reduceOp));
   }
 
-  c10::intrusive_ptr<c10d::Work> broadcast(Tensors& tensors,
-                                           const c10d::BroadcastOptions& options) override {
-    const at::Tensor tensor = Single(tensors);
-    return Queue(c10d::OpType::BROADCAST, "broadcast", tensor, tensors,
-                 [tensor, root = static_cast<int>(options.rootRank), count = CountOf(tensor),
-                  type = TypeOf(tensor.scalar_type())](MPI_Request* request) {
-                   return MPI_Ibcast(tensor.data_ptr(), count, type, root, MPI_COMM_WORLD, request);
-                 });
+  WorkPointer allreduce_coalesced(Tensors& tensors,
+                                  const c10d::AllreduceCoalescedOptions& options) override {
+    return Queue(c10d::OpType::ALLREDUCE_COALESCED, "allreduce", tensors,
+                 AllReduce(world_, "allreduce", tensors, options.reduceOp));
   }
 
-  c10::intrusive_ptr<c10d::Work> _allgather_base(at::Tensor& output, at::Tensor& input,
-                                                 const c10d::AllgatherOptions&) override {
-    TORCH_CHECK(output.numel() == input.numel() * getSize(), "allgather: the output has ",
-                output.numel(), " elements, wanted ", input.numel() * getSize());
-    CountOf(output);
-    return Queue(c10d::OpType::_ALLGATHER_BASE, "allgather", input, {output},
-                 [output, input, count = CountOf(input),
-                  type = TypeOf(input.scalar_type())](MPI_Request* request) {
-                   return MPI_Iallgather(input.data_ptr(), count, type, output.data_ptr(), count,
-                                         type, MPI_COMM_WORLD, request);
-                 });
+  WorkPointer broadcast(Tensors& tensors, const c10d::BroadcastOptions& options) override {
+    return Queue(
+        c10d::OpType::BROADCAST, "broadcast", tensors,
+        Broadcast(world_, "broadcast", Single(tensors), static_cast<int>(options.rootRank)));
   }
 
-  c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions&) override {
-    return Queue(c10d::OpType::BARRIER, "barrier", at::Tensor(), {},
-                 [](MPI_Request* request) { return MPI_Ibarrier(MPI_COMM_WORLD, request); });
+  WorkPointer _allgather_base(at::Tensor& output, at::Tensor& input,
+                              const c10d::AllgatherOptions&) override {
+    return Queue(c10d::OpType::_ALLGATHER_BASE, "allgather", {output},
+                 AllGather(world_, "allgather", output, input));
+  }
+
+  WorkPointer allgather(std::vector<Tensors>& outputs, Tensors& inputs,
+                        const c10d::AllgatherOptions&) override {
+    const Tensors& parts = SingleList(outputs, world_.size);
+    const at::Tensor input = Single(inputs);
+    const at::Tensor whole = at::empty({world_.size * input.numel()}, input.options());
+    Operation operation = AllGather(world_, "allgather", whole, input);
+    TORCH_CHECK(parts[0].numel() == input.numel(), "allgather: an output has ", parts[0].numel(),
+                " elements, wanted ", input.numel());
+    operation.after = [parts, whole] {
+      const c10::ParallelGuard guard(true);  // the thread that speaks MPI starts no others
+      const auto rows = whole.view({static_cast<std::int64_t>(parts.size()), -1});
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        parts[i].copy_(rows[static_cast<std::int64_t>(i)].view(parts[i].sizes()));
+      }
+    };
+    return Queue(c10d::OpType::ALLGATHER, "allgather", parts, std::move(operation));
+  }
+
+  WorkPointer _reduce_scatter_base(at::Tensor& output, at::Tensor& input,
+                                   const c10d::ReduceScatterOptions& options) override {
+    return Queue(c10d::OpType::_REDUCE_SCATTER_BASE, "reduce_scatter", {output},
+                 ReduceScatter(world_, "reduce_scatter", output, input, options.reduceOp));
+  }
+
+  WorkPointer reduce_scatter(Tensors& outputs, std::vector<Tensors>& inputs,
+                             const c10d::ReduceScatterOptions& options) override {
+    Tensors flat;
+    for (const at::Tensor& part : SingleList(inputs, world_.size))
+      flat.push_back(part.reshape({-1}));
+    return Queue(
+        c10d::OpType::REDUCE_SCATTER, "reduce_scatter", outputs,
+        ReduceScatter(world_, "reduce_scatter", Single(outputs), at::cat(flat), options.reduceOp));
+  }
+
+  WorkPointer barrier(const c10d::BarrierOptions&) override {
+    return Queue(c10d::OpType::BARRIER, "barrier", {}, Barrier("barrier"));
   }
 
  private:
-  static at::Tensor Single(const Tensors& tensors) {
-    TORCH_CHECK(tensors.size() == 1, "collectives over MPI take one tensor, not ", tensors.size());
-    return tensors[0];
-  }
-
-  c10::intrusive_ptr<c10d::Work> Queue(c10d::OpType type, const char* name,
-                                       const at::Tensor& tensor, Tensors outputs,
-                                       std::function<int(MPI_Request*)> start) {
+  WorkPointer Queue(c10d::OpType type, const char* name, Tensors outputs, Operation operation) {
     auto work = c10::make_intrusive<MpiWork>(getRank(), type, std::move(outputs));
-    std::string what = std::string(name) + " on rank " + std::to_string(getRank());
-    if (tensor.defined()) what += " of " + std::to_string(tensor.nbytes()) + " bytes";
+    operation.done = [work, progress = progress_](const Status& status) {
+      if (progress != nullptr && status.ok()) progress->Finish();
+      work->Complete(status);
+    };
     if (progress_ != nullptr) progress_->Queue(name);
-    thread_->Queue(
-        {std::move(what), std::move(start), [work, progress = progress_](const Status& status) {
-           if (progress != nullptr && status.ok()) progress->Finish();
-           work->Complete(status);
-         }});
+    thread_->Queue(std::move(operation));
     return work;
   }
 
+  World world_;
   RankProgress* progress_;
   std::unique_ptr<CommThread> thread_;
 };
@@ -157,11 +156,13 @@ class MpiBackend final : public c10d::Backend {
 Result<c10::intrusive_ptr<c10d::Backend>> JoinWorld(BackendOptions options) {
   static std::atomic<bool> joined = false;
   if (joined.exchange(true)) return AlreadyExists("this process has joined MPI's world before");
-  auto thread = std::make_unique<CommThread>(options.timeout);
+  auto thread = std::make_unique<CommThread>(options.timeout, options.checked);
   const auto world = thread->Start();
   if (!world.ok()) return world.error();
   return c10::intrusive_ptr<c10d::Backend>(c10::make_intrusive<MpiBackend>(
-      std::move(thread), world->first, world->second, options.progress));
+      std::move(thread),
+      World{.rank = world->first, .size = world->second, .most = options.part_most},
+      options.progress));
 }
 
 }  // namespace muster::trainer::mpi

@@ -6,14 +6,17 @@
 
 #include "tests/trainer/torch/tiny_trial.h"
 #include "trainer/mpi/backend.h"
+#include "trainer/rank_progress.h"
 #include "trainer/torch/train_loop.h"
 
-/// Run by mpirun on two ranks or more; every rank runs every test, in the same order.
+/// Run by mpirun on two or three ranks; every rank runs every test, in the same order. With "parts": the same in many
+/// small calls of MPI. With "mismatch": ranks that disagree, alone.
 
 namespace muster::trainer {
 namespace {
 
 const Gang* world = nullptr;
+const RankProgress* progress = nullptr;
 
 at::Tensor AllReduce(at::Tensor tensor, c10d::ReduceOp::RedOpType op) {
   std::vector<at::Tensor> tensors{std::move(tensor)};
@@ -25,12 +28,67 @@ at::Tensor AllReduce(at::Tensor tensor, c10d::ReduceOp::RedOpType op) {
 
 TEST(Collectives, AllReduce_EveryTypeAndOperation) {
   const auto [rank, size] = world->rank();
-  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kInt, at::kLong, at::kByte}) {
-    const at::Tensor mine = at::full({3}, rank + 1, type);
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kInt,
+                                    at::kLong, at::kShort, at::kChar, at::kByte}) {
+    const at::Tensor mine = at::full({30}, rank + 1, type);
     const auto sum = AllReduce(mine.clone(), c10d::ReduceOp::SUM);
-    EXPECT_EQ(sum[2].item<std::int64_t>(), size * (size + 1) / 2);
-    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::MIN)[0].item<std::int64_t>(), 1);
-    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::MAX)[0].item<std::int64_t>(), size);
+    EXPECT_EQ(sum.scalar_type(), type);
+    EXPECT_TRUE(at::equal(sum, at::full({30}, size * (size + 1) / 2, type))) << type;
+    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::MIN)[29].item<std::int64_t>(), 1);
+    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::MAX)[29].item<std::int64_t>(), size);
+    EXPECT_EQ(AllReduce(mine.clone(), c10d::ReduceOp::PRODUCT)[29].item<std::int64_t>(),
+              size == 2 ? 2 : 6);
+    if (!at::isFloatingType(type)) continue;
+    const auto mean = AllReduce(mine.clone(), c10d::ReduceOp::AVG);
+    EXPECT_EQ(mean[29].item<double>(), static_cast<double>(size + 1) / 2);
+  }
+}
+
+// bfloat16 has steps of 2 here: 256 + 0.75 + 0.75 is 258 rounded once, 256 rounded after each sum.
+TEST(Collectives, AllReduceOfBFloat16_IsRoundedOnce) {
+  const auto [rank, size] = world->rank();
+  const at::Tensor mine = at::full({3}, rank == 0 ? 256 : 0.75, at::kBFloat16);
+  const auto wanted =
+      at::full({3}, 256 + 0.75 * static_cast<double>(size - 1), at::kFloat).to(at::kBFloat16);
+  EXPECT_TRUE(at::equal(AllReduce(mine.clone(), c10d::ReduceOp::SUM), wanted));
+}
+
+TEST(Collectives, AllReduceCoalesced_EveryTensor) {
+  const auto [rank, size] = world->rank();
+  std::vector<at::Tensor> tensors;
+  for (const std::int64_t count : {1, 0, 20})
+    tensors.push_back(at::full({count}, rank, at::kFloat));
+  world->process_group()->allreduce_coalesced(tensors, {})->wait();
+  for (const at::Tensor& tensor : tensors) {
+    EXPECT_TRUE(at::equal(tensor, at::full_like(tensor, size * (size - 1) / 2)));
+  }
+}
+
+// Element i of rank r's input is 100 r + i.
+TEST(Collectives, ReduceScatter_OwnPartOfTheSum) {
+  const auto [rank, size] = world->rank();
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kLong}) {
+    const at::Tensor input = at::arange(size * 10, type) + 100 * rank;
+    const at::Tensor wanted =
+        (at::arange(size * 10, at::kLong) * size + 50 * size * (size - 1)).to(type);
+    at::Tensor output = at::empty({10}, type);
+    at::Tensor in = input.clone();
+    world->process_group()->_reduce_scatter_base(output, in, {})->wait();
+    EXPECT_TRUE(at::equal(output, wanted.narrow(0, rank * 10, 10))) << type << output;
+    EXPECT_TRUE(at::equal(in, input));
+    // Into a part of its own input.
+    at::Tensor own = in.narrow(0, rank * 10, 10);
+    world->process_group()->_reduce_scatter_base(own, in, {})->wait();
+    EXPECT_TRUE(at::equal(own, wanted.narrow(0, rank * 10, 10))) << type << own;
+    // From a list.
+    std::vector<at::Tensor> outputs{at::empty({2, 5}, type)};
+    std::vector<std::vector<at::Tensor>> lists(1);
+    for (const at::Tensor& part : input.split(10)) lists[0].push_back(part.view({2, 5}));
+    c10d::ReduceScatterOptions options;
+    options.reduceOp = c10d::ReduceOp::MAX;
+    world->process_group()->reduce_scatter(outputs, lists, options)->wait();
+    const auto largest = at::arange(size * 10, type) + 100 * (size - 1);
+    EXPECT_TRUE(at::equal(outputs[0], largest.narrow(0, rank * 10, 10).view({2, 5})));
   }
 }
 
@@ -77,18 +135,52 @@ TEST(Collectives, Broadcast_EveryElementTypeAndShape) {
 }
 
 TEST(Collectives, AllGather_EveryRanksPart) {
-  at::Tensor mine = at::full({2}, world->rank().rank, at::kFloat);
-  at::Tensor all = at::zeros({2 * world->rank().world_size});
-  world->process_group()->_allgather_base(all, mine, {})->wait();
-  for (std::int64_t rank = 0; rank < world->rank().world_size; ++rank) {
-    EXPECT_EQ(all[2 * rank + 1].item<double>(), static_cast<double>(rank));
+  const auto [rank, size] = world->rank();
+  for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBool}) {
+    at::Tensor wanted = at::arange(size, at::kLong).repeat_interleave(20).to(type);
+    at::Tensor mine = at::full({20}, rank, type);
+    at::Tensor all = at::zeros({20 * size}, type);
+    world->process_group()->_allgather_base(all, mine, {})->wait();
+    EXPECT_TRUE(at::equal(all, wanted)) << type;
+    all.zero_();
+    at::Tensor own = all.narrow(0, 20 * rank, 20).copy_(mine);
+    world->process_group()->_allgather_base(all, own, {})->wait();
+    EXPECT_TRUE(at::equal(all, wanted)) << type;
+    std::vector<std::vector<at::Tensor>> lists(1);
+    for (std::int64_t i = 0; i < size; ++i) lists[0].push_back(at::zeros({4, 5}, type));
+    std::vector<at::Tensor> inputs{mine.view({4, 5})};
+    world->process_group()->allgather(lists, inputs, {})->wait();
+    EXPECT_TRUE(at::equal(at::cat(lists[0]).view({-1}), wanted)) << type;
   }
   world->Barrier();
 }
 
+TEST(Gang, AllGather_TextsOfAnyLengthAndByte) {
+  const auto [rank, size] = world->rank();
+  const auto texts = world->AllGather(rank == 0 ? "" : "\xffrank " + std::to_string(rank) + "\n");
+  ASSERT_EQ(static_cast<std::int64_t>(texts.size()), size);
+  EXPECT_EQ(texts[0], "");
+  EXPECT_EQ(texts[1], "\xffrank 1\n");
+}
+
+TEST(Progress, EveryCollective_IsCounted) {
+  const RankState before = progress->Read();
+  EXPECT_EQ(before.queued, before.finished);
+  AllReduce(at::zeros({2}), c10d::ReduceOp::SUM);
+  world->Barrier();
+  const RankState after = progress->Read();
+  EXPECT_EQ(after.queued, before.queued + 2);
+  EXPECT_EQ(after.finished, before.queued + 2);
+}
+
 TEST(Collectives, WrongTensor_ThrowsItsWords) {
-  EXPECT_THROW(AllReduce(at::zeros({2}, at::kHalf), c10d::ReduceOp::SUM), c10::Error);
+  EXPECT_THROW(AllReduce(at::zeros({2}, at::kComplexFloat), c10d::ReduceOp::SUM), c10::Error);
   EXPECT_THROW(AllReduce(at::zeros({2}), c10d::ReduceOp::BAND), c10::Error);
+  EXPECT_THROW(AllReduce(at::zeros({2}, at::kInt), c10d::ReduceOp::AVG), c10::Error);
+  EXPECT_THROW(AllReduce(at::zeros({2, 3}).t(), c10d::ReduceOp::SUM), c10::Error);
+  at::Tensor mine = at::zeros({2}), all = at::zeros({2 * world->rank().world_size + 1});
+  EXPECT_THROW(world->process_group()->_allgather_base(all, mine, {}), c10::Error);
+  EXPECT_THROW(world->process_group()->_reduce_scatter_base(mine, all, {}), c10::Error);
 }
 
 TEST(JoinWorld, SecondTime_Refused) {
@@ -260,15 +352,38 @@ TEST(DataParallel, FirstRanksRecordsGoNowhere_AllHearOfIt) {
 }  // namespace
 }  // namespace muster::trainer
 
+namespace {
+
+/// The last collective of all: nothing can follow it.
+int Mismatch() {
+  using namespace muster::trainer;
+  const std::int64_t size = world->first() ? 4 : 5;
+  try {
+    AllReduce(at::zeros({size}), c10d::ReduceOp::SUM);
+    std::printf("nobody noticed\n");
+  } catch (const std::exception& error) {
+    std::printf("rank %d hears: %s\n", static_cast<int>(world->rank().rank), error.what());
+  }
+  std::fflush(stdout);
+  std::_Exit(1);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
+  const std::string mode = argc > 1 ? argv[1] : "";
   at::set_num_threads(1);
-  auto backend = muster::trainer::mpi::JoinWorld();
+  muster::trainer::RankProgress progress;
+  muster::trainer::mpi::BackendOptions options{.progress = &progress};
+  if (mode == "parts") options.part_most = 7;
+  auto backend = muster::trainer::mpi::JoinWorld(options);
   if (!backend.ok() || (*backend)->getSize() < 2) {
     std::fprintf(stderr, "wanted two ranks: mpirun -n 2 ...\n");
     return 1;
   }
   const muster::trainer::Gang gang(*backend);
   muster::trainer::world = &gang;
-  return RUN_ALL_TESTS();
+  muster::trainer::progress = &progress;
+  return mode == "mismatch" ? Mismatch() : RUN_ALL_TESTS();
 }
