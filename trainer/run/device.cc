@@ -58,7 +58,8 @@ Result<std::unique_ptr<Accelerator>> OpenDevice(const Options& options) {
   return std::unique_ptr<Accelerator>();
 }
 
-Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator) {
+Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator,
+                      RankProgress& progress) {
   if (options.backend == "nccl") return JoinNccl(options, accelerator);
   if (options.rank.world_size <= 1) {
     return Gang();  // without MPI: it takes longer to start than an epoch
@@ -67,10 +68,21 @@ Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator) {
   if (options.backend == "auto" && accelerator != nullptr && meets) {
     return JoinNccl(options, accelerator);
   }
-  MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld());
+  MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld({.progress = &progress}));
   Gang gang(std::move(backend));
   MUSTER_RETURN_IF_ERROR(CheckRank(gang.rank(), options.rank));
   return gang;
+}
+
+Result<std::unique_ptr<peers::Watch>> WatchGang(const Options& options, const Gang& gang,
+                                                const RankProgress& progress) {
+  if (gang.rank().world_size == 1) return std::unique_ptr<peers::Watch>();
+  return peers::Watch::Start(
+      {.rank = gang.rank(),
+       .all_gather = [&](const std::string& text) { return gang.AllGather(text); },
+       .state = [&] { return progress.Read(); },
+       .limits = {.silence = options.peer_silence, .behind = options.peer_behind},
+       .address = options.master_address});
 }
 
 }  // namespace muster::trainer::run

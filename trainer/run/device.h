@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+
+#include "trainer/peers/watch.h"
 #include "trainer/run/options.h"
 #include "trainer/torch/accelerator.h"
 #include "trainer/torch/gang.h"
@@ -13,7 +16,13 @@ namespace muster::trainer::run {
 /// "cuda" was asked for and there is none.
 Result<std::unique_ptr<Accelerator>> OpenDevice(const Options& options);
 
-/// The ranks of this attempt. `accelerator`: what OpenDevice gave; null on the host.
-Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator);
+/// The ranks of this attempt. `accelerator`: what OpenDevice gave; null on the host. `progress` hears of every
+/// collective where the backend counts them, and outlives the gang.
+Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator,
+                      RankProgress& progress);
+
+/// The watch over the others of `gang`; null where there are none.
+Result<std::unique_ptr<peers::Watch>> WatchGang(const Options& options, const Gang& gang,
+                                                const RankProgress& progress);
 
 }  // namespace muster::trainer::run

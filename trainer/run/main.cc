@@ -14,6 +14,7 @@
 #include "trainer/control/telemetry_control.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
+#include "trainer/peers/phase_control.h"
 #include "trainer/run/bench.h"
 #include "trainer/run/device.h"
 #include "trainer/run/export_model.h"
@@ -30,7 +31,7 @@ void Say(const Trial& trial, const Error& error) {
   std::fprintf(stderr, "%s: %s\n", trial.name().c_str(), error.message.c_str());
 }
 
-Result<std::unique_ptr<Control>> Connect(const Options& options) {
+Result<std::unique_ptr<Control>> Connect(const Options& options, RankProgress& progress) {
   std::unique_ptr<Control> inner;
   const bool first = options.rank.rank == 0;
   if (options.control_socket.empty()) {
@@ -41,7 +42,8 @@ Result<std::unique_ptr<Control>> Connect(const Options& options) {
     if (connected.ok()) inner = std::move(connected).value();
     if (inner && !first) inner = control::TelemetryOnly(std::move(inner));
   }
-  return MakeSignalControl(control::WithHeartbeat(std::move(inner), options.heartbeat_file));
+  inner = control::WithHeartbeat(std::move(inner), options.heartbeat_file);
+  return MakeSignalControl(peers::WithPhase(std::move(inner), progress));
 }
 
 Status LoadBest(const std::string& path, const torch::nn::Module& module) {
@@ -70,7 +72,7 @@ Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, cons
 }
 
 Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
-                    const Options& options) {
+                    const Options& options, RankProgress& progress) {
   const auto& data = options.file.data;
   MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
   if (options.bench_steps > 0) {
@@ -81,7 +83,7 @@ Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
   if (data.contains("validation")) {
     MUSTER_ASSIGN_OR_RETURN(validation, hdf5::OpenDatasetFile(data.at("validation")));
   }
-  MUSTER_ASSIGN_OR_RETURN(const auto control, Connect(options));
+  MUSTER_ASSIGN_OR_RETURN(const auto control, Connect(options, progress));
   std::unique_ptr<CheckpointStore> checkpoints;
   if (gang.first() && !options.checkpoint_dir.empty()) {
     MUSTER_ASSIGN_OR_RETURN(
@@ -118,20 +120,24 @@ void KeepMemory() {
 Result<int> Train(Trial& trial, const Options& options) {
   at::set_num_threads(options.threads);
   MUSTER_ASSIGN_OR_RETURN(const auto device, OpenDevice(options));
-  MUSTER_ASSIGN_OR_RETURN(const Gang gang, JoinGang(options, device.get()));
+  RankProgress progress;
+  std::unique_ptr<peers::Watch> watch;  // until the gang has parted: MPI's end waits for all ranks
+  MUSTER_ASSIGN_OR_RETURN(const Gang gang, JoinGang(options, device.get(), progress));
   Accelerator& accelerator = device ? *device : HostAccelerator();
   Result<int> result = Internal("");
   try {
-    result = TrainIn(gang, accelerator, trial, options);
+    auto started = WatchGang(options, gang, progress);
+    if (started.ok()) watch = std::move(started).value();
+    result = started.ok() ? TrainIn(gang, accelerator, trial, options, progress) : started.error();
   } catch (const c10::Error& error) {  // from outside the loop
     result = Internal(error.what_without_backtrace());
   } catch (const std::exception& error) {
     result = Internal(error.what());
   }
   if (!result.ok() && !gang.alone()) {
-    // The others may wait in a collective for this rank, and leaving MPI in order would wait for them. A
-    // rank that just ends makes mpirun end the gang.
+    // The others may wait in a collective for this rank, and leaving MPI in order would wait for them.
     Say(trial, result.error());
+    if (watch) watch->Fail(result.error().message);
     std::fflush(nullptr);
     std::_Exit(1);
   }

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <thread>
 
@@ -54,6 +55,7 @@ struct Flags {
   std::int64_t seed = 0;
   int keep = 2;
   std::int64_t bench_steps = 0;
+  double peer_silence = 10, peer_behind = 600;
   std::string backend = "auto";
 };
 
@@ -88,6 +90,16 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
                  "time so many steps on some batches in memory, print a line of JSON and end")
       ->check(CLI::Range(1, 1'000'000))
       ->group("Ranks");
+  app.add_option(
+         "--peer-silence", flags.peer_silence,
+         "seconds without a word after which a rank is taken for stopped, and the others end [10]")
+      ->check(CLI::Range(0.5, 1e6))
+      ->group("Ranks");
+  app.add_option(
+         "--peer-behind", flags.peer_behind,
+         "seconds that others may wait for a rank that does not move, before they end [600]")
+      ->check(CLI::Range(1.0, 1e6))
+      ->group("Ranks");
   const std::string saved = "Checkpoints";
   app.add_option("--checkpoint-dir", flags.checkpoint_dir,
                  "save after each epoch here, and go on from what is there")
@@ -102,6 +114,10 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
   app.add_option("--checkpoint", flags.checkpoint, "the checkpoint file to export")
       ->needs(exported)
       ->group(saved);
+}
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(std::llround(seconds * 1e3));
 }
 
 Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, Flags flags) {
@@ -136,6 +152,8 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
   options.checkpoint_dir =
       flags.checkpoint_dir.empty() ? Environment("MUSTER_CHECKPOINT_DIR") : flags.checkpoint_dir;
   options.keep = flags.keep;
+  options.peer_silence = Milliseconds(flags.peer_silence);
+  options.peer_behind = Milliseconds(flags.peer_behind);
   options.backend = flags.backend;
   options.bench_steps = flags.bench_steps;
   return options;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -30,8 +31,10 @@ struct Options {
   std::string backend;          ///< "auto", "mpi", "nccl"
   std::string master_address;   ///< where ranks meet that no MPI started
   int master_port = 0;
-  std::int64_t bench_steps = 0;  ///< not 0: time so many steps instead of training
-  int threads = 1;               ///< of LibTorch's kernels
+  std::int64_t bench_steps = 0;              ///< not 0: time so many steps instead of training
+  std::chrono::milliseconds peer_silence{};  ///< peers::PeerLimits
+  std::chrono::milliseconds peer_behind{};
+  int threads = 1;  ///< of LibTorch's kernels
 };
 
 /// The options, or the exit code when there is nothing to do (--help) or flags are wrong; what is to be said
