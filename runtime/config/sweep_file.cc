@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 
+#include "runtime/base/file_list.h"
 #include "runtime/config/suggest.h"
 #include "runtime/config/table_file.h"
 #include "runtime/coordinator/search_spec.h"
@@ -271,23 +272,38 @@ class SweepFileReader {
     if (!fixed.empty()) tree["fixed"] = std::move(fixed);
   }
 
+  /// A file, a pattern, a folder or a list of them, each under the sweep file's folder.
+  [[nodiscard]] Result<std::string> DataPath(const std::string& key,
+                                             const std::string& named) const {
+    std::string absolute;
+    for (std::size_t begin = 0; begin <= named.size();) {
+      const std::size_t end = std::min(named.find(',', begin), named.size());
+      const auto part = folder_ / named.substr(begin, end - begin);
+      std::error_code failed;
+      const auto path = std::filesystem::weakly_canonical(part, failed);
+      if (failed) return Invalid("at data." + key + ": " + part.string() + ": " + failed.message());
+      if (!std::filesystem::exists(path, failed)) {
+        const auto files = ListFiles(path.string());
+        if (!files.ok()) {
+          return Invalid("at data." + key + ": " + files.error().message +
+                         "; make it with muster data convert");
+        }
+      }
+      absolute += (begin == 0 ? "" : ",") + path.string();
+      begin = end + 1;
+    }
+    return absolute;
+  }
+
   Status DataPaths(json::object& tree) {
     auto* data = tree.if_contains("data");
     if (data == nullptr || !data->is_object()) return Ok();
     for (auto& entry : data->get_object()) {
       if (!entry.value().is_string()) continue;
-      const auto named = folder_ / std::string(entry.value().get_string());
-      std::error_code failed;
-      const auto path = std::filesystem::weakly_canonical(named, failed);
-      if (failed) {
-        return Invalid("at data." + std::string(entry.key()) + ": " + named.string() + ": " +
-                       failed.message());
-      }
-      if (!std::filesystem::exists(path, failed)) {
-        return Invalid("at data." + std::string(entry.key()) + ": there is no file " +
-                       path.string() + "; make it with muster data convert");
-      }
-      entry.value() = json::value(path.string());
+      MUSTER_ASSIGN_OR_RETURN(
+          std::string absolute,
+          DataPath(std::string(entry.key()), std::string(entry.value().get_string())));
+      entry.value() = json::value(std::move(absolute));
     }
     return Ok();
   }

@@ -102,8 +102,11 @@ TEST(SweepFile, Mistakes_HaveLineColumnAndTheRightWord) {
             "s.yaml:14:38: budget.time: '30x' is not a duration; wanted like 1s, 1m, 1h, 1d");
   EXPECT_EQ(ErrorOf("eta: 3", "eta: 1"), "s.yaml:16:44: stop.asha.eta: wanted 2 or more, got 1");
   EXPECT_EQ(ErrorOf("seed: 7", "data: {train: missing.h5}"),
-            "s.yaml:2:8: data.train: there is no file /data/missing.h5; make it with muster data "
+            "s.yaml:2:8: data.train: /data/missing.h5 does not exist; make it with muster data "
             "convert");
+  EXPECT_EQ(ErrorOf("seed: 7", "data: {train: 'shards/none-*.h5'}"),
+            "s.yaml:2:8: data.train: no file matches /data/shards/none-*.h5; make it with muster "
+            "data convert");
   EXPECT_EQ(ErrorOf("seed: 7", "name: again"),
             "s.yaml:2:1: key 'name' is there twice; first at s.yaml:1:1");
   EXPECT_EQ(ErrorOf("seed: 7", "seed: [").substr(0, 7), "s.yaml:");
