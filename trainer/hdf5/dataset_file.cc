@@ -11,7 +11,9 @@
 #include <numeric>
 #include <optional>
 
+#include "runtime/base/file_list.h"
 #include "trainer/hdf5/library.h"
+#include "trainer/row_shards.h"
 
 namespace muster::trainer::hdf5 {
 namespace {
@@ -200,6 +202,17 @@ Result<std::unique_ptr<RowSource>> OpenDatasetFile(const std::filesystem::path& 
   }
   if (!status.ok()) return status.error();  // its readers go without the lock, which they take
   return std::unique_ptr<RowSource>(std::move(source));
+}
+
+Result<std::unique_ptr<RowSource>> OpenDataset(std::string_view files, OpenOptions options) {
+  MUSTER_ASSIGN_OR_RETURN(const auto paths, ListFiles(files, ".h5"));
+  if (options.cache == nullptr) options.cache = std::make_shared<ChunkCache>(kCacheBytes);
+  std::vector<std::unique_ptr<RowSource>> shards;
+  for (const std::filesystem::path& path : paths) {
+    MUSTER_ASSIGN_OR_RETURN(auto shard, OpenDatasetFile(path, options));
+    shards.push_back(std::move(shard));
+  }
+  return JoinShards(std::move(shards));
 }
 
 }  // namespace muster::trainer::hdf5

@@ -38,17 +38,25 @@ struct OpenOptions {
 Result<std::unique_ptr<RowSource>> OpenDatasetFile(const std::filesystem::path& path,
                                                    OpenOptions options = {});
 
+/// A dataset of one or many files, as data flags name it: a list separated by commas of files, patterns
+/// ("a-*.h5") and folders (their *.h5); base/file_list.h says in which order. The rows of all files, one cache for
+/// all. Errors are those of ListFiles, OpenDatasetFile and JoinShards (an empty file, other columns).
+Result<std::unique_ptr<RowSource>> OpenDataset(std::string_view files, OpenOptions options = {});
+
 /// One dataset to write.
 struct Column {
   Field field;
   std::vector<std::byte> bytes;  ///< rows * field.row_bytes(), row-major
 };
 
+inline constexpr std::int64_t kChunkOf64KiB = -1;
+
 struct WriteOptions {
-  std::int64_t chunk_rows = 0;     ///< 0: contiguous
-  int deflate = 0;                 ///< gzip level 1 to 9; needs chunk_rows
-  bool shuffle = false;            ///< before gzip: the bytes of numbers by their places
-  bool checksum = false;           ///< Fletcher-32 of each chunk; needs chunk_rows
+  std::int64_t chunk_rows =
+      0;                  ///< 0: contiguous; kChunkOf64KiB: as many as that holds, at least one
+  int deflate = 0;        ///< gzip level 1 to 9; needs chunk_rows
+  bool shuffle = false;   ///< before gzip: the bytes of numbers by their places
+  bool checksum = false;  ///< Fletcher-32 of each chunk; needs chunk_rows
   std::int64_t chunk_columns = 0;  ///< cut the last row dimension too; for tests
   std::int64_t chunk_middle = 0;   ///< and those between; for tests
   bool newest_format = false;      ///< of HDF5, which has other indexes; for tests

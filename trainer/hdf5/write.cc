@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <numeric>
 
 #include "runtime/base/file.h"
 #include "trainer/hdf5/dataset_file.h"
 #include "trainer/hdf5/handle.h"
+#include "trainer/hdf5/memory_rows.h"
 
 namespace muster::trainer::hdf5 {
 namespace {
@@ -29,15 +29,24 @@ hid_t FileType(ElementType type) {
   return -1;
 }
 
-Handle CreationList(const std::vector<hsize_t>& shape, const WriteOptions& options) {
+/// 0: contiguous.
+std::uint64_t ChunkRows(const Field& field, const WriteOptions& options) {
+  constexpr std::uint64_t kBytes = 65536;
+  if (options.chunk_rows >= 0) return static_cast<std::uint64_t>(options.chunk_rows);
+  return std::max<std::uint64_t>(1, kBytes / std::max<std::uint64_t>(1, field.row_bytes()));
+}
+
+Handle CreationList(const Field& field, const std::vector<hsize_t>& shape,
+                    const WriteOptions& options) {
   Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  if (options.chunk_rows <= 0 || shape[0] == 0) {
+  const std::uint64_t chunk_rows = ChunkRows(field, options);
+  if (chunk_rows == 0 || shape[0] == 0) {
     // Else the library would reserve no bytes for what has no rows yet, and the file no address.
     H5Pset_alloc_time(list.id(), H5D_ALLOC_TIME_EARLY);
     return list;
   }
   std::vector<hsize_t> chunk = shape;
-  chunk[0] = std::min<hsize_t>(shape[0], static_cast<hsize_t>(options.chunk_rows));
+  chunk[0] = std::min<hsize_t>(shape[0], chunk_rows);
   if (options.chunk_columns > 0 && chunk.size() > 1) {
     chunk.back() = static_cast<hsize_t>(options.chunk_columns);
   }
@@ -59,7 +68,7 @@ std::uint64_t BlockRows(const Field& field, const WriteOptions& options) {
   constexpr std::uint64_t kBlockBytes = std::uint64_t{4} << 20;
   const std::uint64_t rows =
       std::max<std::uint64_t>(1, kBlockBytes / std::max<std::uint64_t>(1, field.row_bytes()));
-  const auto chunk = static_cast<std::uint64_t>(std::max<std::int64_t>(1, options.chunk_rows));
+  const std::uint64_t chunk = std::max<std::uint64_t>(1, ChunkRows(field, options));
   return std::max<std::uint64_t>(1, rows / chunk) * chunk;
 }
 
@@ -72,7 +81,7 @@ Status WriteColumn(hid_t file, const RowSource& source, std::size_t field,
   shape.insert(shape.end(), column.row_shape.begin(), column.row_shape.end());
   const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
                      H5Sclose);
-  const Handle list = CreationList(shape, options);
+  const Handle list = CreationList(column, shape, options);
   const hid_t type = FileType(column.type);
   const Handle dataset(
       H5Dcreate2(file, column.name.c_str(), type, space.id(), H5P_DEFAULT, list.id(), H5P_DEFAULT),
@@ -113,31 +122,6 @@ Status Publish(const std::filesystem::path& temporary, const std::filesystem::pa
   }
   return Ok();
 }
-
-/// Columns in memory.
-class MemoryRows final : public RowSource {
- public:
-  MemoryRows(std::uint64_t rows, const std::vector<Column>& columns)
-      : rows_(rows), columns_(columns) {
-    for (const Column& column : columns) fields_.push_back(column.field);
-  }
-  [[nodiscard]] std::uint64_t rows() const override { return rows_; }
-  [[nodiscard]] const std::vector<Field>& fields() const override { return fields_; }
-  [[nodiscard]] std::string name() const override { return "memory"; }
-  Status Read(std::size_t field, std::span<const std::uint64_t> rows,
-              std::byte* out) const override {
-    const std::size_t width = fields_[field].row_bytes();
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      std::memcpy(out + i * width, columns_[field].bytes.data() + rows[i] * width, width);
-    }
-    return Ok();
-  }
-
- private:
-  std::uint64_t rows_;
-  const std::vector<Column>& columns_;
-  std::vector<Field> fields_;
-};
 
 Status WriteColumns(const std::filesystem::path& path, const RowSource& source,
                     std::span<const std::uint64_t> rows, const WriteOptions& options) {
@@ -180,7 +164,7 @@ Status WriteDatasetFile(const std::filesystem::path& path, std::uint64_t rows,
   }
   std::vector<std::uint64_t> all(rows);
   std::iota(all.begin(), all.end(), 0);
-  return WriteRows(path, MemoryRows(rows, columns), all, options);
+  return WriteRows(path, MemoryRows("memory", rows, columns), all, options);
 }
 
 }  // namespace muster::trainer::hdf5
