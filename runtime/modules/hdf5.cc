@@ -13,10 +13,16 @@ Result<std::unique_ptr<trainer::RowSource>> OpenDatasetFile(const std::filesyste
   return module->open_dataset_file(file, {});
 }
 
-Result<std::vector<trainer::hdf5::ConvertedFile>> ConvertCsv(
-    const std::filesystem::path& folder, const trainer::hdf5::CsvOptions& options) {
+Result<trainer::hdf5::Converted> ConvertCsv(const std::filesystem::path& folder,
+                                            const trainer::hdf5::CsvOptions& options) {
   MUSTER_ASSIGN_OR_RETURN(const auto* module, Load<Hdf5Module>(folder));
   return module->convert_csv(options);
+}
+
+Result<trainer::hdf5::Converted> ConvertArrays(const std::filesystem::path& folder,
+                                               const trainer::hdf5::ArrayOptions& options) {
+  MUSTER_ASSIGN_OR_RETURN(const auto* module, Load<Hdf5Module>(folder));
+  return module->convert_arrays(options);
 }
 
 }  // namespace muster::modules

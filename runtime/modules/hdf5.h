@@ -15,7 +15,9 @@ namespace muster::modules {
 
 Result<std::unique_ptr<trainer::RowSource>> OpenDatasetFile(const std::filesystem::path& folder,
                                                             const std::filesystem::path& file);
-Result<std::vector<trainer::hdf5::ConvertedFile>> ConvertCsv(
-    const std::filesystem::path& folder, const trainer::hdf5::CsvOptions& options);
+Result<trainer::hdf5::Converted> ConvertCsv(const std::filesystem::path& folder,
+                                            const trainer::hdf5::CsvOptions& options);
+Result<trainer::hdf5::Converted> ConvertArrays(const std::filesystem::path& folder,
+                                               const trainer::hdf5::ArrayOptions& options);
 
 }  // namespace muster::modules

@@ -7,11 +7,12 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
-#include <numeric>
+#include <span>
 #include <string_view>
 
-#include "trainer/hdf5/dataset_file.h"
-#include "trainer/row_order.h"
+#include "trainer/hdf5/array_files.h"
+#include "trainer/hdf5/memory_rows.h"
+#include "trainer/hdf5/split.h"
 
 namespace muster::trainer::hdf5 {
 namespace {
@@ -96,65 +97,17 @@ Result<Table> ReadTable(const CsvOptions& options) {
   return table;
 }
 
-Status CheckOptions(const CsvOptions& options) {
-  double sum = 0;
-  for (const Split& split : options.splits) {
-    if (!(split.fraction > 0 && split.fraction <= 1)) {
-      return Invalid("split '" + split.role + "': wanted a fraction above 0 and up to 1, got " +
-                     std::to_string(split.fraction));
-    }
-    if (std::ranges::count(options.splits, split.role, &Split::role) > 1) {
-      return Invalid("split '" + split.role + "' is there twice");
-    }
-    sum += split.fraction;
-  }
-  if (std::abs(sum - 1) > 1e-6) {
-    return Invalid("the fractions of the splits add up to " + std::to_string(sum) + "; wanted 1");
-  }
-  return Ok();
-}
-
-/// For each split its rows, ascending. Rows are lined up by label, shuffled within it, and dealt out one by
-/// one to the split that is furthest behind, which spreads every label in proportion.
-std::vector<std::vector<std::uint64_t>> Deal(const CsvOptions& options, const Table& table) {
-  const Epoch order{.seed = options.seed, .number = 0, .rows = table.labels.size()};
-  std::vector<std::uint64_t> line(table.labels.size());
-  for (std::uint64_t place = 0; place < line.size(); ++place) line[place] = RowAt(order, place);
-  std::ranges::stable_sort(line, {}, [&](std::uint64_t row) { return table.labels[row]; });
-  std::vector<std::vector<std::uint64_t>> dealt(options.splits.size());
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    std::size_t furthest = 0;
-    double deficit = -1e300;
-    for (std::size_t s = 0; s < dealt.size(); ++s) {
-      const double behind = options.splits[s].fraction * static_cast<double>(i + 1) -
-                            static_cast<double>(dealt[s].size());
-      if (behind > deficit) {
-        deficit = behind;
-        furthest = s;
-      }
-    }
-    dealt[furthest].push_back(line[i]);
-  }
-  for (auto& rows : dealt) std::ranges::sort(rows);
-  return dealt;
-}
-
 template <typename T>
-std::vector<std::byte> Gather(const std::vector<T>& values, std::size_t width,
-                              const std::vector<std::uint64_t>& rows) {
-  std::vector<std::byte> bytes(rows.size() * width * sizeof(T));
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(bytes.data() + i * width * sizeof(T), values.data() + rows[i] * width,
-                width * sizeof(T));
-  }
-  return bytes;
+std::vector<std::byte> BytesOf(const std::vector<T>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace
 
-Result<std::vector<ConvertedFile>> ConvertCsv(const CsvOptions& options) {
-  MUSTER_RETURN_IF_ERROR(CheckOptions(options));
-  MUSTER_ASSIGN_OR_RETURN(const Table table, ReadTable(options));
+Result<Converted> ConvertCsv(const CsvOptions& options) {
+  MUSTER_RETURN_IF_ERROR(CheckOutput(options.output));
+  MUSTER_ASSIGN_OR_RETURN(Table table, ReadTable(options));
   Field inputs{options.inputs_name, ElementType::kF32, options.row_shape};
   if (inputs.row_shape.empty()) inputs.row_shape = {static_cast<std::int64_t>(table.inputs)};
   if (inputs.row_elements() != table.inputs) {
@@ -162,27 +115,32 @@ Result<std::vector<ConvertedFile>> ConvertCsv(const CsvOptions& options) {
                    " numbers a row; " + options.csv.string() + " has " +
                    std::to_string(table.inputs) + " columns before the label");
   }
-  const auto dealt = Deal(options, table);
-  for (std::size_t s = 0; s < dealt.size(); ++s) {
-    if (dealt[s].empty()) {
-      return Invalid("split '" + options.splits[s].role + "' gets none of the " +
-                     std::to_string(table.labels.size()) + " rows");
-    }
+  const MemoryRows rows(options.csv.string(), table.labels.size(),
+                        {{inputs, BytesOf(table.values)},
+                         {{options.labels_name, ElementType::kI64, {}}, BytesOf(table.labels)}});
+  MUSTER_ASSIGN_OR_RETURN(
+      auto files, WriteSplits(rows, table.labels, options.output, options.out_dir / options.name));
+  return Converted{std::move(files), {}};
+}
+
+Result<Converted> ConvertArrays(const ArrayOptions& options) {
+  MUSTER_RETURN_IF_ERROR(CheckOutput(options.output));
+  if (options.out.extension() != ".h5" || options.out.stem().empty()) {
+    return Invalid("'" + options.out.string() +
+                   "' is no name of a file to write; wanted like digits.h5");
   }
-  std::error_code error;
-  std::filesystem::create_directories(options.out_dir, error);
-  if (error) return IoError("making folder " + options.out_dir.string(), error.value());
-  std::vector<ConvertedFile> files;
-  for (std::size_t s = 0; s < dealt.size(); ++s) {
-    const std::string& role = options.splits[s].role;
-    const auto path = options.out_dir / (options.name + "-" + role + ".h5");
-    MUSTER_RETURN_IF_ERROR(WriteDatasetFile(
-        path, dealt[s].size(),
-        {{inputs, Gather(table.values, table.inputs, dealt[s])},
-         {{options.labels_name, ElementType::kI64, {}}, Gather(table.labels, 1, dealt[s])}}));
-    files.push_back({role, path, dealt[s].size()});
+  std::vector<ArrayColumn> columns;
+  for (const std::string& text : options.columns) {
+    MUSTER_ASSIGN_OR_RETURN(ArrayColumn column, ParseArrayColumn(text));
+    columns.push_back(std::move(column));
   }
-  return files;
+  Converted converted;
+  MUSTER_ASSIGN_OR_RETURN(const auto rows, OpenArrays(columns, converted.notes));
+  MUSTER_ASSIGN_OR_RETURN(const auto labels, ReadLabels(*rows, options.labels_name));
+  auto stem = options.out;
+  MUSTER_ASSIGN_OR_RETURN(converted.files,
+                          WriteSplits(*rows, labels, options.output, stem.replace_extension()));
+  return converted;
 }
 
 }  // namespace muster::trainer::hdf5

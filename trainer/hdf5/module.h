@@ -13,6 +13,7 @@ struct Hdf5Module {
   const char* version;  ///< of muster
   decltype(&OpenDatasetFile) open_dataset_file;
   decltype(&ConvertCsv) convert_csv;
+  decltype(&ConvertArrays) convert_arrays;
 };
 
 }  // namespace muster::trainer::hdf5

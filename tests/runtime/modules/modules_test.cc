@@ -73,10 +73,10 @@ TEST_F(ModulesTest, ConvertCsv_ThenOpen_SameRows) {
   std::ofstream(folder_ / "t.csv") << "1,2,0\n3,4,1\n";
   const auto files = ConvertCsv(
       kBuilt,
-      {.csv = folder_ / "t.csv", .out_dir = folder_, .name = "t", .splits = {{"all", 1.0}}});
+      {.csv = folder_ / "t.csv", .out_dir = folder_, .name = "t", .output = {.splits = {{"all", 1.0}}}});
   ASSERT_TRUE(files.ok()) << files.error().message;
-  ASSERT_EQ(files->size(), 1U);
-  const auto rows = OpenDatasetFile(kBuilt, files->at(0).path);
+  ASSERT_EQ(files->files.size(), 1U);
+  const auto rows = OpenDatasetFile(kBuilt, files->files.at(0).path);
   ASSERT_TRUE(rows.ok()) << rows.error().message;
   EXPECT_EQ((*rows)->rows(), 2U);
   const auto inputs = trainer::FindField(**rows, "images");

@@ -51,11 +51,11 @@ TEST_F(ConvertTest, Digits_SplitByLabel) {
               .row_shape = {1, 8, 8}};
   const auto files = ConvertCsv(options_);
   ASSERT_TRUE(files.ok()) << files.error().message;
-  ASSERT_EQ(files->size(), 3U);
+  ASSERT_EQ(files->files.size(), 3U);
   std::uint64_t total = 0;
   const double fractions[] = {0.70, 0.15, 0.15};
   for (std::size_t i = 0; i < 3; ++i) {
-    const ConvertedFile& file = (*files)[i];
+    const ConvertedFile& file = files->files[i];
     total += file.rows;
     EXPECT_EQ(file.path.filename(), "digits-" + file.role + ".h5");
     std::map<std::int64_t, int> count;
@@ -81,7 +81,7 @@ TEST_F(ConvertTest, EveryRow_InOneFileWithItsLabel) {
   const auto files = ConvertCsv(options_);
   ASSERT_TRUE(files.ok()) << files.error().message;
   std::set<float> seen;
-  for (const ConvertedFile& file : *files) {
+  for (const ConvertedFile& file : files->files) {
     const auto source = OpenDatasetFile(file.path);
     ASSERT_TRUE(source.ok());
     const auto labels = Labels(file.path);
@@ -112,11 +112,11 @@ TEST_F(ConvertTest, Wrong_NamesLineAndColumn) {
   options_.row_shape = {3};
   EXPECT_NE(Refusal().find("has 3 numbers a row"), std::string::npos);
   options_.row_shape = {};
-  options_.splits = {{"train", 0.5}, {"test", 0.4}};
+  options_.output.splits = {{"train", 0.5}, {"test", 0.4}};
   EXPECT_NE(Refusal().find("add up to 0.9"), std::string::npos);
-  options_.splits = {{"train", 0.5}, {"train", 0.5}};
+  options_.output.splits = {{"train", 0.5}, {"train", 0.5}};
   EXPECT_EQ(Refusal(), "split 'train' is there twice");
-  options_.splits = {{"train", 0.98}, {"test", 0.02}};
+  options_.output.splits = {{"train", 0.98}, {"test", 0.02}};
   EXPECT_EQ(Refusal(), "split 'test' gets none of the 2 rows");
   EXPECT_FALSE(std::filesystem::exists(options_.out_dir));
 }
