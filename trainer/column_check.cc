@@ -38,8 +38,8 @@ std::string RangeText(const ColumnSpec& spec) {
 
 Status CheckForm(const RowSource& source, const Field& field, const ColumnSpec& spec) {
   const std::string named = source.name() + ": dataset '" + field.name + "'";
-  bool fits = field.row_shape.size() == spec.row_shape.size();
-  for (std::size_t d = 0; fits && d < spec.row_shape.size(); ++d) {
+  bool fits = spec.any_shape || field.row_shape.size() == spec.row_shape.size();
+  for (std::size_t d = 0; fits && !spec.any_shape && d < spec.row_shape.size(); ++d) {
     fits = spec.row_shape[d] < 0 || spec.row_shape[d] == field.row_shape[d];
   }
   if (!fits) {

@@ -16,6 +16,7 @@ namespace muster::trainer {
 struct ColumnSpec {
   std::string name;                     ///< "labels"
   std::vector<std::int64_t> row_shape;  ///< without the rows; -1: any size; empty: one number a row
+  bool any_shape = false;               ///< whatever row_shape says
   std::vector<ElementType> types;       ///< those allowed; empty: any
   /// The least and the greatest value allowed: classes 0 to 9 are {.low = 0, .high = 9}. NaN and infinities are
   /// always refused.

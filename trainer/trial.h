@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,8 @@ struct DataSpec {
   std::string labels;             ///< the truth that predictions are held against
   std::vector<std::string> more;  ///< whatever else a batch is to hold
   std::int64_t classes = 0;       ///< 1 or more: labels are whole numbers in [0, classes)
+  /// Of a row of inputs, -1 for any size; nothing: any shape. Files of others are refused before the first step.
+  std::optional<std::vector<std::int64_t>> input_shape = {};
 
   [[nodiscard]] std::vector<std::string> columns() const;
 };

@@ -77,7 +77,7 @@ Status Export(Trial& trial, const Options& options) {
   std::error_code error;
   std::filesystem::create_directories(out, error);
   if (error) return IoError("making folder " + out.string(), error.value());
-  MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDatasetFile(options.file.data.at("test")));
+  MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDataset(options.file.data.at("test")));
   MUSTER_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
                           files::ReadCheckpointFile(options.checkpoint));
   const std::shared_ptr<torch::nn::Module> module = trial.Build(options.params);

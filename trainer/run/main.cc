@@ -56,7 +56,7 @@ Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, cons
                   Accelerator& accelerator) {
   const auto test = options.file.data.find("test");
   if (test == options.file.data.end() || !options.control_socket.empty()) return Ok();
-  MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDatasetFile(test->second));
+  MUSTER_ASSIGN_OR_RETURN(const auto source, hdf5::OpenDataset(test->second));
   // Only rank 0 knows the path, and has the folder.
   MUSTER_RETURN_IF_ERROR(
       gang.Share(end.best_path.empty() ? Ok() : LoadBest(end.best_path, *end.module)));
@@ -74,14 +74,14 @@ Status ReportTest(Trial& trial, const Options& options, const LoopEnd& end, cons
 Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
                     const Options& options, RankProgress& progress) {
   const auto& data = options.file.data;
-  MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDatasetFile(data.at("train")));
+  MUSTER_ASSIGN_OR_RETURN(const auto train, hdf5::OpenDataset(data.at("train")));
   if (options.bench_steps > 0) {
     MUSTER_RETURN_IF_ERROR(Bench(trial, options, *train, gang, accelerator));
     return 0;
   }
   std::unique_ptr<RowSource> validation;
   if (data.contains("validation")) {
-    MUSTER_ASSIGN_OR_RETURN(validation, hdf5::OpenDatasetFile(data.at("validation")));
+    MUSTER_ASSIGN_OR_RETURN(validation, hdf5::OpenDataset(data.at("validation")));
   }
   MUSTER_ASSIGN_OR_RETURN(const auto control, Connect(options, progress));
   std::unique_ptr<CheckpointStore> checkpoints;

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "runtime/base/log.h"
+#include "trainer/column_check.h"
 #include "trainer/resume.h"
 #include "trainer/schedule.h"
 #include "trainer/step_times.h"
@@ -20,6 +21,24 @@ namespace muster::trainer {
 namespace {
 
 using wire::RecordType;
+
+std::vector<ColumnSpec> WantedColumns(const DataSpec& data) {
+  std::vector<ColumnSpec> wanted;
+  for (const std::string& name : data.columns()) {
+    ColumnSpec column{.name = name, .any_shape = true};
+    if (name == data.inputs && data.input_shape) {
+      column.row_shape = *data.input_shape;
+      column.any_shape = false;
+    }
+    if (name == data.labels && data.classes > 0) {
+      column.types = {ElementType::kU8, ElementType::kI32, ElementType::kI64};
+      column.low = 0;
+      column.high = static_cast<double>(data.classes - 1);
+    }
+    wanted.push_back(std::move(column));
+  }
+  return wanted;
+}
 
 class TrainLoop {
  public:
@@ -35,6 +54,7 @@ class TrainLoop {
 
  private:
   Status Prepare();
+  Status CheckData() const;
   Status Resume();
   Status Restore(Checkpoint& checkpoint) const;
   Result<Command> RunEpoch();
@@ -80,20 +100,33 @@ class TrainLoop {
   Status save_error_;                       ///< of a save in the background; rank 0's
 };
 
+Status TrainLoop::CheckData() const {
+  const auto wanted = WantedColumns(parts_.trial.data());
+  for (const RowSource* source : {&parts_.train, parts_.validation}) {
+    if (source == nullptr) continue;
+    if (source->rows() == 0) return Invalid(source->name() + " has no rows");
+    const auto checked = CheckColumns(*source, wanted);
+    if (!checked.ok()) return checked.error();
+  }
+  return Ok();
+}
+
 Status TrainLoop::Prepare() {
-  if (parts_.train.rows() == 0) return Invalid(parts_.train.name() + " has no rows to train on");
-  if (parts_.validation != nullptr && parts_.validation->rows() == 0) {
-    return Invalid(parts_.validation->name() + " has no rows to validate on");
+  const std::int64_t ranks = parts_.gang.rank().world_size;
+  if (static_cast<std::int64_t>(batch_size_) < ranks) {
+    return Invalid("batch_size is " + std::to_string(batch_size_) +
+                   ": wanted a row or more for each of " + std::to_string(ranks) + " ranks");
   }
   const OptimizerSpec spec = parts_.trial.optimizer(parts_.params);
   MUSTER_RETURN_IF_ERROR(CheckSpec(spec));
-  schedule_ = MakeSchedule(spec.schedule, batches(), epochs_);
   MUSTER_ASSIGN_OR_RETURN(
       learner_, Learner::Make(parts_.trial, parts_.params, parts_.gang, parts_.accelerator,
                               LearnerOptionsFrom(parts_.params, parts_.seed)));
   if (parts_.gang.first() && parts_.checkpoints != nullptr) {
     saver_ = std::make_unique<BackgroundSaver>(*parts_.checkpoints);
   }
+  MUSTER_RETURN_IF_ERROR(CheckData());  // after Build, when the trial knows its classes
+  schedule_ = MakeSchedule(spec.schedule, batches(), epochs_);
   progress_.seed = parts_.seed;
   progress_.batch_size = static_cast<std::int64_t>(batch_size_);
   progress_.train_rows = static_cast<std::int64_t>(parts_.train.rows());

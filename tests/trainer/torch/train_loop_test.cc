@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <thread>
 
 #include "tests/trainer/torch/tiny_trial.h"
 #include "trainer/files/checkpoint_folder.h"
@@ -127,6 +128,37 @@ TEST_F(TrainLoopTest, AveragedWeights_AreWhatIsValidatedAndLoaded) {
       EvaluateSource(trial, *module, validation_, gang_, HostAccelerator(), Precision::kFp32);
   ASSERT_TRUE(means.ok());
   EXPECT_EQ(means->at("loss"), with->progress.metrics.at("validation/loss"));
+}
+
+TEST_F(TrainLoopTest, DataThatDoNotFit_AreRefusedBeforeTheFirstStep) {
+  class Two final : public TinyTrial {
+   public:
+    explicit Two(DataSpec data) : data_(std::move(data)) {}
+    [[nodiscard]] DataSpec data() const override { return data_; }
+    at::Tensor TrainStep(const Batch& /*batch*/) override { throw std::logic_error("a step"); }
+
+   private:
+    DataSpec data_;
+  };
+  const auto refusal = [&](DataSpec data, const char* json) {
+    Two trial(std::move(data));
+    const Params params = Read(json);
+    ScriptedControl control;
+    const auto end = RunTrainLoop({.trial = trial,
+                                   .params = params,
+                                   .train = train_,
+                                   .gang = gang_,
+                                   .control = control,
+                                   .accelerator = HostAccelerator(),
+                                   .clock = clock_});
+    return end.ok() ? "accepted" : end.error().message;
+  };
+  EXPECT_EQ(refusal({.inputs = "x", .labels = "labels", .classes = 2}, "{}"),
+            "clouds: dataset 'labels': row 2 holds 2; wanted 0 to 1");
+  EXPECT_EQ(refusal({.inputs = "x", .labels = "labels", .input_shape = {{1, -1}}}, "{}"),
+            "clouds: dataset 'x' has rows of shape (4); wanted (1,any)");
+  EXPECT_EQ(refusal({.inputs = "x", .labels = "x", .classes = 2}, "{}"),
+            "clouds: dataset 'x' is of type f32; wanted u8 or i32 or i64");
 }
 
 TEST_F(TrainLoopTest, LossThatIsNoNumber_EndsTrainingBeforeItIsSaved) {
@@ -403,12 +435,16 @@ TEST_F(TrainLoopTest, ReadingThrows_AnErrorNotTheEndOfTheProcess) {
     [[nodiscard]] std::uint64_t rows() const override { return 3; }
     [[nodiscard]] const std::vector<Field>& fields() const override { return clouds_.fields(); }
     [[nodiscard]] std::string name() const override { return "big.h5"; }
-    Status Read(std::size_t, std::span<const std::uint64_t>, std::byte*) const override {
-      throw std::bad_alloc();
+    Status Read(std::size_t field, std::span<const std::uint64_t> rows,
+                std::byte* out) const override {
+      // A few rows are looked at before the first step, by another thread.
+      if (std::this_thread::get_id() != caller_) throw std::bad_alloc();
+      return clouds_.Read(field, rows, out);
     }
 
    private:
     Clouds clouds_{3};
+    std::thread::id caller_ = std::this_thread::get_id();
   };
   TinyTrial trial;
   const Params params = Read(kAdamW);

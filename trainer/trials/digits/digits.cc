@@ -18,6 +18,9 @@ class Digits final : public ClassifierTrial {
         trainer::FloatParam("label_smoothing", 0.1, 0.0, 0.9,
                             "share of each target spread over all classes")};
   }
+  [[nodiscard]] DataSpec data() const override {
+    return {.inputs = "images", .labels = "labels", .classes = 10, .input_shape = {{1, 8, 8}}};
+  }
   std::shared_ptr<torch::nn::Module> Build(const trainer::Params& params) override {
     label_smoothing_ = params.Float("label_smoothing");
     net_ = std::make_shared<DigitsNet>(params.Int("width"), params.Float("dropout"),
