@@ -28,6 +28,7 @@ void Ema::Swap() {
 
 std::vector<std::pair<std::string, at::Tensor>> Ema::State() const {
   std::vector<std::pair<std::string, at::Tensor>> state;
+  state.reserve(averages_.size());
   for (std::size_t i = 0; i < averages_.size(); ++i) {
     state.emplace_back("average." + std::to_string(i), averages_[i]);
   }

@@ -189,7 +189,7 @@ class Sgd final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> MakeOptimizer(std::vector<at::Tensor> parameters,
+std::unique_ptr<Optimizer> MakeOptimizer(const std::vector<at::Tensor>& parameters,
                                          const OptimizerSpec& spec) {
   if (spec.kind == OptimizerSpec::Kind::kSgd) return std::make_unique<Sgd>(parameters, spec);
   return std::make_unique<AdamW>(parameters, spec);

@@ -35,7 +35,7 @@ class Optimizer {
 
 /// `parameters` are leaves of one device and floating type. The members of `spec` that say how one step changes weights
 /// are used: schedule, clip_norm (clip.h) and ema_decay (ema.h) are the caller's.
-std::unique_ptr<Optimizer> MakeOptimizer(std::vector<at::Tensor> parameters,
+std::unique_ptr<Optimizer> MakeOptimizer(const std::vector<at::Tensor>& parameters,
                                          const OptimizerSpec& spec);
 
 /// The gradients, of parameters that all have one; an error otherwise.
