@@ -7,6 +7,7 @@
 #include "tests/trainer/torch/tiny_learner.h"
 #include "trainer/cuda/accelerator.h"
 #include "trainer/cuda/nccl.h"
+#include "trainer/torch/snapshot.h"
 
 /// Most of it wants a GPU. Two ranks need two GPUs; one rank shows that the library loads, joins and reduces.
 
@@ -116,6 +117,27 @@ TEST_F(Gpu, Uploads_ArriveWhole) {
     EXPECT_EQ(upload.tensors[0].sum().item<double>(), static_cast<double>(i << 16));
   }
   EXPECT_GT(accelerator_->peak_bytes(), 1 << 18);
+}
+
+TEST_F(Gpu, Snapshot_IsOfTheMomentItWasTakenAndPinned) {
+  const auto on_gpu = at::TensorOptions().device(at::kCUDA);
+  const NamedTensors state = {{"model.large", at::rand({1 << 24}, on_gpu)},
+                              {"model.transposed", at::rand({300, 500}, on_gpu).t()},
+                              {"model.half", at::rand({7}, on_gpu).to(at::kBFloat16)},
+                              {"optimizer.steps", at::full({}, 3.0)}};
+  Snapshot snapshot;
+  snapshot.Reserve(state);
+  for (int i = 0; i < 3; ++i) {
+    state[0].second.fill_(i);
+    const auto wanted = StoreTensors(state);
+    ASSERT_TRUE(wanted.ok());
+    ASSERT_TRUE(snapshot.Take(state).ok());
+    state[0].second.fill_(-1);  // queued behind the copy
+    snapshot.Wait();
+    CheckpointView view;
+    view.tensors = snapshot.tensors();
+    EXPECT_EQ(view.Copy().tensors, *wanted);
+  }
 }
 
 }  // namespace

@@ -3,10 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include <sys/resource.h>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <future>
 
