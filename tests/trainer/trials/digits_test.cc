@@ -165,6 +165,17 @@ TEST_F(DigitsTest, KilledAndStartedAgain_SameBitsAsUninterrupted) {
   EXPECT_EQ(Latest(cut).tensors, Latest(folder_ / "whole").tensors);
 }
 
+// The short form of the benchmark that kills 50 times.
+TEST_F(DigitsTest, KilledAtRandomMoments_SameBitsOnOneRankAndTwo) {
+  const Ended ended = Run({MUSTER_RESUME, "--digits", MUSTER_DIGITS, "--data", folder_, "--mpirun",
+                           MUSTER_MPIRUN, "--kills", "3", "--epochs", "6"});
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  for (const char* line : {R"("ranks": 1, "kills": 3)", R"("ranks": 2, "kills": 3)"}) {
+    EXPECT_NE(ended.output.find(line), std::string::npos) << ended.output;
+  }
+  EXPECT_EQ(ended.output.find("false"), std::string::npos) << ended.output;
+}
+
 TEST_F(DigitsTest, SigTerm_SavesAndExits75) {
   const fs::path saved = folder_ / "term";
   const pid_t child = Start(Command({"--epochs", "500", "--checkpoint-dir", saved}));
