@@ -1,18 +1,24 @@
 #include "trainer/run/device.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include "runtime/base/log.h"
 #include "runtime/modules/module.h"
 #include "trainer/cuda/module.h"
 #include "trainer/mpi/backend.h"
+#include "trainer/peers/link.h"
+#include "trainer/shm/join.h"
+#include "trainer/shm/staged_backend.h"
 
 namespace muster::trainer::run {
 namespace {
 
 using cuda::CudaModule;
+using Backend = c10::intrusive_ptr<c10d::Backend>;
 
 /// Without loading a library to ask.
 bool SeesGpu() {
@@ -33,17 +39,60 @@ Status CheckRank(const RankInfo& joined, const RankInfo& rank) {
                   " of " + std::to_string(joined.world_size));
 }
 
-Result<Gang> JoinNccl(const Options& options, const Accelerator* accelerator) {
-  if (accelerator == nullptr) return Invalid("the backend nccl wants a GPU; device is cpu");
+bool OneMachine(const Options& options) { return options.job && options.job->one_machine; }
+
+Result<Backend> JoinHosts(const Options& options, RankProgress& progress) {
+  if (options.backend == "shm" || (options.backend != "mpi" && OneMachine(options))) {
+    return shm::JoinMachine({.job = *options.job, .backend = {.progress = &progress}});
+  }
+  MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld({.progress = &progress}));
+  MUSTER_RETURN_IF_ERROR(
+      CheckRank({.rank = backend->getRank(), .world_size = backend->getSize()}, options.rank));
+  return backend;
+}
+
+/// Where rank 0 can be met, the same text on every rank: "ADDRESS PORT". The port was free a moment ago.
+Result<std::string> MeetingPlace(const Options& options, const Gang& hosts) {
+  std::string place;
+  Status status;
+  if (hosts.first()) {
+    const auto listener = peers::Listen(OneMachine(options));
+    if (listener.ok()) {
+      const auto own = peers::OwnAddresses();
+      const std::string address =
+          OneMachine(options) ? "127.0.0.1" : (own.empty() ? peers::HostName() : own.front());
+      place = address + " " + std::to_string(listener->port);
+    } else {
+      status = listener.error();
+    }
+  }
+  MUSTER_RETURN_IF_ERROR(hosts.Share(status));
+  return hosts.Broadcast(place);
+}
+
+Result<Backend> JoinNccl(const Options& options, const Accelerator& accelerator,
+                         const std::string& place) {
   MUSTER_ASSIGN_OR_RETURN(const CudaModule* module, LoadModule());
-  MUSTER_ASSIGN_OR_RETURN(
-      auto nccl,
-      module->join_world(
-          {.rank = options.rank,
-           .master_address = options.master_address.empty() ? "127.0.0.1" : options.master_address,
-           .master_port = options.master_port,
-           .device = accelerator->device().index()}));
-  return Gang({}, std::move(nccl));
+  cuda::NcclOptions nccl{.rank = options.rank, .device = accelerator.device().index()};
+  std::istringstream(place) >> nccl.master_address >> nccl.master_port;
+  return module->join_world(nccl);
+}
+
+/// Gradients on GPUs: past the host where that is possible.
+Result<Gang> AddDevices(const Options& options, const Accelerator& accelerator, Backend hosts) {
+  const Gang meeting(hosts);
+  auto ids = meeting.AllGather(accelerator.id());
+  std::ranges::sort(ids);
+  if (std::ranges::adjacent_find(ids) == ids.end()) {
+    MUSTER_ASSIGN_OR_RETURN(const std::string place, MeetingPlace(options, meeting));
+    MUSTER_ASSIGN_OR_RETURN(auto nccl, JoinNccl(options, accelerator, place));
+    return Gang(std::move(hosts), std::move(nccl));
+  }
+  if (options.backend == "nccl") {
+    return Invalid("the backend nccl wants a GPU for each rank; some share one here");
+  }
+  const Backend staged = shm::MakeStagedBackend(std::move(hosts));
+  return Gang(staged, staged);
 }
 
 }  // namespace
@@ -60,18 +109,17 @@ Result<std::unique_ptr<Accelerator>> OpenDevice(const Options& options) {
 
 Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator,
                       RankProgress& progress) {
-  if (options.backend == "nccl") return JoinNccl(options, accelerator);
+  if (options.backend == "nccl" && accelerator == nullptr) {
+    return Invalid("the backend nccl wants a GPU; the device is the host");
+  }
   if (options.rank.world_size <= 1) {
-    return Gang();  // without MPI: it takes longer to start than an epoch
+    if (options.backend != "nccl") return Gang();
+    MUSTER_ASSIGN_OR_RETURN(auto nccl, JoinNccl(options, *accelerator, "127.0.0.1 0"));
+    return Gang({}, std::move(nccl));
   }
-  const bool meets = options.master_port != 0 && !options.master_address.empty();
-  if (options.backend == "auto" && accelerator != nullptr && meets) {
-    return JoinNccl(options, accelerator);
-  }
-  MUSTER_ASSIGN_OR_RETURN(auto backend, mpi::JoinWorld({.progress = &progress}));
-  Gang gang(std::move(backend));
-  MUSTER_RETURN_IF_ERROR(CheckRank(gang.rank(), options.rank));
-  return gang;
+  MUSTER_ASSIGN_OR_RETURN(auto hosts, JoinHosts(options, progress));
+  if (accelerator == nullptr) return Gang(std::move(hosts));
+  return AddDevices(options, *accelerator, std::move(hosts));
 }
 
 Result<std::unique_ptr<peers::Watch>> WatchGang(const Options& options, const Gang& gang,
@@ -82,7 +130,7 @@ Result<std::unique_ptr<peers::Watch>> WatchGang(const Options& options, const Ga
        .all_gather = [&](const std::string& text) { return gang.AllGather(text); },
        .state = [&] { return progress.Read(); },
        .limits = {.silence = options.peer_silence, .behind = options.peer_behind},
-       .address = options.master_address});
+       .address = options.job ? options.job->master_address : ""});
 }
 
 }  // namespace muster::trainer::run

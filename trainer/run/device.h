@@ -16,8 +16,10 @@ namespace muster::trainer::run {
 /// "cuda" was asked for and there is none.
 Result<std::unique_ptr<Accelerator>> OpenDevice(const Options& options);
 
-/// The ranks of this attempt. `accelerator`: what OpenDevice gave; null on the host. `progress` hears of every
-/// collective where the backend counts them, and outlives the gang.
+/// The ranks of this attempt. Host tensors go through shared memory where all ranks are on this machine, else through
+/// Open MPI; those on GPUs through NCCL where each rank has one of its own, else through host memory. `accelerator`:
+/// what OpenDevice gave; null on the host. `progress` hears of every collective where the backend counts them, and
+/// outlives the gang.
 Result<Gang> JoinGang(const Options& options, const Accelerator* accelerator,
                       RankProgress& progress);
 

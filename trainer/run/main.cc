@@ -86,10 +86,13 @@ Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
   MUSTER_ASSIGN_OR_RETURN(const auto control, Connect(options, progress));
   std::unique_ptr<CheckpointStore> checkpoints;
   if (gang.first() && !options.checkpoint_dir.empty()) {
-    MUSTER_ASSIGN_OR_RETURN(
-        checkpoints,
-        files::OpenCheckpointFolder(
-            {.folder = options.checkpoint_dir, .attempt = options.attempt, .keep = options.keep}));
+    MUSTER_ASSIGN_OR_RETURN(checkpoints,
+                            files::OpenCheckpointFolder({.folder = options.checkpoint_dir,
+                                                         .attempt = options.attempt,
+                                                         .keep = options.keep,
+                                                         .keep_best = options.keep_best,
+                                                         .metric = options.file.metric,
+                                                         .maximize = options.file.maximize}));
   }
   MUSTER_ASSIGN_OR_RETURN(const LoopEnd end, RunTrainLoop({.trial = trial,
                                                            .params = options.params,

@@ -53,7 +53,7 @@ struct Flags {
   std::map<std::string, std::string> data, params;
   std::string params_file, export_dir, checkpoint, checkpoint_dir;
   std::int64_t seed = 0;
-  int keep = 2;
+  int keep = 2, keep_best = 1;
   std::int64_t bench_steps = 0;
   double peer_silence = 10, peer_behind = 600;
   std::string backend = "auto";
@@ -82,9 +82,11 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
       ->group("Parameters");
   app.add_option(
          "--backend", flags.backend,
-         "what carries gradients between ranks: auto (nccl where each rank has a GPU of its "
-         "own, else mpi), mpi or nccl (also with one rank, to see what it costs) [auto]")
-      ->check(CLI::IsMember({"auto", "mpi", "nccl"}))
+         "what carries gradients between ranks: auto, shm (memory that the ranks of one machine "
+         "share), mpi, or nccl (a GPU for each rank; also with one rank, to see what it costs). "
+         "auto "
+         "takes nccl where each rank has a GPU of its own, shm on one machine, else mpi [auto]")
+      ->check(CLI::IsMember({"auto", "shm", "mpi", "nccl"}))
       ->group("Ranks");
   app.add_option("--bench-steps", flags.bench_steps,
                  "time so many steps on some batches in memory, print a line of JSON and end")
@@ -105,6 +107,9 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
                  "save after each epoch here, and go on from what is there")
       ->group(saved);
   app.add_option("--keep", flags.keep, "newest checkpoints to keep, besides the best [2]")
+      ->check(CLI::Range(1, 1'000'000))
+      ->group(saved);
+  app.add_option("--keep-best", flags.keep_best, "best checkpoints to keep, besides the newest [1]")
       ->check(CLI::Range(1, 1'000'000))
       ->group(saved);
   auto* exported = app.add_option("--export", flags.export_dir,
@@ -152,6 +157,7 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
   options.checkpoint_dir =
       flags.checkpoint_dir.empty() ? Environment("MUSTER_CHECKPOINT_DIR") : flags.checkpoint_dir;
   options.keep = flags.keep;
+  options.keep_best = flags.keep_best;
   options.peer_silence = Milliseconds(flags.peer_silence);
   options.peer_behind = Milliseconds(flags.peer_behind);
   options.backend = flags.backend;
@@ -164,12 +170,10 @@ void ReadEnvironment(Options& options) {
   options.heartbeat_file = Environment("MUSTER_HEARTBEAT");
   options.attempt = EnvironmentNumber({"MUSTER_ATTEMPT"}, 0);
   options.cloned = !Environment("MUSTER_CLONED_FROM").empty();
-  // muster and torchrun set the first name, mpirun the second.
-  options.rank.rank = EnvironmentNumber({"RANK", "OMPI_COMM_WORLD_RANK"}, 0);
-  options.rank.world_size = EnvironmentNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"}, 1);
-  options.local_rank = EnvironmentNumber({"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"}, 0);
-  options.master_address = Environment("MASTER_ADDR");
-  options.master_port = static_cast<int>(EnvironmentNumber({"MASTER_PORT"}, 0));
+  options.job = shm::FindJob(Environment);
+  if (options.job) options.rank = options.job->rank;
+  options.local_rank =
+      EnvironmentNumber({"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
   // mpirun gives its ranks a terminal of their own, whoever reads the other end.
   options.terminal = isatty(STDOUT_FILENO) == 1 && Environment("OMPI_COMM_WORLD_SIZE").empty();
   const std::int64_t local =

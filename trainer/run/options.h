@@ -8,6 +8,7 @@
 
 #include "trainer/params.h"
 #include "trainer/row_order.h"
+#include "trainer/shm/job.h"
 #include "trainer/trial.h"
 
 /// What a trial's program was asked to do: flags, environment and the parameter file, read once.
@@ -27,10 +28,10 @@ struct Options {
   std::int64_t attempt = 0;
   bool cloned = false;  ///< the checkpoint folder began as a copy of another trial's
   RankInfo rank;
-  std::int64_t local_rank = 0;  ///< among the ranks of this machine
-  std::string backend;          ///< "auto", "mpi", "nccl"
-  std::string master_address;   ///< where ranks meet that no MPI started
-  int master_port = 0;
+  std::int64_t local_rank = 0;               ///< among the ranks of this machine
+  std::optional<shm::Job> job;               ///< whose rank this is; nothing for a process alone
+  std::string backend;                       ///< "auto", "shm", "mpi", "nccl"
+  int keep_best = 1;                         ///< best checkpoints to keep, besides the newest
   std::int64_t bench_steps = 0;              ///< not 0: time so many steps instead of training
   std::chrono::milliseconds peer_silence{};  ///< peers::PeerLimits
   std::chrono::milliseconds peer_behind{};

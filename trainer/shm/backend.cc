@@ -1,4 +1,5 @@
 #include "trainer/shm/backend.h"
+#include "trainer/rank_progress.h"
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <utility>
@@ -95,12 +96,31 @@ std::vector<std::byte*> PartsOf(const Tensors& tensors, const at::Tensor& part, 
   return parts;
 }
 
+/// As the watch over peers has them.
+const char* NameOf(OpType type) {
+  switch (type) {
+    case OpType::BROADCAST:
+      return "broadcast";
+    case OpType::_ALLGATHER_BASE:
+    case OpType::ALLGATHER:
+      return "allgather";
+    case OpType::_REDUCE_SCATTER_BASE:
+    case OpType::REDUCE_SCATTER:
+      return "reduce_scatter";
+    case OpType::BARRIER:
+      return "barrier";
+    default:
+      return "allreduce";
+  }
+}
+
 class ShmBackend final : public c10d::Backend {
  public:
   ShmBackend(Meeting meeting, const BackendOptions& options)
       : Backend(static_cast<int>(meeting.rank), static_cast<int>(meeting.segment.layout().ranks)),
         channel_(std::make_unique<Channel>(std::move(meeting), options.timeout)),
-        thread_(std::make_shared<CommThread>()) {}
+        thread_(std::make_shared<CommThread>()),
+        progress_(options.progress) {}
   ~ShmBackend() override {
     thread_->Stop();
   }  // works that live on hold the thread, not the channel
@@ -203,12 +223,21 @@ class ShmBackend final : public c10d::Backend {
   }
 
   WorkPtr Queue(OpType type, Tensors inputs, Tensors outputs, std::function<Status(bool)> run) {
+    if (progress_ != nullptr) {
+      progress_->Queue(NameOf(type));
+      run = [run = std::move(run), progress = progress_](bool spin) {
+        Status status = run(spin);
+        if (status.ok()) progress->Finish();
+        return status;
+      };
+    }
     return QueueWork(thread_, getRank(), type, std::move(inputs), std::move(outputs),
                      std::move(run));
   }
 
   std::unique_ptr<Channel> channel_;
   std::shared_ptr<CommThread> thread_;
+  RankProgress* progress_;
 };
 
 }  // namespace

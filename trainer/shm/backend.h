@@ -20,10 +20,16 @@ class Backend;
 /// order: a difference, a rank that is gone (noticed within about 50 ms) and one that does not come on fail
 /// the collective and all later ones, on every rank, with the ranks named (channel.h).
 
+namespace muster::trainer {
+class RankProgress;
+}
+
 namespace muster::trainer::shm {
 
 struct BackendOptions {
-  std::chrono::milliseconds timeout = std::chrono::minutes(10);  ///< of one wait for another rank
+  /// Of one wait for another rank. Longer than what the watch over peers allows (trainer/peers).
+  std::chrono::milliseconds timeout = std::chrono::minutes(15);
+  RankProgress* progress = nullptr;  ///< hears of every collective; outlives the backend
 };
 
 /// The last reference waits for what is queued and leaves the job.
