@@ -30,7 +30,9 @@ function(muster_install_package)
   endforeach()
   install(EXPORT musterTargets NAMESPACE muster:: DESTINATION ${config_folder})
   if(TARGET muster-cuda)
-    set_target_properties(muster-cuda PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+    # Named, as INSTALL_RPATH_USE_LINK_PATH leaves out what lies in the source tree, where .deps is.
+    set_target_properties(muster-cuda PROPERTIES INSTALL_RPATH
+      "${MUSTER_TORCH_DIR}/lib;${MUSTER_CUDA_PACKAGES}/cu13/lib;${MUSTER_CUDA_PACKAGES}/nccl/lib")
     install(TARGETS muster-cuda LIBRARY DESTINATION lib/muster)
   endif()
 
