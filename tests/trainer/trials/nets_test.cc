@@ -62,6 +62,24 @@ TEST(Gpt, Loss_IsTheMeanOverPlacesOfEachRow) {
   EXPECT_NEAR(net.LossSum(rows).item<double>(), sum, 1e-5);
 }
 
+TEST(Gpt, Recomputed_HasTheSameGradientsWithDropout) {
+  const Tensor rows = at::randint(0, 10, {3, 6}, at::kByte);
+  std::vector<std::vector<Tensor>> gradients;
+  for (const bool recompute : {false, true}) {
+    GptShape shape = kSmallGpt;
+    shape.dropout = 0.3;
+    shape.recompute = recompute;
+    at::manual_seed(12);
+    GptNet net(shape);
+    at::manual_seed(13);
+    net.LossSum(rows).backward();
+    std::vector<Tensor>& own = gradients.emplace_back();
+    for (const Tensor& parameter : net.parameters()) own.push_back(parameter.grad());
+  }
+  for (std::size_t i = 0; i < gradients[0].size(); ++i)
+    EXPECT_TRUE(at::equal(gradients[0][i], gradients[1][i])) << i;
+}
+
 TEST(Gpt, ShapesThatDoNotFit_AreNamed) {
   EXPECT_THAT(ThrownBy([] { GptNet({.heads = 6, .width = 100}); }),
               HasSubstr("width 100 is no multiple of heads 6"));

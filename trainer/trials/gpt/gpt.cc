@@ -23,6 +23,9 @@ class Gpt final : public Trial {
                           "most tokens that are looked back at; rows have at most one more"),
         trainer::IntParam("vocab", 256, 2, 1 << 24, "different tokens; 256 for bytes"),
         trainer::FloatParam("dropout", 0.0, 0.0, 0.95, "share of activations left out"),
+        trainer::IntParam(
+            "recompute", 0, 0, 1,
+            "1: keep less for the backward pass and compute it again, a third more work"),
         trainer::FloatParam("lr", 0.001, 0.0, 1000.0, "peak learning rate"),
         trainer::FloatParam("weight_decay", 0.1, 0.0, 1000.0, "decoupled with adamw, L2 with sgd"),
         trainer::ChoiceParam("decay", {"matrices", "all"}, "matrices",
@@ -40,7 +43,8 @@ class Gpt final : public Trial {
                                              .width = params.Int("width"),
                                              .context = params.Int("context"),
                                              .vocab = vocab_,
-                                             .dropout = params.Float("dropout")});
+                                             .dropout = params.Float("dropout"),
+                                             .recompute = params.Int("recompute") == 1});
     return net_;
   }
   at::Tensor TrainStep(const Batch& batch) override { return net_->LossSum(batch["tokens"]); }

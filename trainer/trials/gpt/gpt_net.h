@@ -17,6 +17,8 @@
 #include <memory>
 #include <vector>
 
+#include "trainer/torch/recompute.h"
+
 /// A language model after GPT-2 (Radford et al. 2019), with sizes as in nanoGPT: learned positions, layer norm before
 /// each part of a block (Xiong et al. 2020, arXiv:2002.04745), GELU by tanh, linear layers without bias, and one matrix
 /// for the first layer and the last. N rows, T places, C width, V vocabulary, H heads, D = C / H.
@@ -33,6 +35,7 @@ struct GptShape {
   std::int64_t context = 256;  ///< the most places
   std::int64_t vocab = 256;
   double dropout = 0;
+  bool recompute = false;  ///< blocks keep their inputs alone for the backward pass
 };
 
 /// A matrix, or the scale and shift of a layer norm. LibTorch's own layers would draw weights that are drawn again.
@@ -123,7 +126,12 @@ class GptNet final : public torch::nn::Module {
     at::Tensor x_NTC = at::embedding(tokens_->weight, tokens_NT.to(at::kLong)) +
                        positions_->weight.slice(0, 0, places);
     if (shape_.dropout > 0) x_NTC = at::dropout(x_NTC, shape_.dropout, is_training());
-    for (const auto& block : blocks_) x_NTC = block->Forward(x_NTC);
+    for (const auto& block : blocks_) {
+      const auto forward = [block](const at::Tensor& x) { return block->Forward(x); };
+      x_NTC = shape_.recompute && is_training()
+                  ? trainer::Recompute(forward, x_NTC, {.same_random = shape_.dropout > 0})
+                  : forward(x_NTC);
+    }
     return tokens_->Linear(norm_->Norm(x_NTC));
   }
 
