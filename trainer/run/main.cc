@@ -132,6 +132,7 @@ Result<int> Train(Trial& trial, const Options& options) {
     auto started = WatchGang(options, gang, progress);
     if (started.ok()) watch = std::move(started).value();
     result = started.ok() ? TrainIn(gang, accelerator, trial, options, progress) : started.error();
+    if (result.ok()) gang.Leave();
   } catch (const c10::Error& error) {  // from outside the loop
     result = Internal(error.what_without_backtrace());
   } catch (const std::exception& error) {

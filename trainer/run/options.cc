@@ -188,6 +188,8 @@ void ReadEnvironment(Options& options) {
 
 ParsedOptions ParseOptions(int argc, char** argv, const Trial& trial) {
   CLI::App app(trial.about(), trial.name());
+  app.option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);  // so that a flag can be overridden
   app.footer("Two ranks on this machine:  mpirun -n 2 " + trial.name() +
              " --train F --validation F\n"
              "Exit codes: 0 done, 1 failed, 2 wrong flags, 75 stopped on request (start it again "

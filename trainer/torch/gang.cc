@@ -133,4 +133,8 @@ void Gang::Barrier() const {
   if (rank_.world_size > 1) group_->barrier()->wait();
 }
 
+void Gang::Leave() const {
+  if (device_) group_->getBackend(at::kCUDA)->shutdown();
+}
+
 }  // namespace muster::trainer

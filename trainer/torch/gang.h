@@ -49,6 +49,8 @@ class Gang {
   /// 0 is well.
   [[nodiscard]] Status Share(const Status& status) const;
   void Barrier() const;
+  /// Ends what a GPU's backend has begun; nothing may be called afterwards. A process that ends without it is warned.
+  void Leave() const;
 
   /// Null when alone.
   [[nodiscard]] const c10::intrusive_ptr<c10d::ProcessGroup>& process_group() const {

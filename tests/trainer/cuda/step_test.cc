@@ -47,7 +47,7 @@ void SetGradients(Tensors& weights, int step) {
 void ExpectNear(const Tensors& gpu, const Tensors& host) {
   ASSERT_EQ(gpu.size(), host.size());
   for (std::size_t i = 0; i < gpu.size(); ++i) {
-    EXPECT_LT((gpu[i].detach().cpu() - host[i].detach()).abs().max().item<double>(), 1e-5) << i;
+    EXPECT_TRUE(at::allclose(gpu[i].detach().cpu(), host[i].detach(), 1e-5, 1e-5)) << i;
   }
 }
 

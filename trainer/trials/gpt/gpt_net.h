@@ -142,10 +142,11 @@ class GptNet final : public torch::nn::Module {
     const std::int64_t places = ids_NT1.size(1) - 1;
     TORCH_CHECK(places > 0, "rows of ", places + 1,
                 " tokens, wanted 2 or more: inputs and what follows");
-    const at::Tensor logits_NTV = Forward(ids_NT1.slice(1, 0, places));
+    at::Tensor logits_NTV = Forward(ids_NT1.slice(1, 0, places));
+    // In fp32: a GPU's kernel makes it so as it reads, and autocast has it call that one; a CPU's wants a copy.
+    if (logits_NTV.is_cpu()) logits_NTV = logits_NTV.to(at::kFloat);
     const at::Tensor targets_NT = ids_NT1.slice(1, 1, places + 1);
-    // In fp32, as autocast has it on a GPU but not on a CPU.
-    return at::cross_entropy_loss(logits_NTV.flatten(0, 1).to(at::kFloat), targets_NT.flatten(), {},
+    return at::cross_entropy_loss(logits_NTV.flatten(0, 1), targets_NT.flatten(), {},
                                   at::Reduction::Sum) /
            static_cast<double>(places);
   }
