@@ -1,5 +1,6 @@
 #include "trainer/torch/optimizer.h"
 
+#include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
@@ -8,6 +9,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 
 namespace muster::trainer {
@@ -17,9 +19,13 @@ namespace {
 struct Group {
   std::vector<std::size_t> numbers;  ///< places among the parameters
   std::vector<at::Tensor> parameters;
-  std::vector<at::Tensor> values;     ///< the parameters, detached
-  std::vector<at::Tensor> gradients;  ///< of the step; kept for its room
+  std::vector<at::Tensor> values;  ///< the parameters, detached
+  // Of a step; kept for their room.
+  std::vector<std::size_t> present;  ///< places in the group of those that have a gradient
+  std::vector<at::Tensor> gradients;
   double weight_decay = 0;
+
+  [[nodiscard]] bool whole() const { return present.size() == values.size(); }
 };
 
 /// The kernels walk over memory and not over elements: what belongs together must lie in the same order.
@@ -53,26 +59,48 @@ std::vector<at::Tensor> ZerosLike(const std::vector<at::Tensor>& values) {
   return zeros;
 }
 
-const at::Tensor& GradientOf(const at::Tensor& parameter) {
+/// Undefined where the parameter took no part.
+at::Tensor GradientOf(const at::Tensor& parameter) {
   const at::Tensor& gradient = parameter.grad();
-  TORCH_CHECK(gradient.defined(), "a parameter of shape ", parameter.sizes(),
-              " took no part in the loss and has no gradient");
+  if (!gradient.defined()) return {};
   TORCH_CHECK(!gradient.is_sparse(), "a parameter of shape ", parameter.sizes(),
               " has a sparse gradient: wanted a dense one");
-  return gradient;
+  if (gradient.strides() == parameter.strides()) return gradient;
+  return at::empty_like(parameter.detach()).copy_(gradient);
 }
 
-void TakeGradients(Group& group) {
-  group.gradients.clear();
-  for (const at::Tensor& parameter : group.parameters) {
-    const at::Tensor& gradient = GradientOf(parameter);
-    if (gradient.strides() == parameter.strides()) {
-      group.gradients.push_back(gradient);
-    } else {
-      group.gradients.push_back(at::empty_like(parameter.detach()).copy_(gradient));
+/// Whether all parameters have a gradient.
+bool TakeGradients(std::vector<Group>& groups) {
+  bool whole = true;
+  for (Group& group : groups) {
+    group.present.clear();
+    group.gradients.clear();
+    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
+      at::Tensor gradient = GradientOf(group.parameters[i]);
+      if (!gradient.defined()) continue;
+      group.present.push_back(i);
+      group.gradients.push_back(std::move(gradient));
     }
+    whole = whole && group.whole();
   }
+  return whole;
 }
+
+/// Of tensors that belong to a group's parameters, those whose parameters have a gradient.
+class Present {
+ public:
+  explicit Present(const Group& group) : group_(group) {}
+  at::TensorList Of(const std::vector<at::Tensor>& tensors) {
+    if (group_.whole() || tensors.empty()) return tensors;
+    std::vector<at::Tensor>& chosen = chosen_.emplace_back();
+    for (const std::size_t place : group_.present) chosen.push_back(tensors[place]);
+    return chosen;
+  }
+
+ private:
+  const Group& group_;
+  std::deque<std::vector<at::Tensor>> chosen_;
+};
 
 std::optional<at::Tensor> IfDefined(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
@@ -83,26 +111,21 @@ class AdamW final : public Optimizer {
   AdamW(const std::vector<at::Tensor>& parameters, const OptimizerSpec& spec)
       : spec_(spec), groups_(MakeGroups(parameters, spec)) {
     if (parameters.empty()) return;
-    // The kernels want a counter a tensor. All count the same, so all are the same.
-    step_ = at::zeros({}, parameters.front().options().dtype(at::kFloat).requires_grad(false));
+    // The kernels want a counter a tensor; in one piece they all count with one addition.
+    step_ = at::zeros({static_cast<std::int64_t>(parameters.size())},
+                      parameters.front().options().dtype(at::kFloat).requires_grad(false));
     for (const Group& group : groups_) {
-      moments_.push_back({.mean = ZerosLike(group.values),
-                          .variance = ZerosLike(group.values),
-                          .steps = std::vector<at::Tensor>(group.values.size(), step_)});
+      moments_.push_back({.mean = ZerosLike(group.values), .variance = ZerosLike(group.values)});
+      for (const std::size_t number : group.numbers) {
+        moments_.back().steps.push_back(step_[static_cast<std::int64_t>(number)]);
+      }
     }
   }
 
-  void Step(double learning_rate) override {
-    if (groups_.empty()) return;
-    step_.add_(1);
-    Apply(learning_rate, {});
-  }
+  void Step(double learning_rate) override { Apply(learning_rate, {}); }
 
   void Step(const at::Tensor& learning_rate, const at::Tensor& found_inf) override {
-    if (groups_.empty()) return;
-    step_.add_(1);
     Apply(learning_rate, found_inf);
-    if (found_inf.defined()) step_.sub_(found_inf);
   }
 
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> State() const override {
@@ -125,15 +148,23 @@ class AdamW final : public Optimizer {
 
   template <typename Rate>
   void Apply(const Rate& learning_rate, const at::Tensor& found_inf) {
+    if (groups_.empty()) return;
+    const bool whole = TakeGradients(groups_);
+    if (whole) step_.add_(1);
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       Group& group = groups_[g];
-      TakeGradients(group);
-      at::_fused_adamw_(group.values, group.gradients, moments_[g].mean, moments_[g].variance, {},
-                        moments_[g].steps, learning_rate, spec_.beta1, spec_.beta2,
-                        group.weight_decay, spec_.epsilon, /*amsgrad=*/false, /*maximize=*/false,
-                        /*grad_scale=*/std::nullopt, IfDefined(found_inf));
+      if (group.gradients.empty()) continue;
+      Present present(group);
+      const at::TensorList steps = present.Of(moments_[g].steps);
+      if (!whole) at::_foreach_add_(steps, 1);
+      at::_fused_adamw_(present.Of(group.values), group.gradients, present.Of(moments_[g].mean),
+                        present.Of(moments_[g].variance), {}, steps, learning_rate, spec_.beta1,
+                        spec_.beta2, group.weight_decay, spec_.epsilon, /*amsgrad=*/false,
+                        /*maximize=*/false, /*grad_scale=*/std::nullopt, IfDefined(found_inf));
+      if (!whole && found_inf.defined()) at::_foreach_add_(steps, found_inf, -1);
       group.gradients.clear();
     }
+    if (whole && found_inf.defined()) step_.sub_(found_inf);
   }
 
   const OptimizerSpec spec_;
@@ -170,12 +201,15 @@ class Sgd final : public Optimizer {
  private:
   template <typename Rate>
   void Apply(const Rate& learning_rate, const at::Tensor& found_inf) {
+    TakeGradients(groups_);
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       Group& group = groups_[g];
-      TakeGradients(group);
+      if (group.gradients.empty()) continue;
+      Present present(group);
       // From a velocity of zero the general step equals the first one, so there is no flag to save.
-      at::_fused_sgd_(group.values, group.gradients, velocity_[g], group.weight_decay,
-                      spec_.momentum, learning_rate, /*dampening=*/0.0, spec_.nesterov,
+      at::_fused_sgd_(present.Of(group.values), group.gradients, present.Of(velocity_[g]),
+                      group.weight_decay, spec_.momentum, learning_rate, /*dampening=*/0.0,
+                      spec_.nesterov,
                       /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/std::nullopt,
                       IfDefined(found_inf));
       group.gradients.clear();
@@ -198,16 +232,14 @@ std::unique_ptr<Optimizer> MakeOptimizer(const std::vector<at::Tensor>& paramete
 std::vector<at::Tensor> Gradients(const std::vector<at::Tensor>& parameters) {
   std::vector<at::Tensor> gradients;
   gradients.reserve(parameters.size());
-  for (const at::Tensor& parameter : parameters) gradients.push_back(GradientOf(parameter));
+  for (const at::Tensor& parameter : parameters) {
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+  }
   return gradients;
 }
 
 void ZeroGradients(const std::vector<at::Tensor>& parameters) {
-  std::vector<at::Tensor> gradients;
-  gradients.reserve(parameters.size());
-  for (const at::Tensor& parameter : parameters) {
-    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
-  }
+  const std::vector<at::Tensor> gradients = Gradients(parameters);
   if (!gradients.empty()) at::_foreach_zero_(gradients);
 }
 

@@ -23,13 +23,15 @@ namespace muster::trainer {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// Changes the parameters by their gradients. A parameter without gradient, or with a sparse one, is an error.
+  /// Changes the parameters by their gradients. One without a gradient took no part: it stays as it is, and so does its
+  /// state, the number of its steps too. A sparse gradient is an error.
   virtual void Step(double learning_rate) = 0;
   /// The same with the rate in a float scalar on the parameters' device, which a CUDA graph reads anew at each
   /// replay. `found_inf`, if defined, is such a scalar too (grad_scaler.h): where it is 1, nothing changes.
   virtual void Step(const at::Tensor& learning_rate, const at::Tensor& found_inf) = 0;
-  /// What a checkpoint must hold to go on the same, bit for bit; the tensors are the live ones. AdamW: "step" (taken so
-  /// far; a float scalar), "mean.<n>" and "variance.<n>" of the n-th parameter; SGD: "velocity.<n>", with momentum.
+  /// What a checkpoint must hold to go on the same, bit for bit; the tensors are the live ones. AdamW: "step" (floats: how
+  /// many each parameter has taken), "mean.<n>" and "variance.<n>" of the n-th parameter; SGD: "velocity.<n>", with
+  /// momentum.
   [[nodiscard]] virtual std::vector<std::pair<std::string, at::Tensor>> State() const = 0;
 };
 
@@ -38,7 +40,7 @@ class Optimizer {
 std::unique_ptr<Optimizer> MakeOptimizer(const std::vector<at::Tensor>& parameters,
                                          const OptimizerSpec& spec);
 
-/// The gradients, of parameters that all have one; an error otherwise.
+/// Of the parameters that have one.
 std::vector<at::Tensor> Gradients(const std::vector<at::Tensor>& parameters);
 
 /// Zeroes the gradients without letting go of them: they may be views of the reducer's buckets.

@@ -188,11 +188,34 @@ std::string ErrorOf(const std::function<void()>& function) {
   return "no error";
 }
 
-TEST(Optimizer, ParameterWithoutDenseGradient_IsNamed) {
+// As if each had an optimizer of its own, which steps when it has a gradient; as PyTorch's do.
+TEST_P(EitherOptimizer, ParameterWithoutGradient_StaysAsItIs) {
+  auto together = Parameters();
+  auto apart = Parameters();
+  const auto both = MakeOptimizer(together, GetParam());
+  const std::vector<std::unique_ptr<Optimizer>> each = [&] {
+    std::vector<std::unique_ptr<Optimizer>> made;
+    for (const at::Tensor& one : apart) made.push_back(MakeOptimizer({one}, GetParam()));
+    return made;
+  }();
+  const at::Tensor rate = at::scalar_tensor(0.01F, at::kFloat);
+  for (int step = 0; step < 8; ++step) {
+    SetGradients(together, step);
+    SetGradients(apart, step);
+    // The second from the third step on, the first not in the sixth, none in the last; an infinity in the fifth.
+    if (step < 2 || step == 7) together[1].mutable_grad().reset();
+    if (step == 5 || step == 7) together[0].mutable_grad().reset();
+    const at::Tensor found_inf = at::scalar_tensor(step == 4 ? 1.0F : 0.0F, at::kFloat);
+    both->Step(rate, found_inf);
+    if (step != 5 && step != 7) each[0]->Step(rate, found_inf);
+    if (step >= 2 && step != 7) each[1]->Step(rate, found_inf);
+    EXPECT_EQ(Values(together), Values(apart)) << step;
+  }
+}
+
+TEST(Optimizer, SparseGradient_IsNamed) {
   auto parameters = Parameters();
   const auto optimizer = MakeOptimizer(parameters, kSgd);
-  EXPECT_EQ(ErrorOf([&] { optimizer->Step(0.1); }),
-            "a parameter of shape [2, 3] took no part in the loss and has no gradient");
   SetGradients(parameters, 0);
   parameters[0].mutable_grad() = parameters[0].grad().to_sparse();
   EXPECT_EQ(ErrorOf([&] { optimizer->Step(0.1); }),
