@@ -40,7 +40,9 @@ at::Tensor Gang::Meeting(const at::Tensor& tensor) const {
 }
 
 /// As bytes, which go whatever the element type is; MPI knows neither bool nor half.
-void Gang::BroadcastGroup(std::span<const at::Tensor> tensors) const {
+void Gang::BroadcastGroup(std::span<const at::Tensor> tensors, std::int64_t root) const {
+  c10d::BroadcastOptions options;
+  options.rootRank = root;
   std::vector<at::Tensor> contiguous, bytes;
   for (const at::Tensor& tensor : tensors) {
     contiguous.push_back(tensor.detach().contiguous());
@@ -50,7 +52,7 @@ void Gang::BroadcastGroup(std::span<const at::Tensor> tensors) const {
   const at::Tensor all = Meeting(own);
   for (std::int64_t at = 0; at < all.numel(); at += kMessageBytes) {
     std::vector<at::Tensor> part{all.narrow(0, at, std::min(kMessageBytes, all.numel() - at))};
-    group_->broadcast(part, {})->wait();
+    group_->broadcast(part, options)->wait();
   }
   std::int64_t at = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -70,7 +72,14 @@ void Gang::Sum(std::vector<double>& values) const {
   std::memcpy(values.data(), sums.data_ptr(), values.size() * sizeof(double));
 }
 
-void Gang::Broadcast(const std::vector<at::Tensor>& tensors) const {
+at::Tensor Gang::Sum(const at::Tensor& tensor) const {
+  if (rank_.world_size == 1) return tensor;
+  std::vector<at::Tensor> sums{Meeting(tensor).clone()};
+  group_->allreduce(sums, {})->wait();
+  return sums[0].to(tensor.device());
+}
+
+void Gang::Broadcast(const std::vector<at::Tensor>& tensors, std::int64_t root) const {
   if (rank_.world_size == 1) return;
   for (std::size_t from = 0; from < tensors.size();) {
     std::size_t to = from;
@@ -79,7 +88,7 @@ void Gang::Broadcast(const std::vector<at::Tensor>& tensors) const {
          ++to) {
       bytes += tensors[to].nbytes();
     }
-    BroadcastGroup(std::span(tensors).subspan(from, to - from));
+    BroadcastGroup(std::span(tensors).subspan(from, to - from), root);
     from = to;
   }
 }
@@ -127,6 +136,18 @@ Status Gang::Share(const Status& status) const {
   if (first() || message.empty()) return status;
   const std::size_t space = message.find(' ');
   return Error{ErrorKindFromName(message.substr(0, space)), "rank 0: " + message.substr(space + 1)};
+}
+
+Status Gang::CheckSame(const Facts& facts) const {
+  if (rank_.world_size == 1) return Ok();
+  MUSTER_ASSIGN_OR_RETURN(const Facts of_rank_0, DecodeFacts(Broadcast(EncodeFacts(facts))));
+  const std::vector<std::string> differences = AllGather(FactsThatDiffer(facts, of_rank_0));
+  for (std::size_t rank = 0; rank < differences.size(); ++rank) {
+    if (differences[rank].empty()) continue;
+    return Invalid("rank " + std::to_string(rank) +
+                   " does not have what rank 0 has: " + differences[rank]);
+  }
+  return Ok();
 }
 
 void Gang::Barrier() const {

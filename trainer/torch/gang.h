@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/result.h"
+#include "trainer/rank_facts.h"
 #include "trainer/row_order.h"
 
 namespace c10d {
@@ -40,14 +41,18 @@ class Gang {
 
   /// In place: the sums over all ranks, the same bits on each.
   void Sum(std::vector<double>& values) const;
-  /// Rank 0's values everywhere; of any element type, small tensors together.
-  void Broadcast(const std::vector<at::Tensor>& tensors) const;
+  /// The sums, on the tensor's device; nothing waits for a GPU that there is a backend for.
+  [[nodiscard]] at::Tensor Sum(const at::Tensor& tensor) const;
+  /// The values of rank `root` everywhere; of any element type, small tensors together.
+  void Broadcast(const std::vector<at::Tensor>& tensors, std::int64_t root = 0) const;
   [[nodiscard]] std::string Broadcast(std::string text) const;
   /// Every rank's text, by rank; for short ones.
   [[nodiscard]] std::vector<std::string> AllGather(const std::string& text) const;
   /// An error of rank 0 alone must not leave the others waiting: rank 0's status, or the own one where rank
   /// 0 is well.
   [[nodiscard]] Status Share(const Status& status) const;
+  /// kInvalid on every rank when some rank's facts are not rank 0's: who, and what differs.
+  [[nodiscard]] Status CheckSame(const Facts& facts) const;
   void Barrier() const;
   /// Ends what a GPU's backend has begun; nothing may be called afterwards. A process that ends without it is warned.
   void Leave() const;
@@ -59,7 +64,7 @@ class Gang {
 
  private:
   [[nodiscard]] at::Tensor Meeting(const at::Tensor& tensor) const;
-  void BroadcastGroup(std::span<const at::Tensor> tensors) const;
+  void BroadcastGroup(std::span<const at::Tensor> tensors, std::int64_t root) const;
   RankInfo rank_;
   bool host_ = true;     ///< there is a backend for host memory
   bool device_ = false;  ///< and one for a GPU
