@@ -17,6 +17,9 @@ class Tensor;
 namespace torch::nn {
 class Module;
 }
+namespace muster::trainer {
+class Gang;
+}
 
 /// What a user writes: a model and what is computed from a batch. The training loop, data parallelism, checkpoints,
 /// flags and export are muster's:
@@ -87,6 +90,11 @@ class Trial {
   /// How gradients change weights; what the parameters of the loop say unless a trial knows better.
   [[nodiscard]] virtual trainer::OptimizerSpec optimizer(const trainer::Params& params) const;
 
+  /// The ranks that train together (trainer/torch/gang.h), for a module that speaks with them (SyncBatchNorm). From Build
+  /// on, as long as there is training; null where there is none, as in export.
+  [[nodiscard]] const trainer::Gang* gang() const { return gang_; }
+  void set_gang(const trainer::Gang* gang) { gang_ = gang; }
+
   /// Makes the module, with every parameter, in host memory. Called once, after seeding; its parameters are what is
   /// trained, saved and exported.
   virtual std::shared_ptr<torch::nn::Module> Build(const trainer::Params& params) = 0;
@@ -102,6 +110,9 @@ class Trial {
   [[nodiscard]] virtual std::int64_t tokens_per_row() const { return 0; }
   /// Floating-point operations of training on one row, forward and backward; 0 where nobody has counted. For MFU.
   [[nodiscard]] virtual double flops_per_row() const { return 0; }
+
+ private:
+  const trainer::Gang* gang_ = nullptr;
 };
 
 /// A trial that tells classes apart by cross entropy, labels being integers of any type; what is left to write are the
