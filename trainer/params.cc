@@ -184,6 +184,11 @@ std::vector<ParamSpec> LoopParams() {
       IntParam(
           "accumulate", 1, 1, 1'000'000,
           "parts that a rank computes its share of a batch in, one after another: less memory"),
+      ChoiceParam("zero", {"off", "on"}, "off",
+                  "share the optimizer's state out over the ranks: less memory"),
+      ChoiceParam("find_unused", {"off", "on"}, "off",
+                  "let a parameter take no part in a step; without it that is an error"),
+      FloatParam("bucket_mb", 25.0, 0.001, 1e6, "MiB of gradients that ranks reduce at once"),
       ChoiceParam("device", {"auto", "cpu", "cuda"}, "auto", "auto: a GPU where there is one"),
       ChoiceParam("precision", {"fp32", "bf16", "fp16"}, "fp32",
                   "of forward and backward (autocast)"),

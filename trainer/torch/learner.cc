@@ -32,10 +32,15 @@ Batch Part(const Batch& batch, std::int64_t from, std::int64_t to) {
 }  // namespace
 
 LearnerOptions LearnerOptionsFrom(const Params& params, std::int64_t seed) {
+  const auto bucket_bytes = static_cast<std::int64_t>(params.Float("bucket_mb") * (1 << 20));
   return {.precision = PrecisionFromName(params.Text("precision")),
           .accumulate = params.Int("accumulate"),
           .graph = params.Text("cuda_graph") == "on",
-          .seed = seed};
+          .seed = seed,
+          .parallel = {.first_bucket_bytes = std::min<std::int64_t>(1 << 20, bucket_bytes),
+                       .bucket_bytes = bucket_bytes,
+                       .find_unused = params.Text("find_unused") == "on",
+                       .shard_optimizer = params.Text("zero") == "on"}};
 }
 
 /// A captured step: what it reads its batch from, and for which batches it holds.
@@ -63,17 +68,22 @@ Result<std::unique_ptr<Learner>> Learner::Make(Trial& trial, const Params& param
                                                Accelerator& accelerator, LearnerOptions options) {
   auto learner = std::unique_ptr<Learner>(new Learner(trial, gang, accelerator, options));
   at::manual_seed(static_cast<std::uint64_t>(options.seed));
+  trial.set_gang(&gang);
   learner->module_ = trial.Build(params);
   const at::Device device = accelerator.device();
   learner->module_->to(device);
-  learner->parameters_ = TrainedParameters(*learner->module_);
+  learner->named_ = TrainedParameters(*learner->module_);
+  for (const auto& [name, parameter] : learner->named_) learner->parameters_.push_back(parameter);
   if (learner->parameters_.empty()) {
     return Invalid("the trial's module has no parameter to train");
   }
   learner->buffers_ = learner->module_->buffers();
-  learner->data_parallel_ = std::make_unique<DataParallel>(learner->parameters_, gang);
+  MUSTER_RETURN_IF_ERROR(gang.CheckSame(ParameterFacts(learner->named_)));
+  learner->data_parallel_ = std::make_unique<DataParallel>(learner->named_, gang, options.parallel);
   const OptimizerSpec spec = trial.optimizer(params);
-  learner->optimizer_ = MakeOptimizer(learner->parameters_, spec);
+  learner->optimizer_ = MakeOptimizer(learner->data_parallel_->optimized(), spec);
+  learner->shards_ = learner->data_parallel_->ShardsOf(learner->optimizer_->State());
+  for (ShardedTensor& shard : learner->shards_) shard.name = "optimizer." + shard.name;
   learner->clip_norm_ = spec.clip_norm;
   if (options.precision == Precision::kFp16)
     learner->scaler_ = std::make_unique<GradScaler>(device);
@@ -104,13 +114,13 @@ at::Tensor Learner::ComputePart(const Batch& batch, double scale, bool last,
     loss = trial_.TrainStep(batch);
   }
   if (last) {
-    data_parallel_->BeginBackward();
     on_phase("backward");
-    // Queued before the engine's own, which waits for the other ranks: who computes is told from who waits.
+    // Queued before what waits for the other ranks: who computes is told from who waits.
     loss.register_hook([&on_phase](const at::Tensor& /*gradient*/) {
       torch::autograd::Engine::get_default_engine().queue_callback(
           [&on_phase] { on_phase("reduce"); });
     });
+    data_parallel_->BeginBackward(loss);
   }
   (scaler_ ? scaler_->Scale(loss) : loss).backward(at::full_like(loss, scale));
   return loss.detach();
@@ -124,8 +134,10 @@ void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhas
   // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
   const double scale =
       static_cast<double>(gang_.rank().world_size) / static_cast<double>(global_rows);
+  // As many on each rank, also on one with a row less: forward may speak with the other ranks (SyncBatchNorm).
+  const std::int64_t ranks = gang_.rank().world_size;
   const std::int64_t parts =
-      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, batch.rows()));
+      std::clamp<std::int64_t>(options_.accumulate, 1, (global_rows + ranks - 1) / ranks);
   at::Tensor loss;
   for (std::int64_t part = 0; part < parts; ++part) {
     const at::Tensor own =
@@ -135,21 +147,36 @@ void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhas
   }
   loss_sum_.add_(loss);
   watch_->Add(loss);
+  CheckGradients();
+}
+
+void Learner::CheckGradients() const {
+  if (options_.parallel.find_unused) return;
+  for (const auto& [name, parameter] : named_) {
+    TORCH_CHECK(parameter.grad().defined(), "parameter '", name, "' of shape ", parameter.sizes(),
+                " took no part in the loss and has no gradient: with find_unused on it may");
+  }
 }
 
 /// From gradients to weights; without a rate here it is the one on the device.
 void Learner::Update(std::optional<double> learning_rate) {
   std::vector<at::Tensor> gradients;
-  if (scaler_ || clip_norm_ > 0) gradients = Gradients(parameters_);
+  if (scaler_ || clip_norm_ > 0) gradients = Gradients(data_parallel_->optimized());
   at::Tensor found_inf;
   if (scaler_) found_inf = scaler_->Unscale(gradients);
-  if (clip_norm_ > 0) ClipByGlobalNorm(gradients, clip_norm_);
+  if (scaler_ && data_parallel_->sharded()) found_inf.copy_(gang_.Sum(found_inf).clamp_max(1));
+  if (clip_norm_ > 0 && data_parallel_->sharded()) {
+    ClipByGlobalNorm(gradients, clip_norm_, gang_);
+  } else if (clip_norm_ > 0) {
+    ClipByGlobalNorm(gradients, clip_norm_);
+  }
   if (scaler_ && learning_rate) learning_rate_.fill_(*learning_rate);
   if (scaler_ || !learning_rate) {
     optimizer_->Step(learning_rate_, found_inf);
   } else {
     optimizer_->Step(*learning_rate);
   }
+  data_parallel_->EndStep();
   if (scaler_) scaler_->Update();
   if (ema_) ema_->Update();
 }
@@ -215,7 +242,11 @@ std::int64_t Learner::parameter_count() const {
 NamedTensors Learner::StateTensors() const {
   NamedTensors tensors;
   const auto add = [&](const std::string& group, const NamedTensors& state) {
-    for (const auto& [name, tensor] : state) tensors.emplace_back(group + "." + name, tensor);
+    for (const auto& [name, tensor] : state) {
+      std::string full = group + "." + name;
+      if (std::ranges::find(shards_, full, &ShardedTensor::name) != shards_.end()) continue;
+      tensors.emplace_back(std::move(full), tensor);
+    }
   };
   add("optimizer", optimizer_->State());
   if (scaler_) add("scaler", scaler_->State());

@@ -19,6 +19,7 @@
 #include "trainer/torch/loss_watch.h"
 #include "trainer/torch/model_state.h"
 #include "trainer/torch/optimizer.h"
+#include "trainer/torch/sharded_state.h"
 #include "trainer/trial.h"
 
 /// One rank's share of training: the module on its device, and what turns a batch into new weights. When, with which
@@ -33,6 +34,7 @@ struct LearnerOptions {
   bool graph =
       false;  ///< queue whole steps as a graph, where the device has graphs and there is one rank
   std::int64_t seed = 0;
+  DataParallel::Options parallel;
 };
 /// Of the loop's own parameters.
 LearnerOptions LearnerOptionsFrom(const Params& params, std::int64_t seed);
@@ -40,7 +42,8 @@ LearnerOptions LearnerOptionsFrom(const Params& params, std::int64_t seed);
 class Learner {
  public:
   /// Seeds, builds the trial's module, moves it to the device, gives all ranks rank 0's weights. References outlive
-  /// it. kInvalid where there is nothing to train.
+  /// it. kInvalid where there is nothing to train, or
+  /// the ranks have not the same parameters.
   static Result<std::unique_ptr<Learner>> Make(Trial& trial, const Params& params, const Gang& gang,
                                                Accelerator& accelerator, LearnerOptions options);
   ~Learner();
@@ -70,10 +73,13 @@ class Learner {
   [[nodiscard]] Accelerator& accelerator() const { return accelerator_; }
   [[nodiscard]] Precision precision() const { return options_.precision; }
   [[nodiscard]] std::int64_t parameter_count() const;
-  /// What a step changes beside the module: "optimizer.<name>", "scaler.<name>", "ema.<name>"; the live tensors.
+  /// What a step changes beside the module: "optimizer.<name>", "scaler.<name>", "ema.<name>"; the live tensors. Without
+  /// what each rank has a part of.
   [[nodiscard]] NamedTensors StateTensors() const;
   /// Those of the module, too.
   [[nodiscard]] NamedTensors AllTensors() const;
+  /// Of the optimizer's state what each rank has a part of, "optimizer.<name>"; nothing without `zero`.
+  [[nodiscard]] const std::vector<ShardedTensor>& shards() const { return shards_; }
 
  private:
   struct Graph;
@@ -81,6 +87,7 @@ class Learner {
   void SeedGenerators(std::int64_t step) const;
   void Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase);
   at::Tensor ComputePart(const Batch& batch, double scale, bool last, const OnPhase& on_phase);
+  void CheckGradients() const;
   void Update(std::optional<double> learning_rate);
   bool Replayed(const LoadedBatch& loaded, double learning_rate);
 
@@ -89,10 +96,12 @@ class Learner {
   Accelerator& accelerator_;
   const LearnerOptions options_;
   std::shared_ptr<torch::nn::Module> module_;
-  std::vector<at::Tensor> parameters_;  ///< each once, those that are trained
+  NamedTensors named_;                  ///< parameters, each once, those that are trained
+  std::vector<at::Tensor> parameters_;  ///< the same without names
   std::vector<at::Tensor> buffers_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::vector<ShardedTensor> shards_;
   double clip_norm_ = 0;
   std::unique_ptr<GradScaler> scaler_;  ///< with fp16
   std::unique_ptr<Ema> ema_;            ///< with ema_decay

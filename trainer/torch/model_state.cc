@@ -93,12 +93,12 @@ Result<std::string> StoredType(const std::string& name, at::ScalarType type) {
                      ", which checkpoints do not hold");
 }
 
-std::vector<at::Tensor> TrainedParameters(const torch::nn::Module& module) {
-  std::vector<at::Tensor> trained;
-  for (const at::Tensor& parameter : module.parameters()) {
+NamedTensors TrainedParameters(const torch::nn::Module& module) {
+  NamedTensors trained;
+  for (const auto& item : module.named_parameters()) {
     const bool known = std::ranges::any_of(
-        trained, [&](const at::Tensor& other) { return other.is_same(parameter); });
-    if (parameter.requires_grad() && !known) trained.push_back(parameter);
+        trained, [&](const auto& other) { return other.second.is_same(item.value()); });
+    if (item.value().requires_grad() && !known) trained.emplace_back(item.key(), item.value());
   }
   return trained;
 }
@@ -144,7 +144,7 @@ Status LoadModel(const Checkpoint& checkpoint, const torch::nn::Module& module) 
   MUSTER_RETURN_IF_ERROR(LoadTensors(checkpoint.tensors, ModelTensors(module)));
   if (!HasGroup(checkpoint, "ema")) return Ok();
   NamedTensors averaged;
-  for (const at::Tensor& parameter : TrainedParameters(module)) {
+  for (const auto& [name, parameter] : TrainedParameters(module)) {
     averaged.emplace_back("ema.average." + std::to_string(averaged.size()), parameter);
   }
   return LoadTensors(checkpoint.tensors, averaged);

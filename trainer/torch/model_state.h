@@ -18,8 +18,8 @@ namespace muster::trainer {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-/// The parameters that training changes, each once: tied weights have several names.
-std::vector<at::Tensor> TrainedParameters(const torch::nn::Module& module);
+/// The parameters that training changes, each once, by its dotted name: of tied weights the first.
+NamedTensors TrainedParameters(const torch::nn::Module& module);
 
 /// Parameters, then buffers, as "model.<dotted name>"; the tensors are the live ones.
 NamedTensors ModelTensors(const torch::nn::Module& module);

@@ -40,6 +40,15 @@ std::vector<ColumnSpec> WantedColumns(const DataSpec& data) {
   return wanted;
 }
 
+Facts FactsOf(const LoopParts& parts) {
+  Facts facts = ParamFacts(parts.params, parts.seed);
+  std::ranges::move(SourceFacts("training", parts.train), std::back_inserter(facts));
+  if (parts.validation != nullptr) {
+    std::ranges::move(SourceFacts("validation", *parts.validation), std::back_inserter(facts));
+  }
+  return facts;
+}
+
 class TrainLoop {
  public:
   explicit TrainLoop(const LoopParts& parts)
@@ -64,6 +73,7 @@ class TrainLoop {
   Status FinishEpoch(double train_loss, double seconds);
   Status Save(bool best);
   Status SaveMidEpoch();
+  Status ReadyToSave() const;
   Status BeginSave(bool best);
   Status Saved(const std::optional<BackgroundSaver::Saved>& saved);
   Status WaitForSave();
@@ -112,6 +122,7 @@ Status TrainLoop::CheckData() const {
 }
 
 Status TrainLoop::Prepare() {
+  MUSTER_RETURN_IF_ERROR(parts_.gang.CheckSame(FactsOf(parts_)));
   const std::int64_t ranks = parts_.gang.rank().world_size;
   if (static_cast<std::int64_t>(batch_size_) < ranks) {
     return Invalid("batch_size is " + std::to_string(batch_size_) +
@@ -136,6 +147,8 @@ Status TrainLoop::Prepare() {
 /// The state of another optimizer, as a clone's donor may have had, is of no use: this one's begins anew, and averages
 /// begin as the weights that it was made with.
 Status TrainLoop::Restore(Checkpoint& checkpoint) const {
+  NamedTensors wanted = learner_->AllTensors();
+  std::ranges::move(Wholes(learner_->shards()), std::back_inserter(wanted));
   if (parts_.cloned) {
     MUSTER_RETURN_IF_ERROR(TakeOver(checkpoint, progress_, parts_.params, batches()));
     const auto stored = [&](const auto& entry) {
@@ -143,24 +156,19 @@ Status TrainLoop::Restore(Checkpoint& checkpoint) const {
         return tensor.name == entry.first;
       });
     };
-    const NamedTensors own = learner_->StateTensors();
-    const auto of_model = [](const StoredTensor& tensor) {
-      return GroupOf(tensor.name) == "model";
-    };
-    const auto others =
-        std::ssize(checkpoint.tensors) - std::ranges::count_if(checkpoint.tensors, of_model);
-    if (!std::ranges::all_of(own, stored) || others != std::ssize(own)) {
-      std::erase_if(checkpoint.tensors, [&](const auto& tensor) { return !of_model(tensor); });
-      MUSTER_ASSIGN_OR_RETURN(auto fresh, StoreTensors(own));
-      std::ranges::move(fresh, std::back_inserter(checkpoint.tensors));
+    if (!std::ranges::all_of(wanted, stored) || checkpoint.tensors.size() != wanted.size()) {
+      std::erase_if(checkpoint.tensors,
+                    [](const StoredTensor& tensor) { return GroupOf(tensor.name) != "model"; });
+      wanted = ModelTensors(learner_->module());
     }
   }
   MUSTER_RETURN_IF_ERROR(CheckSame(checkpoint, progress_, parts_.params));
-  return LoadTensors(checkpoint.tensors, learner_->AllTensors());
+  return LoadTensors(checkpoint.tensors, wanted);
 }
 
 Status TrainLoop::Resume() {
   std::string encoded;
+  std::vector<StoredTensor> stored;
   Status status;
   if (parts_.gang.first() && parts_.checkpoints != nullptr) {
     auto latest = parts_.checkpoints->LoadLatest();
@@ -169,6 +177,7 @@ Status TrainLoop::Resume() {
     } else if (*latest) {
       status = Restore(**latest);
       encoded = EncodeProgress((*latest)->progress);
+      stored = std::move((*latest)->tensors);
     }
   }
   MUSTER_RETURN_IF_ERROR(parts_.gang.Share(status));
@@ -180,6 +189,7 @@ Status TrainLoop::Resume() {
   std::vector<at::Tensor> tensors;
   for (auto& [name, tensor] : learner_->AllTensors()) tensors.push_back(tensor);
   parts_.gang.Broadcast(tensors);
+  Scatter(stored, learner_->shards(), parts_.gang);
   saved_best_ = progress_.best;
   if (parts_.gang.first()) saved_path_ = parts_.checkpoints->best_path();
   return parts_.gang.Share(Send({.type = RecordType::kResumed, .step = progress_.epoch}));
@@ -212,14 +222,22 @@ void TrainLoop::SendTelemetry() {
                              .rank = parts_.gang.rank().rank});
 }
 
+/// On rank 0, so that nothing fails while the other ranks send it their shards.
+Status TrainLoop::ReadyToSave() const {
+  for (const auto& [name, tensor] : learner_->AllTensors()) {
+    const auto type = StoredType(name, tensor.scalar_type());
+    if (!type.ok()) return type.error();
+  }
+  // The next attempt goes on after this checkpoint and never says again what came before it.
+  return parts_.control.Flush();
+}
+
 /// On rank 0.
 Status TrainLoop::BeginSave(bool best) {
-  // The next attempt goes on after this checkpoint and never says again what came before it.
-  MUSTER_RETURN_IF_ERROR(parts_.control.Flush());
   return saver_->Begin(progress_,
                        {{"program", parts_.trial.name()},
                         {"params", boost::json::serialize(parts_.params.ToJson())}},
-                       learner_->AllTensors(), best);
+                       learner_->AllTensors(), best, Gathered(learner_->shards(), parts_.gang));
 }
 
 /// What came of a save, on rank 0.
@@ -252,7 +270,12 @@ Status TrainLoop::WaitForSave() {
 /// All ranks, also where only rank 0 has a folder: the others hear whether it went well.
 Status TrainLoop::Save(bool best) {
   Beat("save");
+  MUSTER_RETURN_IF_ERROR(parts_.gang.Share(saver_ ? ReadyToSave() : Ok()));
+  const bool saves = !parts_.gang.Broadcast(std::string(saver_ ? "yes" : "")).empty();
   const Status begun = saver_ ? BeginSave(best) : Ok();
+  if (!saver_ && saves) {
+    for (const GatheredTensor& tensor : Gathered(learner_->shards(), parts_.gang)) tensor.fill({});
+  }
   Beat("saved");  // the others wait there for rank 0
   return parts_.gang.Share(begun);
 }
@@ -388,7 +411,7 @@ Status TrainLoop::FinishEpoch(double train_loss, double seconds) {
 Result<LoopEnd> TrainLoop::Run() {
   MUSTER_RETURN_IF_ERROR(Prepare());
   MUSTER_RETURN_IF_ERROR(Resume());
-  if (saver_) saver_->Reserve(learner_->AllTensors());
+  if (saver_) saver_->Reserve(learner_->AllTensors(), Gathered(learner_->shards(), parts_.gang));
   LoopEnd end{.module = learner_->shared_module()};
   while (progress_.epoch < epochs_ && end.why != LoopEnd::Why::kStopped) {
     MUSTER_ASSIGN_OR_RETURN(const Command command, RunEpoch());

@@ -189,25 +189,31 @@ TEST(JoinWorld, SecondTime_Refused) {
   EXPECT_EQ(again.error().kind, ErrorKind::kAlreadyExists);
 }
 
-LoopEnd Train(const Gang& gang, Control& control, TinyTrial&& trial = TinyTrial(),
-              CheckpointStore* store = nullptr) {
+constexpr const char* kPlain = R"({"epochs": 3, "batch_size": 10, "lr": 0.02})";
+
+Result<LoopEnd> TryTrain(const Gang& gang, Control& control, Trial& trial, CheckpointStore* store,
+                         const char* json, std::int64_t seed = 5) {
   // 151 rows: the last global batch of 15 x 10 + 1 leaves ranks without rows.
   const Clouds train(151), validation(31);
   const auto params =
-      ReadParams(WithLoopParams(trial.params()),
-                 boost::json::parse(R"({"epochs": 3, "batch_size": 10, "lr": 0.02})").as_object());
-  EXPECT_TRUE(params.ok());
+      ReadParams(WithLoopParams(trial.params()), boost::json::parse(json).as_object());
+  EXPECT_TRUE(params.ok()) << params.error().message;
   FakeClock clock;
-  auto end = RunTrainLoop({.trial = trial,
-                           .params = *params,
-                           .train = train,
-                           .validation = &validation,
-                           .gang = gang,
-                           .checkpoints = store,
-                           .control = control,
-                           .accelerator = HostAccelerator(),
-                           .clock = clock,
-                           .seed = 5});
+  return RunTrainLoop({.trial = trial,
+                       .params = *params,
+                       .train = train,
+                       .validation = &validation,
+                       .gang = gang,
+                       .checkpoints = store,
+                       .control = control,
+                       .accelerator = HostAccelerator(),
+                       .clock = clock,
+                       .seed = seed});
+}
+
+LoopEnd Train(const Gang& gang, Control& control, TinyTrial&& trial = TinyTrial(),
+              CheckpointStore* store = nullptr, const char* json = kPlain) {
+  auto end = TryTrain(gang, control, trial, store, json);
   EXPECT_TRUE(end.ok()) << end.error().message;
   return std::move(end).value();
 }
@@ -289,6 +295,89 @@ TEST(DataParallel, ForwardThatReadsABuffer_ResumesWithTheSameBits) {
   EXPECT_EQ(Train(*world, stopping, ShiftingTrial(), mine).why, LoopEnd::Why::kStopped);
   const auto resumed = Weights(*Train(*world, quiet, ShiftingTrial(), mine).module);
   EXPECT_TRUE(SameBits(whole, resumed));
+}
+
+constexpr const char* kSharded =
+    R"({"epochs": 3, "batch_size": 10, "lr": 0.02, "zero": "on", "clip_norm": 0.1, "ema_decay": 0.5,
+        "accumulate": 2, "bucket_mb": 0.001})";
+
+void ExpectNear(const std::vector<at::Tensor>& mine, const std::vector<at::Tensor>& wanted) {
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_LT((mine[i] - wanted[i]).abs().max().item<double>(), 1e-4) << i;
+  }
+}
+
+// Stopped and gone on from as one rank, and again as many: optimizer state is whole in checkpoints.
+TEST(Sharded, AnyNumberOfRanksGoesOn_LearnsWhatOneDoes) {
+  ScriptedControl quiet;
+  const auto wanted = Weights(*Train(Gang(), quiet, TinyTrial(), nullptr, kSharded).module);
+  const auto whole = Weights(*Train(*world, quiet, TinyTrial(), nullptr, kSharded).module);
+  ExpectNear(whole, wanted);
+
+  MemoryStore store;
+  CheckpointStore* const mine = world->first() ? &store : nullptr;
+  ScriptedControl stopping(1, Command::kStop);
+  EXPECT_EQ(Train(*world, stopping, TinyTrial(), mine, kSharded).why, LoopEnd::Why::kStopped);
+  MemoryStore copy = store;
+  CheckpointStore* const of_copy = world->first() ? &copy : nullptr;
+  const auto resumed = Weights(*Train(*world, quiet, TinyTrial(), of_copy, kSharded).module);
+  EXPECT_TRUE(SameBits(resumed, whole));
+
+  if (world->first()) {
+    ScriptedControl stopping_later(2, Command::kStop);
+    const LoopEnd alone = Train(Gang(), stopping_later, TinyTrial(), mine, kSharded);
+    EXPECT_EQ(alone.why, LoopEnd::Why::kStopped);
+    EXPECT_GT(alone.progress.step, 1);
+  }
+  world->Barrier();
+  ExpectNear(Weights(*Train(*world, quiet, TinyTrial(), mine, kSharded).module), wanted);
+}
+
+/// `never` takes no part, `seldom` on one rank alone, in every second step.
+class BranchingTrial final : public TinyTrial {
+ public:
+  std::shared_ptr<torch::nn::Module> Build(const Params& params) override {
+    auto net = TinyTrial::Build(params);
+    never = net->register_parameter("never", at::ones({2}));
+    seldom = net->register_parameter("seldom", at::ones({3}));
+    return net;
+  }
+  at::Tensor Forward(const at::Tensor& x) override {
+    const at::Tensor logits = TinyTrial::Forward(x);
+    const bool takes_part = gang() != nullptr && gang()->first() && ++steps_ % 2 == 0;
+    return takes_part ? logits * seldom : logits;
+  }
+  at::Tensor never, seldom;
+
+ private:
+  int steps_ = 0;
+};
+
+TEST(DataParallel, UnusedParameters_KeepTheirWeightsOrLearnOnAllRanks) {
+  for (const char* json :
+       {R"({"epochs": 1, "batch_size": 10, "find_unused": "on"})",
+        R"({"epochs": 1, "batch_size": 10, "find_unused": "on", "accumulate": 2})",
+        R"({"epochs": 1, "batch_size": 10, "find_unused": "on", "zero": "on"})"}) {
+    ScriptedControl quiet;
+    BranchingTrial trial;
+    const auto end = TryTrain(*world, quiet, trial, nullptr, json);
+    ASSERT_TRUE(end.ok()) << end.error().message;
+    EXPECT_TRUE(at::equal(trial.never, at::ones({2})));
+    EXPECT_FALSE(at::equal(trial.seldom, at::ones({3})));
+    const auto weights = Weights(*end->module);
+    std::vector<at::Tensor> of_first_rank;
+    for (const at::Tensor& tensor : weights) of_first_rank.push_back(tensor.clone());
+    world->Broadcast(of_first_rank);
+    EXPECT_TRUE(SameBits(weights, of_first_rank)) << json;
+  }
+}
+
+TEST(DataParallel, RanksOfOtherSeeds_AllNameThem) {
+  ScriptedControl quiet;
+  TinyTrial trial;
+  const auto end = TryTrain(*world, quiet, trial, nullptr, kPlain, world->rank().rank == 1 ? 6 : 5);
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().message, "rank 1 does not have what rank 0 has: seed is 6, wanted 5");
 }
 
 TEST(DataParallel, EveryRank_TellsOfItsStepsAtTheSameOnes) {

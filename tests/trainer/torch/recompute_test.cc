@@ -286,7 +286,7 @@ TEST(Recompute, UnderDataParallel_ReducesEachBucketOnce) {
       backend->reduced = 0;
       data_parallel.BeginStep();
       const at::Tensor loss = Forward(Inputs(false), weights, recompute);
-      data_parallel.BeginBackward();
+      data_parallel.BeginBackward(loss);
       loss.backward();
       EXPECT_EQ(backend->reduced, 6);
       for (const at::Tensor& weight : weights) gradients.push_back(weight.grad().clone());
