@@ -30,8 +30,9 @@ inline std::vector<at::Tensor> TrainTiny(const Gang& gang, const at::TensorOptio
     const at::Tensor hidden =
         at::tanh(at::linear(rows.index_select(0, mine), weights[0], weights[1]));
     const at::Tensor error = at::linear(hidden, weights[2]) - wanted.index_select(0, mine);
-    data_parallel.BeginBackward();
-    error.square().mean().backward();
+    const at::Tensor loss = error.square().mean();
+    data_parallel.BeginBackward(loss);
+    loss.backward();
     const at::NoGradGuard guard;
     for (at::Tensor& weight : weights) {
       weight.sub_(weight.grad(), 0.1);
