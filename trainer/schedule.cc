@@ -46,6 +46,7 @@ double Done(const Schedule& schedule, std::int64_t after) {
 
 std::vector<std::string> ScheduleNames() {
   std::vector<std::string> names;
+  names.reserve(std::size(kNames));
   for (const auto& [name, kind] : kNames) names.emplace_back(name);
   return names;
 }
@@ -74,7 +75,8 @@ double LearningRate(const Schedule& schedule, std::int64_t step) {
       return schedule.peak + (end - schedule.peak) * Done(schedule, after);
     case ScheduleKind::kStep: {
       const std::int64_t every = std::max<std::int64_t>(1, schedule.step_every);
-      return schedule.peak * std::pow(schedule.step_factor, static_cast<double>(after / every));
+      const std::int64_t drops = after / every;
+      return schedule.peak * std::pow(schedule.step_factor, static_cast<double>(drops));
     }
     case ScheduleKind::kConstant:
     case ScheduleKind::kOneCycle:

@@ -12,7 +12,6 @@
 namespace muster::cli {
 namespace {
 
-using trainer::hdf5::ArrayOptions;
 using trainer::hdf5::Converted;
 using trainer::hdf5::CsvOptions;
 using trainer::hdf5::OutputOptions;

@@ -301,9 +301,9 @@ class SweepFileReader {
     for (auto& entry : data->get_object()) {
       if (!entry.value().is_string()) continue;
       MUSTER_ASSIGN_OR_RETURN(
-          std::string absolute,
+          const std::string absolute,
           DataPath(std::string(entry.key()), std::string(entry.value().get_string())));
-      entry.value() = json::value(std::move(absolute));
+      entry.value() = json::value(absolute);
     }
     return Ok();
   }

@@ -34,7 +34,7 @@ void Widen(const std::byte* from, std::size_t count, std::byte* out) {
   for (std::size_t i = 0; i < count; ++i) {
     From narrow;
     std::memcpy(&narrow, from + i * sizeof(From), sizeof(From));
-    const auto wide = static_cast<To>(narrow);
+    const auto wide = static_cast<To>(narrow);  // NOLINT(bugprone-signed-char-misuse): a number
     std::memcpy(out + i * sizeof(To), &wide, sizeof(To));
   }
 }

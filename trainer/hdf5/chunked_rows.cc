@@ -47,7 +47,11 @@ std::vector<Segment> SegmentsOf(const ChunkGrid& grid, std::uint64_t number) {
     } else {
       segments.push_back(next);
     }
-    for (std::size_t d = rank - 1; d-- > 1 && ++index[d] == extent[d];) index[d] = 0;
+    for (std::size_t d = rank - 2; d >= 1 && rank > 2;
+         --d) {  // the next line, as an odometer turns
+      if (++index[d] < extent[d]) break;
+      index[d] = 0;
+    }
   }
   return segments;
 }

@@ -110,6 +110,7 @@ void TcpWatch::Run() {
 
 void TcpWatch::Poll(milliseconds timeout) {
   std::vector<pollfd> waited;
+  waited.reserve(links_.size() + 1);
   for (const Link& link : links_) {
     // A closed one has a negative descriptor, which poll passes over.
     waited.push_back({link.fd(), static_cast<short>(POLLIN | (link.idle() ? 0 : POLLOUT)), 0});

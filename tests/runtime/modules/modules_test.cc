@@ -71,9 +71,10 @@ TEST_F(ModulesTest, Load_FileThatCameLater_IsFound) {
 
 TEST_F(ModulesTest, ConvertCsv_ThenOpen_SameRows) {
   std::ofstream(folder_ / "t.csv") << "1,2,0\n3,4,1\n";
-  const auto files = ConvertCsv(
-      kBuilt,
-      {.csv = folder_ / "t.csv", .out_dir = folder_, .name = "t", .output = {.splits = {{"all", 1.0}}}});
+  const auto files = ConvertCsv(kBuilt, {.csv = folder_ / "t.csv",
+                                         .out_dir = folder_,
+                                         .name = "t",
+                                         .output = {.splits = {{"all", 1.0}}}});
   ASSERT_TRUE(files.ok()) << files.error().message;
   ASSERT_EQ(files->files.size(), 1U);
   const auto rows = OpenDatasetFile(kBuilt, files->files.at(0).path);

@@ -21,7 +21,6 @@
 
 namespace {
 
-using muster::trainer::RowSource;
 constexpr std::size_t kBatch = 256;
 
 [[noreturn]] void Fail(const std::string& what) {
@@ -94,7 +93,7 @@ int main(int argc, char** argv) {
   std::vector<double> own_passes;
   std::vector<double> raw_passes;
   std::vector<double> mapped_passes;
-  for (int pass = std::atoi(argv[4]); pass > 0; --pass) {
+  for (int pass = std::stoi(argv[4]); pass > 0; --pass) {
     own_passes.push_back(RowsPerSecond(rows, own));
     raw_passes.push_back(RowsPerSecond(rows, raw));
     mapped_passes.push_back(RowsPerSecond(rows, copy));

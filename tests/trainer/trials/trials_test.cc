@@ -97,7 +97,8 @@ class TrialsTest : public ::testing::TestWithParam<Learning> {
     const std::string name = "  " + GetParam().metric + " ";
     const auto at = ended.output.find(name, ended.output.rfind("\ndone"));
     EXPECT_NE(at, std::string::npos) << ended.output;
-    return at == std::string::npos ? NAN : std::atof(ended.output.c_str() + at + name.size());
+    return at == std::string::npos ? NAN
+                                   : std::strtod(ended.output.c_str() + at + name.size(), nullptr);
   }
   static void ExpectLearned(const Ended& ended) {
     ASSERT_EQ(ended.code, 0) << ended.output;
