@@ -72,14 +72,14 @@ Result<std::unique_ptr<Learner>> Learner::Make(Trial& trial, const Params& param
   learner->module_ = trial.Build(params);
   const at::Device device = accelerator.device();
   learner->module_->to(device);
-  learner->named_ = TrainedParameters(*learner->module_);
-  for (const auto& [name, parameter] : learner->named_) learner->parameters_.push_back(parameter);
+  learner->parameters_ = TrainedParameters(*learner->module_);
   if (learner->parameters_.empty()) {
     return Invalid("the trial's module has no parameter to train");
   }
   learner->buffers_ = learner->module_->buffers();
-  MUSTER_RETURN_IF_ERROR(gang.CheckSame(ParameterFacts(learner->named_)));
-  learner->data_parallel_ = std::make_unique<DataParallel>(learner->named_, gang, options.parallel);
+  MUSTER_RETURN_IF_ERROR(gang.CheckSame(ParameterFacts(learner->parameters_)));
+  learner->data_parallel_ =
+      std::make_unique<DataParallel>(learner->parameters_, gang, options.parallel);
   const OptimizerSpec spec = trial.optimizer(params);
   learner->optimizer_ = MakeOptimizer(learner->data_parallel_->optimized(), spec);
   learner->shards_ = learner->data_parallel_->ShardsOf(learner->optimizer_->State());
@@ -87,8 +87,11 @@ Result<std::unique_ptr<Learner>> Learner::Make(Trial& trial, const Params& param
   learner->clip_norm_ = spec.clip_norm;
   if (options.precision == Precision::kFp16)
     learner->scaler_ = std::make_unique<GradScaler>(device);
-  if (spec.ema_decay > 0)
-    learner->ema_ = std::make_unique<Ema>(learner->parameters_, spec.ema_decay);
+  if (spec.ema_decay > 0) {
+    std::vector<at::Tensor> averaged;
+    for (const auto& [name, parameter] : learner->parameters_) averaged.push_back(parameter);
+    learner->ema_ = std::make_unique<Ema>(averaged, spec.ema_decay);
+  }
   learner->watch_ = std::make_unique<LossWatch>(device, 0);
   learner->loss_sum_ = at::zeros({}, at::TensorOptions(at::kDouble).device(device));
   learner->learning_rate_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
@@ -128,7 +131,7 @@ at::Tensor Learner::ComputePart(const Batch& batch, double scale, bool last,
 
 void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhase& on_phase) {
   // Forgotten, not zeroed: backward then writes them without reading. The reducer takes them into its buckets anew.
-  for (const at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
+  for (const auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
   // A forward that reads them must read the same on every rank, and after a resume.
   gang_.Broadcast(buffers_);
   // The ranks' gradients are averaged; times their number it is the sum, over rows the mean.
@@ -152,7 +155,7 @@ void Learner::Compute(const Batch& batch, std::int64_t global_rows, const OnPhas
 
 void Learner::CheckGradients() const {
   if (options_.parallel.find_unused) return;
-  for (const auto& [name, parameter] : named_) {
+  for (const auto& [name, parameter] : parameters_) {
     TORCH_CHECK(parameter.grad().defined(), "parameter '", name, "' of shape ", parameter.sizes(),
                 " took no part in the loss and has no gradient: with find_unused on it may");
   }
@@ -235,7 +238,7 @@ void Learner::set_loss_sum(double sum) { loss_sum_.fill_(sum); }
 
 std::int64_t Learner::parameter_count() const {
   std::int64_t count = 0;
-  for (const at::Tensor& parameter : parameters_) count += parameter.numel();
+  for (const auto& [name, parameter] : parameters_) count += parameter.numel();
   return count;
 }
 

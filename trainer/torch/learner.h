@@ -42,8 +42,7 @@ LearnerOptions LearnerOptionsFrom(const Params& params, std::int64_t seed);
 class Learner {
  public:
   /// Seeds, builds the trial's module, moves it to the device, gives all ranks rank 0's weights. References outlive
-  /// it. kInvalid where there is nothing to train, or
-  /// the ranks have not the same parameters.
+  /// it. kInvalid where there is nothing to train, or the ranks have not the same parameters.
   static Result<std::unique_ptr<Learner>> Make(Trial& trial, const Params& params, const Gang& gang,
                                                Accelerator& accelerator, LearnerOptions options);
   ~Learner();
@@ -96,8 +95,7 @@ class Learner {
   Accelerator& accelerator_;
   const LearnerOptions options_;
   std::shared_ptr<torch::nn::Module> module_;
-  NamedTensors named_;                  ///< parameters, each once, those that are trained
-  std::vector<at::Tensor> parameters_;  ///< the same without names
+  NamedTensors parameters_;  ///< each once, those that are trained
   std::vector<at::Tensor> buffers_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -48,6 +48,17 @@ class TrainLoopTest : public testing::Test {
                          .cloned = cloned,
                          .agree_every = 4});
   }
+  /// Without validation or checkpoints.
+  Result<LoopEnd> RunOn(const RowSource& train, Trial& trial, const Params& params,
+                        Control& control) {
+    return RunTrainLoop({.trial = trial,
+                         .params = params,
+                         .train = train,
+                         .gang = gang_,
+                         .control = control,
+                         .accelerator = HostAccelerator(),
+                         .clock = clock_});
+  }
   std::unique_ptr<CheckpointStore> Store(std::int64_t attempt) {
     auto store = files::OpenCheckpointFolder({.folder = folder_, .attempt = attempt});
     EXPECT_TRUE(store.ok());
@@ -144,13 +155,7 @@ TEST_F(TrainLoopTest, DataThatDoNotFit_AreRefusedBeforeTheFirstStep) {
     Two trial(std::move(data));
     const Params params = Read(json);
     ScriptedControl control;
-    const auto end = RunTrainLoop({.trial = trial,
-                                   .params = params,
-                                   .train = train_,
-                                   .gang = gang_,
-                                   .control = control,
-                                   .accelerator = HostAccelerator(),
-                                   .clock = clock_});
+    const auto end = RunOn(train_, trial, params, control);
     return end.ok() ? "accepted" : end.error().message;
   };
   EXPECT_EQ(refusal({.inputs = "x", .labels = "labels", .classes = 2}, "{}"),
@@ -222,13 +227,7 @@ TEST_F(TrainLoopTest, StepsOfHalfASecond_CommandsAreHeardEverySecond) {
   const Params params = Read(kAdamW);
   // Heard after steps 1, 3, 5 and 7 of 10.
   ScriptedControl control(4, Command::kStop);
-  const auto end = RunTrainLoop({.trial = trial,
-                                 .params = params,
-                                 .train = train_,
-                                 .gang = gang_,
-                                 .control = control,
-                                 .accelerator = HostAccelerator(),
-                                 .clock = clock_});
+  const auto end = RunOn(train_, trial, params, control);
   ASSERT_TRUE(end.ok());
   EXPECT_EQ(end->progress.step, 7);
 }
@@ -450,13 +449,7 @@ TEST_F(TrainLoopTest, ReadingThrows_AnErrorNotTheEndOfTheProcess) {
   const Params params = Read(kAdamW);
   const Throwing throwing;
   ScriptedControl control;
-  const auto end = RunTrainLoop({.trial = trial,
-                                 .params = params,
-                                 .train = throwing,
-                                 .gang = gang_,
-                                 .control = control,
-                                 .accelerator = HostAccelerator(),
-                                 .clock = clock_});
+  const auto end = RunOn(throwing, trial, params, control);
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().message, "reading batch 0 of big.h5: std::bad_alloc");
 }
@@ -478,13 +471,7 @@ TEST_F(TrainLoopTest, ColumnMissing_NamesIt) {
   const Params params = Read(kAdamW);
   const Other other;
   ScriptedControl control;
-  const auto end = RunTrainLoop({.trial = trial,
-                                 .params = params,
-                                 .train = other,
-                                 .gang = gang_,
-                                 .control = control,
-                                 .accelerator = HostAccelerator(),
-                                 .clock = clock_});
+  const auto end = RunOn(other, trial, params, control);
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().message, "other.h5 has no dataset 'x'; it has y f32 ()");
 }
