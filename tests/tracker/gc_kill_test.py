@@ -7,6 +7,7 @@ server and kills that, or `muster tracker gc` by itself and kills that. At the e
 over the server and by itself, and the database holds what is live and no row more.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -116,7 +117,8 @@ def kill_command(tracker, gc, chance):
 
 def rows(folder):
     """How many rows each table has."""
-    with sqlite3.connect(folder / "tracker.db") as db:
+    # Open any longer, it would keep SQLite from moving its log into the file when gc ends.
+    with contextlib.closing(sqlite3.connect(folder / "tracker.db")) as db:
         tables = [name for (name,) in db.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
         return {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
