@@ -192,6 +192,8 @@ std::vector<ParamSpec> LoopParams() {
       ChoiceParam("device", {"auto", "cpu", "cuda"}, "auto", "auto: a GPU where there is one"),
       ChoiceParam("precision", {"fp32", "bf16", "fp16"}, "fp32",
                   "of forward and backward (autocast)"),
+      ChoiceParam("deterministic", {"on", "off"}, "on",
+                  "the same seed gives the same bits on a GPU; off may be faster there"),
       ChoiceParam("cuda_graph", {"off", "on"}, "off",
                   "queue a whole step at once; on one GPU, for a trial whose steps do not wait for "
                   "the device"),

@@ -9,8 +9,8 @@ namespace muster::trainer {
 namespace {
 
 /// Of the loop's parameters those that say where and how the same is computed.
-constexpr std::array<std::string_view, 5> kFree = {"device", "cuda_graph", "zero", "find_unused",
-                                                   "bucket_mb"};
+constexpr std::array<std::string_view, 6> kFree = {"device", "deterministic", "cuda_graph",
+                                                   "zero",   "find_unused",   "bucket_mb"};
 
 Status Same(std::string_view what, const std::string& was, const std::string& is) {
   if (was == is) return Ok();

@@ -1,5 +1,7 @@
 #include "trainer/run/device.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -30,6 +32,17 @@ Result<const CudaModule*> LoadModule() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   return modules::Load<CudaModule>(program.parent_path());
+}
+
+/// Leaves out what adds in the order in which a GPU's threads come. A kernel that has no other way is warned of by LibTorch,
+/// once, in its own words.
+void ComputeInFixedOrder() {
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
+         /*overwrite=*/0);  // wanted by LibTorch; what it takes on Hopper anyway
+  at::Context& context = at::globalContext();
+  context.setDeterministicCuDNN(true);
+  context.setDeterministicAlgorithms(true, /*warn_only=*/true);
+  context.setDeterministicFillUninitializedMemory(false);  // that is for finding mistakes
 }
 
 Status CheckRank(const RankInfo& joined, const RankInfo& rank) {
@@ -101,7 +114,10 @@ Result<std::unique_ptr<Accelerator>> OpenDevice(const Options& options) {
   const std::string& wanted = options.params.Text("device");
   if (wanted == "cpu" || (wanted == "auto" && !SeesGpu())) return std::unique_ptr<Accelerator>();
   const auto module = LoadModule();
-  if (module.ok()) return (*module)->make_accelerator(static_cast<int>(options.local_rank));
+  if (module.ok()) {
+    if (options.params.Text("deterministic") == "on") ComputeInFixedOrder();
+    return (*module)->make_accelerator(static_cast<int>(options.local_rank));
+  }
   if (wanted == "cuda") return module.error();
   LogWarning("trainer", module.error().message + "; training goes on without the GPU");
   return std::unique_ptr<Accelerator>();

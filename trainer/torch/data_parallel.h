@@ -52,8 +52,8 @@ class DataParallel {
     bool shard_optimizer = false;
   };
   /// Gives all ranks rank 0's parameters. `gang` outlives it. Throws c10::Error that names what the ranks do not have
-  /// alike, on each of them. Under shard_optimizer the parameters, contiguous ones of one device, move to other memory,
-  /// so what is a view of one must be made after this.
+  /// alike, on each of them. Under shard_optimizer the parameters, of one device, move to other memory and lie there
+  /// contiguously, so what is a view of one must be made after this.
   DataParallel(const NamedTensors& parameters, const Gang& gang, Options options);
   DataParallel(const NamedTensors& parameters, const Gang& gang)
       : DataParallel(parameters, gang, Options()) {}

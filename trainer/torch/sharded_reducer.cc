@@ -19,19 +19,12 @@ constexpr std::int64_t kAlign = 16;
 
 std::int64_t RoundUp(std::int64_t value) { return (value + kAlign - 1) / kAlign * kAlign; }
 
-void CheckParameter(const std::string& name, const at::Tensor& parameter) {
-  TORCH_CHECK(parameter.is_contiguous(), "parameter '", name, "' of shape ", parameter.sizes(),
-              " and strides ", parameter.strides(),
-              " is not contiguous: a sharded optimizer wants contiguous ones");
-}
-
 }  // namespace
 
 ShardedReducer::ShardedReducer(const NamedTensors& parameters, const Gang& gang, Options options)
     : gang_(gang), find_unused_(options.find_unused), slots_(parameters.size()) {
   const c10::NoGradGuard no_gradients;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    CheckParameter(parameters[i].first, parameters[i].second);
     slots_[i].name = parameters[i].first;
     slots_[i].parameter = parameters[i].second;
   }
