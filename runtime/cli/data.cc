@@ -22,7 +22,7 @@ struct ConvertFlags {
   std::vector<std::string> inputs;  ///< a table; or a file to write and its columns
   CsvOptions csv;
   OutputOptions output;
-  std::string out, shape, split;
+  std::string out, shape, split, inputs_name;
 };
 
 template <typename Each>
@@ -69,14 +69,17 @@ Result<Converted> ConvertTable(const Context& context, ConvertFlags& flags) {
   flags.csv.csv = flags.inputs[0];
   flags.csv.out_dir = flags.out.empty() ? "." : flags.out;
   flags.csv.output = flags.output;
+  flags.csv.inputs_name = flags.shape.empty() ? "features" : "images";
+  if (!flags.inputs_name.empty()) flags.csv.inputs_name = flags.inputs_name;
   MUSTER_RETURN_IF_ERROR(ParseShape(flags.shape, flags.csv.row_shape));
   return modules::ConvertCsv(context.program.parent_path(), flags.csv);
 }
 
 Result<Converted> ConvertColumns(const Context& context, const ConvertFlags& flags) {
-  if (!flags.out.empty() || !flags.csv.name.empty() || !flags.shape.empty() || flags.csv.header) {
+  if (!flags.out.empty() || !flags.csv.name.empty() || !flags.shape.empty() ||
+      !flags.inputs_name.empty() || flags.csv.header) {
     return Invalid(
-        "--out, --name, --shape and --header belong to a table; columns are written to " +
+        "--out, --name, --shape, --inputs and --header belong to a table; columns are written to " +
         flags.inputs[0] + ", and say their shape as in tokens=a.txt:u8:129");
   }
   return modules::ConvertArrays(context.program.parent_path(),
@@ -120,6 +123,7 @@ int Convert(const Context& context, ConvertFlags flags) {
 constexpr const char* kConvertHelp =
     R"(A table is a CSV file of numbers (also .gz), one row a line; its last column is the label, a whole number from 0:
   muster data convert digits.csv.gz --name digits --shape 1,8,8     writes digits-train.h5, -validation.h5, -test.h5
+  muster data convert payments.csv --name payments --header         with datasets features and labels, for the trial tabular
 
 Arrays are columns of one file, each NAME=FILES. FILES is one file, a pattern, or several separated by commas:
   muster data convert digits.h5 images=images.npy labels=labels.npy --split train=0.8,test=0.2
@@ -159,6 +163,11 @@ void AddData(CLI::App& app, Context& context) {
   convert->add_option("--out", flags->out, "Folder for <name>-<split>.h5 (default: this one)")
       ->group(table);
   convert->add_option("--shape", flags->shape, "Of one row's inputs, as 1,8,8 (default: flat)")
+      ->group(table);
+  convert
+      ->add_option(
+          "--inputs", flags->inputs_name,
+          "What the inputs' dataset is called (default: images with --shape, else features)")
       ->group(table);
   convert->add_flag("--header", flags->csv.header, "Skip the first line")->group(table);
   convert->footer(kConvertHelp);

@@ -1,6 +1,7 @@
 """What goes wrong for people: each mistake is answered by a sentence about it and the right exit code."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -135,6 +136,10 @@ class ErrorsTest(unittest.TestCase):
         outcome = self.cluster.muster("--json", *convert, "--split", "train=0.5,test=0.5")
         self.assertEqual(outcome.code, 0, outcome)
         self.assertEqual([file["rows"] for file in outcome.json()["files"]], [10, 10])
+        for flags, dataset in (((), b"features"), (("--shape", "2"), b"images"), (("--inputs", "own"), b"own")):
+            outcome = self.cluster.muster("--json", *convert, *flags)
+            written = pathlib.Path(outcome.json()["files"][0]["path"]).read_bytes()
+            self.assertIn(dataset, written)
 
     def test_NoServer_Exits5_AndSaysHowToStartOne(self):
         self.assertSays(self.cluster.muster("--home", self.cluster.work / "none", "sweep", "ls"), 5,
