@@ -1,8 +1,11 @@
 #include "registry/package.h"
 
+#include <algorithm>
+#include <array>
 #include <ctime>
 
 #include "registry/gate_json.h"
+#include "runtime/base/check.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
@@ -31,14 +34,42 @@ std::string MlflowTime(std::int64_t unix_ms) {
   return Text(text) + micros;
 }
 
-/// MLflow's signature of one tensor: JSON inside YAML.
-std::string SignatureText(const TensorSpec& spec) {
-  const boost::json::object tensor = {
-      {"name", spec.name},
-      {"type", "tensor"},
-      {"tensor-spec",
-       boost::json::object{{"dtype", "float32"}, {"shape", wire::ToJson(spec.shape)}}}};
-  return wire::SerializeJson(boost::json::array{tensor});
+struct TypeNames {
+  ElementType type;
+  std::string_view numpy;
+  std::string_view triton;
+};
+constexpr std::array kTypeNames{TypeNames{ElementType::kF32, "float32", "TYPE_FP32"},
+                                TypeNames{ElementType::kF64, "float64", "TYPE_FP64"},
+                                TypeNames{ElementType::kF16, "float16", "TYPE_FP16"},
+                                TypeNames{ElementType::kBf16, "bfloat16", "TYPE_BF16"},
+                                TypeNames{ElementType::kI8, "int8", "TYPE_INT8"},
+                                TypeNames{ElementType::kI16, "int16", "TYPE_INT16"},
+                                TypeNames{ElementType::kI32, "int32", "TYPE_INT32"},
+                                TypeNames{ElementType::kI64, "int64", "TYPE_INT64"},
+                                TypeNames{ElementType::kU8, "uint8", "TYPE_UINT8"},
+                                TypeNames{ElementType::kU16, "uint16", "TYPE_UINT16"},
+                                TypeNames{ElementType::kU32, "uint32", "TYPE_UINT32"},
+                                TypeNames{ElementType::kU64, "uint64", "TYPE_UINT64"},
+                                TypeNames{ElementType::kBool, "bool", "TYPE_BOOL"}};
+
+const TypeNames& NamesOf(ElementType type) {
+  const auto* found = std::ranges::find(kTypeNames, type, &TypeNames::type);
+  MUSTER_CHECK(found != kTypeNames.end(), "every element type has names");
+  return *found;
+}
+
+/// MLflow's signature of tensors: JSON inside YAML.
+std::string SignatureText(const std::vector<TensorSpec>& specs) {
+  boost::json::array tensors;
+  for (const TensorSpec& spec : specs) {
+    tensors.push_back(boost::json::object{
+        {"name", spec.name},
+        {"type", "tensor"},
+        {"tensor-spec", boost::json::object{{"dtype", NamesOf(spec.type).numpy},
+                                            {"shape", wire::ToJson(spec.shape)}}}});
+  }
+  return wire::SerializeJson(tensors);
 }
 
 /// A YAML scalar in single quotes.
@@ -75,13 +106,20 @@ std::string Proto(std::string_view text) {
   return quoted + "\"";
 }
 
-std::string TritonTensor(const TensorSpec& spec, bool batched) {
-  std::string dims;
-  for (std::size_t i = batched ? 1 : 0; i < spec.shape.size(); ++i) {
-    dims += (dims.empty() ? "" : ", ") + std::to_string(spec.shape[i]);
+/// "input [ ... ]".
+std::string TritonTensors(std::string_view key, const std::vector<TensorSpec>& specs,
+                          bool batched) {
+  std::string text = Text(key) + " [\n";
+  for (const TensorSpec& spec : specs) {
+    std::string dims;
+    for (std::size_t i = batched ? 1 : 0; i < spec.shape.size(); ++i) {
+      dims += (dims.empty() ? "" : ", ") + std::to_string(spec.shape[i]);
+    }
+    text += "  {\n    name: " + Proto(spec.name) +
+            "\n    data_type: " + Text(NamesOf(spec.type).triton) + "\n    dims: [ " + dims +
+            " ]\n  }" + (&spec == &specs.back() ? "\n" : ",\n");
   }
-  return "  {\n    name: " + Proto(spec.name) + "\n    data_type: TYPE_FP32\n    dims: [ " + dims +
-         " ]\n  }\n";
+  return text + "]\n";
 }
 
 }  // namespace
@@ -118,21 +156,23 @@ std::string MlmodelText(const PackageSpec& spec) {
          "\n"
          "signature:\n"
          "  inputs: " +
-         Yaml(SignatureText(spec.info.input)) +
+         Yaml(SignatureText(spec.info.inputs)) +
          "\n"
          "  outputs: " +
-         Yaml(SignatureText(spec.info.output)) +
+         Yaml(SignatureText(spec.info.outputs)) +
          "\n"
          "utc_time_created: " +
          Yaml(MlflowTime(spec.created_ms)) + "\n";
 }
 
 std::string TritonConfigText(std::string_view model, const ExportInfo& info) {
-  const bool batched = info.input.shape.front() == -1 && info.output.shape.front() == -1;
+  const auto any_rows = [](const TensorSpec& spec) { return spec.shape.front() == -1; };
+  const bool batched =
+      std::ranges::all_of(info.inputs, any_rows) && std::ranges::all_of(info.outputs, any_rows);
   std::string text = "name: " + Proto(model) + "\nbackend: \"onnxruntime\"\nmax_batch_size: " +
                      std::to_string(batched ? kTritonBatch : 0) + "\n";
-  text += "input [\n" + TritonTensor(info.input, batched) + "]\n";
-  text += "output [\n" + TritonTensor(info.output, batched) + "]\n";
+  text += TritonTensors("input", info.inputs, batched);
+  text += TritonTensors("output", info.outputs, batched);
   // The alias may name any version, not only the newest.
   text += "version_policy { all { } }\n";
   if (batched) text += "dynamic_batching { }\n";

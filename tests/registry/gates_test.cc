@@ -49,7 +49,7 @@ std::string Refusal(std::size_t index, Tensor tensor) {
 
 TEST(EvaluationFromTensors, WrongTensors_AreNamed) {
   EXPECT_THAT(Refusal(0, Make<float>("inputs", ElementType::kF32, {3, 1}, {0, 1, 2})),
-              HasSubstr("'inputs' has shape"));
+              HasSubstr("'reference' has shape [4,3] of FP32; wanted (3, ...)"));
   EXPECT_THAT(Refusal(1, Make<float>("labels", ElementType::kF32, {4}, {0, 1, 2, 0})),
               HasSubstr("'labels' has shape"));
   EXPECT_THAT(Refusal(1, Make<std::int64_t>("labels", ElementType::kI64, {4}, {0, 1, 3, 0})),
@@ -216,7 +216,7 @@ TEST(ExportInfo, RoundTripsAndNamesWhatIsMissing) {
       R"({"opset":17,"input":{"name":"x","shape":[-1,1,8,8]},"output":{"name":"y","shape":[-1,10]},)"
       R"("metrics":{"test/accuracy":0.5}})");
   ASSERT_TRUE(info.ok()) << info.error().message;
-  EXPECT_EQ(info->input.shape, (std::vector<std::int64_t>{-1, 1, 8, 8}));
+  EXPECT_EQ(info->inputs.at(0).shape, (std::vector<std::int64_t>{-1, 1, 8, 8}));
   EXPECT_EQ(ExportInfoFromJson(ToJson(*info))->metrics.at("test/accuracy"), 0.5);
   EXPECT_FALSE(ExportInfoFromJson("{}").ok());
 }

@@ -116,9 +116,12 @@ class FakeWorld final : public ModelExporter,
   Result<ExportBundle> ReadBundle(const std::filesystem::path& directory) override {
     ExportBundle bundle;
     bundle.directory = directory;
-    bundle.info = {17, {"x", ElementType::kF32, {-1, 1}}, {"y", ElementType::kF32, {-1, 2}}, {}};
+    bundle.info.opset = 17;
+    bundle.info.inputs = {{"x", ElementType::kF32, {-1, 1}}};
+    bundle.info.outputs = {{"y", ElementType::kF32, {-1, 2}}};
     bundle.evaluation.inputs = {
-        "inputs", ElementType::kF32, {kRows, 1}, Bytes(std::vector<float>(kRows))};
+        {"inputs", ElementType::kF32, {kRows, 1}, Bytes(std::vector<float>(kRows))}};
+    bundle.evaluation.outputs = {{"", ElementType::kF32, {kRows, 2}}};
     bundle.evaluation.labels.assign(kRows, 0);
     bundle.evaluation.classes = 2;
     bundle.evaluation.reference = LogitsOf(disk.at(bundle.onnx_file()));

@@ -101,8 +101,8 @@ Status Export(Trial& trial, const Options& options) {
                                   AsBytes("labels", ElementType::kI64, rows.labels),
                                   AsBytes("reference", ElementType::kF32, rows.reference)})));
   registry::ExportInfo info{.opset = onnx::kOpset,
-                            .input = {"input", ElementType::kF32, AnyRows(rows.inputs)},
-                            .output = {"logits", ElementType::kF32, AnyRows(rows.reference)}};
+                            .inputs = {{"input", ElementType::kF32, AnyRows(rows.inputs)}},
+                            .outputs = {{"logits", ElementType::kF32, AnyRows(rows.reference)}}};
   for (const auto& [name, mean] : means) info.metrics["test/" + name] = mean;
   return WriteFileAtomically(out / "export.json", registry::ToJson(info));
 }

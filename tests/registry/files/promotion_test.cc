@@ -51,7 +51,8 @@ class RandomExporter final : public ModelExporter {
     std::vector<float> images(kRows * 64);
     for (float& pixel : images) pixel = static_cast<float>(random.Uniform());
     Evaluation evaluation;
-    evaluation.inputs = Make("inputs", ElementType::kF32, {kRows, 1, 8, 8}, images);
+    evaluation.inputs = {Make("inputs", ElementType::kF32, {kRows, 1, 8, 8}, images)};
+    evaluation.outputs = {{"", ElementType::kF32, {kRows, kClasses}}};
     evaluation.labels.assign(kRows, 0);
     evaluation.classes = kClasses;
     MUSTER_ASSIGN_OR_RETURN(const auto model, engine_.Load(onnx, 1));
@@ -64,13 +65,13 @@ class RandomExporter final : public ModelExporter {
     }
     logits[0] += reference_error;
     const std::string bytes = WriteSafetensors(
-        {evaluation.inputs, Make("labels", ElementType::kI64, {kRows}, evaluation.labels),
+        {evaluation.inputs[0], Make("labels", ElementType::kI64, {kRows}, evaluation.labels),
          Make("reference", ElementType::kF32, {kRows, kClasses}, logits)});
     MUSTER_RETURN_IF_ERROR(WriteFileAtomically(request.out_dir / "evaluation.safetensors", bytes));
-    const ExportInfo info{17,
-                          model->inputs().at(0),
-                          model->outputs().at(0),
-                          {{"test/accuracy", static_cast<double>(right) / kRows}}};
+    const ExportInfo info{.opset = 17,
+                          .inputs = model->inputs(),
+                          .outputs = model->outputs(),
+                          .metrics = {{"test/accuracy", static_cast<double>(right) / kRows}}};
     return WriteFileAtomically(request.out_dir / "export.json", ToJson(info));
   }
   int right = kRows;
