@@ -91,6 +91,7 @@ Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file);
 
 struct ExportBundle {
   std::filesystem::path directory;
+  std::string onnx_sha256;  ///< of model.onnx, hex
   ExportInfo info;
   Evaluation evaluation;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "registry/gate_json.h"
+#include "registry/package/model_signature.h"
+#include "registry/package/triton_config.h"
 #include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
@@ -194,16 +196,22 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   const Actor actor{"muster", "sweep " + candidate.lineage.sweep};
   PackageSpec spec;
   spec.model = candidate.model.name;
+  spec.program = candidate.program;
   spec.model_uuid = Sha256Hex(candidate.request_id).substr(0, 32);
   spec.created_ms = parts_.clock.UnixNow();
   spec.info = judged.bundle.info;
   spec.lineage = candidate.lineage;
   spec.verdicts = judged.verdicts;
   spec.onnx_file = judged.bundle.onnx_file();
+  spec.onnx_sha256 = judged.bundle.onnx_sha256;
   spec.engine = parts_.engine.name();
-  const auto files = BuildPackage(spec);
+  spec.evaluation = &judged.bundle.evaluation;
+  spec.logits = &judged.logits;
+  auto files = BuildPackage(spec);
   const auto staged = judged.bundle.directory / "package";
   MUSTER_RETURN_IF_ERROR(parts_.files.Write(staged, files));
+  MUSTER_RETURN_IF_ERROR(parts_.files.Sign(staged, spec.model));
+  files.push_back({std::string(kSignatureFile), "", {}});
   const std::string& run = candidate.lineage.run_id;
   for (const PackageFile& file : files) {
     MUSTER_RETURN_IF_ERROR(parts_.artifacts.Put(run, std::string(kArtifactFolder) + "/" + file.path,

@@ -10,7 +10,7 @@
 #include "registry/evaluation.h"
 #include "registry/gates.h"
 #include "registry/model_store.h"
-#include "registry/package.h"
+#include "registry/package/package.h"
 #include "runtime/base/clock.h"
 #include "runtime/wire/sweep_spec.h"
 
@@ -20,7 +20,7 @@
 ///   2. The trial's program exports the checkpoint to ONNX with held-out rows.
 ///   3. The gates are judged, `better_than` against the version the alias names now.
 ///   4. Refused: the decision is written (audit), no version is made. Done.
-///   5. The package is put together and its files are put into the run's artifacts.
+///   5. The package is put together and signed, and its files are put into the run's artifacts.
 ///   6. The version is made (request id), its directory published, its verdicts recorded.
 ///   7. Approvals wanted, and all gates passed: the decision says so and the alias stays. Done.
 ///   8. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
@@ -74,6 +74,8 @@ class ModelFiles {
   /// Writes the files below `directory`, which it makes; flushed to the disk.
   virtual Status Write(const std::filesystem::path& directory,
                        const std::vector<PackageFile>& files) = 0;
+  /// Writes model.sig over all that is below `directory`, with the registry's key.
+  virtual Status Sign(const std::filesystem::path& directory, const std::string& model) = 0;
   /// Makes `directory` the version's by an atomic rename, and writes config.pbtxt. A version that is
   /// published already stays as it is.
   virtual Status Publish(const std::filesystem::path& directory, const std::string& model,

@@ -193,7 +193,8 @@ void Server::Impl::MakeRegistry() {
   run_artifacts = std::make_unique<RunArtifacts>(*tracking->runs, *tracking->roots.store);
   // A version that another client registered: its file is in the artifacts.
   model_files = std::make_unique<registry::ModelDirectory>(
-      options.home / "models", options.home / "candidates",
+      registry::ModelDirectory::Places{options.home / "models", options.home / "candidates",
+                                       options.home / "keys/model-signing.pem"},
       [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
         MUSTER_ASSIGN_OR_RETURN(const auto path,
                                 tracker::ArtifactStorePath(version.source, "model.onnx"));

@@ -135,6 +135,12 @@ class FakeWorld final : public ModelExporter,
       return Ok();
     });
   }
+  Status Sign(const std::filesystem::path& directory, const std::string&) override {
+    return fault_.Step([&]() -> Status {
+      staged.insert(directory / "model.sig");
+      return Ok();
+    });
+  }
   Status Publish(const std::filesystem::path&, const std::string& model, std::int64_t version,
                  const std::string&) override {
     return fault_.Step([&]() -> Status {
