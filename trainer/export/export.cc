@@ -16,8 +16,9 @@ namespace {
 const std::map<std::string, Translation, std::less<>>& AllTranslations() {
   static const auto table = [] {
     std::map<std::string, Translation, std::less<>> all;
-    for (const auto& family : {AttentionOps, ConvolutionOps, ElementwiseOps, IndexingOps, LinearOps,
-                               NormalizationOps, ReductionOps, ShapeOps}) {
+    for (const auto& family : {ActivationOps, AttentionOps, ConvolutionOps, ElementwiseOps,
+                               EmbeddingOps, IndexingOps, LinearOps, NormalizationOps, PoolingOps,
+                               RecurrentOps, ReductionOps, ResamplingOps, ScatterOps, ShapeOps}) {
       for (auto& [name, translation] : family()) {
         const bool is_new = all.emplace(name, std::move(translation)).second;
         MUSTER_CHECK(is_new, "an operator has one translation");
@@ -109,7 +110,8 @@ Status Translate(const Program& program, std::vector<std::string>& names, GraphB
     const auto found = AllTranslations().find(operation.op);
     if (found == AllTranslations().end() || !operation.traced.starts_with("aten::")) {
       return Unsupported("operator " + operation.traced + ", " + Place(program, i) +
-                         ", has no translation to ONNX");
+                         ", has no translation to ONNX; write it with operators that have one "
+                         "(SupportedOperators lists them), or leave it to who calls the model");
     }
     graph.set_scope(operation.module);
     Call call(program, operation, names, graph);

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <cmath>
 #include <unordered_map>
 
 #include "trainer/export/aliases.h"
@@ -191,7 +192,9 @@ class Unifier {
     if (first.isTensor()) return ConstantTensor(values);
     for (const c10::IValue& value : values) {
       const bool same =
-          first.isDouble()   ? value.isDouble() && (value.toDouble() == first.toDouble())
+          first.isDouble()
+              ? value.isDouble() && (value.toDouble() == first.toDouble() ||
+                                     (std::isnan(value.toDouble()) && std::isnan(first.toDouble())))
           : first.isBool()   ? value.isBool() && value.toBool() == first.toBool()
           : first.isString() ? value.isString() && value.toStringRef() == first.toStringRef()
                              : true;
