@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "registry/onnx/operators.h"
+#include "registry/onnx/shapes/infer.h"
 
 namespace muster::onnx {
 namespace {
@@ -41,6 +42,8 @@ class Checker {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) CheckNode(graph_.nodes[i], i);
     CheckOutputs();
     CheckUses();
+    // Only of a graph that is one: what follows from a wrong name is no second finding.
+    if (findings_.empty()) findings_ = InferShapes(model_).contradictions;
     return std::move(findings_);
   }
 
@@ -71,8 +74,17 @@ class Checker {
     const std::string label = std::string(role) + " '" + value.name + "'";
     if (value.type == DataType::kUndefined) Found(label + " has no element type");
     if (!value.has_shape) Found(label + " has no shape");
+    if (value.shape.size() > kMaxRank) {
+      Found(label + " has " + std::to_string(value.shape.size()) + " dimensions, at most " +
+            std::to_string(kMaxRank) + " are known");
+    }
+    std::int64_t elements = 1;
     for (const Dim& dim : value.shape) {
       if (dim.size < -1) Found(label + " has a dimension of " + std::to_string(dim.size));
+      if (dim.size > 0 && __builtin_mul_overflow(elements, dim.size, &elements)) {
+        Found(label + " has more elements than 64 bits count");
+        break;
+      }
     }
   }
 

@@ -105,6 +105,8 @@ void AddSweep(CLI::App& app, Context& context);
 void AddTrial(CLI::App& app, Context& context);
 void AddRun(CLI::App& app, Context& context);
 void AddModel(CLI::App& app, Context& context);
+/// graph, below `muster model`.
+void AddModelGraph(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);

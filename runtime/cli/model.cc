@@ -1,4 +1,4 @@
-// muster model ls|show|promote|alias|history|audit|export|graph|verify|rollback
+// muster model ls|show|promote|alias|history|audit|export|verify|rollback
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -7,11 +7,9 @@
 #include <memory>
 
 #include "registry/onnx/checker.h"
-#include "registry/onnx/reader.h"
-#include "registry/onnx/writer.h"
-#include "runtime/base/file.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
+#include "runtime/cli/model_graph.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {
@@ -211,27 +209,6 @@ int Export(const Context& context, const std::string& name, const std::string& o
   return kDone;
 }
 
-/// The ONNX file of a version.
-Result<onnx::Model> ReadOnnx(const Context& context, http::Client& client,
-                             const std::string& name) {
-  MUSTER_ASSIGN_OR_RETURN(const auto reference, ParseModelReference(name));
-  MUSTER_ASSIGN_OR_RETURN(const auto location,
-                          FetchModel(client, reference, context.Home() / "serving"));
-  MUSTER_ASSIGN_OR_RETURN(const auto bytes,
-                          ReadWholeFile(location.directory / "model.onnx", onnx::kMaxModelBytes));
-  return onnx::Read(bytes);
-}
-
-int PrintGraph(const Context& context, const std::string& name) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  const auto model = ReadOnnx(context, *client, name);
-  if (!model.ok()) return Fail(context, model.error());
-  const std::string text = onnx::Describe(*model);
-  if (!PrintJson(context, object{{"model", name}, {"graph", text}})) std::cout << text;
-  return kDone;
-}
-
 /// The whole audit chain; and, when a version is named, its ONNX file.
 int Verify(const Context& context, const std::string& name) {
   auto client = context.Connect();
@@ -243,7 +220,7 @@ int Verify(const Context& context, const std::string& name) {
     std::cout << "audit chain: " << (whole ? "whole" : Text(chain->as_object(), "message")) << "\n";
   }
   if (!name.empty()) {
-    const auto model = ReadOnnx(context, *client, name);
+    const auto model = ReadVersion(context, *client, name);
     if (!model.ok()) return Fail(context, model.error());
     const Status checked = onnx::Check(*model);
     if (!checked.ok()) return Fail(context, {ErrorKind::kCorrupt, checked.error().message});
@@ -282,8 +259,6 @@ void AddModel(CLI::App& app, Context& context) {
       [&context, name] { return Audit(context, *name); });
   add("verify", "Recompute the audit chain; check a version's ONNX file",
       "NAME@ALIAS or NAME/VERSION", false, [&context, name] { return Verify(context, *name); });
-  add("graph", "The inputs, outputs and nodes of a version's ONNX file",
-      "NAME@ALIAS or NAME/VERSION", true, [&context, name] { return PrintGraph(context, *name); });
   add("export", "Copy a version's files (ONNX, MLmodel, card) to a folder",
       "NAME@ALIAS or NAME/VERSION", true,
       [&context, name, out] { return Export(context, *name, *out); })
@@ -308,6 +283,7 @@ void AddModel(CLI::App& app, Context& context) {
       context.run = [&context, move, verb] { return Move(context, *move, verb); };
     });
   }
+  AddModelGraph(*model, context);
 }
 
 }  // namespace muster::cli

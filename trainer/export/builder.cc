@@ -206,35 +206,8 @@ void GraphBuilder::RenameOutputs() {
   }
 }
 
-void GraphBuilder::RemoveUnused() {
-  std::unordered_set<std::string> used;
-  for (const onnx::ValueInfo& output : graph_.outputs) used.insert(output.name);
-  std::vector<onnx::Node> kept;
-  for (std::size_t i = graph_.nodes.size(); i > 0; --i) {
-    onnx::Node& node = graph_.nodes[i - 1];
-    const bool needed = std::any_of(node.outputs.begin(), node.outputs.end(),
-                                    [&](const std::string& name) { return used.contains(name); });
-    if (!needed) continue;
-    used.insert(node.inputs.begin(), node.inputs.end());
-    kept.push_back(std::move(node));
-  }
-  graph_.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
-  std::erase_if(graph_.initializers, [&](const onnx::Tensor& t) { return !used.contains(t.name); });
-}
-
-void GraphBuilder::TrimValueInfo() {
-  std::unordered_set<std::string> made;
-  for (const onnx::Node& node : graph_.nodes) made.insert(node.outputs.begin(), node.outputs.end());
-  for (const onnx::ValueInfo& output : graph_.outputs) made.erase(output.name);
-  // Erased as it is seen: a value that is the result of two traced operators is described once.
-  std::erase_if(graph_.value_info,
-                [&](const onnx::ValueInfo& info) { return made.erase(info.name) == 0; });
-}
-
 onnx::Graph GraphBuilder::Take() {
   RenameOutputs();
-  RemoveUnused();
-  TrimValueInfo();
   return std::move(graph_);
 }
 

@@ -57,7 +57,7 @@ class GraphBuilder {
   /// Makes `value` the graph's next output under `name`.
   void Output(const std::string& name, const std::string& value, const TensorType& type);
 
-  /// The graph; what it does not need is gone.
+  /// The graph, with what no output needs still in it: see registry/onnx/passes.
   onnx::Graph Take();
 
  private:
@@ -65,8 +65,6 @@ class GraphBuilder {
   onnx::ValueInfo Info(const std::string& name, const TensorType& type) const;
   std::string Multiple(const Affine& number);  ///< one dimension, one element
   void RenameOutputs();
-  void RemoveUnused();
-  void TrimValueInfo();
 
   onnx::Graph graph_;
   std::string batch_symbol_;

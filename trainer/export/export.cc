@@ -6,6 +6,7 @@
 #include <set>
 
 #include "registry/onnx/checker.h"
+#include "registry/onnx/passes/passes.h"
 #include "trainer/export/call.h"
 #include "trainer/export/trace.h"
 #include "trainer/export/unify.h"
@@ -162,7 +163,8 @@ Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTe
     MUSTER_ASSIGN_OR_RETURN(const Graphs graphs,
                             TraceAll(forward, state, examples, options.dynamic_batch));
     MUSTER_ASSIGN_OR_RETURN(const Program program, Unify(graphs, state, examples.size()));
-    MUSTER_ASSIGN_OR_RETURN(onnx::Model model, Build(program, options));
+    MUSTER_ASSIGN_OR_RETURN(onnx::Model built, Build(program, options));
+    onnx::Model model = onnx::Simplify(std::move(built)).model;
     MUSTER_RETURN_IF_ERROR(onnx::Check(model));
     return model;
   } catch (const std::exception& error) {
