@@ -9,6 +9,8 @@
 namespace muster::registry {
 namespace {
 
+/// Outputs that are computed at once, however many rows are asked for: a language model's are large.
+constexpr std::int64_t kBatchFloats = std::int64_t{16} << 20;
 constexpr std::string_view kInput = "input.", kReference = "reference.";
 
 Error Wrong(const Tensor& tensor, std::string_view wanted) {
@@ -223,6 +225,8 @@ Result<std::vector<float>> Logits(InferenceModel& model, const Evaluation& evalu
   MUSTER_CHECK(batch > 0, "a batch has rows");
   MUSTER_ASSIGN_OR_RETURN(const auto places, Places(model, evaluation));
   std::vector<std::vector<float>> all(evaluation.outputs.size());
+  batch = std::clamp<std::int64_t>(kBatchFloats / std::max<std::int64_t>(1, evaluation.width()), 1,
+                                   batch);
   for (std::int64_t begin = 0; begin < evaluation.rows(); begin += batch) {
     const std::int64_t count = std::min(batch, evaluation.rows() - begin);
     std::vector<Tensor> inputs;

@@ -98,7 +98,8 @@ struct ExportBundle {
   [[nodiscard]] std::filesystem::path onnx_file() const { return directory / "model.onnx"; }
 };
 
-/// What a model answers to the rows, (N, W) as Evaluation::reference, `batch` rows at a time. Inputs and outputs
+/// What a model answers to the rows, (N, W) as Evaluation::reference, `batch` rows at a time, fewer of wide
+/// outputs. Inputs and outputs
 /// go by name, a single one by its place. kInvalid when the model has other ends, takes other rows, or answers
 /// other shapes.
 Result<std::vector<float>> Logits(InferenceModel& model, const Evaluation& evaluation,

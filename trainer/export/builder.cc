@@ -91,13 +91,12 @@ std::vector<std::string> GraphBuilder::Node(const std::string& op, std::vector<s
 }
 
 std::string GraphBuilder::State(const std::string& name, const at::Tensor& tensor) {
-  const auto known = std::find_if(graph_.initializers.begin(), graph_.initializers.end(),
-                                  [&](const onnx::Tensor& t) { return t.name == name; });
-  if (known == graph_.initializers.end()) {
-    names_.insert(name);
-    graph_.initializers.push_back(OnnxTensor(name, tensor));
+  auto [entry, is_new] = states_.try_emplace(name);
+  if (is_new) {
+    entry->second = Unique(name);  // an input may have a parameter's name
+    graph_.initializers.push_back(OnnxTensor(entry->second, tensor));
   }
-  return name;
+  return entry->second;
 }
 
 std::string GraphBuilder::Constant(const at::Tensor& tensor, const std::string& hint) {

@@ -38,7 +38,7 @@ class GraphBuilder {
     return Node(op, std::move(inputs), std::move(attributes), 1)[0];
   }
 
-  /// A parameter under its own name; the same name again answers the same value.
+  /// A parameter under its own name, or where that is taken one like it; the same again answers the same value.
   std::string State(const std::string& name, const at::Tensor& tensor);
   /// An unnamed constant, called after `hint`.
   std::string Constant(const at::Tensor& tensor, const std::string& hint = "constant");
@@ -74,6 +74,7 @@ class GraphBuilder {
   std::map<Affine, std::string> multiples_;
   std::map<std::vector<std::int64_t>, std::string> lists_;
   std::map<std::string, std::string> scalars_;
+  std::map<std::string, std::string> states_;
 };
 
 }  // namespace muster::exporting
