@@ -156,8 +156,9 @@ Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
   Judged judged;
   MUSTER_ASSIGN_OR_RETURN(const auto workspace, parts_.files.Workspace(candidate.request_id));
   const Lineage& from = candidate.lineage;
-  if (const Status status = parts_.exporter.Export(
-          {candidate.program, from.checkpoint, from.params, from.data, workspace});
+  if (const Status status =
+          parts_.exporter.Export({candidate.program, from.checkpoint, from.params, from.data,
+                                  candidate.model.segments, workspace});
       !status.ok()) {
     return status.error().With("export of trial " + from.trial);
   }
@@ -201,6 +202,7 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   spec.created_ms = parts_.clock.UnixNow();
   spec.info = judged.bundle.info;
   spec.lineage = candidate.lineage;
+  AddExport(judged.bundle.info, spec.lineage);
   spec.verdicts = judged.verdicts;
   spec.onnx_file = judged.bundle.onnx_file();
   spec.onnx_sha256 = judged.bundle.onnx_sha256;
@@ -228,15 +230,18 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   wanted.description = "trial " + candidate.lineage.trial;
   MUSTER_ASSIGN_OR_RETURN(wanted.source,
                           parts_.artifacts.Source(run, std::string(kArtifactFolder)));
-  wanted.tags = {{"muster.sweep", candidate.lineage.sweep},
-                 {"muster.trial", candidate.lineage.trial}};
-  for (const GateVerdict& verdict : judged.verdicts) {
-    wanted.tags.push_back({"muster.gate." + std::to_string(wanted.tags.size() - 2),
-                           verdict.gate + ": " + Text(verdict.seen)});
+  wanted.tags = LineageTags(spec.lineage, candidate.request_id);
+  for (std::size_t i = 0; i < judged.verdicts.size(); ++i) {
+    const GateVerdict& verdict = judged.verdicts[i];
+    wanted.tags.push_back(
+        {"muster.gate." + std::to_string(i), verdict.gate + ": " + Text(verdict.seen)});
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, parts_.store.CreateVersion(wanted, actor));
   MUSTER_RETURN_IF_ERROR(parts_.files.Publish(staged, spec.model, made.version,
                                               TritonConfigText(spec.model, spec.info)));
+  MUSTER_RETURN_IF_ERROR(parts_.store.AppendAudit(kLineageAction, made.name, made.version,
+                                                  wire::SerializeJson(LineageJson(spec.lineage)),
+                                                  actor, LineageRequest(candidate.request_id)));
   // An earlier run may have recorded its verdicts; those of now are what the decision rests on.
   MUSTER_ASSIGN_OR_RETURN(const auto recorded, Recorded(made, judged.verdicts.size()));
   if (GatesToJson(recorded) != GatesToJson(judged.verdicts)) {

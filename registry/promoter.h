@@ -21,7 +21,7 @@
 ///   3. The gates are judged, `better_than` against the version the alias names now.
 ///   4. Refused: the decision is written (audit), no version is made. Done.
 ///   5. The package is put together and signed, and its files are put into the run's artifacts.
-///   6. The version is made (request id), its directory published, its verdicts recorded.
+///   6. The version is made (request id), its directory published, its lineage and its verdicts recorded.
 ///   7. Approvals wanted, and all gates passed: the decision says so and the alias stays. Done.
 ///   8. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
 ///      judged again against the new one, `kPromotionRounds` times at most.
@@ -40,6 +40,7 @@ struct ExportRequest {
   std::filesystem::path checkpoint;
   boost::json::object params;
   std::map<std::string, std::string> data;  ///< role -> path
+  std::vector<std::string> segments;        ///< columns of the held-out rows
   std::filesystem::path out_dir;            ///< exists and is empty
 };
 

@@ -2,10 +2,12 @@
 
 #include <boost/json/array.hpp>
 #include <charconv>
+#include <map>
 #include <utility>
 
 #include "registry/api/json.h"
 #include "registry/gate_json.h"
+#include "registry/lineage.h"
 #include "registry/promoter.h"
 #include "runtime/wire/codec.h"
 
@@ -111,16 +113,40 @@ class Routes {
   }
 
   Result<Json> Version(const Request& request) const {
-    const std::string& name = Capture(request, "name");
-    const std::string& which = Capture(request, "version");
-    const auto number = Number(which);
-    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version, number
-                                                            ? parts_.store.GetVersion(name, *number)
-                                                            : parts_.store.GetByAlias(name, which));
-    MUSTER_ASSIGN_OR_RETURN(const auto gates, parts_.store.Gates(name, version.version));
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version, VersionOf(request));
+    MUSTER_ASSIGN_OR_RETURN(const auto gates, parts_.store.Gates(version.name, version.version));
     boost::json::object answer = ToJson(version);
     answer["gates"] = GatesToJson(gates);
     return answer;
+  }
+
+  Result<Json> Lineage(const Request& request) const {
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version, VersionOf(request));
+    MUSTER_ASSIGN_OR_RETURN(const std::string id, LineageRequest(version));
+    MUSTER_ASSIGN_OR_RETURN(const AuditEntry entry, parts_.store.FindAuditByRequest(id));
+    MUSTER_ASSIGN_OR_RETURN(auto lineage, wire::ParseJson(entry.detail_json));
+    return boost::json::object{{"model", version.name},
+                               {"version", version.version},
+                               {"created_ms", version.creation_ms},
+                               {"lineage", std::move(lineage)},
+                               {"audit", ToJson(entry).at("sequence")}};
+  }
+
+  Result<Json> Descendants(const Request& request) const {
+    const auto asked = [&](std::string_view key) { return request.Parameter(key).value_or(""); };
+    MUSTER_ASSIGN_OR_RETURN(const auto filters,
+                            LineageFilters({asked("data"), asked("commit"), asked("sweep")}));
+    std::map<std::pair<std::string, std::int64_t>, ModelVersion> found;
+    for (const std::string& filter : filters) {
+      MUSTER_ASSIGN_OR_RETURN(auto page,
+                              parts_.store.SearchVersions({filter, {}, kVersionsShown, ""}));
+      for (ModelVersion& version : page.items) {
+        found.emplace(std::pair(version.name, version.version), std::move(version));
+      }
+    }
+    boost::json::array versions;
+    for (const auto& [key, version] : found) versions.push_back(ToJson(version));
+    return boost::json::object{{"versions", std::move(versions)}};
   }
 
   Result<Json> Promote(const Request& request) const {
@@ -218,6 +244,14 @@ class Routes {
   }
 
  private:
+  /// By number or alias.
+  Result<ModelVersion> VersionOf(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    const std::string& which = Capture(request, "version");
+    const auto number = Number(which);
+    return number ? parts_.store.GetVersion(name, *number) : parts_.store.GetByAlias(name, which);
+  }
+
   [[nodiscard]] std::int64_t Now() const { return parts_.clock.UnixNow() / 1'000; }
 
   /// What an alias names after it was moved.
@@ -255,6 +289,8 @@ void AddRegistryRoutes(http::Router& router, RegistryParts parts) {
   add("GET", "models", &Routes::Models);
   add("GET", "models/{name}", &Routes::Model);
   add("GET", "models/{name}/versions/{version}", &Routes::Version);
+  add("GET", "models/{name}/versions/{version}/lineage", &Routes::Lineage);
+  add("GET", "lineage", &Routes::Descendants);
   add("POST", "models/{name}/promote", &Routes::Promote);
   add("POST", "models/{name}/rollback", &Routes::Rollback);
   add("POST", "models/{name}/alias", &Routes::Alias);

@@ -12,6 +12,8 @@
 ///   GET    models[?filter=&order_by=&max_results=&page_token=]     {"models": [...], "next_page_token"}
 ///   GET    models/{name}                        the model and all its versions, newest first
 ///   GET    models/{name}/versions/{version}     the version and its gates; an alias may stand for the number
+///   GET    models/{name}/versions/{version}/lineage    {"model", "version", "lineage", "audit"}: all that it came from
+///   GET    lineage?data=|commit=|sweep=         {"versions": [...]} that came from it, by name and number
 ///   POST   models/{name}/promote                {alias, version, expected?, reason, actor, request_id}
 ///   POST   models/{name}/rollback               {alias, reason, actor}
 ///   POST   models/{name}/alias                  {alias, version, reason, actor}; version 0 removes

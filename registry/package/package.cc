@@ -18,19 +18,11 @@ std::string PackageSpec::DataDigest(const std::string& role) const {
 }
 
 std::string CardText(const PackageSpec& spec) {
-  const Lineage& from = spec.lineage;
   const boost::json::object card = {
       {"format", 1},
       {"model", spec.model},
       {"created_ms", spec.created_ms},
-      {"lineage", boost::json::object{{"sweep", from.sweep},
-                                      {"trial", from.trial},
-                                      {"run_id", from.run_id},
-                                      {"checkpoint", from.checkpoint},
-                                      {"params", from.params},
-                                      {"data", wire::ToJson(from.data)},
-                                      {"data_digests", wire::ToJson(from.data_digests)},
-                                      {"metrics", wire::ToJson(from.metrics)}}},
+      {"lineage", LineageJson(spec.lineage)},
       {"onnx", boost::json::object{{"opset", spec.info.opset}, {"engine", spec.engine}}},
       {"gates", GatesToJson(spec.verdicts)}};
   return wire::SerializeJson(card) + "\n";
@@ -45,6 +37,8 @@ std::vector<PackageFile> BuildPackage(const PackageSpec& spec) {
                                     {"provenance.json", ProvenanceText(spec), {}},
                                     {"baseline.json", BaselineText(spec), {}}};
   for (PackageFile& file : MlflowFiles(spec)) files.push_back(std::move(file));
+  const std::string& diff = spec.lineage.code.diff;
+  if (!diff.empty()) files.push_back({"code.diff", diff, {}});
   return files;
 }
 

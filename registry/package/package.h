@@ -1,12 +1,11 @@
 #pragma once
 
-#include <boost/json/object.hpp>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "registry/evaluation.h"
+#include "registry/lineage.h"
 #include "registry/model_store.h"
 
 /// The directory that every consumer reads. Pure: it says what the files hold; registry/files puts them on a
@@ -16,7 +15,8 @@
 ///   <root>/<model>/<N>/model.onnx
 ///   <root>/<model>/<N>/config.pbtxt                Triton's, of this version: what an export takes along
 ///   <root>/<model>/<N>/MLmodel, requirements.txt, conda.yaml, python_env.yaml       MLflow's onnx flavor
-///   <root>/<model>/<N>/card.json                   lineage and gates, in words below
+///   <root>/<model>/<N>/card.json                   lineage and gates
+///   <root>/<model>/<N>/code.diff                   what stood uncommitted beside the sweep file (git apply reads it)
 ///   <root>/<model>/<N>/README.md                   the model card (model_card.h)
 ///   <root>/<model>/<N>/ml-bom.json                 CycloneDX (ml_bom.h)
 ///   <root>/<model>/<N>/provenance.json             SLSA (provenance.h)
@@ -24,15 +24,6 @@
 ///   <root>/<model>/<N>/model.sig                   OpenSSF model signing, over all of the above (model_signature.h)
 
 namespace muster::registry {
-
-/// Where a version came from; all of it ends in card.json.
-struct Lineage {
-  std::string sweep, trial, run_id, checkpoint;
-  boost::json::object params;
-  std::map<std::string, std::string> data;          ///< role -> path
-  std::map<std::string, std::string> data_digests;  ///< role -> digest
-  std::map<std::string, double> metrics;            ///< as the trial saw them
-};
 
 /// What a package is made of. The rows and their logits must be there and live as long as it.
 struct PackageSpec {

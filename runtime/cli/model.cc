@@ -1,4 +1,4 @@
-// muster model ls|show|promote|alias|history|audit|export|verify|rollback
+// muster model ls|show|promote|alias|history|audit|export|verify|rollback; model_*.cc have the rest
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -10,6 +10,7 @@
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/cli/model_graph.h"
+#include "runtime/cli/model_lineage.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {
@@ -253,6 +254,7 @@ void AddModel(CLI::App& app, Context& context) {
   add("ls", "All models", nullptr, false, [&context] { return List(context); });
   add("show", "A model's versions, or one version's gates and lineage",
       "NAME, NAME@ALIAS or NAME/VERSION", true, [&context, name] { return Show(context, *name); });
+  AddModelLineage(*model, context);
   add("history", "Which version an alias named when, and who moved it", "NAME", true,
       [&context, name] { return History(context, *name); });
   add("audit", "The hash-chained log of every change", "NAME (default: all)", false,

@@ -48,6 +48,7 @@ Result<registry::Candidate> CandidateOf(const coordinator::PromoteModel& command
     candidate.lineage.params = inner->get_object();
   }
   candidate.lineage.data = spec.data;
+  if (spec.code) candidate.lineage.code = *spec.code;
   return candidate;
 }
 

@@ -98,7 +98,18 @@ struct ModelSpec {
   std::vector<GateSpec> gates;
   int approvals = 0;
   std::string promote = "champion";  ///< the alias a passing version gets
+  std::vector<std::string>
+      segments;  ///< columns of the held-out rows that tell groups of them apart
 };
+
+/// The Git repository of the sweep file's folder, as `muster sweep submit` found it.
+struct CodeSpec {
+  std::string commit;       ///< hexadecimal; empty: no repository
+  bool dirty = false;       ///< files differ from the commit, or are not in it
+  std::string diff_sha256;  ///< of `git diff --binary HEAD`; empty: there is none
+  std::string diff;         ///< itself; empty when it is above kCodeDiffMax, or no UTF-8
+};
+inline constexpr std::size_t kCodeDiffMax = std::size_t{256} << 10;
 
 struct RetrainSpec {
   std::string cron;  ///< five fields, UTC; empty: only manual
@@ -135,6 +146,7 @@ struct SweepSpec {
   std::vector<LogRule> on_log;
   HangSpec hang;
   std::optional<ModelSpec> model;
+  std::optional<CodeSpec> code;
   std::optional<RetrainSpec> retrain;
   std::vector<boost::json::object> enqueue;  ///< the parameters of its first trials, whole
   std::vector<WarmStartSpec> warm_start;

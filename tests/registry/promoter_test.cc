@@ -196,7 +196,7 @@ class FaultyStore final : public MemoryModelStore {
   Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
                      std::string_view detail_json, const Actor& actor,
                      std::string_view request_id) override {
-    if (before_audit) std::exchange(before_audit, nullptr)();
+    if (before_audit && action == "promotion.decision") std::exchange(before_audit, nullptr)();
     return fault_.Step([&] {
       return MemoryModelStore::AppendAudit(action, name, version, detail_json, actor, request_id);
     });
@@ -255,8 +255,8 @@ TEST(Promoter, FirstGoodModel_BecomesChampion) {
   ASSERT_THAT(result.verdicts, SizeIs(3));
   EXPECT_EQ(w.Champion(), 1);
   EXPECT_THAT(*w.store.Gates("digits", 1), SizeIs(3));
-  EXPECT_THAT(w.Actions(), ElementsAre("model.create", "version.create", "gates.record",
-                                       "alias.promote", "promotion.decision"));
+  EXPECT_THAT(w.Actions(), ElementsAre("model.create", "version.create", "version.lineage",
+                                       "gates.record", "alias.promote", "promotion.decision"));
   const auto version = w.store.GetVersion("digits", 1);
   EXPECT_EQ(version->source, "mlflow-artifacts:/1/run3/artifacts/model");
   EXPECT_EQ(version->run_id, "run3");

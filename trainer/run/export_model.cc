@@ -11,6 +11,7 @@
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
 #include "trainer/run/held_out.h"
+#include "trainer/run/origin.h"
 #include "trainer/torch/evaluate.h"
 #include "trainer/torch/model_state.h"
 
@@ -81,6 +82,7 @@ Status Export(Trial& trial, const Options& options) {
                             .inputs = rows.inputs,
                             .outputs = rows.outputs};
   for (const auto& [name, mean] : means) info.metrics["test/" + name] = mean;
+  MUSTER_RETURN_IF_ERROR(AddOrigin(checkpoint.metadata, options.file.data, info));
   return WriteFileAtomically(out / "export.json", registry::ToJson(info));
 }
 

@@ -48,6 +48,9 @@ TEST(Sweeps, SubmittedTwice_IsTheSameSweep) {
   const auto again = rig.Ask(SubmitSweep{SmallSpec(), SweepId("mine")});
   EXPECT_EQ(again->at("created"), false);
   EXPECT_EQ(rig.state().sweeps.size(), 1u);
+  wire::SweepSpec edited = SmallSpec();
+  edited.code = wire::CodeSpec{.commit = "0123abc", .dirty = true};
+  EXPECT_EQ(rig.Ask(SubmitSweep{edited, SweepId("mine")})->at("created"), false);
   const auto other = rig.Ask(SubmitSweep{SmallSpec(2), SweepId("mine")});
   EXPECT_EQ(other.error().kind, ErrorKind::kConflict);
   EXPECT_EQ(rig.Ask(SubmitSweep{SmallSpec(), {}})->at("id"), "small-1");
@@ -64,6 +67,14 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
   EXPECT_EQ(error([](auto&) {}), "ok");
   EXPECT_THAT(error([](auto& s) { s.sampler = "tqe"; }),
               HasSubstr("at sampler: unknown sampler 'tqe'"));
+  EXPECT_THAT(error([](auto& s) { s.code = wire::CodeSpec{.commit = "HEAD"}; }),
+              HasSubstr("at code.commit: wanted at most 64 hexadecimal digits"));
+  EXPECT_THAT(error([](auto& s) {
+                s.trial.program = "digits";
+                s.trial.command.clear();
+                s.model = wire::ModelSpec{.name = "m", .segments = {"age", "a,b"}};
+              }),
+              HasSubstr("at model.segments[1]: wanted the name of a column, got 'a,b'"));
   EXPECT_THAT(error([](auto& s) { s.trial.ranks = 0; }),
               HasSubstr("at trial.ranks: wanted at least 1, got 0"));
   EXPECT_THAT(error([](auto& s) {
