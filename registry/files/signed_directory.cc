@@ -72,7 +72,8 @@ Status SignDirectory(const fs::path& directory, std::string_view model, const Si
 }
 
 Result<std::vector<std::string>> VerifyDirectory(const fs::path& directory,
-                                                 const std::string& public_key_pem) {
+                                                 const std::string& public_key_pem,
+                                                 const std::string& model) {
   MUSTER_ASSIGN_OR_RETURN(const std::string key, CanonicalPublicKey(public_key_pem));
   const auto text = ReadWholeFile(directory / kSignatureFile);
   if (!text.ok() && text.error().kind == ErrorKind::kNotFound) {
@@ -81,6 +82,10 @@ Result<std::vector<std::string>> VerifyDirectory(const fs::path& directory,
   if (!text.ok()) return text.error();
   const auto signature = ReadSignature(*text, key);
   if (!signature.ok()) return std::vector{signature.error().message};
+  if (!model.empty() && signature->model != model) {
+    return std::vector<std::string>{"model.sig: is of '" + signature->model + "', not of '" +
+                                    model + "'"};
+  }
   MUSTER_ASSIGN_OR_RETURN(const auto found, DigestFiles(directory));
   return Differences(signature->files, found);
 }

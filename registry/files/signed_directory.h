@@ -28,9 +28,10 @@ Status SignDirectory(const std::filesystem::path& directory, std::string_view mo
                      const SigningKey& key);
 
 /// What is wrong with the directory, a sentence a file that begins with its name; empty: it is what was signed with
-/// the key. A signature that is missing or wrong is one finding, "model.sig: ...", and then no file is looked at.
-/// kInvalid when the key is none; kIo.
+/// the key, as the files of `model` (empty: of any). A signature that is missing or wrong is one finding,
+/// "model.sig: ...", and then no file is looked at. kInvalid when the key is none; kIo.
 Result<std::vector<std::string>> VerifyDirectory(const std::filesystem::path& directory,
-                                                 const std::string& public_key_pem);
+                                                 const std::string& public_key_pem,
+                                                 const std::string& model = "");
 
 }  // namespace muster::registry

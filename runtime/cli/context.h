@@ -107,6 +107,10 @@ void AddRun(CLI::App& app, Context& context);
 void AddModel(CLI::App& app, Context& context);
 /// graph, below `muster model`.
 void AddModelGraph(CLI::App& model, Context& context);
+/// export, verify and tag-git, below `muster model`.
+void AddModelExport(CLI::App& model, Context& context);
+void AddModelVerify(CLI::App& model, Context& context);
+void AddModelTag(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);

@@ -6,7 +6,6 @@
 #include <iostream>
 #include <memory>
 
-#include "registry/onnx/checker.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/cli/model_graph.h"
@@ -188,61 +187,12 @@ int Audit(const Context& context, const std::string& name) {
   });
 }
 
-int Export(const Context& context, const std::string& name, const std::string& out) {
-  auto reference = ParseModelReference(name);
-  if (!reference.ok()) return Fail(context, reference.error());
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto location = FetchModel(*client, *reference, context.Home() / "serving");
-  if (!location.ok()) return Fail(context, location.error());
-  std::error_code failure;
-  std::filesystem::create_directories(out, failure);
-  std::filesystem::copy(
-      location->directory, out,
-      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing,
-      failure);
-  if (failure) return Fail(context, IoError(out, failure.value()));
-  const object summary{{"model", location->name}, {"version", location->version}, {"out", out}};
-  if (!PrintJson(context, summary)) {
-    std::cout << location->name << " version " << location->version << " is in " << out
-              << " (model.onnx, MLmodel, card.json)\n";
-  }
-  return kDone;
-}
-
-/// The whole audit chain; and, when a version is named, its ONNX file.
-int Verify(const Context& context, const std::string& name) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto chain = client->Json("GET", "/api/muster/v1/audit/verify");
-  if (!chain.ok()) return Fail(context, chain.error());
-  const bool whole = chain->at("ok").as_bool();
-  if (!context.json) {
-    std::cout << "audit chain: " << (whole ? "whole" : Text(chain->as_object(), "message")) << "\n";
-  }
-  if (!name.empty()) {
-    const auto model = ReadVersion(context, *client, name);
-    if (!model.ok()) return Fail(context, model.error());
-    const Status checked = onnx::Check(*model);
-    if (!checked.ok()) return Fail(context, {ErrorKind::kCorrupt, checked.error().message});
-    if (!context.json) {
-      std::cout << name << ": model.onnx is well formed, " << model->graph.nodes.size()
-                << " nodes\n";
-    }
-  }
-  PrintJson(context, object{{"audit", whole},
-                            {"message", Text(chain->as_object(), "message")},
-                            {"model", name.empty() ? value(nullptr) : value(true)}});
-  return whole ? kDone : kFailed;
-}
-
 }  // namespace
 
 void AddModel(CLI::App& app, Context& context) {
   auto* model = app.add_subcommand("model", "The registry: versions, aliases, gates, audit")
                     ->require_subcommand(1);
   auto name = std::make_shared<std::string>();
-  auto out = std::make_shared<std::string>();
   auto move = std::make_shared<MoveFlags>();
   const auto add = [&](const char* verb, const char* help, const char* argument, bool required,
                        std::function<int()> run) {
@@ -259,13 +209,9 @@ void AddModel(CLI::App& app, Context& context) {
       [&context, name] { return History(context, *name); });
   add("audit", "The hash-chained log of every change", "NAME (default: all)", false,
       [&context, name] { return Audit(context, *name); });
-  add("verify", "Recompute the audit chain; check a version's ONNX file",
-      "NAME@ALIAS or NAME/VERSION", false, [&context, name] { return Verify(context, *name); });
-  add("export", "Copy a version's files (ONNX, MLmodel, card) to a folder",
-      "NAME@ALIAS or NAME/VERSION", true,
-      [&context, name, out] { return Export(context, *name, *out); })
-      ->add_option("--out", *out, "The folder")
-      ->required();
+  AddModelExport(*model, context);
+  AddModelVerify(*model, context);
+  AddModelTag(*model, context);
   for (const auto& [verb, help] :
        {std::pair("promote", "Move an alias to a version by compare-and-swap"),
         std::pair("alias", "Set an alias, whatever it names now; version 0 removes it"),
