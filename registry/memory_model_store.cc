@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "registry/approval.h"
 #include "registry/audit_chain.h"
 #include "registry/change_detail.h"
 #include "registry/model_rules.h"
@@ -213,7 +214,7 @@ Result<ModelVersion> MemoryModelStore::CreateVersion(const NewVersion& version,
   stored.run_id = made.run_id;
   stored.run_link = made.run_link;
   stored.model_id = made.model_id;
-  stored.user_id = actor.name;
+  stored.user_id = made.author.empty() ? actor.name : made.author;
   stored.tags = made.tags;
   if (!made.request_id.empty()) registered_[made.request_id] = {made.name, number};
   Write("version.create", made.name, number, DetailOfVersion(made), actor);
@@ -343,13 +344,25 @@ Status MemoryModelStore::Promote(const Promotion& promotion, const Actor& actor)
       !promotion.request_id.empty() && before != promoted_.end()) {
     const Request& request = before->second;
     if (request.model == promotion.name && request.version == promotion.version) return Ok();
-    return RequestReused(promotion.request_id, request.model, request.version);
+    Error reused = RequestReused(promotion.request_id, request.model, request.version);
+    Write("alias.refused", promotion.name, promotion.version,
+          DetailOfRefusal(promotion.alias, promotion.version, reused), actor);
+    return reused;
   }
   MUSTER_RETURN_IF_ERROR(Require(promotion.name, promotion.version));
   Model& model = *Find(promotion.name);
   const auto found = model.aliases.find(promotion.alias);
   const std::int64_t seen = found == model.aliases.end() ? 0 : found->second;
-  if (seen != promotion.expected) return AliasMoved(promotion, seen);
+  const auto refuse = [&](Error error) {
+    Write("alias.refused", promotion.name, promotion.version,
+          DetailOfRefusal(promotion.alias, promotion.version, error), actor);
+    return error;
+  };
+  if (seen != promotion.expected) return refuse(AliasMoved(promotion, seen));
+  if (promotion.approvals > 0) {
+    return refuse(GuardedAlias(promotion.name, promotion.alias,
+                               Unmet({.approvals = promotion.approvals, .author_may = false}, {})));
+  }
   MoveAlias(model, promotion.alias, promotion.version,
             promotion.rollback ? AliasMove::kRollback : AliasMove::kPromote, actor);
   if (!promotion.request_id.empty()) {

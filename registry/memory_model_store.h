@@ -13,7 +13,8 @@
 namespace muster::registry {
 
 /// The model store's twin in memory, for tests and as the semantics in plain sight; nothing is durable.
-/// Every change checks everything before it changes anything, so a refused change leaves no trace.
+/// Every change checks everything before it changes anything, so a refused change leaves no trace but its audit entry.
+/// It keeps no policies: nothing is guarded here, and a promotion that wants approvals is refused.
 /// `clock` must outlive the store.
 class MemoryModelStore : public ModelStore {
  public:

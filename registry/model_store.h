@@ -16,6 +16,11 @@
 /// Threads: any. Every change is durable when its call returns, and is one transaction with its audit
 /// entry and its event: there is no alias move, gate verdict or deletion that the audit does not hold.
 ///
+/// An alias may be guarded by a policy (approval.h): what would move it is kFenced, with the unmet conditions in words,
+/// until they are met; it is not removed, and its version and model are not deleted or renamed. A rollback goes to
+/// versions that the alias named before, without new approvals. What is kFenced or kConflict for an alias leaves an
+/// `alias.refused` in the audit.
+///
 /// Errors carry MLflow's own texts ("Registered Model with name=digits not found"): kInvalid is its
 /// INVALID_PARAMETER_VALUE, kNotFound its RESOURCE_DOES_NOT_EXIST, kAlreadyExists its
 /// RESOURCE_ALREADY_EXISTS, kConflict is ours. One exception for routes that speak MLflow: a missing
@@ -60,6 +65,7 @@ struct NewVersion {
   std::vector<Tag> tags;
   /// Not empty: registering the same id again answers the version it made the first time.
   std::string request_id;
+  std::string author = {};  ///< whose work it is, its user_id; empty: the actor's
 };
 
 /// One gate's verdict on one candidate, kept for ever.
@@ -78,7 +84,8 @@ struct AuditEntry {
   std::int64_t version = 0;  ///< 0: the model as a whole
   std::string detail_json;   ///< what the action changed, canonical JSON
   std::string previous_hash,
-      hash;  ///< SHA-256 in hex; hash covers previous_hash and every field above
+      hash;                    ///< SHA-256 in hex; hash covers previous_hash and every field above
+  std::string signature = {};  ///< of hash, base64 (signing_key.h); empty: written without a key
 };
 
 enum class AliasMove { kSet, kPromote, kRollback, kRemove };
@@ -102,6 +109,8 @@ struct Promotion {
   std::int64_t expected = 0;
   std::string request_id;  ///< the same id twice is the same promotion; empty: not remembered
   bool rollback = false;   ///< written to history and audit as a rollback
+  int approvals = 0;  ///< so many are wanted where no policy guards the alias, never the author's
+  bool wait = false;  ///< refused for want of approvals: goes on by itself with the last of them
 };
 
 /// What others want to hear of (web hooks, model servers), kept until acknowledged. `kind` is MLflow's
@@ -165,7 +174,8 @@ class ModelStore {
   /// kNotFound when the model or alias is missing. "latest" in any case is the highest version.
   virtual Result<ModelVersion> GetByAlias(std::string_view name, std::string_view alias) = 0;
   /// Moves an alias by compare-and-swap, with history, audit and event, in one transaction. kConflict
-  /// names what the alias points at. A request_id that moved something else before is kConflict too.
+  /// names what the alias points at. A request_id that moved something else before is kConflict too. kFenced:
+  /// approvals are wanted; with `wait` the promotion is kept, and dropped when the alias has moved meanwhile.
   virtual Status Promote(const Promotion& promotion, const Actor& actor) = 0;
   /// Newest first; all aliases of the model.
   virtual Result<std::vector<AliasChange>> AliasHistory(std::string_view name) = 0;

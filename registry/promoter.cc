@@ -126,12 +126,6 @@ Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
     return result;
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, Register(candidate, judged));
-  if (candidate.model.approvals > 0 && AllPassed(judged.verdicts)) {
-    result.version = made.version;
-    result.reason = Summary(judged.verdicts) + "; waits for " +
-                    std::to_string(candidate.model.approvals) + " approvals";
-    return result;
-  }
   return MoveAlias(candidate, made, judged);
 }
 
@@ -227,6 +221,7 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   wanted.name = spec.model;
   wanted.run_id = run;
   wanted.request_id = candidate.request_id;
+  wanted.author = candidate.author;
   wanted.description = "trial " + candidate.lineage.trial;
   MUSTER_ASSIGN_OR_RETURN(wanted.source,
                           parts_.artifacts.Source(run, std::string(kArtifactFolder)));
@@ -265,11 +260,16 @@ Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const Mo
       const auto now = parts_.store.GetByAlias(result.model, result.alias);
       expected = now.ok() ? now->version : 0;
     }
-    const Status moved = parts_.store.Promote(
-        {result.model, result.alias, result.version, expected, candidate.request_id, false},
-        {"muster", result.reason});
+    Promotion promotion{result.model, result.alias, result.version, expected, candidate.request_id};
+    promotion.approvals = candidate.model.approvals;
+    promotion.wait = true;
+    const Status moved = parts_.store.Promote(promotion, {"muster", result.reason});
     if (moved.ok()) {
       result.promoted = true;
+      return result;
+    }
+    if (moved.error().kind == ErrorKind::kFenced) {
+      result.reason += "; waits: " + moved.error().message;
       return result;
     }
     if (moved.error().kind != ErrorKind::kConflict) return moved.error();
@@ -284,13 +284,21 @@ Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const Mo
 }
 
 Result<std::int64_t> Rollback(ModelStore& store, const std::string& model, const std::string& alias,
-                              const Actor& actor) {
+                              const Actor& actor, std::optional<std::int64_t> to) {
   MUSTER_ASSIGN_OR_RETURN(const auto history, store.AliasHistory(model));
   const auto exists = [&](std::int64_t version) {
     const auto found = store.GetVersion(model, version);
     return found.ok() || found.error().kind != ErrorKind::kNotFound;
   };
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, RollbackTarget(history, alias, exists));
+  const auto target_of = [&]() -> Result<std::int64_t> {
+    if (!to) return RollbackTarget(history, alias, exists);
+    const auto named = [&](const AliasChange& c) { return c.alias == alias && c.version == *to; };
+    const auto now = std::ranges::find(history, alias, &AliasChange::alias);
+    if (*to > 0 && std::ranges::any_of(history, named) && now->version != *to) return *to;
+    return Invalid("alias '" + alias + "' of '" + model + "' cannot go back to version " +
+                   std::to_string(*to) + "; wanted another one that it named before");
+  };
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, target_of());
   // What this history ends with, not what the alias names by now: who moves it meanwhile makes a conflict.
   const auto newest = std::ranges::find(history, alias, &AliasChange::alias);
   const std::int64_t expected = newest->version;

@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,13 @@
 ///   4. Refused: the decision is written (audit), no version is made. Done.
 ///   5. The package is put together and signed, and its files are put into the run's artifacts.
 ///   6. The version is made (request id), its directory published, its lineage and its verdicts recorded.
-///   7. Approvals wanted, and all gates passed: the decision says so and the alias stays. Done.
-///   8. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
+///   7. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
 ///      judged again against the new one, `kPromotionRounds` times at most.
+///   8. Approvals wanted, by the sweep or by the model's policy: the alias stays, and the store moves it with the last
+///      of them, unless it has moved meanwhile. The decision says so.
 ///   9. The decision is written. Done.
 ///
-/// Steps 6, 8 and 9 carry the request's id, so a second run makes no second version, promotion or decision;
+/// Steps 6, 7 and 9 carry the request's id, so a second run makes no second version, promotion or decision;
 /// a version that an earlier run promoted keeps the verdicts that were recorded with it; one that it only
 /// registered is judged anew, and new verdicts are recorded beside the old ones.
 
@@ -90,6 +92,7 @@ struct Candidate {
   Lineage lineage;         ///< sweep, trial, run_id, checkpoint, params, data, ...
   std::string program;     ///< whose export is run
   wire::ModelSpec model;
+  std::string author{};  ///< whose work it is: who asked for the sweep
 };
 
 struct PromotionResult {
@@ -133,9 +136,10 @@ class Promoter {
   Parts parts_;
 };
 
-/// Moves an alias back one step (RollbackTarget) by compare-and-swap; answers the version it now names.
-/// kNotFound when there is nothing to go back to, kConflict when the alias moved meanwhile.
+/// Moves an alias back one step (RollbackTarget), or to `to`, which it named before, by compare-and-swap; answers the
+/// version it now names. kNotFound when there is nothing to go back to, kInvalid for a `to` that it never named or names
+/// now, kConflict when the alias moved meanwhile.
 Result<std::int64_t> Rollback(ModelStore& store, const std::string& model, const std::string& alias,
-                              const Actor& actor);
+                              const Actor& actor, std::optional<std::int64_t> to = std::nullopt);
 
 }  // namespace muster::registry

@@ -307,7 +307,7 @@ TEST(Promoter, Approvals_LeaveTheAliasAlone) {
   const auto result = w.Run(candidate);
   EXPECT_EQ(result.version, 1);
   EXPECT_FALSE(result.promoted);
-  EXPECT_THAT(result.reason, HasSubstr("waits for 2 approvals"));
+  EXPECT_THAT(result.reason, HasSubstr("0 approvals given, wanted 2, never the author"));
   EXPECT_EQ(w.Champion(), 0);
 }
 
