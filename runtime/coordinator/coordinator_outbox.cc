@@ -37,7 +37,8 @@ Command Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
                       best.run,
                       best.checkpoint ? best.checkpoint->path : std::string(),
                       ParamsJson(sweep, best),
-                      wire::ToJson(sweep.spec).as_object()};
+                      wire::ToJson(sweep.spec).as_object(),
+                      sweep.user};
 }
 
 void Coordinator::AddCommand(Turn& turn, Command command) {

@@ -40,6 +40,7 @@ Result<registry::Candidate> CandidateOf(const coordinator::PromoteModel& command
   candidate.request_id = command.sweep.value + "/promotion";
   candidate.program = spec.trial.program;
   candidate.model = *spec.model;
+  candidate.author = command.user;
   candidate.lineage.sweep = command.sweep.value;
   candidate.lineage.trial = command.trial.value;
   candidate.lineage.run_id = command.run.value;
