@@ -26,8 +26,21 @@ struct PromoteBody {
   std::int64_t version = 0;
   std::optional<std::int64_t> expected;
   std::string reason, actor = "local", request_id;
+  bool wait = false;
 };
-BOOST_DESCRIBE_STRUCT(PromoteBody, (), (alias, version, expected, reason, actor, request_id))
+BOOST_DESCRIBE_STRUCT(PromoteBody, (), (alias, version, expected, reason, actor, request_id, wait))
+
+struct RollbackBody {
+  std::string alias = "champion";
+  std::optional<std::int64_t> to;
+  std::string reason, actor = "local";
+};
+BOOST_DESCRIBE_STRUCT(RollbackBody, (), (alias, to, reason, actor))
+
+struct DecisionBody {
+  std::string reason;
+};
+BOOST_DESCRIBE_STRUCT(DecisionBody, (), (reason))
 
 struct AliasBody {
   std::string alias = "champion";
@@ -159,18 +172,18 @@ class Routes {
     } else if (const auto now = parts_.store.GetByAlias(name, body.alias); now.ok()) {
       expected = now->version;
     }
-    MUSTER_RETURN_IF_ERROR(
-        parts_.store.Promote({name, body.alias, body.version, expected, body.request_id, false},
-                             {body.actor, body.reason}));
+    Promotion promotion{name, body.alias, body.version, expected, body.request_id};
+    promotion.wait = body.wait;
+    MUSTER_RETURN_IF_ERROR(parts_.store.Promote(promotion, {body.actor, body.reason}));
     return Moved(name, body.alias, expected);
   }
 
   Result<Json> Rollback(const Request& request) const {
     const std::string& name = Capture(request, "name");
-    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<AliasBody>(request));
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<RollbackBody>(request));
     const auto now = parts_.store.GetByAlias(name, body.alias);
     MUSTER_RETURN_IF_ERROR(
-        registry::Rollback(parts_.store, name, body.alias, {body.actor, body.reason}));
+        registry::Rollback(parts_.store, name, body.alias, {body.actor, body.reason}, body.to));
     return Moved(name, body.alias, now.ok() ? now->version : 0);
   }
 
@@ -201,10 +214,49 @@ class Routes {
   }
 
   Result<Json> VerifyAudit(const Request&) const {
+    if (parts_.trust != nullptr) {
+      MUSTER_ASSIGN_OR_RETURN(const AuditReport report, parts_.trust->CheckAudit({}));
+      return ToJson(report);
+    }
     const Status status = parts_.store.VerifyAudit();
     if (!status.ok() && status.error().kind != ErrorKind::kCorrupt) return status.error();
     return boost::json::object{{"ok", status.ok()},
                                {"message", status.ok() ? "" : status.error().message}};
+  }
+
+  Result<Json> AuditKey(const Request&) const {
+    MUSTER_ASSIGN_OR_RETURN(const std::string key, parts_.trust->AuditKey());
+    return boost::json::object{{"public_key", key}};
+  }
+
+  Result<Json> Policy(const Request& request) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto policy, parts_.trust->Policy(Capture(request, "name")));
+    return boost::json::object{
+        {"policy", policy ? boost::json::value(ToJson(*policy)) : boost::json::value()}};
+  }
+
+  Result<Json> Approvals(const Request& request) const {
+    const std::string& name = Capture(request, "name");
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version, VersionOf(request));
+    MUSTER_ASSIGN_OR_RETURN(const auto state, parts_.trust->Approvals(name, version.version));
+    return ToJson(state);
+  }
+
+  Result<Json> Approve(const Request& request) const { return Decide(request, true); }
+  Result<Json> Reject(const Request& request) const { return Decide(request, false); }
+
+  Result<Json> Served(const Request& request) const {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    const std::string& name = Capture(request, "name");
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t at,
+                            NumberOf(request, "at_ms", parts_.clock.UnixNow(), 0, kMost));
+    MUSTER_ASSIGN_OR_RETURN(
+        const auto served,
+        parts_.trust->ServedAt(name, request.Parameter("alias").value_or("champion"), at));
+    boost::json::object answer = ToJson(served);
+    answer["model"] = name;
+    answer["at_ms"] = at;
+    return answer;
   }
 
   Result<Json> Triggers(const Request&) const {
@@ -252,6 +304,25 @@ class Routes {
     return number ? parts_.store.GetVersion(name, *number) : parts_.store.GetByAlias(name, which);
   }
 
+  Result<Json> Decide(const Request& request, bool approve) const {
+    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<DecisionBody>(request));
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion version, VersionOf(request));
+    const auto person = parts_.trust->PersonOf(request.BearerToken());
+    if (!person.ok()) {
+      if (person.error().kind != ErrorKind::kUnauthorized) return person.error();
+      MUSTER_RETURN_IF_ERROR(parts_.store.AppendAudit(
+          "approval.refused", version.name, version.version,
+          wire::SerializeJson(boost::json::object{{"why", person.error().message}}),
+          {"unknown", body.reason}, ""));
+      return person.error();
+    }
+    if (!approve && body.reason.empty()) return Invalid("at reason: a rejection says why");
+    MUSTER_ASSIGN_OR_RETURN(
+        const auto state,
+        parts_.trust->Decide({version.name, version.version, *person, approve, body.reason}));
+    return ToJson(state);
+  }
+
   [[nodiscard]] std::int64_t Now() const { return parts_.clock.UnixNow() / 1'000; }
 
   /// What an alias names after it was moved.
@@ -280,11 +351,17 @@ void AddRegistryRoutes(http::Router& router, RegistryParts parts) {
   const Routes routes(parts);
   const auto add = [&](std::string_view method, std::string_view path,
                        Result<boost::json::object> (Routes::*answer)(const Request&) const) {
-    router.Add(method, "/api/muster/v1/" + std::string(path),
-               http::Sync([routes, answer](const Request& request) {
-                 const auto result = (routes.*answer)(request);
-                 return result.ok() ? Response::Json(*result) : http::ErrorResponse(result.error());
-               }));
+    auto handler = http::Sync([routes, answer](const Request& request) {
+      const auto result = (routes.*answer)(request);
+      return result.ok() ? Response::Json(*result) : http::ErrorResponse(result.error());
+    });
+    const std::string pattern = "/api/muster/v1/" + std::string(path);
+    // Changes wait for the disk, and those that wait together are committed together.
+    if (method == "GET" && path != "audit/verify") {
+      router.Add(method, pattern, std::move(handler));
+    } else {
+      router.AddBlocking(method, pattern, std::move(handler));
+    }
   };
   add("GET", "models", &Routes::Models);
   add("GET", "models/{name}", &Routes::Model);
@@ -297,6 +374,14 @@ void AddRegistryRoutes(http::Router& router, RegistryParts parts) {
   add("GET", "models/{name}/history", &Routes::History);
   add("GET", "audit", &Routes::Audit);
   add("GET", "audit/verify", &Routes::VerifyAudit);
+  if (parts.trust != nullptr) {
+    add("GET", "audit/key", &Routes::AuditKey);
+    add("GET", "models/{name}/policy", &Routes::Policy);
+    add("GET", "models/{name}/served", &Routes::Served);
+    add("GET", "models/{name}/versions/{version}/approvals", &Routes::Approvals);
+    add("POST", "models/{name}/versions/{version}/approve", &Routes::Approve);
+    add("POST", "models/{name}/versions/{version}/reject", &Routes::Reject);
+  }
   add("GET", "triggers", &Routes::Triggers);
   add("GET", "triggers/{name}", &Routes::Trigger);
   add("POST", "triggers", &Routes::AddTrigger);

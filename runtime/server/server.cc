@@ -235,7 +235,8 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const Run
 
 void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
-  registry::AddRegistryRoutes(router, {*tracking->models, *trigger_store, *triggers, clock});
+  registry::AddRegistryRoutes(
+      router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get()});
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
