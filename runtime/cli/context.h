@@ -80,6 +80,7 @@ struct Question {
   std::string_view method;  ///< "GET"
   std::string target;       ///< "/api/muster/v1/sweeps"
   std::optional<boost::json::value> body = std::nullopt;
+  std::string token = {};  ///< who asks; empty: nobody in particular
 };
 /// Prints what a server answered: as it is with --json, else as `show` does. An error that `show` finds is printed
 /// by Fail, and so is an answer of another shape than `show` expects.
@@ -111,6 +112,10 @@ void AddModelGraph(CLI::App& model, Context& context);
 void AddModelExport(CLI::App& model, Context& context);
 void AddModelVerify(CLI::App& model, Context& context);
 void AddModelTag(CLI::App& model, Context& context);
+/// history; audit; approve, reject, approvals, policy and token, below `muster model`.
+void AddModelHistory(CLI::App& model, Context& context);
+void AddModelAudit(CLI::App& model, Context& context);
+void AddModelApprove(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);
