@@ -57,4 +57,10 @@ std::string DetailOfGates(const std::vector<GateVerdict>& verdicts) {
   return wire::SerializeJson(boost::json::object{{"gates", GatesToJson(verdicts)}});
 }
 
+std::string DetailOfGateFile(const GateFile& file) {
+  const auto gates = wire::ParseJson(file.gates_json);
+  MUSTER_CHECK(gates.ok(), "CheckGateFile has read it");
+  return wire::SerializeJson(boost::json::object{{"gates", *gates}, {"text", file.text}});
+}
+
 }  // namespace muster::registry

@@ -25,5 +25,7 @@ std::string DetailOfAlias(std::string_view alias, std::int64_t from, std::int64_
 /// Of an alias that somebody tried to move to `to`.
 std::string DetailOfRefusal(std::string_view alias, std::int64_t to, const Error& error);
 std::string DetailOfGates(const std::vector<GateVerdict>& verdicts);
+/// The text too: what the chain covers cannot be changed behind it.
+std::string DetailOfGateFile(const GateFile& file);
 
 }  // namespace muster::registry

@@ -11,7 +11,7 @@ namespace {
 
 /// Outputs that are computed at once, however many rows are asked for: a language model's are large.
 constexpr std::int64_t kBatchFloats = std::int64_t{16} << 20;
-constexpr std::string_view kInput = "input.", kReference = "reference.";
+constexpr std::string_view kInput = "input.", kReference = "reference.", kSegment = "segment.";
 
 Error Wrong(const Tensor& tensor, std::string_view wanted) {
   return Invalid("evaluation.safetensors: '" + tensor.name + "' has shape " +
@@ -200,6 +200,17 @@ Result<std::vector<std::size_t>> Places(const InferenceModel& model, const Evalu
   return places;
 }
 
+Status ReadSegments(const SafetensorsFile& file, Evaluation& evaluation) {
+  for (const Tensor& tensor : file.tensors) {
+    if (!tensor.name.starts_with(kSegment)) continue;
+    if (tensor.type != ElementType::kI64 || tensor.shape != std::vector{evaluation.rows()}) {
+      return Wrong(tensor, "(" + std::to_string(evaluation.rows()) + ") of INT64");
+    }
+    evaluation.segments[tensor.name.substr(kSegment.size())] = Values<std::int64_t>(tensor);
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file) {
@@ -217,6 +228,7 @@ Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file) {
   MUSTER_RETURN_IF_ERROR(CheckOutputs(evaluation, parts));
   MUSTER_RETURN_IF_ERROR(evaluation.task == Task::kRegression ? ReadTargets(file, evaluation)
                                                               : ReadLabels(file, evaluation));
+  MUSTER_RETURN_IF_ERROR(ReadSegments(file, evaluation));
   return evaluation;
 }
 

@@ -80,6 +80,7 @@ struct Evaluation {
   double threshold = 0.5;  ///< of binary: a row is positive where its probability is higher
   /// (N, W): a row's outputs one after another, W = width(). Every vector of outputs has this form.
   std::vector<float> reference;
+  std::map<std::string, std::vector<std::int64_t>> segments;  ///< column -> (N), for gates by group
 
   [[nodiscard]] std::int64_t rows() const { return inputs.empty() ? 0 : inputs[0].shape[0]; }
   [[nodiscard]] std::int64_t width() const {
@@ -92,6 +93,7 @@ Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file);
 struct ExportBundle {
   std::filesystem::path directory;
   std::string onnx_sha256;  ///< of model.onnx, hex
+  std::int64_t onnx_bytes = 0;  ///< of model.onnx, with its external data
   ExportInfo info;
   Evaluation evaluation;
 

@@ -5,6 +5,7 @@
 #include "registry/approval.h"
 #include "registry/audit_chain.h"
 #include "registry/change_detail.h"
+#include "registry/gate_json.h"
 #include "registry/model_rules.h"
 #include "registry/model_search.h"
 
@@ -393,6 +394,25 @@ Result<std::vector<GateVerdict>> MemoryModelStore::Gates(std::string_view name,
   MUSTER_ASSIGN_OR_RETURN(const Model* model, Require(name));
   const auto found = model->gates.find(version);
   return found == model->gates.end() ? std::vector<GateVerdict>{} : found->second;
+}
+
+Status MemoryModelStore::SetGateFile(std::string_view name, std::string_view text,
+                                     std::string_view gates_json, const Actor& actor) {
+  MUSTER_ASSIGN_OR_RETURN(GateFile file, CheckGateFile(text, gates_json));
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(Model * model, Require(name));
+  file.from_ms = clock_.UnixNow();
+  file.actor = actor.name;
+  file.reason = actor.reason;
+  Write("gates.set", name, 0, DetailOfGateFile(file), actor);
+  model->gate_files.push_back(std::move(file));
+  return Ok();
+}
+
+Result<std::vector<GateFile>> MemoryModelStore::GateFiles(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(const Model* model, Require(name));
+  return std::vector<GateFile>(model->gate_files.rbegin(), model->gate_files.rend());
 }
 
 Result<std::vector<AuditEntry>> MemoryModelStore::Audit(std::string_view name, std::int64_t after,

@@ -49,6 +49,9 @@ class MemoryModelStore : public ModelStore {
   Status RecordGates(std::string_view name, std::int64_t version,
                      const std::vector<GateVerdict>& verdicts, const Actor& actor) override;
   Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) override;
+  Status SetGateFile(std::string_view name, std::string_view text, std::string_view gates_json,
+                     const Actor& actor) override;
+  Result<std::vector<GateFile>> GateFiles(std::string_view name) override;
   Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,
                                         std::int64_t limit) override;
   Status VerifyAudit() override;
@@ -69,6 +72,7 @@ class MemoryModelStore : public ModelStore {
     std::map<std::string, std::int64_t> aliases;
     std::vector<AliasChange> history;  ///< oldest first
     std::map<std::int64_t, std::vector<GateVerdict>> gates;
+    std::vector<GateFile> gate_files;  ///< oldest first
   };
   struct Request {
     std::string model;

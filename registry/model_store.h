@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/statistics/interval.h"
 #include "runtime/base/result.h"
 
 /// The model registry's port: models, versions, aliases, tags, and a hash-chained audit of every change.
@@ -68,14 +69,30 @@ struct NewVersion {
   std::string author = {};  ///< whose work it is, its user_id; empty: the actor's
 };
 
-/// One gate's verdict on one candidate, kept for ever.
+/// One gate's verdict on one candidate, kept for ever. Those of muster before `kind` have the first five members.
 struct GateVerdict {
   std::string gate;  ///< "test/accuracy >= 0.97", "better than champion on test/accuracy", "parity"
   bool passed = false;
   double seen = 0;  ///< the figure the verdict rests on; NaN when there is none
   double wanted = 0;
-  std::string detail;  ///< a sentence for people
+  std::string detail;     ///< a sentence for people
+  std::string kind = {};  ///< "threshold", "better_than", ...: registry/gates.h
+  /// Of what `method` says: the figure, or the difference of two.
+  std::optional<statistics::Interval> interval = std::nullopt;
+  std::int64_t rows = 0;         ///< that were used; of latency: calls
+  std::string rows_sha256 = {};  ///< RowsDigest of all held-out rows, hex
+  std::string method = {};       ///< in words: test, interval, resamples
 };
+
+/// A model's gate file as it was set.
+struct GateFile {
+  std::string text;        ///< as it was written; empty: the file was taken away
+  std::string gates_json;  ///< what it says, canonical JSON of wire::GateSpec; "[]" when taken away
+  std::int64_t from_ms = 0;
+  std::string actor, reason;
+};
+/// Of `text`, in bytes.
+inline constexpr std::size_t kGateFileBytesMost = 64 * 1024;
 
 struct AuditEntry {
   std::int64_t sequence = 0;
@@ -184,6 +201,13 @@ class ModelStore {
   virtual Status RecordGates(std::string_view name, std::int64_t version,
                              const std::vector<GateVerdict>& verdicts, const Actor& actor) = 0;
   virtual Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) = 0;
+
+  /// Makes it the model's gate file; the earlier ones stay as history. What it says is the caller's to check. kInvalid
+  /// when `gates_json` is no JSON, or the text too long.
+  virtual Status SetGateFile(std::string_view name, std::string_view text,
+                             std::string_view gates_json, const Actor& actor) = 0;
+  /// Newest first: the first is in force. Empty when none was ever set.
+  virtual Result<std::vector<GateFile>> GateFiles(std::string_view name) = 0;
 
   /// Oldest first, from sequence `after` + 1; an empty name: of all models.
   virtual Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,

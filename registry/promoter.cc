@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "registry/gate_json.h"
+#include "registry/gates/time_calls.h"
 #include "registry/package/model_signature.h"
 #include "registry/package/triton_config.h"
 #include "runtime/base/sha256.h"
@@ -41,12 +42,12 @@ std::string Text(double value) {
   return text;
 }
 
-/// The alias that the gates compare with; one at most, as CheckGates sees to.
-std::string ComparedAlias(const wire::ModelSpec& model) {
-  for (const wire::GateSpec& gate : model.gates) {
+/// The alias that the gates compare with, one at most, as CheckGates sees to; else that which is to move.
+std::string ComparedAlias(const std::vector<wire::GateSpec>& gates, const std::string& promote) {
+  for (const wire::GateSpec& gate : gates) {
     if (!gate.better_than.empty()) return gate.better_than;
   }
-  return model.promote;
+  return promote;
 }
 
 PromotionResult Undecided(const Candidate& candidate) {
@@ -77,7 +78,10 @@ Result<PromotionResult> PromotionResultFromJson(const boost::json::value& json) 
 
 /// What steps 2 and 3 found out.
 struct Promoter::Judged {
+  std::vector<wire::GateSpec> gates;  ///< the model's own, then the sweep's
+  std::string compared;               ///< the alias whose version the candidate is compared with
   ExportBundle bundle;
+  std::unique_ptr<InferenceModel> model;
   std::vector<float> logits;
   std::vector<GateVerdict> verdicts;
   std::int64_t incumbent = 0;  ///< what the compared alias named while the gates were judged
@@ -109,7 +113,6 @@ Result<PromotionResult> Promoter::Run(const Candidate& candidate) {
 
 Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
   PromotionResult result = Undecided(candidate);
-  MUSTER_RETURN_IF_ERROR(CheckGates(candidate.model.gates));
   MUSTER_ASSIGN_OR_RETURN(Judged judged, ExportAndJudge(candidate));
   // An earlier run of this request may have made the version, and even the champion, of it. Compared with itself
   // it would not be better, so the verdicts of then count; without a promotion those of now do.
@@ -146,8 +149,28 @@ Result<std::vector<GateVerdict>> Promoter::Recorded(const ModelVersion& version,
   return verdicts;
 }
 
+Result<std::vector<wire::GateSpec>> Promoter::GatesOf(const wire::ModelSpec& model) {
+  std::vector<wire::GateSpec> gates;
+  const auto files = parts_.store.GateFiles(model.name);
+  if (!files.ok() && files.error().kind != ErrorKind::kNotFound) return files.error();
+  if (files.ok() && !files->empty()) {
+    MUSTER_ASSIGN_OR_RETURN(const auto json, wire::ParseJson(files->front().gates_json));
+    MUSTER_ASSIGN_OR_RETURN(gates, wire::GateSpecsFromJson(json));
+  }
+  const std::size_t own = gates.size();
+  gates.insert(gates.end(), model.gates.begin(), model.gates.end());
+  const Status checked = CheckGates(gates);
+  if (!checked.ok()) {
+    return checked.error().With("the first " + std::to_string(own) +
+                                " gates are of the model's gate file, the others of the sweep");
+  }
+  return gates;
+}
+
 Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
   Judged judged;
+  MUSTER_ASSIGN_OR_RETURN(judged.gates, GatesOf(candidate.model));
+  judged.compared = ComparedAlias(judged.gates, candidate.model.promote);
   MUSTER_ASSIGN_OR_RETURN(const auto workspace, parts_.files.Workspace(candidate.request_id));
   const Lineage& from = candidate.lineage;
   if (const Status status =
@@ -157,8 +180,8 @@ Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
     return status.error().With("export of trial " + from.trial);
   }
   MUSTER_ASSIGN_OR_RETURN(judged.bundle, parts_.files.ReadBundle(workspace));
-  MUSTER_ASSIGN_OR_RETURN(const auto model, parts_.engine.Load(judged.bundle.onnx_file(), 0));
-  MUSTER_ASSIGN_OR_RETURN(judged.logits, Logits(*model, judged.bundle.evaluation));
+  MUSTER_ASSIGN_OR_RETURN(judged.model, parts_.engine.Load(judged.bundle.onnx_file(), 0));
+  MUSTER_ASSIGN_OR_RETURN(judged.logits, Logits(*judged.model, judged.bundle.evaluation));
   MUSTER_RETURN_IF_ERROR(Judge(candidate, judged));
   return judged;
 }
@@ -167,8 +190,12 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
   GateEvidence evidence;
   evidence.evaluation = &judged.bundle.evaluation;
   evidence.logits = judged.logits;
-  const auto incumbent =
-      parts_.store.GetByAlias(candidate.model.name, ComparedAlias(candidate.model));
+  evidence.model_bytes = judged.bundle.onnx_bytes;
+  evidence.predict = [&](const Evaluation& changed) { return Logits(*judged.model, changed); };
+  evidence.time_calls = [&](std::int64_t batch) {
+    return TimeCalls(*judged.model, judged.bundle.evaluation, batch, parts_.clock);
+  };
+  const auto incumbent = parts_.store.GetByAlias(candidate.model.name, judged.compared);
   judged.incumbent = 0;
   if (incumbent.ok()) {
     judged.incumbent = incumbent->version;
@@ -183,7 +210,7 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
   } else if (incumbent.error().kind != ErrorKind::kNotFound) {
     return incumbent.error();
   }
-  MUSTER_ASSIGN_OR_RETURN(judged.verdicts, DecideGates(candidate.model.gates, evidence));
+  MUSTER_ASSIGN_OR_RETURN(judged.verdicts, DecideGates(judged.gates, evidence));
   return Ok();
 }
 
@@ -256,7 +283,7 @@ Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const Mo
     if (!AllPassed(judged.verdicts)) return result;
     // The alias to move may be another than the one compared with; then nothing ties the two together.
     std::int64_t expected = judged.incumbent;
-    if (ComparedAlias(candidate.model) != result.alias) {
+    if (judged.compared != result.alias) {
       const auto now = parts_.store.GetByAlias(result.model, result.alias);
       expected = now.ok() ? now->version : 0;
     }

@@ -19,7 +19,7 @@
 ///
 ///   1. A decision is written for this request: answer it. Done.
 ///   2. The trial's program exports the checkpoint to ONNX with held-out rows.
-///   3. The gates are judged, `better_than` against the version the alias names now.
+///   3. The gates of the model's gate file and of the sweep are judged, `better_than` against the version the alias names now.
 ///   4. Refused: the decision is written (audit), no version is made. Done.
 ///   5. The package is put together and signed, and its files are put into the run's artifacts.
 ///   6. The version is made (request id), its directory published, its lineage and its verdicts recorded.
@@ -128,6 +128,8 @@ class Promoter {
   Result<bool> WasPromoted(const ModelVersion& version, const std::string& alias);
   /// The newest `count` verdicts on a version: its last judgement.
   Result<std::vector<GateVerdict>> Recorded(const ModelVersion& version, std::size_t count);
+  /// Those of the model's gate file in force, then the sweep's; kInvalid when they do not go together.
+  Result<std::vector<wire::GateSpec>> GatesOf(const wire::ModelSpec& model);
   Result<Judged> ExportAndJudge(const Candidate& candidate);
   Status Judge(const Candidate& candidate, Judged& judged);
   Result<ModelVersion> Register(const Candidate& candidate, const Judged& judged);

@@ -75,6 +75,10 @@ Result<ExportBundle> ModelDirectory::ReadBundle(const fs::path& directory) {
   }
   MUSTER_ASSIGN_OR_RETURN(const FileDigest digest, DigestFile(bundle.onnx_file()));
   bundle.onnx_sha256 = digest.sha256;
+  for (const char* name : {"model.onnx", "model.onnx.data"}) {
+    const auto size = fs::file_size(directory / name, code);
+    if (!code) bundle.onnx_bytes += static_cast<std::int64_t>(size);
+  }
   return bundle;
 }
 

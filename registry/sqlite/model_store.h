@@ -64,6 +64,9 @@ class SqliteModelStore final : public ModelStore, public TrustStore {
   Status RecordGates(std::string_view name, std::int64_t version,
                      const std::vector<GateVerdict>& verdicts, const Actor& actor) override;
   Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) override;
+  Status SetGateFile(std::string_view name, std::string_view text, std::string_view gates_json,
+                     const Actor& actor) override;
+  Result<std::vector<GateFile>> GateFiles(std::string_view name) override;
   Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,
                                         std::int64_t limit) override;
   Status VerifyAudit() override;

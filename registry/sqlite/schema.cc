@@ -202,6 +202,19 @@ CREATE TABLE waiting (
 ) WITHOUT ROWID;
 -- How it is told: 'mlflow', 'cloudevents-structured', 'cloudevents-binary'.
 ALTER TABLE webhooks ADD COLUMN format TEXT NOT NULL DEFAULT 'mlflow';
+-- What a verdict has beside the columns, as JSON.
+ALTER TABLE gates ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}';
+-- The newest is in force; an empty text took it away.
+CREATE TABLE gate_files (
+  sequence INTEGER PRIMARY KEY,
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  gates TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL
+);
+CREATE INDEX gate_files_model ON gate_files (model, sequence);
 )sql"};
   return migrations;
 }

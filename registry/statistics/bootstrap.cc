@@ -2,17 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <numeric>
 
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 
 namespace muster::registry::statistics {
 namespace {
-
-int ResamplesFor(std::int64_t rows) {
-  return static_cast<int>(std::clamp<std::int64_t>(kDrawsMost / rows, kResamplesLeast, kResamples));
-}
 
 Interval Percentiles(std::vector<double> figures, double confidence) {
   if (std::ranges::any_of(figures, [](double x) { return std::isnan(x); })) {
@@ -25,27 +21,37 @@ Interval Percentiles(std::vector<double> figures, double confidence) {
 
 }  // namespace
 
-Interval Bootstrap(std::int64_t rows,
-                   const std::function<double(std::span<const std::size_t> drawn)>& statistic,
-                   double confidence, std::uint64_t seed) {
-  MUSTER_CHECK(rows >= 1, "rows are drawn from some");
-  std::vector<std::size_t> drawn(static_cast<std::size_t>(rows));
-  std::vector<double> figures(static_cast<std::size_t>(ResamplesFor(rows)));
+Interval Bootstrap(const std::vector<std::vector<std::int64_t>>& strata,
+                   const std::function<double(std::span<const std::int64_t> drawn)>& statistic,
+                   double confidence, std::uint64_t seed, std::int64_t cost) {
+  std::size_t rows = 0;
+  for (const auto& stratum : strata) rows += stratum.size();
+  MUSTER_CHECK(rows >= 1 && cost >= 1, "rows are drawn from some");
+  const auto resamples = std::clamp<std::int64_t>(
+      kBootstrapWork / cost / static_cast<std::int64_t>(rows), kResamplesLeast, kResamples);
+  std::vector<std::int64_t> drawn(rows);
+  std::vector<double> figures(static_cast<std::size_t>(resamples));
   for (std::size_t resample = 0; resample < figures.size(); ++resample) {
     Random random(seed, resample);
-    for (std::size_t& row : drawn) row = random.Below(drawn.size());
+    auto next = drawn.begin();
+    for (const auto& stratum : strata) {
+      for (std::size_t i = 0; i < stratum.size(); ++i)
+        *next++ = stratum[random.Below(stratum.size())];
+    }
     figures[resample] = statistic(drawn);
   }
   return Percentiles(std::move(figures), confidence);
 }
 
 Interval BootstrapMean(std::span<const double> values, double confidence, std::uint64_t seed) {
-  const auto mean = [&](std::span<const std::size_t> drawn) {
+  std::vector<std::int64_t> rows(values.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  const auto mean = [&](std::span<const std::int64_t> drawn) {
     double sum = 0;
-    for (const std::size_t row : drawn) sum += values[row];
+    for (const std::int64_t row : drawn) sum += values[static_cast<std::size_t>(row)];
     return sum / static_cast<double>(drawn.size());
   };
-  return Bootstrap(static_cast<std::int64_t>(values.size()), mean, confidence, seed);
+  return Bootstrap({rows}, mean, confidence, seed);
 }
 
 }  // namespace muster::registry::statistics

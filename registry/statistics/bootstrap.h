@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "registry/statistics/interval.h"
 
@@ -12,17 +13,18 @@
 namespace muster::registry::statistics {
 
 inline constexpr int kResamples = 2'000;
-/// Draws of all resamples together; with more rows than this over kResamples there are fewer resamples, but
-/// never less than kResamplesLeast.
-inline constexpr std::int64_t kDrawsMost = 100'000'000;
+/// Additions of all resamples together, some seconds of one core. Above it there are fewer resamples, but never
+/// less than kResamplesLeast: the end of an interval would be mere chance.
+inline constexpr std::int64_t kBootstrapWork = 1'000'000'000;
 inline constexpr int kResamplesLeast = 400;
 
-/// Of any figure of rows: `statistic` gets `rows` indices drawn with replacement, in no order. A NaN figure of any
-/// resample makes both ends NaN.
-Interval Bootstrap(std::int64_t rows,
-                   const std::function<double(std::span<const std::size_t> drawn)>& statistic,
-                   double confidence, std::uint64_t seed);
-/// Of the mean of `values`.
+/// Of any figure of rows. Each stratum, which has one row at least, is drawn from with replacement as often as it has
+/// rows, and `statistic` gets all that was drawn, one stratum after the other; it costs about `cost` additions a row. A
+/// NaN figure of any resample makes both ends NaN.
+Interval Bootstrap(const std::vector<std::vector<std::int64_t>>& strata,
+                   const std::function<double(std::span<const std::int64_t> drawn)>& statistic,
+                   double confidence, std::uint64_t seed, std::int64_t cost = 1);
+/// Of the mean of `values`, at least one.
 Interval BootstrapMean(std::span<const double> values, double confidence, std::uint64_t seed);
 
 }  // namespace muster::registry::statistics

@@ -116,6 +116,7 @@ class FakeWorld final : public ModelExporter,
   Result<ExportBundle> ReadBundle(const std::filesystem::path& directory) override {
     ExportBundle bundle;
     bundle.directory = directory;
+    bundle.onnx_bytes = 900;
     bundle.info.opset = 17;
     bundle.info.inputs = {{"x", ElementType::kF32, {-1, 1}}};
     bundle.info.outputs = {{"y", ElementType::kF32, {-1, 2}}};
@@ -277,7 +278,31 @@ TEST(Promoter, NotBetter_MakesNoVersionButWritesTheDecision) {
   EXPECT_EQ(w.Versions(), 1u);
   const auto decision = w.store.FindAuditByRequest("again3");
   ASSERT_TRUE(decision.ok());
-  EXPECT_THAT(decision->detail_json, HasSubstr(R"("gate":"test/accuracy >= 0.5","passed":false)"));
+  const auto verdicts = PromotionResultFromJson(*wire::ParseJson(decision->detail_json))->verdicts;
+  EXPECT_EQ(verdicts.at(0).gate, "test/accuracy >= 0.5");
+  EXPECT_FALSE(verdicts.at(0).passed);
+}
+
+TEST(Promoter, GatesOfTheModelsFile_AreJudgedBesideTheSweeps) {
+  World w;
+  const auto set = [&](const std::vector<wire::GateSpec>& gates) {
+    return w.store.SetGateFile("digits", "text", wire::SerializeJson(wire::ToJson(gates)), {}).ok();
+  };
+  ASSERT_TRUE(w.store.CreateModel("digits", "", {}, {}).ok());
+  ASSERT_TRUE(set({{.metric = "test/accuracy", .at_least = 0.9}, {.size_bytes = 1'000}}));
+  const auto refused = w.Run(MakeCandidate("p1", 8));
+  EXPECT_FALSE(refused.promoted);
+  ASSERT_THAT(refused.verdicts, SizeIs(5));
+  EXPECT_EQ(refused.verdicts[0].gate, "test/accuracy >= 0.9");
+  EXPECT_EQ(refused.verdicts[1].detail, "the exported file has 900 bytes");
+  EXPECT_TRUE(refused.verdicts[1].passed);
+  EXPECT_TRUE(w.Run(MakeCandidate("p2", 9)).promoted);
+  ASSERT_TRUE(set({{.metric = "loss", .better_than = "staging"}}));
+  EXPECT_THAT(w.Run(MakeCandidate("p3", 10)).reason,
+              HasSubstr("the first 1 gates are of the model's gate file, the others of the sweep: "
+                        "gates[2].better_than: 'champion'"));
+  ASSERT_TRUE(set({}));
+  EXPECT_TRUE(w.Run(MakeCandidate("p4", 10)).promoted);
 }
 
 TEST(Promoter, Better_TakesTheAliasOver) {
