@@ -116,6 +116,8 @@ void AddModelTag(CLI::App& model, Context& context);
 void AddModelHistory(CLI::App& model, Context& context);
 void AddModelAudit(CLI::App& model, Context& context);
 void AddModelApprove(CLI::App& model, Context& context);
+/// gates, below `muster model`.
+void AddModelGates(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);

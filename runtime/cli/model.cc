@@ -139,6 +139,7 @@ void AddModel(CLI::App& app, Context& context) {
   AddModelHistory(*model, context);
   AddModelAudit(*model, context);
   AddModelApprove(*model, context);
+  AddModelGates(*model, context);
 }
 
 }  // namespace muster::cli

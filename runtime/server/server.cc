@@ -9,10 +9,12 @@
 #include <mutex>
 #include <thread>
 
+#include "registry/api/gate_routes.h"
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
 #include "registry/sqlite/trigger_store.h"
 #include "runtime/base/log.h"
+#include "runtime/config/gate_file.h"
 #include "runtime/coordinator/checkpoints.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
@@ -237,6 +239,7 @@ void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
   registry::AddRegistryRoutes(
       router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get()});
+  registry::AddGateRoutes(router, *tracking->models, config::ParseGateFile);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
