@@ -36,13 +36,13 @@ inline float FloatOr(const Node& node, std::string_view name, float otherwise) {
   return value == nullptr ? otherwise : *value;
 }
 
-inline std::string TextOr(const Node& node, std::string_view name, std::string otherwise) {
+inline std::string TextOr(const Node& node, std::string_view name, const std::string& otherwise) {
   const auto* value = FindValue<std::string>(node, name);
   return value == nullptr ? otherwise : *value;
 }
 
 inline std::vector<std::int64_t> IntsOr(const Node& node, std::string_view name,
-                                        std::vector<std::int64_t> otherwise) {
+                                        const std::vector<std::int64_t>& otherwise) {
   const auto* value = FindValue<std::vector<std::int64_t>>(node, name);
   return value == nullptr ? otherwise : *value;
 }

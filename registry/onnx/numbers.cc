@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <string_view>
 
 namespace muster::onnx {
 namespace {
@@ -9,12 +10,12 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "tensors are little-endian");
 
 template <typename T, typename Out>
-std::vector<Out> Decoded(const std::string& bytes) {
+std::vector<Out> Decoded(std::string_view bytes) {
   std::vector<Out> values(bytes.size() / sizeof(T));
   for (std::size_t i = 0; i < values.size(); ++i) {
     T value;
     std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-    values[i] = static_cast<Out>(value);
+    values[i] = Out{value};
   }
   return values;
 }

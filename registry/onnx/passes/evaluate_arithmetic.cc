@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "registry/onnx/attributes.h"
 #include "registry/onnx/numbers.h"
@@ -121,7 +122,8 @@ std::optional<Tensor> Where(const Inputs& inputs, std::int64_t max_elements) {
   out->name.clear();
   const std::size_t width = DataTypeSize(out->type);
   for (std::size_t i = 0; i < chosen->bytes.size(); ++i) {
-    if (chosen->bytes[i] == 0) out->bytes.replace(i * width, width, other->bytes, i * width, width);
+    if (chosen->bytes[i] != 0) continue;
+    std::memcpy(out->bytes.data() + i * width, other->bytes.data() + i * width, width);
   }
   return out;
 }

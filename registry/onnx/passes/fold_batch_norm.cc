@@ -85,8 +85,13 @@ class Folder {
       if (!affine) continue;
       const std::string& source = graph_.nodes[i].inputs[0];
       const Node* maker = index_.Maker(source);
-      if (maker == nullptr || index_.Uses(source) != 1 || !Fold(*maker, *affine)) continue;
-      MUSTER_CHECK(replacer.Replace(i, source), "a value used once is no graph output");
+      const std::string& output = graph_.nodes[i].outputs[0];
+      if (maker == nullptr || index_.Uses(source) != 1 || output.empty() || output == source ||
+          !Fold(*maker, *affine)) {
+        continue;
+      }
+      const bool replaced = replacer.Replace(i, source);
+      MUSTER_CHECK(replaced, "a value that is used once, here, is no graph output");
       ++changes;
     }
     ApplyNewInputs();

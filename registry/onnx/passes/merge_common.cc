@@ -14,7 +14,7 @@ void AppendRaw(const T& value, std::string& key) {
 }
 
 /// With its length, so that "a" + "bc" is not "ab" + "c".
-void AppendText(const std::string& text, std::string& key) {
+void AppendText(std::string_view text, std::string& key) {
   AppendRaw(text.size(), key);
   key += text;
 }
@@ -49,6 +49,7 @@ std::string KeyOf(const Node& node, const Replacer& replacer) {
   AppendRaw(node.inputs.size(), key);
   for (const std::string& input : node.inputs) AppendText(replacer.Current(input), key);
   std::vector<const Attribute*> sorted;
+  sorted.reserve(node.attributes.size());
   for (const Attribute& attribute : node.attributes) sorted.push_back(&attribute);
   std::ranges::sort(sorted, {}, [](const Attribute* a) -> const std::string& { return a->name; });
   for (const Attribute* attribute : sorted) {

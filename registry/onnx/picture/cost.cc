@@ -62,8 +62,8 @@ class Estimator {
       return op == "Constant" && node.domain.empty() ? Known(0) : Number();
     }
     if (std::ranges::find(kFree, op) != std::end(kFree)) return Known(0);
-    const Number out = Elements(node.outputs[0]);
-    const Number in = Elements(node.inputs[0]);
+    Number out = Elements(node.outputs[0]);
+    Number in = Elements(node.inputs[0]);
     if (op == "Conv" || op == "ConvInteger") {
       return Twice(Multiply(out, Product(node.inputs, 1, 1)));
     }

@@ -120,8 +120,8 @@ void AppendBox(std::string& svg, const Box& box, Point middle, Extent size) {
 
 Result<std::string> Svg(const Model& model, const SvgOptions& options) {
   const Drawing drawing = Draw(model, options.depth);
-  std::vector<Extent> sizes;
-  for (const Box& box : drawing.boxes) sizes.push_back(SizeOf(box));
+  std::vector<Extent> sizes(drawing.boxes.size());
+  std::ranges::transform(drawing.boxes, sizes.begin(), SizeOf);
   MUSTER_ASSIGN_OR_RETURN(const Layout layout, Arrange(sizes, drawing.arrows));
   // Labels stand beside their arrow and may pass the last box.
   const double caption = 7.5 * static_cast<double>(drawing.caption.size()) + 40;

@@ -87,8 +87,9 @@ class Inferrer {
     const auto rule = Rules().find(node.op_type);
     if (node.domain.empty() && rule != Rules().end() && !node.outputs.empty()) rule->second(call);
     if (!call.wrong().empty()) Found(label_ + ": " + call.wrong());
-    if (const auto* value = FindValue<Tensor>(node, "value"); node.op_type == "Constant" && value) {
-      constants_[node.outputs.empty() ? "" : node.outputs[0]] = value;
+    const auto* constant = FindValue<Tensor>(node, "value");
+    if (node.op_type == "Constant" && constant != nullptr && !node.outputs.empty()) {
+      constants_[node.outputs[0]] = constant;
     }
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i].empty()) continue;

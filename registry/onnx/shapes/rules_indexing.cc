@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "registry/onnx/shapes/rules.h"
 
@@ -119,6 +120,7 @@ std::optional<std::vector<Cut>> Cuts(const ShapeCall& call) {
     return std::nullopt;
   }
   std::vector<Cut> cuts;
+  cuts.reserve(starts->size());
   for (std::size_t i = 0; i < starts->size(); ++i) {
     cuts.push_back({(*starts)[i], (*ends)[i],
                     axes->empty() ? static_cast<std::int64_t>(i) : (*axes)[i],
@@ -246,8 +248,8 @@ void Pad(ShapeCall& call) {
   const Shape* data = call.shape(0);
   const auto* pads = call.content(1);
   if (data == nullptr) return call.Out(call.type(0), std::nullopt);
-  std::vector<std::int64_t> axes;
-  for (std::size_t d = 0; d < data->size(); ++d) axes.push_back(static_cast<std::int64_t>(d));
+  std::vector<std::int64_t> axes(data->size());
+  std::iota(axes.begin(), axes.end(), 0);
   if (call.has(3)) {
     const auto given = call.ints(3);
     if (!given) return call.Out(call.type(0), Shape(data->size()));

@@ -62,11 +62,11 @@ void Reshape(ShapeCall& call) {
     const bool fits =
         !have || !want || (open.empty() ? have == want : *want == 0 || *have % *want == 0);
     if (!fits) {
-      call.Wrong("a value of shape " + ShapeText(*from) + " cannot have shape " +
-                 ShapeText(*target));
-    } else if (!open.empty()) {
-      shape[open[0]] = rest;
+      call.Out(call.type(0), std::nullopt);
+      return call.Wrong("a value of shape " + ShapeText(*from) + " cannot have shape " +
+                        ShapeText(*target));
     }
+    if (!open.empty()) shape[open[0]] = rest;
   }
   call.Out(call.type(0), std::move(shape));
   if (call.content(0) != nullptr && call.outputs()[0].shape && target->size() <= 1) {

@@ -173,7 +173,8 @@ void Resize(ShapeCall& call) {
   Shape shape(x->size());
   const auto* sizes = call.content(3);
   const Tensor* constant = call.constant(2);
-  const auto scales = constant ? FloatsOf(*constant) : std::nullopt;
+  const bool small = constant != nullptr && constant->bytes.size() <= kMaxRank * sizeof(float);
+  const auto scales = small ? FloatsOf(*constant) : std::nullopt;
   const bool plain = FindValue(call.node(), "axes") == nullptr &&
                      TextOr(call.node(), "keep_aspect_ratio_policy", "stretch") == "stretch";
   if (plain && sizes != nullptr && sizes->size() == x->size()) {
