@@ -5,10 +5,9 @@
 #include <iostream>
 #include <memory>
 
+#include "registry/files/onnx_file.h"
 #include "registry/onnx/picture/summary.h"
 #include "registry/onnx/picture/svg.h"
-#include "registry/onnx/reader.h"
-#include "registry/onnx/writer.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/model_fetch.h"
 
@@ -20,14 +19,9 @@ struct GraphFlags {
   onnx::SvgOptions svg;
 };
 
-Result<onnx::Model> ReadFile(const std::filesystem::path& path) {
-  MUSTER_ASSIGN_OR_RETURN(const auto bytes, ReadWholeFile(path, onnx::kMaxModelBytes));
-  return onnx::Read(bytes);
-}
-
 /// A file needs no server.
 Result<onnx::Model> ReadModel(const Context& context, const std::string& name) {
-  if (name.ends_with(".onnx")) return ReadFile(name);
+  if (name.ends_with(".onnx")) return registry::ReadOnnxFile(name);
   MUSTER_ASSIGN_OR_RETURN(auto client, context.Connect());
   return ReadVersion(context, client, name);
 }
@@ -63,7 +57,7 @@ Result<onnx::Model> ReadVersion(const Context& context, http::Client& client,
   MUSTER_ASSIGN_OR_RETURN(const auto reference, ParseModelReference(name));
   MUSTER_ASSIGN_OR_RETURN(const auto location,
                           FetchModel(client, reference, context.Home() / "serving"));
-  return ReadFile(location.directory / "model.onnx");
+  return registry::ReadOnnxFile(location.directory / "model.onnx");
 }
 
 void AddModelGraph(CLI::App& model, Context& context) {

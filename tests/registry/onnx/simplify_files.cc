@@ -4,11 +4,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
+#include "registry/files/onnx_file.h"
 #include "registry/onnx/checker.h"
 #include "registry/onnx/passes/passes.h"
-#include "registry/onnx/reader.h"
 #include "registry/onnx/shapes/infer.h"
 #include "registry/onnx/writer.h"
 
@@ -27,10 +26,7 @@ std::string DimsText(const ValueInfo& info) {
 }
 
 Status Treat(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  MUSTER_ASSIGN_OR_RETURN(Model model, Read(bytes.str()));
+  MUSTER_ASSIGN_OR_RETURN(Model model, registry::ReadOnnxFile(file));
   MUSTER_RETURN_IF_ERROR(Check(model));
   const Inference inference = InferShapes(model);
   std::ofstream shapes(std::filesystem::path(file).replace_extension(".shapes"));
