@@ -21,14 +21,21 @@ Status CheckGtoName(const std::string& name) {
                  "letter or digit at both ends");
 }
 
-/// k of "<prefix>...#k"; 0 for another tag.
-std::int64_t Counter(const std::string& tag, const std::string& prefix) {
-  const auto mark = tag.rfind('#');
-  if (!tag.starts_with(prefix) || mark < prefix.size()) return 0;
+/// "<model>#<stage>#<counter>"; counter 0: another tag.
+struct StageTag {
+  std::string stage;
   std::int64_t counter = 0;
-  const char* end = tag.data() + tag.size();
-  const auto read = std::from_chars(tag.data() + mark + 1, end, counter);
-  return read.ec == std::errc() && read.ptr == end ? counter : 0;
+};
+StageTag StageOf(const std::string& tag, const std::string& model) {
+  if (!tag.starts_with(model + "#")) return {};
+  const std::string rest = tag.substr(model.size() + 1);
+  const auto mark = rest.rfind('#');
+  if (mark == std::string::npos) return {};
+  StageTag result{rest.substr(0, mark)};
+  const char* end = rest.data() + rest.size();
+  const auto read = std::from_chars(rest.data() + mark + 1, end, result.counter);
+  if (read.ec != std::errc() || read.ptr != end) return {};
+  return result;
 }
 
 }  // namespace
@@ -48,7 +55,7 @@ std::vector<GitTag> ReadGitTags(std::string_view lines) {
 Result<std::vector<GitTag>> PlanGitTags(const std::vector<GitTag>& there,
                                         const TaggedVersion& wanted) {
   MUSTER_RETURN_IF_ERROR(CheckGtoName(wanted.model));
-  const std::string versions = wanted.model + "@v", stages = wanted.model + "#";
+  const std::string versions = wanted.model + "@v";
   GitTag version{versions + std::to_string(wanted.version) + ".0.0", wanted.commit};
   std::vector<GitTag> plan;
   const auto tagged = std::ranges::find(there, version.name, &GitTag::name);
@@ -65,18 +72,19 @@ Result<std::vector<GitTag>> PlanGitTags(const std::vector<GitTag>& there,
   }
   if (wanted.alias.empty()) return plan;
   MUSTER_RETURN_IF_ERROR(CheckGtoName(wanted.alias));
-  const std::string stage = stages + wanted.alias + "#";
-  GitTag newest;
-  std::int64_t newest_counter = 0, last = 0;
+  std::string newest_commit;  // of the alias' newest tag
+  std::int64_t newest = 0, last = 0;
   for (const GitTag& tag : there) {
-    last = std::max(last, Counter(tag.name, stages));
-    if (const auto counter = Counter(tag.name, stage); counter > newest_counter) {
-      newest_counter = counter;
-      newest = tag;
+    const StageTag stage = StageOf(tag.name, wanted.model);
+    last = std::max(last, stage.counter);
+    if (stage.stage == wanted.alias && stage.counter > newest) {
+      newest = stage.counter;
+      newest_commit = tag.commit;
     }
   }
-  if (newest_counter == 0 || newest.commit != version.commit) {
-    plan.push_back({stage + std::to_string(last + 1), version.commit});
+  if (newest_commit != version.commit) {
+    plan.push_back(
+        {wanted.model + "#" + wanted.alias + "#" + std::to_string(last + 1), version.commit});
   }
   return plan;
 }

@@ -81,7 +81,7 @@ TEST(GateFileFuzz, MutatedFiles_AreReadOrRefusedWithTheirPlace) {
     ASSERT_TRUE(again.ok()) << again.error().message << "\n" << text;
     ASSERT_TRUE(registry::CheckGates(*again).ok()) << text;
   }
-  EXPECT_GT(accepted, 100);  // otherwise the mutations never reach past the parser
+  EXPECT_GT(accepted, 50);  // otherwise the mutations never reach past the parser
   EXPECT_LT(accepted, kRounds);
 }
 

@@ -64,14 +64,14 @@ TEST(GateFile, Mistakes_AreLedToTheirLine) {
       "gates.yaml:7:39: gates[4].fairness.segmnt: unknown key 'segmnt'; wanted one of measure, "
       "segment, positive; did you mean 'segment'?");
   EXPECT_EQ(ErrorOf("margin: 0.005", "margin: -1"),
-            "gates.yaml:4:55: gates[1].margin: wanted a number from 0 to 1e+09, got -1");
+            "gates.yaml:4:52: gates[1].margin: wanted a number from 0 to 1e+09, got -1");
   EXPECT_EQ(ErrorOf("folds: 10", "folds: ten"),
             "gates.yaml:5:39: gates[2].folds: wanted an integer, got \"ten\"");
   EXPECT_THAT(ErrorOf("size: 4MiB", "size: 4Mb"), HasSubstr("gates.yaml:13:5: gates[9].size: "));
   EXPECT_THAT(ErrorOf("size: 4MiB", "size: 0"),
               HasSubstr("gates.yaml:13:5: gates[9].size_bytes: "));
   EXPECT_THAT(ErrorOf("measure: four_fifths", "measure: 4/5"),
-              HasSubstr("gates.yaml:7:16: gates[4].fairness.measure: wanted one of"));
+              HasSubstr("gates.yaml:7:17: gates[4].fairness.measure: wanted one of"));
   EXPECT_THAT(ErrorOf("p50_ms: 2, p99_ms: 5", "p95_ms: 5"), HasSubstr("unknown key 'p95_ms'"));
   EXPECT_THAT(ErrorOf("gates:", "gate:"), HasSubstr("wanted a map with the key gates"));
   EXPECT_THAT(ErrorOf("gates:", "approvals: 1\ngates:"),

@@ -268,6 +268,12 @@ std::vector<Case> ProductCases() {
 Tensor Image(const Tensor& x) { return x.unsqueeze(1).repeat({1, 3, 2, 2}) * 1.5; }
 Tensor Whole(const Tensor& x) { return (x * 5).round().to(at::kLong); }
 
+Tensor Flat(const std::vector<Tensor>& parts) {
+  std::vector<Tensor> flat;
+  for (const Tensor& part : parts) flat.push_back(part.flatten(1).to(at::kFloat));
+  return at::cat(flat, 1);
+}
+
 std::vector<ExportCase> OperatorCases() {
   std::vector<ExportCase> cases;
   for (const auto& family : {ElementwiseCases(), ShapeCases(), ReductionCases(), ProductCases(),

@@ -19,6 +19,9 @@ at::Tensor Image(const at::Tensor& x);
 /// x in whole numbers, about -15 to 15.
 at::Tensor Whole(const at::Tensor& x);
 
+/// Several results as one: their rows flattened, side by side, as floats.
+at::Tensor Flat(const std::vector<at::Tensor>& parts);
+
 std::vector<OperatorCase> ArithmeticCases();  ///< of operators_arithmetic.cc
 std::vector<OperatorCase> SequenceCases();    ///< of operators_sequence.cc
 std::vector<OperatorCase> ImageCases();       ///< of operators_image.cc

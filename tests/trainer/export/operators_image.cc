@@ -20,12 +20,6 @@ Tensor Weights(at::IntArrayRef shape) {
 
 Tensor Volume(const Tensor& x) { return x.view({-1, 2, 2, 2, 3}); }
 
-Tensor Flat(const std::vector<Tensor>& parts) {
-  std::vector<Tensor> flat;
-  for (const Tensor& part : parts) flat.push_back(part.flatten(1));
-  return at::cat(flat, 1);
-}
-
 std::vector<OperatorCase> ConvolutionCases() {
   return {
       {"conv1d_groups",

@@ -14,12 +14,6 @@ using torch::indexing::Slice;
 /// Places 0 to `count` - 1 in the shape of x.
 Tensor Places(const Tensor& x, std::int64_t count) { return Whole(x).remainder(count); }
 
-Tensor Flat(const std::vector<Tensor>& parts) {
-  std::vector<Tensor> flat;
-  for (const Tensor& part : parts) flat.push_back(part.flatten(1).to(at::kFloat));
-  return at::cat(flat, 1);
-}
-
 std::vector<OperatorCase> GatherCases() {
   return {
       {"index_select", [](auto& x, auto&) { return x.index_select(1, torch::tensor({3, 0, 0})); }},

@@ -11,7 +11,6 @@ namespace {
 namespace nn = torch::nn;
 namespace F = torch::nn::functional;
 using at::Tensor;
-using Joined = std::vector<Tensor>;
 
 /// A layer with the same weights in every call, which a trace sees as constants.
 template <typename Layer, typename Options>
@@ -22,12 +21,6 @@ Layer Seeded(const Options& options) {
   layer->eval();
   for (const Tensor& weight : layer->parameters()) weight.set_requires_grad(false);
   return layer;
-}
-
-Tensor Flat(const Joined& parts) {
-  Joined flat;
-  for (const Tensor& part : parts) flat.push_back(part.flatten(1));
-  return at::cat(flat, 1);
 }
 
 /// The output and the last states of an LSTM, [rows, ...]; states are (layers, rows, units).
