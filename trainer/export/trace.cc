@@ -53,7 +53,8 @@ class DataReads {
         PicksAWay(inputs[0].toTensor(), inputs[1].toTensor())) {
       return;
     }
-    query_ = key_ = {};
+    query_.reset();
+    key_.reset();
     for (const c10::IValue& input : inputs) {
       if (input.isTensor() && ComesFromInput(input)) found_ = call.name();
     }
@@ -67,7 +68,8 @@ class DataReads {
     const bool follows = left.is_same(key_) || (left.is_same(query_) && right.is_same(key_));
     if (follows) found_.clear();
     const bool repeated = follows && right.is_same(key_);
-    query_ = key_ = {};
+    query_.reset();
+    key_.reset();
     if (repeated || left.is_same(right) || left.sizes() != right.sizes()) return true;
     const at::tracer::impl::NoTracerDispatchMode untraced;
     if (!ComesFromInput(left) && !ComesFromInput(right)) return true;
