@@ -98,6 +98,8 @@ struct ExportBundle {
   Evaluation evaluation;
 
   [[nodiscard]] std::filesystem::path onnx_file() const { return directory / "model.onnx"; }
+  /// Of a compressed candidate: what it was made of.
+  [[nodiscard]] std::filesystem::path full_onnx_file() const { return directory / "full.onnx"; }
 };
 
 /// What a model answers to the rows, (N, W) as Evaluation::reference, `batch` rows at a time, fewer of wide

@@ -129,6 +129,11 @@ Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
     return result;
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, Register(candidate, judged));
+  if (candidate.model.promote.empty()) {
+    result.version = made.version;
+    result.reason = Summary(judged.verdicts);
+    return result;
+  }
   return MoveAlias(candidate, made, judged);
 }
 
@@ -170,6 +175,11 @@ Result<std::vector<wire::GateSpec>> Promoter::GatesOf(const wire::ModelSpec& mod
 Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
   Judged judged;
   MUSTER_ASSIGN_OR_RETURN(judged.gates, GatesOf(candidate.model));
+  if (candidate.compressed_from != 0) {
+    std::erase_if(judged.gates, [](const wire::GateSpec& gate) {
+      return gate.parity || !gate.better_than.empty();
+    });
+  }
   judged.compared = ComparedAlias(judged.gates, candidate.model.promote);
   MUSTER_ASSIGN_OR_RETURN(const auto workspace, parts_.files.Workspace(candidate.request_id));
   const Lineage& from = candidate.lineage;
@@ -195,7 +205,13 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
   evidence.time_calls = [&](std::int64_t batch) {
     return TimeCalls(*judged.model, judged.bundle.evaluation, batch, parts_.clock);
   };
-  const auto incumbent = parts_.store.GetByAlias(candidate.model.name, judged.compared);
+  if (candidate.compressed_from != 0) {
+    MUSTER_ASSIGN_OR_RETURN(const auto full, parts_.engine.Load(judged.bundle.full_onnx_file(), 0));
+    MUSTER_ASSIGN_OR_RETURN(evidence.full, Logits(*full, judged.bundle.evaluation));
+  }
+  const auto incumbent = judged.compared.empty()
+                             ? Result<ModelVersion>(NotFound("no alias to compare with"))
+                             : parts_.store.GetByAlias(candidate.model.name, judged.compared);
   judged.incumbent = 0;
   if (incumbent.ok()) {
     judged.incumbent = incumbent->version;
@@ -257,6 +273,12 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
     const GateVerdict& verdict = judged.verdicts[i];
     wanted.tags.push_back(
         {"muster.gate." + std::to_string(i), verdict.gate + ": " + Text(verdict.seen)});
+  }
+  if (candidate.compressed_from != 0) {
+    const std::string& form = judged.bundle.info.environment.at("form");
+    const std::string from = std::to_string(candidate.compressed_from);
+    wanted.description += ", version " + from + " as " + form;
+    wanted.tags.insert(wanted.tags.end(), {{"compressed_from", from}, {"form", form}});
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, parts_.store.CreateVersion(wanted, actor));
   MUSTER_RETURN_IF_ERROR(parts_.files.Publish(staged, spec.model, made.version,

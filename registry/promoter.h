@@ -23,7 +23,7 @@
 ///   4. Refused: the decision is written (audit), no version is made. Done.
 ///   5. The package is put together and signed, and its files are put into the run's artifacts.
 ///   6. The version is made (request id), its directory published, its lineage and its verdicts recorded.
-///   7. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
+///   7. No alias asked for: done, but for the decision. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
 ///      judged again against the new one, `kPromotionRounds` times at most.
 ///   8. Approvals wanted, by the sweep or by the model's policy: the alias stays, and the store moves it with the last
 ///      of them, unless it has moved meanwhile. The decision says so.
@@ -91,7 +91,10 @@ struct Candidate {
   std::string request_id;  ///< "<sweep>/promotion"; not empty
   Lineage lineage;         ///< sweep, trial, run_id, checkpoint, params, data, ...
   std::string program;     ///< whose export is run
-  wire::ModelSpec model;
+  wire::ModelSpec model;   ///< `promote` empty: the version gets no alias
+  /// The version that this one is a compressed form of (its export leaves full.onnx: compressing_exporter.h); 0:
+  /// none. Parity and `better_than` give way to the gate `compressed`: a smaller form is not to be better.
+  std::int64_t compressed_from = 0;
   std::string author{};  ///< whose work it is: who asked for the sweep
 };
 

@@ -118,6 +118,8 @@ void AddModelAudit(CLI::App& model, Context& context);
 void AddModelApprove(CLI::App& model, Context& context);
 /// gates, below `muster model`.
 void AddModelGates(CLI::App& model, Context& context);
+/// compress, below `muster model`.
+void AddModelCompress(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);

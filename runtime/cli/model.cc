@@ -110,6 +110,7 @@ void AddModel(CLI::App& app, Context& context) {
   AddModelExport(*model, context);
   AddModelVerify(*model, context);
   AddModelTag(*model, context);
+  AddModelCompress(*model, context);
   for (const auto& [verb, help] :
        {std::pair("promote", "Move an alias to a version by compare-and-swap"),
         std::pair("alias", "Set an alias, whatever it names now; version 0 removes it"),

@@ -31,7 +31,7 @@ Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
   return create;
 }
 
-Command Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
+PromoteModel Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
   return PromoteModel{sweep.id,
                       best.id,
                       best.run,

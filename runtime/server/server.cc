@@ -23,6 +23,7 @@
 #include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"
 #include "runtime/server/checkpoint_collector.h"
+#include "runtime/server/compress_routes.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/server/endpoint.h"
 #include "runtime/server/home.h"
@@ -241,6 +242,8 @@ void Server::Impl::AddRoutes() {
       router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get()});
   registry::AddGateRoutes(router, *tracking->models, config::ParseGateFile);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
+  AddCompressRoutes(router, late,
+                    {*tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
