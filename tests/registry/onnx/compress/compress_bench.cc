@@ -1,5 +1,6 @@
 // compress_bench DIR: an MLP 512-2048-2048-10 of random weights in all forms, measured on OpenVINO with one thread; its
 // files, with rows and f32's answers, for scripts/bench/registry/int8.py.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -86,7 +87,7 @@ Status Bench(const fs::path& folder) {
         WriteFileAtomically(folder / (CompressionFormName(form) + ".onnx"), text));
   }
   const auto& x = held_out.rest.inputs[0];
-  testing::WriteNpy(folder / "rows.npy", "<f4", x.shape,
+  muster::testing::WriteNpy(folder / "rows.npy", "<f4", x.shape,
                     {reinterpret_cast<const char*>(x.bytes.data()), x.bytes.size()});
   return Ok();
 }
