@@ -173,7 +173,10 @@ def main():
                            for n in range(MODELS)]
                 for client in clients:
                     client.start()
-                time.sleep(0.05 + chance.random() * 0.4)
+                wanted, deadline = chance.randrange(5, 25), time.monotonic() + 30
+                while len(acknowledged) < wanted and time.monotonic() < deadline:
+                    time.sleep(0.001)
+                time.sleep(chance.random() * 0.02)
                 server.stop(signal.SIGKILL)
                 for client in clients:
                     client.join()
