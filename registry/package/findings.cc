@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "registry/package/class_figures.h"
 #include "registry/package/text.h"
@@ -43,6 +44,27 @@ std::string FewRows(const std::vector<ClassFigures>& classes) {
          " rows each: " + names + ".";
 }
 
+/// The trial's metrics over the rows of each value of each segment column; those that are not defined on a group
+/// are left out.
+std::vector<SegmentFigure> ColumnFigures(const PackageSpec& spec) {
+  std::vector<SegmentFigure> figures;
+  for (const auto& [column, values] : spec.evaluation->segments) {
+    std::map<std::int64_t, std::vector<std::int64_t>> groups;  // value -> rows
+    for (std::size_t row = 0; row < values.size(); ++row) {
+      groups[values[row]].push_back(static_cast<std::int64_t>(row));
+    }
+    for (const auto& [value, rows] : groups) {
+      for (const auto& [metric, seen] : spec.info.metrics) {
+        const auto figure = ComputeMetric(metric, *spec.logits, *spec.evaluation, rows);
+        if (!figure.ok() || std::isnan(*figure)) continue;
+        figures.push_back({column + " " + std::to_string(value), metric, *figure,
+                           static_cast<std::int64_t>(rows.size())});
+      }
+    }
+  }
+  return figures;
+}
+
 }  // namespace
 
 std::string HubTask(const PackageSpec& spec) {
@@ -64,7 +86,7 @@ std::string HubTask(const PackageSpec& spec) {
 }
 
 std::vector<SegmentFigure> SegmentFigures(const PackageSpec& spec) {
-  std::vector<SegmentFigure> figures;
+  std::vector<SegmentFigure> figures = ColumnFigures(spec);
   const auto classes = PredictionsOf(*spec.evaluation, *spec.logits).classes;
   for (std::size_t c = 0; c < classes.size(); ++c) {
     const ClassFigures& of_class = classes[c];
@@ -79,12 +101,7 @@ std::vector<SegmentFigure> SegmentFigures(const PackageSpec& spec) {
   return figures;
 }
 
-bool IsFairness(const GateVerdict& verdict) {
-  for (const char* word : {"fairness", "demographic", "equalised", "equalized", "four-fifths"}) {
-    if (verdict.gate.find(word) != std::string::npos) return true;
-  }
-  return false;
-}
+bool IsFairness(const GateVerdict& verdict) { return verdict.kind == "fairness"; }
 
 std::vector<std::string> Limits(const PackageSpec& spec) {
   std::vector<std::string> limits;

@@ -14,8 +14,8 @@ std::string HubTask(const PackageSpec& spec);
 
 /// A figure over a part of the held-out rows.
 struct SegmentFigure {
-  std::string segment;  ///< "class 3"
-  std::string metric;   ///< "recall"
+  std::string segment;  ///< "class 3", "region 2"
+  std::string metric;   ///< "recall", "test/accuracy"
   double value = 0;
   std::int64_t rows = 0;  ///< that it rests on
 };

@@ -126,6 +126,21 @@ TEST_F(Package, Limits_SayWhatIsNotKnown) {
   EXPECT_THAT(limits, Contains(HasSubstr("from 0.0945312 to 0.905469")));
 }
 
+TEST_F(Package, Segments_HaveTheTrialsMetrics) {
+  evaluation_.segments = {{"region", {7, 4}}};
+  const auto figures = SegmentFigures(spec_);
+  EXPECT_EQ(figures.at(0).segment + " " + figures.at(0).metric, "region 4 test/accuracy");
+  EXPECT_EQ(figures.at(0).value, 0);
+  EXPECT_EQ(figures.at(1).segment, "region 7");
+  EXPECT_EQ(figures.at(1).value, 1);
+  EXPECT_EQ(figures.at(1).rows, 1);
+}
+
+TEST_F(Package, FairnessGate_IsNoLimit) {
+  spec_.verdicts = {{.gate = "four_fifths of region", .kind = "fairness"}};
+  EXPECT_THAT(Limits(spec_), Not(Contains(HasSubstr("nothing is known of fairness"))));
+}
+
 TEST_F(Package, TritonConfig_TakesTypesAndFixedBatches) {
   const std::string batched = TritonConfigText("m", spec_.info);
   EXPECT_THAT(batched, HasSubstr("data_type: TYPE_INT64\n    dims: [ 4 ]"));
