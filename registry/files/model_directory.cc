@@ -3,7 +3,7 @@
 #include <system_error>
 
 #include "registry/files/signed_directory.h"
-#include "registry/files/signing_key.h"
+#include "registry/files/model_key.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/sha256.h"
@@ -93,7 +93,7 @@ Status ModelDirectory::Write(const fs::path& directory, const std::vector<Packag
 }
 
 Status ModelDirectory::Sign(const fs::path& directory, const std::string& model) {
-  MUSTER_ASSIGN_OR_RETURN(const SigningKey key, SigningKey::LoadOrMake(places_.key));
+  MUSTER_ASSIGN_OR_RETURN(const ModelKey key, ModelKey::LoadOrMake(places_.key));
   return SignDirectory(directory, model, key);
 }
 

@@ -24,7 +24,7 @@ class ModelDirectory final : public ModelFiles {
 
   struct Places {
     std::filesystem::path root, work;  ///< on one filesystem; both are made when missing
-    std::filesystem::path key;         ///< SigningKey's, made when the first version is signed
+    std::filesystem::path key;         ///< ModelKey's, made when the first version is signed
   };
   explicit ModelDirectory(Places places, Fetch fetch = {})
       : places_(std::move(places)), fetch_(std::move(fetch)) {}

@@ -62,7 +62,7 @@ Result<std::vector<SignedFile>> DigestFiles(const fs::path& directory) {
   return files;
 }
 
-Status SignDirectory(const fs::path& directory, std::string_view model, const SigningKey& key) {
+Status SignDirectory(const fs::path& directory, std::string_view model, const ModelKey& key) {
   MUSTER_ASSIGN_OR_RETURN(auto files, DigestFiles(directory));
   const std::string payload = SignatureStatement(model, std::move(files));
   MUSTER_ASSIGN_OR_RETURN(const std::string signature,

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "registry/files/signing_key.h"
+#include "registry/files/model_key.h"
 #include "registry/package/model_signature.h"
 
 /// A version's directory and its model.sig. Any thread.
@@ -25,7 +25,7 @@ Result<std::vector<SignedFile>> DigestFiles(const std::filesystem::path& directo
 
 /// Writes model.sig, flushed.
 Status SignDirectory(const std::filesystem::path& directory, std::string_view model,
-                     const SigningKey& key);
+                     const ModelKey& key);
 
 /// What is wrong with the directory, a sentence a file that begins with its name; empty: it is what was signed with
 /// the key, as the files of `model` (empty: of any). A signature that is missing or wrong is one finding,

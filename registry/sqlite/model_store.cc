@@ -51,6 +51,8 @@ Result<std::unique_ptr<SqliteModelStore>> SqliteModelStore::OpenSigned(
 
 std::unique_lock<std::mutex> SqliteModelStore::Reading() {
   std::unique_lock lock(mutex_);
+  // A batch that is cut short costs a commit more; one that goes on and on would let no reader in.
+  if (const auto batch = batch_) batch_done_.wait(lock, [&] { return batch->done; });
   if (batch_) EndBatch(Ok());
   return lock;
 }

@@ -147,12 +147,19 @@ Result<bool> SqliteWebhookStore::Insert(std::string_view webhook_id, const Notic
 
 Result<std::int64_t> SqliteWebhookStore::Enqueue(const Notice& notice) {
   const std::lock_guard lock(mutex_);
-  std::int64_t dropped = 0;
-  MUSTER_RETURN_IF_ERROR(db_.Transact([&]() -> Status {
+  std::vector<Webhook> asking;
+  {
     auto select = db_.Prepare(std::string(kSelectWebhooks) + "WHERE active ORDER BY sequence");
-    MUSTER_ASSIGN_OR_RETURN(const auto webhooks, ReadWebhooks(select));
-    for (const Webhook& webhook : webhooks) {
-      if (std::ranges::find(webhook.events, notice.kind) == webhook.events.end()) continue;
+    MUSTER_ASSIGN_OR_RETURN(asking, ReadWebhooks(select));
+  }
+  std::erase_if(asking, [&](const Webhook& webhook) {
+    return std::ranges::find(webhook.events, notice.kind) == webhook.events.end();
+  });
+  std::int64_t dropped = 0;
+  // No write lock for nobody: it would make the registry's changes wait.
+  if (asking.empty()) return dropped;
+  MUSTER_RETURN_IF_ERROR(db_.Transact([&]() -> Status {
+    for (const Webhook& webhook : asking) {
       MUSTER_ASSIGN_OR_RETURN(const bool waits, Insert(webhook.id, notice));
       if (!waits) ++dropped;
     }

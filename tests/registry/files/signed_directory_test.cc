@@ -30,8 +30,8 @@ class SignedDirectory : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(home_); }
 
-  SigningKey Made() {
-    auto key = SigningKey::LoadOrMake(key_file_);
+  ModelKey Made() {
+    auto key = ModelKey::LoadOrMake(key_file_);
     EXPECT_TRUE(key.ok()) << (key.ok() ? "" : key.error().message);
     return std::move(key).value();
   }
@@ -46,7 +46,7 @@ class SignedDirectory : public ::testing::Test {
 
   fs::path home_ = fs::temp_directory_path() / ("muster-signed-" + RandomHex(8));
   fs::path model_ = home_ / "model", key_file_ = home_ / "keys/model-signing.pem";
-  std::optional<SigningKey> key_;
+  std::optional<ModelKey> key_;
 };
 
 TEST_F(SignedDirectory, Untouched_HasNoFindings) { EXPECT_THAT(Findings(), IsEmpty()); }
@@ -83,14 +83,14 @@ TEST_F(SignedDirectory, Link_IsRefused) {
 
 TEST_F(SignedDirectory, AnotherKey_IsTold) {
   fs::remove_all(key_file_.parent_path());
-  const SigningKey other = Made();
+  const ModelKey other = Made();
   const auto findings = VerifyDirectory(model_, other.public_key_pem());
   EXPECT_THAT(*findings, ElementsAre(HasSubstr("signed with another key")));
 }
 
 TEST_F(SignedDirectory, AnotherKeyWithTheHintForged_DoesNotVerify) {
   fs::remove_all(key_file_.parent_path());
-  const SigningKey other = Made();
+  const ModelKey other = Made();
   const auto signature = ParseSignature(*ReadWholeFile(model_ / "model.sig"));
   Put("model.sig",
       SignatureBundle(signature->payload, signature->signature, other.public_key_pem()));
@@ -103,7 +103,7 @@ TEST_F(SignedDirectory, Key_IsMadeOnceAndPrivate) {
   EXPECT_EQ(*ReadWholeFile(PublicKeyFile(key_file_)), key_->public_key_pem());
   EXPECT_EQ(fs::status(key_file_).permissions(), fs::perms::owner_read | fs::perms::owner_write);
   ASSERT_TRUE(WriteFileAtomically(key_file_, "garbage").ok());
-  EXPECT_EQ(SigningKey::LoadOrMake(key_file_).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(ModelKey::LoadOrMake(key_file_).error().kind, ErrorKind::kCorrupt);
   EXPECT_EQ(VerifyDirectory(model_, "garbage").error().kind, ErrorKind::kInvalid);
 }
 

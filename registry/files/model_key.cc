@@ -1,4 +1,4 @@
-#include "registry/files/signing_key.h"
+#include "registry/files/model_key.h"
 
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -51,7 +51,7 @@ Result<KeyPtr> ReadPublicKey(const std::string& pem) {
 
 }  // namespace
 
-struct SigningKey::Key {
+struct ModelKey::Key {
   KeyPtr pkey;
 };
 
@@ -59,7 +59,7 @@ fs::path PublicKeyFile(const fs::path& private_key) {
   return fs::path(private_key).replace_extension(".pub");
 }
 
-Result<SigningKey> SigningKey::LoadOrMake(const fs::path& file) {
+Result<ModelKey> ModelKey::LoadOrMake(const fs::path& file) {
   KeyPtr pkey;
   auto pem = ReadWholeFile(file);
   if (pem.ok()) {
@@ -79,7 +79,7 @@ Result<SigningKey> SigningKey::LoadOrMake(const fs::path& file) {
   } else {
     return pem.error();
   }
-  SigningKey key;
+  ModelKey key;
   key.public_key_pem_ = PublicPem(pkey.get());
   key.key_ = std::make_shared<Key>(std::move(pkey));
   // Always: a crash may have come between the two files.
@@ -87,7 +87,7 @@ Result<SigningKey> SigningKey::LoadOrMake(const fs::path& file) {
   return key;
 }
 
-Result<std::string> SigningKey::Sign(std::string_view bytes) const {
+Result<std::string> ModelKey::Sign(std::string_view bytes) const {
   const DigestPtr context(EVP_MD_CTX_new());
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
   std::size_t size = 0;

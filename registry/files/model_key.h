@@ -12,11 +12,11 @@
 namespace muster::registry {
 
 /// A private key. Any thread.
-class SigningKey {
+class ModelKey {
  public:
   /// Reads the PEM file (PKCS 8); where there is none, makes a key and writes it with mode 0600, and beside it the
   /// public key as <stem>.pub. kCorrupt: the file holds no P-256 key.
-  static Result<SigningKey> LoadOrMake(const std::filesystem::path& file);
+  static Result<ModelKey> LoadOrMake(const std::filesystem::path& file);
 
   /// DER. Two signatures of the same bytes differ.
   [[nodiscard]] Result<std::string> Sign(std::string_view bytes) const;
@@ -25,7 +25,7 @@ class SigningKey {
 
  private:
   struct Key;
-  SigningKey() = default;
+  ModelKey() = default;
   std::shared_ptr<const Key> key_;
   std::string public_key_pem_;
 };
