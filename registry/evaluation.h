@@ -92,7 +92,7 @@ Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file);
 
 struct ExportBundle {
   std::filesystem::path directory;
-  std::string onnx_sha256;  ///< of model.onnx, hex
+  std::string onnx_sha256;      ///< of model.onnx, hex
   std::int64_t onnx_bytes = 0;  ///< of model.onnx, with its external data
   ExportInfo info;
   Evaluation evaluation;

@@ -2,8 +2,8 @@
 
 #include <system_error>
 
-#include "registry/files/signed_directory.h"
 #include "registry/files/model_key.h"
+#include "registry/files/signed_directory.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/sha256.h"

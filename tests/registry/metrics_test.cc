@@ -66,7 +66,7 @@ Evaluation RowsOf(const MetricCase& of) {
 }
 
 std::vector<MetricCase> Cases() {
-  const auto text = ReadWholeFile(std::string(MUSTER_TEST_GOLDEN) + "/metrics.json");
+  const auto text = ReadWholeFile(std::string(MUSTER_TEST_GOLDEN) + "/figures.json");
   EXPECT_TRUE(text.ok());
   auto cases = wire::Decode<std::vector<MetricCase>>(*text);
   EXPECT_TRUE(cases.ok()) << cases.error().message;

@@ -270,7 +270,7 @@ class CompressedPromotion : public Compression {
   Evaluation rows_of_trial_ = rows_;
   std::unique_ptr<ModelStore> store_;
   NoArtifacts artifacts_;
-  ModelDirectory files_{home_ / "models", home_ / "work"};
+  ModelDirectory files_{{home_ / "models", home_ / "work", home_ / "keys/model-signing.pem"}};
 };
 
 TEST_F(CompressedPromotion, GoodForm_IsAVersionOfItsOwnWithoutAlias) {

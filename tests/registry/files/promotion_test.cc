@@ -207,7 +207,7 @@ TEST_F(Promotion, PackageForPython_IsWritten) {
   if (target == nullptr) GTEST_SKIP() << "MUSTER_TEST_PACKAGE names no folder";
   ASSERT_TRUE(Run("p1", "1").promoted);
   const auto bundle = *files_.Workspace("again");
-  ASSERT_TRUE(exporter_.Export({"", "1", {}, {}, bundle}).ok());
+  ASSERT_TRUE(exporter_.Export({.program = "", .checkpoint = "1", .out_dir = bundle}).ok());
   fs::remove_all(target);
   fs::create_directories(target);
   fs::copy(home_ / "models", fs::path(target) / "models", fs::copy_options::recursive);

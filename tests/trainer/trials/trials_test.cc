@@ -211,7 +211,8 @@ TEST_P(TrialsTest, Export_IsJudgedOnAnotherEngineAsTheTrialJudgedIt) {
   const Ended exported = Wait(Start(command));
   ASSERT_EQ(exported.code, 0) << exported.output;
 
-  const auto bundle = registry::ModelDirectory(folder_, folder_).ReadBundle(out);
+  const auto bundle =
+      registry::ModelDirectory({folder_, folder_, folder_ / "key.pem"}).ReadBundle(out);
   ASSERT_TRUE(bundle.ok()) << bundle.error().message;
   const auto engine = registry::MakeOpenVinoEngine();
   const auto model = engine->Load(bundle->onnx_file(), 1);

@@ -88,7 +88,7 @@ Status Bench(const fs::path& folder) {
   }
   const auto& x = held_out.rest.inputs[0];
   muster::testing::WriteNpy(folder / "rows.npy", "<f4", x.shape,
-                    {reinterpret_cast<const char*>(x.bytes.data()), x.bytes.size()});
+                            {reinterpret_cast<const char*>(x.bytes.data()), x.bytes.size()});
   return Ok();
 }
 
