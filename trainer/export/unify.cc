@@ -230,6 +230,10 @@ class Unifier {
     for (const std::size_t id : outputs) aliases_.View(id, inputs[0]);
     for (auto maker = program_.operations.rbegin(); maker != program_.operations.rend(); ++maker) {
       if (maker->outputs != List{inputs[0]}) continue;
+      // Pieces beside each other, whose whole nobody reads again.
+      if (maker->op.starts_with("unsafe_")) {
+        for (const std::size_t id : outputs) aliases_.Fresh(id);
+      }
       maker->outputs = outputs;
       return Ok();
     }

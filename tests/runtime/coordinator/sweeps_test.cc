@@ -103,7 +103,7 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
   EXPECT_THAT(model([](auto& m) { m.name = "a/b"; }), HasSubstr("at model.name: "));
   EXPECT_THAT(model([](auto& m) { m.promote = "v3"; }), HasSubstr("at model.promote: "));
   EXPECT_THAT(model([](auto& m) { m.gates.push_back({.metric = "f2", .at_least = 1}); }),
-              HasSubstr("at model.gates[1]: metric 'f2'"));
+              HasSubstr("at model.gates[1].metric: metric 'f2'"));
   EXPECT_THAT(error([](auto& s) { s.budget.trials = 0; }), HasSubstr("at budget.trials"));
   EXPECT_THAT(error([](auto& s) { s.trial.ranks = s.trial.resources.cpu = 65536; }),
               HasSubstr("at trial.resources.cpu: 65536 ranks of 65536 are 4294967296; wanted at "
