@@ -1,9 +1,11 @@
 #include "registry/onnx/checker.h"
 
+#include <algorithm>
 #include <set>
 #include <unordered_set>
 
 #include "registry/onnx/operators.h"
+#include "registry/onnx/opset.h"
 
 namespace muster::onnx {
 namespace {
@@ -57,10 +59,10 @@ class Checker {
     const auto opset = model_.opsets.find("");
     if (opset == model_.opsets.end()) {
       Found("the model imports no operator set of the default domain");
-    } else if (opset->second < 13 || opset->second > kOpset) {
+    } else if (opset->second < 13 || opset->second > kOpsetMax) {
       // Below 13, Squeeze, ReduceSum, Softmax and others had other forms than the rules here.
       Found("the model imports operator set " + std::to_string(opset->second) +
-            "; this checker knows 13 to " + std::to_string(kOpset));
+            "; this checker knows 13 to " + std::to_string(kOpsetMax));
     }
     opset_ = opset == model_.opsets.end() ? kOpset : opset->second;
     if (graph_.name.empty()) Found("the graph has no name");
@@ -121,9 +123,10 @@ class Checker {
   }
 
   void CheckRule(const Node& node, const std::string& label) {
-    const OperatorRule* rule = FindOperator(node.op_type);
+    const OperatorRule* rule = FindOperator(node.op_type, std::max(opset_, kOpset));
     if (rule == nullptr) {
-      Found(label + ": operator set " + std::to_string(kOpset) + " has no such operator");
+      Found(label + ": operator set " + std::to_string(std::max(opset_, kOpset)) +
+            " has no such operator");
       return;
     }
     CheckSince(node.op_type, label + ":");

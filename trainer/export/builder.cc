@@ -109,7 +109,7 @@ std::string GraphBuilder::Constant(const at::Tensor& tensor, const std::string& 
 std::string GraphBuilder::Scalar(double value, at::ScalarType type) {
   const at::Tensor tensor = at::scalar_tensor(value, at::TensorOptions(type));
   const onnx::Tensor plain = OnnxTensor("", tensor);
-  const std::string key = std::to_string(static_cast<int>(plain.type)) + plain.bytes;
+  const std::string key = std::to_string(static_cast<int>(plain.type)) + std::string(plain.bytes);
   auto [entry, is_new] = scalars_.try_emplace(key);
   if (is_new) entry->second = Constant(tensor, "scalar");
   return entry->second;
