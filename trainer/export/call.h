@@ -19,7 +19,7 @@
 
 namespace muster::exporting {
 
-using Shape = std::vector<Affine>;
+using Shape = std::vector<Polynomial>;
 using Ints = std::vector<std::int64_t>;
 
 class Call {
@@ -49,8 +49,8 @@ class Call {
   /// The items of a list of optional tensors: the ONNX value, or "" where there is None.
   std::vector<std::string> OptionalList(std::string_view name);
 
-  Affine Number(std::string_view name);     ///< an integer that may depend on the batch
-  std::int64_t Int(std::string_view name);  ///< one that may not
+  Polynomial Number(std::string_view name);  ///< an integer that may depend on the batch
+  std::int64_t Int(std::string_view name);   ///< one that may not
   std::int64_t IntOr(std::string_view name, std::int64_t otherwise);
   double Real(std::string_view name);
   double RealOr(std::string_view name, double otherwise);
@@ -95,7 +95,7 @@ class Call {
   std::string ValueName(std::size_t id);
   std::string Converted(std::size_t id, at::ScalarType type);
   at::Tensor Like(std::string_view name);
-  Affine NumberOf(const Value& value, std::string_view name);
+  Polynomial NumberOf(const Value& value, std::string_view name);
 
   const Program& program_;
   const Operation& operation_;

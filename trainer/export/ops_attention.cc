@@ -11,10 +11,16 @@ namespace {
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 /// 0 where row r may look at column c (c <= r), minus infinity elsewhere.
-std::string CausalMask(Call& call, const Affine& rows, const Affine& columns) {
+std::string CausalMask(Call& call, const Polynomial& rows, const Polynomial& columns) {
   if (!rows.fixed() || !columns.fixed()) {
-    call.Fail("a causal mask over a length that depends on the batch");
-    return "";
+    GraphBuilder& graph = call.graph();
+    const auto range = [&](const Polynomial& count) {
+      return call.Node("Range", {graph.Int64(0), graph.Number(count), graph.Int64(1)});
+    };
+    const std::string row = call.Node("Unsqueeze", {range(rows), graph.Int64s({1})});
+    return call.Node("Where", {call.Node("Less", {row, range(columns)}),
+                               graph.Scalar(kMinusInfinity, call.Out().dtype),
+                               graph.Scalar(0, call.Out().dtype)});
   }
   const at::Tensor mask =
       at::full({rows.offset, columns.offset}, kMinusInfinity, call.Out().dtype).triu(1);
@@ -38,7 +44,7 @@ void ScaledDotProductAttention(Call& call) {
   const TensorType& key = call.Type("key");
   if (!call.status().ok() || query.rank() < 2 || key.rank() < 2)
     return call.Fail("has no sequences");
-  const Affine width = query.shape.back();
+  const Polynomial width = query.shape.back();
   call.FailUnless(width.fixed(), "a head's width that depends on the batch");
 
   Ints turned;
@@ -50,7 +56,7 @@ void ScaledDotProductAttention(Call& call) {
   const std::string keys = call.Node("Transpose", {call.In("key")}, {{"perm", turned}});
   std::string scores = call.Node("MatMul", {scaled, keys});
   if (call.Flag("is_causal")) {
-    const Affine rows = query.shape[query.shape.size() - 2];
+    const Polynomial rows = query.shape[query.shape.size() - 2];
     scores = call.Node("Add", {scores, CausalMask(call, rows, key.shape[key.shape.size() - 2])});
   }
   if (call.Has("attn_mask")) scores = call.Node("Add", {scores, AddedMask(call)});

@@ -19,8 +19,8 @@ void EmbeddingBag(Call& call) {
   const TensorType& indices = call.Type("indices");
   const TensorType& weight = call.Type("weight");
   if (!call.status().ok() || weight.rank() != 2) return call.Fail("has no matrix of vectors");
-  const Affine rows = call.Out().shape.empty() ? Affine{} : call.Out().shape[0];
-  const Shape flat = {{rows.slope * length, rows.offset * length}};
+  const Polynomial rows = call.Out().shape.empty() ? Polynomial() : call.Out().shape[0];
+  const Shape flat = {rows * length};
   call.FailUnless(length > 0 && indices.shape == flat,
                   "bags that are not known to be of one length: wanted offsets by arange(0, N * L, "
                   "L) for N * L indices");
@@ -30,11 +30,11 @@ void EmbeddingBag(Call& call) {
   const at::ScalarType type = call.Out().dtype;
   GraphBuilder& graph = call.graph();
   const auto axis = [&] { return graph.Int64s({1}); };
-  const std::string ids = call.Reshape(call.In("indices"), indices.shape, {rows, {0, length}});
+  const std::string ids = call.Reshape(call.In("indices"), indices.shape, {rows, length});
   std::string vectors = call.Node("Gather", {call.In("weight"), ids});
   if (call.Has("per_sample_weights")) {
     const std::string factors =
-        call.Reshape(call.In("per_sample_weights"), indices.shape, {rows, {0, length}, {0, 1}});
+        call.Reshape(call.In("per_sample_weights"), indices.shape, {rows, length, 1});
     vectors = call.Node("Mul", {vectors, factors});
   }
   if (!call.Has("padding_idx")) {
@@ -130,7 +130,7 @@ void OneHot(Call& call) {
   call.FailUnless(classes > 0, "the number of classes is taken from the data");
   if (!call.status().ok()) return;
   Shape column = call.Type("self").shape;
-  column.push_back({0, 1});
+  column.push_back(1);
   const std::string places = call.Reshape(call.In("self"), call.Type("self").shape, column);
   const std::string numbers = call.graph().Constant(at::arange(classes, at::kLong), "classes");
   call.Return(call.Cast(call.Node("Equal", {places, numbers}), at::kBool, call.Out().dtype));

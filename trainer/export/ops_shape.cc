@@ -68,7 +68,7 @@ void Repeat(Call& call) {
   const Shape repeats = call.Numbers("repeats");
   Shape padded = call.Type("self").shape;
   if (padded.size() > repeats.size()) return call.Fail("repeats fewer dimensions than there are");
-  padded.insert(padded.begin(), repeats.size() - padded.size(), Affine{0, 1});
+  padded.insert(padded.begin(), repeats.size() - padded.size(), Polynomial(1));
   const std::string value = call.Reshape(call.In("self"), call.Type("self").shape, padded);
   call.Return(call.Node("Tile", {value, call.graph().Shape(repeats)}));
 }
@@ -119,8 +119,8 @@ void Unbind(Call& call) {
 void Slice(Call& call) {
   constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  const Affine start = call.Has("start") ? call.Number("start") : Affine{0, 0};
-  const Affine end = call.Has("end") ? call.Number("end") : Affine{0, kEnd};
+  const Polynomial start = call.Has("start") ? call.Number("start") : Polynomial(0);
+  const Polynomial end = call.Has("end") ? call.Number("end") : Polynomial(kEnd);
   if (call.Type("self").shape == call.Out().shape && call.IntOr("step", 1) == 1) {
     return call.Return(call.In("self"));
   }
@@ -131,14 +131,14 @@ void Slice(Call& call) {
 
 void Narrow(Call& call) {
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  Affine start = call.Number("start");
-  if (start.slope < 0 || (start.fixed() && start.offset < 0)) {
+  Polynomial start = call.Number("start");
+  if (start.negative()) {
     // Counted from the end, where a slice would not reach beyond.
-    const Affine size = call.Type("self").shape[axis];
-    start = {start.slope + size.slope, start.offset + size.offset};
+    const Polynomial size = call.Type("self").shape[axis];
+    start = start + size;
   }
-  const Affine length = call.Number("length");
-  const Affine end{start.slope + length.slope, start.offset + length.offset};
+  const Polynomial length = call.Number("length");
+  const Polynomial end = start + length;
   GraphBuilder& graph = call.graph();
   call.Return(call.Node(
       "Slice", {call.In("self"), graph.Shape({start}), graph.Shape({end}), graph.Int64s({axis})}));

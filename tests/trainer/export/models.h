@@ -19,6 +19,8 @@ struct ExportCase {
   exporting::Forward forward;  ///< calls `module`, which lives as long as the case
   /// Inputs with so many rows, seeded by it.
   std::function<std::vector<at::Tensor>(std::int64_t rows)> inputs;
+  exporting::ExportOptions options = {};
+  bool weights_apart = false;  ///< in a file of their own
 };
 
 ExportCase DigitsCnn();
@@ -31,6 +33,8 @@ ExportCase TorchEncoder();
 std::vector<ExportCase> ModelCases();
 /// The nets of the trials that ship, small; digits is DigitsCnn.
 std::vector<ExportCase> TrialCases();
+/// Models with open lengths beside the batch: their inputs differ in them by the number of rows.
+std::vector<ExportCase> DynamicCases();
 /// Small functions without weights, which together use every translation.
 std::vector<ExportCase> OperatorCases();
 
