@@ -1,3 +1,4 @@
+#include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
@@ -38,14 +39,24 @@ class Watch {
     const std::size_t count = schema.arguments().size();
     RecordedCall call{.name = schema.name(), .schema = &schema};
     bool depends = false;
-    const c10::IValue* arguments = stack.data() + stack.size() - count;
+    bool shapes_only = false;
+    c10::IValue* arguments = stack.data() + stack.size() - count;
     for (std::size_t i = 0; i < count; ++i) {
       call.inputs.push_back(IdOf(arguments[i]));
       depends = depends || Depends(call.inputs.back());
+      shapes_only = shapes_only || HasMeta(arguments[i]);
     }
     // LibTorch's attention layer asks whether query and key are one tensor: no value decides.
     const bool itself = count >= 2 && call.inputs[0] == call.inputs[1];
     if (depends && !itself && ReadsValues(call.name)) Fail(ValueRead(call.name));
+    if (shapes_only) {
+      for (std::size_t i = 0; i < count; ++i) {
+        const c10::AliasInfo* alias = schema.arguments()[i].alias_info();
+        const bool writes = alias != nullptr && alias->isWrite();
+        TORCH_CHECK(!writes || HasMeta(arguments[i]), "a write to a tensor with values");
+        arguments[i] = WithoutValues(arguments[i]);
+      }
+    }
     op.callBoxed(stack);
     for (std::size_t i = stack.size() - schema.returns().size(); i < stack.size(); ++i) {
       AddResult(stack[i], depends, call.outputs);
@@ -55,7 +66,25 @@ class Watch {
 
   static thread_local Watch* current;
 
+  static at::Tensor WithoutValues(const at::Tensor& tensor) {
+    if (!tensor.defined() || tensor.is_meta()) return tensor;
+    return at::empty_strided(tensor.sizes(), tensor.strides(), tensor.options().device(at::kMeta));
+  }
+
  private:
+  static bool HasMeta(const c10::IValue& value) {
+    if (value.isTensor()) return value.toTensor().defined() && value.toTensor().is_meta();
+    return value.isList() && std::ranges::any_of(value.toListRef(), HasMeta);
+  }
+
+  static c10::IValue WithoutValues(const c10::IValue& value) {
+    if (value.isTensor()) return WithoutValues(value.toTensor());
+    if (!value.isList()) return value;
+    c10::impl::GenericList list(value.toList().elementType());
+    for (const c10::IValue& item : value.toListRef()) list.push_back(WithoutValues(item));
+    return list;
+  }
+
   void Fail(Error error) {
     if (!error_) error_ = std::move(error);
   }
@@ -136,16 +165,17 @@ class Watch {
 
 thread_local Watch* Watch::current = nullptr;
 
-/// Operators that stand for others, and have no translation of their own, are watched at work: what
-/// LibTorch's tracer does too.
+/// Operators that stand for others, and have no translation of their own, are
+/// watched at work: what LibTorch's tracer does too.
 std::optional<c10::DispatchKey> TakenApart(const c10::OperatorHandle& op) {
   static const std::vector<std::string> whole = SupportedOperators();
   std::string name = op.schema().name();
   if (std::ranges::binary_search(whole, name)) return std::nullopt;
   if (name.ends_with('_')) name.pop_back();
   if (std::ranges::binary_search(whole, name) || ReadsValues(name)) return std::nullopt;
-  const auto key = name == "aten::convolution" ? c10::DispatchKey::CompositeExplicitAutograd
-                                               : c10::DispatchKey::CompositeImplicitAutograd;
+  const bool explicitly = name == "aten::convolution" || name == "aten::rsub";
+  const auto key = explicitly ? c10::DispatchKey::CompositeExplicitAutograd
+                              : c10::DispatchKey::CompositeImplicitAutograd;
   if (!op.hasKernelForDispatchKey(key)) return std::nullopt;
   return key;
 }
@@ -159,10 +189,8 @@ void OnOperator(const c10::OperatorHandle& op, c10::Stack* stack) {
   op.callBoxed(*stack);
 }
 
-}  // namespace
-
-Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
-                                      const std::vector<at::Tensor>& inputs) {
+Result<Recording> Record(const Forward& forward, const std::vector<NamedTensor>& state,
+                         const std::vector<at::Tensor>& inputs) {
   static const c10::RegistrationHandleRAII registered =
       c10::Dispatcher::singleton().registerFallback(
           kKey, c10::KernelFunction::makeFromBoxedFunction<&OnOperator>(), "muster");
@@ -180,6 +208,19 @@ Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<
   } catch (const std::exception& error) {
     return Internal("the forward pass failed while it was traced: " + std::string(error.what()));
   }
+}
+
+}  // namespace
+
+Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
+                                      const std::vector<at::Tensor>& inputs) {
+  // Shapes are all that is wanted: what depends on an input is not computed,
+  // unless the forward pass needs it to go on.
+  std::vector<at::Tensor> shapes;
+  shapes.reserve(inputs.size());
+  for (const at::Tensor& input : inputs) shapes.push_back(Watch::WithoutValues(input));
+  auto recording = Record(forward, state, shapes);
+  return recording.ok() ? std::move(recording) : Record(forward, state, inputs);
 }
 
 }  // namespace muster::exporting
