@@ -47,8 +47,8 @@ std::vector<Segment> SegmentsOf(const ChunkGrid& grid, std::uint64_t number) {
     } else {
       segments.push_back(next);
     }
-    for (std::size_t d = rank - 2; d >= 1 && rank > 2;
-         --d) {  // the next line, as an odometer turns
+    // The next line, as an odometer turns.
+    for (std::size_t d = rank - 2; d >= 1 && rank > 2; --d) {
       if (++index[d] < extent[d]) break;
       index[d] = 0;
     }

@@ -37,8 +37,8 @@ Result<const CudaModule*> LoadModule() {
 /// Leaves out what adds in the order in which a GPU's threads come. A kernel that has no other way is warned of by LibTorch,
 /// once, in its own words.
 void ComputeInFixedOrder() {
-  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
-         /*overwrite=*/0);  // wanted by LibTorch; what it takes on Hopper anyway
+  // Wanted by LibTorch; what it takes on Hopper anyway.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
   at::Context& context = at::globalContext();
   context.setDeterministicCuDNN(true);
   context.setDeterministicAlgorithms(true, /*warn_only=*/true);
