@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <vector>
 
 #include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
+#include "runtime/wire/json_text.h"
 
 namespace muster::registry {
 namespace {
@@ -27,6 +29,15 @@ boost::json::value Sorted(const boost::json::value& value) {
   return value;
 }
 
+/// In byte order: written straight to text, that is canonical.
+struct HashedFields {
+  std::string_view action, actor, detail, model, previous_hash, reason;
+  std::int64_t sequence = 0, time_ms = 0, version = 0;
+};
+BOOST_DESCRIBE_STRUCT(HashedFields, (),
+                      (action, actor, detail, model, previous_hash, reason, sequence, time_ms,
+                       version))
+
 }  // namespace
 
 Result<std::string> CanonicalJson(std::string_view text) {
@@ -35,16 +46,9 @@ Result<std::string> CanonicalJson(std::string_view text) {
 }
 
 std::string AuditHash(const AuditEntry& entry) {
-  const boost::json::object fields = {{"action", entry.action},
-                                      {"actor", entry.actor},
-                                      {"detail", entry.detail_json},
-                                      {"model", entry.model},
-                                      {"previous_hash", entry.previous_hash},
-                                      {"reason", entry.reason},
-                                      {"sequence", entry.sequence},
-                                      {"time_ms", entry.time_ms},
-                                      {"version", entry.version}};
-  return Sha256Hex(wire::SerializeJson(fields));
+  return Sha256Hex(wire::Encode(HashedFields{entry.action, entry.actor, entry.detail_json,
+                                             entry.model, entry.previous_hash, entry.reason,
+                                             entry.sequence, entry.time_ms, entry.version}));
 }
 
 Status AuditVerifier::Add(const AuditEntry& entry) {
@@ -63,7 +67,24 @@ Status AuditVerifier::Add(const AuditEntry& entry) {
   }
   ++count_;
   head_ = entry.hash;
-  return Ok();
+  newest_signature_ = entry.signature;
+  if (signed_.key == nullptr || count_ < signed_.since) return Ok();
+  if (entry.signature.empty()) return Corrupt(named + " is not signed");
+  return count_ % signed_.every == 0 ? CheckSignature(entry.signature) : Ok();
+}
+
+Status AuditVerifier::CheckNewest() {
+  if (signed_.key == nullptr || count_ % signed_.every == 0) return Ok();
+  return CheckSignature(newest_signature_);
+}
+
+Status AuditVerifier::CheckSignature(std::string_view signature) {
+  ++signatures_;
+  if (signed_.key->Verifies(head_, signature)) return Ok();
+  return Corrupt("audit entry " + std::to_string(count_) +
+                 " is not signed by the audit's key: it, or one of the " +
+                 std::to_string(std::min(signed_.every, count_) - 1) +
+                 " before it, was written by somebody else");
 }
 
 }  // namespace muster::registry

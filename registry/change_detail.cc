@@ -32,21 +32,35 @@ std::string DetailOfTag(std::string_view key, const std::optional<std::string>& 
 }
 
 std::string DetailOfVersion(const NewVersion& version) {
-  return wire::SerializeJson(boost::json::object{{"description", version.description},
-                                                 {"model_id", version.model_id},
-                                                 {"request_id", version.request_id},
-                                                 {"run_id", version.run_id},
-                                                 {"run_link", version.run_link},
-                                                 {"source", version.source},
-                                                 {"tags", TagsObject(version.tags)}});
+  boost::json::object detail;
+  if (!version.author.empty()) detail["author"] = version.author;
+  detail["description"] = version.description;
+  detail["model_id"] = version.model_id;
+  detail["request_id"] = version.request_id;
+  detail["run_id"] = version.run_id;
+  detail["run_link"] = version.run_link;
+  detail["source"] = version.source;
+  detail["tags"] = TagsObject(version.tags);
+  return wire::SerializeJson(detail);
 }
 
 std::string DetailOfAlias(std::string_view alias, std::int64_t from, std::int64_t to) {
   return wire::SerializeJson(boost::json::object{{"alias", alias}, {"from", from}, {"to", to}});
 }
 
+std::string DetailOfRefusal(std::string_view alias, std::int64_t to, const Error& error) {
+  return wire::SerializeJson(
+      boost::json::object{{"alias", alias}, {"to", to}, {"why", error.message}});
+}
+
 std::string DetailOfGates(const std::vector<GateVerdict>& verdicts) {
   return wire::SerializeJson(boost::json::object{{"gates", GatesToJson(verdicts)}});
+}
+
+std::string DetailOfGateFile(const GateFile& file) {
+  const auto gates = wire::ParseJson(file.gates_json);
+  MUSTER_CHECK(gates.ok(), "CheckGateFile has read it");
+  return wire::SerializeJson(boost::json::object{{"gates", *gates}, {"text", file.text}});
 }
 
 }  // namespace muster::registry

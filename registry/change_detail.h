@@ -22,6 +22,10 @@ std::string DetailOfText(std::string_view key, std::string_view value);
 std::string DetailOfTag(std::string_view key, const std::optional<std::string>& value);
 std::string DetailOfVersion(const NewVersion& version);
 std::string DetailOfAlias(std::string_view alias, std::int64_t from, std::int64_t to);
+/// Of an alias that somebody tried to move to `to`.
+std::string DetailOfRefusal(std::string_view alias, std::int64_t to, const Error& error);
 std::string DetailOfGates(const std::vector<GateVerdict>& verdicts);
+/// The text too: what the chain covers cannot be changed behind it.
+std::string DetailOfGateFile(const GateFile& file);
 
 }  // namespace muster::registry

@@ -1,105 +1,121 @@
 #include "registry/gates.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
-#include <limits>
+#include <numeric>
 
+#include "registry/gates/kinds.h"
 #include "registry/model_rules.h"
-#include "runtime/wire/codec.h"
+#include "runtime/base/sha256.h"
 
 namespace muster::registry {
 namespace {
 
-/// As people write it: 0.97, 1e-05.
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
+using gates::Kind;
+
+/// The first that fits is the kind: what is asked beside metric and bounds comes before what those say alone.
+constexpr std::array kKinds{&gates::kParity,     &gates::kCompressed, &gates::kSize,
+                            &gates::kLatency,    &gates::kRobustness, &gates::kCalibration,
+                            &gates::kFairness,   &gates::kFolds,      &gates::kSegments,
+                            &gates::kBetterThan, &gates::kThreshold};
+
+const Kind* KindOf(const wire::GateSpec& gate) {
+  const auto found = std::ranges::find_if(kKinds, [&](const Kind* kind) { return kind->is(gate); });
+  return found == kKinds.end() ? nullptr : *found;
 }
 
+/// The keys that a gate has.
+std::vector<std::string_view> KeysOf(const wire::GateSpec& gate) {
+  std::vector<std::string_view> keys;
+  const auto add = [&](std::string_view key, bool there) {
+    if (there) keys.push_back(key);
+  };
+  add("metric", !gate.metric.empty());
+  add("at_least", gate.at_least.has_value());
+  add("at_most", gate.at_most.has_value());
+  add("better_than", !gate.better_than.empty());
+  add("parity", gate.parity);
+  add("tolerance", gate.tolerance.has_value());
+  add("confidence", gate.confidence.has_value());
+  add("margin", gate.margin.has_value());
+  add("folds", gate.folds.has_value());
+  add("per_segment", gate.per_segment.has_value());
+  add("fairness", gate.fairness.has_value());
+  add("calibration", gate.calibration.has_value());
+  add("robustness", gate.robustness.has_value());
+  add("latency", gate.latency.has_value());
+  add("size_bytes", gate.size_bytes.has_value());
+  add("compressed", gate.compressed.has_value());
+  return keys;
+}
+
+bool Takes(const Kind& kind, std::string_view key) {
+  return kind.keys.find(" " + std::string(key) + " ") != std::string_view::npos;
+}
+
+/// "KEY: sentence", or a sentence.
 Status CheckGate(const wire::GateSpec& gate) {
-  const bool threshold = gate.at_least || gate.at_most;
-  const int kinds =
-      (threshold ? 1 : 0) + (gate.better_than.empty() ? 0 : 1) + (gate.parity ? 1 : 0);
-  if (kinds != 1) {
+  const Kind* kind = KindOf(gate);
+  if (kind == nullptr) {
     return Invalid(
-        "a gate wants exactly one of: parity; better_than; at_least and/or at_most of a metric");
+        "a gate wants one of at_least, at_most, better_than (of a metric), parity, fairness, "
+        "calibration, robustness, latency, size_bytes, compressed");
   }
-  if (gate.parity) {
-    if (gate.tolerance >= 0) return Ok();
-    return Invalid("parity wants a tolerance of 0 or more, got " + Number(gate.tolerance));
+  for (const std::string_view key : KeysOf(gate)) {
+    if (Takes(*kind, key)) continue;
+    return Invalid(std::string(key) + ": says nothing to a gate of the kind " +
+                   std::string(kind->name) + ", whose keys are" + std::string(kind->keys));
   }
-  if (gate.metric.empty()) return Invalid("a gate wants a metric");
-  if (!gate.better_than.empty()) MUSTER_RETURN_IF_ERROR(CheckAlias(gate.better_than));
-  MUSTER_RETURN_IF_ERROR(HigherIsBetter(gate.metric));
-  return Ok();
+  if (Takes(*kind, "metric")) {
+    if (gate.metric.empty()) return Invalid("metric: missing; a gate wants a metric");
+    if (const auto known = HigherIsBetter(gate.metric); !known.ok()) {
+      return known.error().With("metric");
+    }
+  }
+  if (!gate.better_than.empty()) {
+    const Status alias = CheckAlias(gate.better_than);
+    if (!alias.ok()) return alias.error().With("better_than");
+  }
+  // Above the highest, an interval from 2,000 resamples would rest on less than one of them.
+  MUSTER_RETURN_IF_ERROR(gates::CheckRange("confidence", gate.confidence, 0.5, 0.999));
+  MUSTER_RETURN_IF_ERROR(gates::CheckRange("margin", gate.margin, 0, 1e9));
+  if (gate.margin && gate.better_than.empty()) {
+    return Invalid("margin: wanted better_than beside it; a bound has no margin");
+  }
+  return kind->check(gate);
 }
 
-Result<GateVerdict> Threshold(const wire::GateSpec& gate, const GateEvidence& evidence) {
-  GateVerdict verdict;
-  MUSTER_ASSIGN_OR_RETURN(verdict.seen,
-                          ComputeMetric(gate.metric, evidence.logits, *evidence.evaluation));
-  const bool high_enough = !gate.at_least || verdict.seen >= *gate.at_least;
-  const bool low_enough = !gate.at_most || verdict.seen <= *gate.at_most;
-  verdict.passed = high_enough && low_enough && !std::isnan(verdict.seen);
-  verdict.wanted =
-      gate.at_least && (high_enough == false || !gate.at_most) ? *gate.at_least : *gate.at_most;
-  verdict.detail = gate.metric + " is " + Number(verdict.seen) + " over " +
-                   std::to_string(evidence.evaluation->rows()) + " held-out rows";
-  return verdict;
+/// Of any task, for a compressed candidate's gate that nobody wrote.
+std::string UsualMetric(Task task) {
+  switch (task) {
+    case Task::kRegression:
+      return "loss";
+    case Task::kRetrieval:
+      return "mrr";
+    default:
+      return "accuracy";
+  }
 }
 
-Result<GateVerdict> BetterThan(const wire::GateSpec& gate, const GateEvidence& evidence) {
-  GateVerdict verdict;
-  MUSTER_ASSIGN_OR_RETURN(verdict.seen,
-                          ComputeMetric(gate.metric, evidence.logits, *evidence.evaluation));
-  verdict.wanted = std::numeric_limits<double>::quiet_NaN();
-  if (!evidence.incumbent) {
-    verdict.passed = !std::isnan(verdict.seen);
-    verdict.detail =
-        "there is no " + gate.better_than + " yet; " + gate.metric + " is " + Number(verdict.seen);
-    return verdict;
-  }
-  const Incumbent& incumbent = *evidence.incumbent;
-  const std::string named =
-      gate.better_than + " (version " + std::to_string(incumbent.version) + ")";
-  if (!incumbent.logits.ok()) {
-    verdict.detail =
-        named + " could not be judged on these rows: " + incumbent.logits.error().message;
-    return verdict;
-  }
-  MUSTER_ASSIGN_OR_RETURN(verdict.wanted,
-                          ComputeMetric(gate.metric, *incumbent.logits, *evidence.evaluation));
-  MUSTER_ASSIGN_OR_RETURN(const bool higher, HigherIsBetter(gate.metric));
-  verdict.passed = higher ? verdict.seen > verdict.wanted : verdict.seen < verdict.wanted;
-  // A champion whose figure is NaN is beaten by any number.
-  if (std::isnan(verdict.wanted)) verdict.passed = !std::isnan(verdict.seen);
-  verdict.detail = gate.metric + " is " + Number(verdict.seen) + ", that of " + named + " is " +
-                   Number(verdict.wanted) + " on the same " +
-                   std::to_string(evidence.evaluation->rows()) + " rows";
-  return verdict;
+void AddTensor(Sha256& hash, std::string_view name, ElementType type,
+               const std::vector<std::int64_t>& shape, std::string_view bytes) {
+  hash.Update(std::to_string(name.size()) + ":" + std::string(name) + " " +
+              std::string(ElementTypeName(type)) + " " + ShapeText(shape) + " " +
+              std::to_string(bytes.size()) + ":");
+  hash.Update(bytes);
 }
 
-GateVerdict Parity(const wire::GateSpec& gate, const GateEvidence& evidence) {
-  const std::vector<float>& reference = evidence.evaluation->reference;
-  MUSTER_CHECK(reference.size() == evidence.logits.size(), "both are (N, C)");
-  double largest = 0, absolute = 0;
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    const double difference = std::abs(double{reference[i]} - double{evidence.logits[i]});
-    const double scaled = difference / std::max(1.0, std::abs(double{reference[i]}));
-    absolute = std::max(absolute, difference);
-    // std::max would drop a NaN that comes second.
-    if (std::isnan(scaled) || scaled > largest) largest = scaled;
-    if (std::isnan(largest)) break;
-  }
-  GateVerdict verdict;
-  verdict.seen = largest;
-  verdict.wanted = gate.tolerance;
-  verdict.passed = largest <= gate.tolerance;
-  verdict.detail = "largest difference between LibTorch and the inference engine over " +
-                   std::to_string(evidence.evaluation->rows()) + " rows is " + Number(largest) +
-                   " of the larger of 1 and the logit (" + Number(absolute) + " in itself)";
-  return verdict;
+template <typename T>
+std::string_view BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+std::uint64_t SeedOf(const std::string& digest) {
+  std::uint64_t seed = 0;
+  std::from_chars(digest.data(), digest.data() + 16, seed, 16);
+  return seed;
 }
 
 }  // namespace
@@ -110,22 +126,37 @@ Status CheckGates(const std::vector<wire::GateSpec>& gates) {
     const std::string& alias = gates[i].better_than;
     Status status = CheckGate(gates[i]);
     if (status.ok() && !alias.empty() && !compared.empty() && alias != compared) {
-      status = Invalid("better_than '" + alias + "'; an earlier gate compares with '" + compared +
+      status = Invalid("better_than: '" + alias + "'; an earlier gate compares with '" + compared +
                        "', and one alias is what a candidate is compared with");
     }
-    if (!status.ok()) return status.error().With("gates[" + std::to_string(i) + "]");
+    if (!status.ok()) {
+      // "margin: ..." becomes "gates[1].margin: ...", a place in the file.
+      const std::string& sentence = status.error().message;
+      const auto key = sentence.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789.");
+      const bool placed = key != std::string::npos && key > 0 && sentence[key] == ':';
+      return Invalid("gates[" + std::to_string(i) + "]" + (placed ? "." : ": ") + sentence);
+    }
     if (!alias.empty()) compared = alias;
   }
   return Ok();
 }
 
 std::string GateName(const wire::GateSpec& gate) {
-  if (gate.parity) return "parity";
-  if (!gate.better_than.empty()) return "better than " + gate.better_than + " on " + gate.metric;
-  std::string name = gate.metric;
-  if (gate.at_least) name += " >= " + Number(*gate.at_least);
-  if (gate.at_most) name += (gate.at_least ? " and <= " : " <= ") + Number(*gate.at_most);
-  return name;
+  const Kind* kind = KindOf(gate);
+  return kind == nullptr ? "nothing" : kind->title(gate);
+}
+
+std::string RowsDigest(const Evaluation& evaluation) {
+  Sha256 hash;
+  for (const Tensor& input : evaluation.inputs) {
+    AddTensor(hash, input.name, input.type, input.shape, BytesOf(input.bytes));
+  }
+  AddTensor(hash, "labels", ElementType::kI64, {}, BytesOf(evaluation.labels));
+  AddTensor(hash, "targets", ElementType::kF32, {}, BytesOf(evaluation.targets));
+  for (const auto& [name, values] : evaluation.segments) {
+    AddTensor(hash, "segment." + name, ElementType::kI64, {}, BytesOf(values));
+  }
+  return hash.Hex();
 }
 
 Result<std::vector<GateVerdict>> DecideGates(const std::vector<wire::GateSpec>& gates,
@@ -133,18 +164,35 @@ Result<std::vector<GateVerdict>> DecideGates(const std::vector<wire::GateSpec>& 
   MUSTER_RETURN_IF_ERROR(CheckGates(gates));
   MUSTER_CHECK(evidence.evaluation != nullptr, "gates are judged on rows");
   std::vector<wire::GateSpec> asked = gates;
-  if (std::ranges::none_of(gates, &wire::GateSpec::parity)) asked.push_back({.parity = true});
+  const auto has = [&](const Kind& kind) {
+    return std::ranges::any_of(asked, [&](const auto& gate) { return KindOf(gate) == &kind; });
+  };
+  if (evidence.full) {
+    std::erase_if(asked, [](const wire::GateSpec& gate) { return gate.parity; });
+    if (!has(gates::kCompressed)) {
+      asked.push_back(
+          {.metric = UsualMetric(evidence.evaluation->task), .compressed = wire::CompressedGate{}});
+    }
+  } else if (!has(gates::kParity)) {
+    asked.push_back({.metric = {}, .parity = true});
+  }
+  const std::string digest = RowsDigest(*evidence.evaluation);
+  gates::Context context{evidence, {}, SeedOf(digest)};
+  context.all_rows.resize(static_cast<std::size_t>(evidence.evaluation->rows()));
+  std::iota(context.all_rows.begin(), context.all_rows.end(), 0);
+  const auto nan = std::ranges::find_if(evidence.logits, [](float x) { return std::isnan(x); });
   std::vector<GateVerdict> verdicts;
   for (const wire::GateSpec& gate : asked) {
-    GateVerdict verdict;
-    if (gate.parity) {
-      verdict = Parity(gate, evidence);
-    } else if (!gate.better_than.empty()) {
-      MUSTER_ASSIGN_OR_RETURN(verdict, BetterThan(gate, evidence));
-    } else {
-      MUSTER_ASSIGN_OR_RETURN(verdict, Threshold(gate, evidence));
+    const Kind& kind = *KindOf(gate);
+    MUSTER_ASSIGN_OR_RETURN(GateVerdict verdict, kind.judge(gate, context));
+    if (kind.reads_outputs && nan != evidence.logits.end()) {
+      verdict.passed = false;
+      verdict.detail +=
+          "; output " + std::to_string(nan - evidence.logits.begin()) + " of the candidate is NaN";
     }
-    verdict.gate = GateName(gate);
+    verdict.gate = kind.title(gate);
+    verdict.kind = kind.name;
+    verdict.rows_sha256 = digest;
     verdicts.push_back(std::move(verdict));
   }
   return verdicts;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "registry/approval.h"
 #include "registry/audit_chain.h"
 #include "registry/change_detail.h"
+#include "registry/gate_json.h"
 #include "registry/model_rules.h"
 #include "registry/model_search.h"
 
@@ -213,7 +215,7 @@ Result<ModelVersion> MemoryModelStore::CreateVersion(const NewVersion& version,
   stored.run_id = made.run_id;
   stored.run_link = made.run_link;
   stored.model_id = made.model_id;
-  stored.user_id = actor.name;
+  stored.user_id = made.author.empty() ? actor.name : made.author;
   stored.tags = made.tags;
   if (!made.request_id.empty()) registered_[made.request_id] = {made.name, number};
   Write("version.create", made.name, number, DetailOfVersion(made), actor);
@@ -343,13 +345,25 @@ Status MemoryModelStore::Promote(const Promotion& promotion, const Actor& actor)
       !promotion.request_id.empty() && before != promoted_.end()) {
     const Request& request = before->second;
     if (request.model == promotion.name && request.version == promotion.version) return Ok();
-    return RequestReused(promotion.request_id, request.model, request.version);
+    Error reused = RequestReused(promotion.request_id, request.model, request.version);
+    Write("alias.refused", promotion.name, promotion.version,
+          DetailOfRefusal(promotion.alias, promotion.version, reused), actor);
+    return reused;
   }
   MUSTER_RETURN_IF_ERROR(Require(promotion.name, promotion.version));
   Model& model = *Find(promotion.name);
   const auto found = model.aliases.find(promotion.alias);
   const std::int64_t seen = found == model.aliases.end() ? 0 : found->second;
-  if (seen != promotion.expected) return AliasMoved(promotion, seen);
+  const auto refuse = [&](Error error) {
+    Write("alias.refused", promotion.name, promotion.version,
+          DetailOfRefusal(promotion.alias, promotion.version, error), actor);
+    return error;
+  };
+  if (seen != promotion.expected) return refuse(AliasMoved(promotion, seen));
+  if (promotion.approvals > 0) {
+    return refuse(GuardedAlias(promotion.name, promotion.alias,
+                               Unmet({.approvals = promotion.approvals, .author_may = false}, {})));
+  }
   MoveAlias(model, promotion.alias, promotion.version,
             promotion.rollback ? AliasMove::kRollback : AliasMove::kPromote, actor);
   if (!promotion.request_id.empty()) {
@@ -380,6 +394,25 @@ Result<std::vector<GateVerdict>> MemoryModelStore::Gates(std::string_view name,
   MUSTER_ASSIGN_OR_RETURN(const Model* model, Require(name));
   const auto found = model->gates.find(version);
   return found == model->gates.end() ? std::vector<GateVerdict>{} : found->second;
+}
+
+Status MemoryModelStore::SetGateFile(std::string_view name, std::string_view text,
+                                     std::string_view gates_json, const Actor& actor) {
+  MUSTER_ASSIGN_OR_RETURN(GateFile file, CheckGateFile(text, gates_json));
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(Model * model, Require(name));
+  file.from_ms = clock_.UnixNow();
+  file.actor = actor.name;
+  file.reason = actor.reason;
+  Write("gates.set", name, 0, DetailOfGateFile(file), actor);
+  model->gate_files.push_back(std::move(file));
+  return Ok();
+}
+
+Result<std::vector<GateFile>> MemoryModelStore::GateFiles(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(const Model* model, Require(name));
+  return std::vector<GateFile>(model->gate_files.rbegin(), model->gate_files.rend());
 }
 
 Result<std::vector<AuditEntry>> MemoryModelStore::Audit(std::string_view name, std::int64_t after,

@@ -13,7 +13,8 @@
 namespace muster::registry {
 
 /// The model store's twin in memory, for tests and as the semantics in plain sight; nothing is durable.
-/// Every change checks everything before it changes anything, so a refused change leaves no trace.
+/// Every change checks everything before it changes anything, so a refused change leaves no trace but its audit entry.
+/// It keeps no policies: nothing is guarded here, and a promotion that wants approvals is refused.
 /// `clock` must outlive the store.
 class MemoryModelStore : public ModelStore {
  public:
@@ -48,6 +49,9 @@ class MemoryModelStore : public ModelStore {
   Status RecordGates(std::string_view name, std::int64_t version,
                      const std::vector<GateVerdict>& verdicts, const Actor& actor) override;
   Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) override;
+  Status SetGateFile(std::string_view name, std::string_view text, std::string_view gates_json,
+                     const Actor& actor) override;
+  Result<std::vector<GateFile>> GateFiles(std::string_view name) override;
   Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,
                                         std::int64_t limit) override;
   Status VerifyAudit() override;
@@ -68,6 +72,7 @@ class MemoryModelStore : public ModelStore {
     std::map<std::string, std::int64_t> aliases;
     std::vector<AliasChange> history;  ///< oldest first
     std::map<std::int64_t, std::vector<GateVerdict>> gates;
+    std::vector<GateFile> gate_files;  ///< oldest first
   };
   struct Request {
     std::string model;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/statistics/interval.h"
 #include "runtime/base/result.h"
 
 /// The model registry's port: models, versions, aliases, tags, and a hash-chained audit of every change.
@@ -15,6 +16,11 @@
 ///
 /// Threads: any. Every change is durable when its call returns, and is one transaction with its audit
 /// entry and its event: there is no alias move, gate verdict or deletion that the audit does not hold.
+///
+/// An alias may be guarded by a policy (approval.h): what would move it is kFenced, with the unmet conditions in words,
+/// until they are met; it is not removed, and its version and model are not deleted or renamed. A rollback goes to
+/// versions that the alias named before, without new approvals. What is kFenced or kConflict for an alias leaves an
+/// `alias.refused` in the audit.
 ///
 /// Errors carry MLflow's own texts ("Registered Model with name=digits not found"): kInvalid is its
 /// INVALID_PARAMETER_VALUE, kNotFound its RESOURCE_DOES_NOT_EXIST, kAlreadyExists its
@@ -60,16 +66,33 @@ struct NewVersion {
   std::vector<Tag> tags;
   /// Not empty: registering the same id again answers the version it made the first time.
   std::string request_id;
+  std::string author = {};  ///< whose work it is, its user_id; empty: the actor's
 };
 
-/// One gate's verdict on one candidate, kept for ever.
+/// One gate's verdict on one candidate, kept for ever. Those of muster before `kind` have the first five members.
 struct GateVerdict {
   std::string gate;  ///< "test/accuracy >= 0.97", "better than champion on test/accuracy", "parity"
   bool passed = false;
   double seen = 0;  ///< the figure the verdict rests on; NaN when there is none
   double wanted = 0;
-  std::string detail;  ///< a sentence for people
+  std::string detail;     ///< a sentence for people
+  std::string kind = {};  ///< "threshold", "better_than", ...: registry/gates.h
+  /// Of what `method` says: the figure, or the difference of two.
+  std::optional<statistics::Interval> interval = std::nullopt;
+  std::int64_t rows = 0;         ///< that were used; of latency: calls
+  std::string rows_sha256 = {};  ///< RowsDigest of all held-out rows, hex
+  std::string method = {};       ///< in words: test, interval, resamples
 };
+
+/// A model's gate file as it was set.
+struct GateFile {
+  std::string text;        ///< as it was written; empty: the file was taken away
+  std::string gates_json;  ///< what it says, canonical JSON of wire::GateSpec; "[]" when taken away
+  std::int64_t from_ms = 0;
+  std::string actor, reason;
+};
+/// Of `text`, in bytes.
+inline constexpr std::size_t kGateFileBytesMost = 64 * 1024;
 
 struct AuditEntry {
   std::int64_t sequence = 0;
@@ -78,7 +101,8 @@ struct AuditEntry {
   std::int64_t version = 0;  ///< 0: the model as a whole
   std::string detail_json;   ///< what the action changed, canonical JSON
   std::string previous_hash,
-      hash;  ///< SHA-256 in hex; hash covers previous_hash and every field above
+      hash;                    ///< SHA-256 in hex; hash covers previous_hash and every field above
+  std::string signature = {};  ///< of hash, base64 (signing_key.h); empty: written without a key
 };
 
 enum class AliasMove { kSet, kPromote, kRollback, kRemove };
@@ -102,6 +126,8 @@ struct Promotion {
   std::int64_t expected = 0;
   std::string request_id;  ///< the same id twice is the same promotion; empty: not remembered
   bool rollback = false;   ///< written to history and audit as a rollback
+  int approvals = 0;  ///< so many are wanted where no policy guards the alias, never the author's
+  bool wait = false;  ///< refused for want of approvals: goes on by itself with the last of them
 };
 
 /// What others want to hear of (web hooks, model servers), kept until acknowledged. `kind` is MLflow's
@@ -165,7 +191,8 @@ class ModelStore {
   /// kNotFound when the model or alias is missing. "latest" in any case is the highest version.
   virtual Result<ModelVersion> GetByAlias(std::string_view name, std::string_view alias) = 0;
   /// Moves an alias by compare-and-swap, with history, audit and event, in one transaction. kConflict
-  /// names what the alias points at. A request_id that moved something else before is kConflict too.
+  /// names what the alias points at. A request_id that moved something else before is kConflict too. kFenced:
+  /// approvals are wanted; with `wait` the promotion is kept, and dropped when the alias has moved meanwhile.
   virtual Status Promote(const Promotion& promotion, const Actor& actor) = 0;
   /// Newest first; all aliases of the model.
   virtual Result<std::vector<AliasChange>> AliasHistory(std::string_view name) = 0;
@@ -174,6 +201,13 @@ class ModelStore {
   virtual Status RecordGates(std::string_view name, std::int64_t version,
                              const std::vector<GateVerdict>& verdicts, const Actor& actor) = 0;
   virtual Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) = 0;
+
+  /// Makes it the model's gate file; the earlier ones stay as history. What it says is the caller's to check. kInvalid
+  /// when `gates_json` is no JSON, or the text too long.
+  virtual Status SetGateFile(std::string_view name, std::string_view text,
+                             std::string_view gates_json, const Actor& actor) = 0;
+  /// Newest first: the first is in force. Empty when none was ever set.
+  virtual Result<std::vector<GateFile>> GateFiles(std::string_view name) = 0;
 
   /// Oldest first, from sequence `after` + 1; an empty name: of all models.
   virtual Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,

@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "registry/gate_json.h"
+#include "registry/gates/time_calls.h"
+#include "registry/package/model_signature.h"
+#include "registry/package/triton_config.h"
 #include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
@@ -39,12 +42,12 @@ std::string Text(double value) {
   return text;
 }
 
-/// The alias that the gates compare with; one at most, as CheckGates sees to.
-std::string ComparedAlias(const wire::ModelSpec& model) {
-  for (const wire::GateSpec& gate : model.gates) {
+/// The alias that the gates compare with, one at most, as CheckGates sees to; else that which is to move.
+std::string ComparedAlias(const std::vector<wire::GateSpec>& gates, const std::string& promote) {
+  for (const wire::GateSpec& gate : gates) {
     if (!gate.better_than.empty()) return gate.better_than;
   }
-  return model.promote;
+  return promote;
 }
 
 PromotionResult Undecided(const Candidate& candidate) {
@@ -75,7 +78,10 @@ Result<PromotionResult> PromotionResultFromJson(const boost::json::value& json) 
 
 /// What steps 2 and 3 found out.
 struct Promoter::Judged {
+  std::vector<wire::GateSpec> gates;  ///< the model's own, then the sweep's
+  std::string compared;               ///< the alias whose version the candidate is compared with
   ExportBundle bundle;
+  std::unique_ptr<InferenceModel> model;
   std::vector<float> logits;
   std::vector<GateVerdict> verdicts;
   std::int64_t incumbent = 0;  ///< what the compared alias named while the gates were judged
@@ -107,7 +113,6 @@ Result<PromotionResult> Promoter::Run(const Candidate& candidate) {
 
 Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
   PromotionResult result = Undecided(candidate);
-  MUSTER_RETURN_IF_ERROR(CheckGates(candidate.model.gates));
   MUSTER_ASSIGN_OR_RETURN(Judged judged, ExportAndJudge(candidate));
   // An earlier run of this request may have made the version, and even the champion, of it. Compared with itself
   // it would not be better, so the verdicts of then count; without a promotion those of now do.
@@ -124,10 +129,9 @@ Result<PromotionResult> Promoter::Decide(const Candidate& candidate) {
     return result;
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, Register(candidate, judged));
-  if (candidate.model.approvals > 0 && AllPassed(judged.verdicts)) {
+  if (candidate.model.promote.empty()) {
     result.version = made.version;
-    result.reason = Summary(judged.verdicts) + "; waits for " +
-                    std::to_string(candidate.model.approvals) + " approvals";
+    result.reason = Summary(judged.verdicts);
     return result;
   }
   return MoveAlias(candidate, made, judged);
@@ -150,18 +154,44 @@ Result<std::vector<GateVerdict>> Promoter::Recorded(const ModelVersion& version,
   return verdicts;
 }
 
+Result<std::vector<wire::GateSpec>> Promoter::GatesOf(const wire::ModelSpec& model) {
+  std::vector<wire::GateSpec> gates;
+  const auto files = parts_.store.GateFiles(model.name);
+  if (!files.ok() && files.error().kind != ErrorKind::kNotFound) return files.error();
+  if (files.ok() && !files->empty()) {
+    MUSTER_ASSIGN_OR_RETURN(const auto json, wire::ParseJson(files->front().gates_json));
+    MUSTER_ASSIGN_OR_RETURN(gates, wire::GateSpecsFromJson(json));
+  }
+  const std::size_t own = gates.size();
+  gates.insert(gates.end(), model.gates.begin(), model.gates.end());
+  const Status checked = CheckGates(gates);
+  if (!checked.ok()) {
+    return checked.error().With("the first " + std::to_string(own) +
+                                " gates are of the model's gate file, the others of the sweep");
+  }
+  return gates;
+}
+
 Result<Promoter::Judged> Promoter::ExportAndJudge(const Candidate& candidate) {
   Judged judged;
+  MUSTER_ASSIGN_OR_RETURN(judged.gates, GatesOf(candidate.model));
+  if (candidate.compressed_from != 0) {
+    std::erase_if(judged.gates, [](const wire::GateSpec& gate) {
+      return gate.parity || !gate.better_than.empty();
+    });
+  }
+  judged.compared = ComparedAlias(judged.gates, candidate.model.promote);
   MUSTER_ASSIGN_OR_RETURN(const auto workspace, parts_.files.Workspace(candidate.request_id));
   const Lineage& from = candidate.lineage;
-  if (const Status status = parts_.exporter.Export(
-          {candidate.program, from.checkpoint, from.params, from.data, workspace});
+  if (const Status status =
+          parts_.exporter.Export({candidate.program, from.checkpoint, from.params, from.data,
+                                  candidate.model.segments, workspace});
       !status.ok()) {
     return status.error().With("export of trial " + from.trial);
   }
   MUSTER_ASSIGN_OR_RETURN(judged.bundle, parts_.files.ReadBundle(workspace));
-  MUSTER_ASSIGN_OR_RETURN(const auto model, parts_.engine.Load(judged.bundle.onnx_file(), 0));
-  MUSTER_ASSIGN_OR_RETURN(judged.logits, Logits(*model, judged.bundle.evaluation));
+  MUSTER_ASSIGN_OR_RETURN(judged.model, parts_.engine.Load(judged.bundle.onnx_file(), 0));
+  MUSTER_ASSIGN_OR_RETURN(judged.logits, Logits(*judged.model, judged.bundle.evaluation));
   MUSTER_RETURN_IF_ERROR(Judge(candidate, judged));
   return judged;
 }
@@ -170,8 +200,18 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
   GateEvidence evidence;
   evidence.evaluation = &judged.bundle.evaluation;
   evidence.logits = judged.logits;
-  const auto incumbent =
-      parts_.store.GetByAlias(candidate.model.name, ComparedAlias(candidate.model));
+  evidence.model_bytes = judged.bundle.onnx_bytes;
+  evidence.predict = [&](const Evaluation& changed) { return Logits(*judged.model, changed); };
+  evidence.time_calls = [&](std::int64_t batch) {
+    return TimeCalls(*judged.model, judged.bundle.evaluation, batch, parts_.clock);
+  };
+  if (candidate.compressed_from != 0) {
+    MUSTER_ASSIGN_OR_RETURN(const auto full, parts_.engine.Load(judged.bundle.full_onnx_file(), 0));
+    MUSTER_ASSIGN_OR_RETURN(evidence.full, Logits(*full, judged.bundle.evaluation));
+  }
+  const auto incumbent = judged.compared.empty()
+                             ? Result<ModelVersion>(NotFound("no alias to compare with"))
+                             : parts_.store.GetByAlias(candidate.model.name, judged.compared);
   judged.incumbent = 0;
   if (incumbent.ok()) {
     judged.incumbent = incumbent->version;
@@ -186,7 +226,7 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
   } else if (incumbent.error().kind != ErrorKind::kNotFound) {
     return incumbent.error();
   }
-  MUSTER_ASSIGN_OR_RETURN(judged.verdicts, DecideGates(candidate.model.gates, evidence));
+  MUSTER_ASSIGN_OR_RETURN(judged.verdicts, DecideGates(judged.gates, evidence));
   return Ok();
 }
 
@@ -194,16 +234,23 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   const Actor actor{"muster", "sweep " + candidate.lineage.sweep};
   PackageSpec spec;
   spec.model = candidate.model.name;
+  spec.program = candidate.program;
   spec.model_uuid = Sha256Hex(candidate.request_id).substr(0, 32);
   spec.created_ms = parts_.clock.UnixNow();
   spec.info = judged.bundle.info;
   spec.lineage = candidate.lineage;
+  AddExport(judged.bundle.info, spec.lineage);
   spec.verdicts = judged.verdicts;
   spec.onnx_file = judged.bundle.onnx_file();
+  spec.onnx_sha256 = judged.bundle.onnx_sha256;
   spec.engine = parts_.engine.name();
-  const auto files = BuildPackage(spec);
+  spec.evaluation = &judged.bundle.evaluation;
+  spec.logits = &judged.logits;
+  auto files = BuildPackage(spec);
   const auto staged = judged.bundle.directory / "package";
   MUSTER_RETURN_IF_ERROR(parts_.files.Write(staged, files));
+  MUSTER_RETURN_IF_ERROR(parts_.files.Sign(staged, spec.model));
+  files.push_back({std::string(kSignatureFile), "", {}});
   const std::string& run = candidate.lineage.run_id;
   for (const PackageFile& file : files) {
     MUSTER_RETURN_IF_ERROR(parts_.artifacts.Put(run, std::string(kArtifactFolder) + "/" + file.path,
@@ -217,18 +264,28 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   wanted.name = spec.model;
   wanted.run_id = run;
   wanted.request_id = candidate.request_id;
+  wanted.author = candidate.author;
   wanted.description = "trial " + candidate.lineage.trial;
   MUSTER_ASSIGN_OR_RETURN(wanted.source,
                           parts_.artifacts.Source(run, std::string(kArtifactFolder)));
-  wanted.tags = {{"muster.sweep", candidate.lineage.sweep},
-                 {"muster.trial", candidate.lineage.trial}};
-  for (const GateVerdict& verdict : judged.verdicts) {
-    wanted.tags.push_back({"muster.gate." + std::to_string(wanted.tags.size() - 2),
-                           verdict.gate + ": " + Text(verdict.seen)});
+  wanted.tags = LineageTags(spec.lineage, candidate.request_id);
+  for (std::size_t i = 0; i < judged.verdicts.size(); ++i) {
+    const GateVerdict& verdict = judged.verdicts[i];
+    wanted.tags.push_back(
+        {"muster.gate." + std::to_string(i), verdict.gate + ": " + Text(verdict.seen)});
+  }
+  if (candidate.compressed_from != 0) {
+    const std::string& form = judged.bundle.info.environment.at("form");
+    const std::string from = std::to_string(candidate.compressed_from);
+    wanted.description += ", version " + from + " as " + form;
+    wanted.tags.insert(wanted.tags.end(), {{"compressed_from", from}, {"form", form}});
   }
   MUSTER_ASSIGN_OR_RETURN(const ModelVersion made, parts_.store.CreateVersion(wanted, actor));
   MUSTER_RETURN_IF_ERROR(parts_.files.Publish(staged, spec.model, made.version,
                                               TritonConfigText(spec.model, spec.info)));
+  MUSTER_RETURN_IF_ERROR(parts_.store.AppendAudit(kLineageAction, made.name, made.version,
+                                                  wire::SerializeJson(LineageJson(spec.lineage)),
+                                                  actor, LineageRequest(candidate.request_id)));
   // An earlier run may have recorded its verdicts; those of now are what the decision rests on.
   MUSTER_ASSIGN_OR_RETURN(const auto recorded, Recorded(made, judged.verdicts.size()));
   if (GatesToJson(recorded) != GatesToJson(judged.verdicts)) {
@@ -248,15 +305,20 @@ Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const Mo
     if (!AllPassed(judged.verdicts)) return result;
     // The alias to move may be another than the one compared with; then nothing ties the two together.
     std::int64_t expected = judged.incumbent;
-    if (ComparedAlias(candidate.model) != result.alias) {
+    if (judged.compared != result.alias) {
       const auto now = parts_.store.GetByAlias(result.model, result.alias);
       expected = now.ok() ? now->version : 0;
     }
-    const Status moved = parts_.store.Promote(
-        {result.model, result.alias, result.version, expected, candidate.request_id, false},
-        {"muster", result.reason});
+    Promotion promotion{result.model, result.alias, result.version, expected, candidate.request_id};
+    promotion.approvals = candidate.model.approvals;
+    promotion.wait = true;
+    const Status moved = parts_.store.Promote(promotion, {"muster", result.reason});
     if (moved.ok()) {
       result.promoted = true;
+      return result;
+    }
+    if (moved.error().kind == ErrorKind::kFenced) {
+      result.reason += "; waits: " + moved.error().message;
       return result;
     }
     if (moved.error().kind != ErrorKind::kConflict) return moved.error();
@@ -271,13 +333,21 @@ Result<PromotionResult> Promoter::MoveAlias(const Candidate& candidate, const Mo
 }
 
 Result<std::int64_t> Rollback(ModelStore& store, const std::string& model, const std::string& alias,
-                              const Actor& actor) {
+                              const Actor& actor, std::optional<std::int64_t> to) {
   MUSTER_ASSIGN_OR_RETURN(const auto history, store.AliasHistory(model));
   const auto exists = [&](std::int64_t version) {
     const auto found = store.GetVersion(model, version);
     return found.ok() || found.error().kind != ErrorKind::kNotFound;
   };
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, RollbackTarget(history, alias, exists));
+  const auto target_of = [&]() -> Result<std::int64_t> {
+    if (!to) return RollbackTarget(history, alias, exists);
+    const auto named = [&](const AliasChange& c) { return c.alias == alias && c.version == *to; };
+    const auto now = std::ranges::find(history, alias, &AliasChange::alias);
+    if (*to > 0 && std::ranges::any_of(history, named) && now->version != *to) return *to;
+    return Invalid("alias '" + alias + "' of '" + model + "' cannot go back to version " +
+                   std::to_string(*to) + "; wanted another one that it named before");
+  };
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t target, target_of());
   // What this history ends with, not what the alias names by now: who moves it meanwhile makes a conflict.
   const auto newest = std::ranges::find(history, alias, &AliasChange::alias);
   const std::int64_t expected = newest->version;

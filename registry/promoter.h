@@ -4,13 +4,14 @@
 #include <boost/json/value.hpp>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "registry/evaluation.h"
 #include "registry/gates.h"
 #include "registry/model_store.h"
-#include "registry/package.h"
+#include "registry/package/package.h"
 #include "runtime/base/clock.h"
 #include "runtime/wire/sweep_spec.h"
 
@@ -18,16 +19,17 @@
 ///
 ///   1. A decision is written for this request: answer it. Done.
 ///   2. The trial's program exports the checkpoint to ONNX with held-out rows.
-///   3. The gates are judged, `better_than` against the version the alias names now.
+///   3. The gates of the model's gate file and of the sweep are judged, `better_than` against the version the alias names now.
 ///   4. Refused: the decision is written (audit), no version is made. Done.
-///   5. The package is put together and its files are put into the run's artifacts.
-///   6. The version is made (request id), its directory published, its verdicts recorded.
-///   7. Approvals wanted, and all gates passed: the decision says so and the alias stays. Done.
-///   8. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
+///   5. The package is put together and signed, and its files are put into the run's artifacts.
+///   6. The version is made (request id), its directory published, its lineage and its verdicts recorded.
+///   7. No alias asked for: done, but for the decision. The alias is moved by compare-and-swap from the version that step 3 compared with. Lost: the gates are
 ///      judged again against the new one, `kPromotionRounds` times at most.
+///   8. Approvals wanted, by the sweep or by the model's policy: the alias stays, and the store moves it with the last
+///      of them, unless it has moved meanwhile. The decision says so.
 ///   9. The decision is written. Done.
 ///
-/// Steps 6, 8 and 9 carry the request's id, so a second run makes no second version, promotion or decision;
+/// Steps 6, 7 and 9 carry the request's id, so a second run makes no second version, promotion or decision;
 /// a version that an earlier run promoted keeps the verdicts that were recorded with it; one that it only
 /// registered is judged anew, and new verdicts are recorded beside the old ones.
 
@@ -40,6 +42,7 @@ struct ExportRequest {
   std::filesystem::path checkpoint;
   boost::json::object params;
   std::map<std::string, std::string> data;  ///< role -> path
+  std::vector<std::string> segments;        ///< columns of the held-out rows
   std::filesystem::path out_dir;            ///< exists and is empty
 };
 
@@ -74,6 +77,8 @@ class ModelFiles {
   /// Writes the files below `directory`, which it makes; flushed to the disk.
   virtual Status Write(const std::filesystem::path& directory,
                        const std::vector<PackageFile>& files) = 0;
+  /// Writes model.sig over all that is below `directory`, with the registry's key.
+  virtual Status Sign(const std::filesystem::path& directory, const std::string& model) = 0;
   /// Makes `directory` the version's by an atomic rename, and writes config.pbtxt. A version that is
   /// published already stays as it is.
   virtual Status Publish(const std::filesystem::path& directory, const std::string& model,
@@ -86,7 +91,11 @@ struct Candidate {
   std::string request_id;  ///< "<sweep>/promotion"; not empty
   Lineage lineage;         ///< sweep, trial, run_id, checkpoint, params, data, ...
   std::string program;     ///< whose export is run
-  wire::ModelSpec model;
+  wire::ModelSpec model;   ///< `promote` empty: the version gets no alias
+  /// The version that this one is a compressed form of (its export leaves full.onnx: compressing_exporter.h); 0:
+  /// none. Parity and `better_than` give way to the gate `compressed`: a smaller form is not to be better.
+  std::int64_t compressed_from = 0;
+  std::string author{};  ///< whose work it is: who asked for the sweep
 };
 
 struct PromotionResult {
@@ -122,6 +131,8 @@ class Promoter {
   Result<bool> WasPromoted(const ModelVersion& version, const std::string& alias);
   /// The newest `count` verdicts on a version: its last judgement.
   Result<std::vector<GateVerdict>> Recorded(const ModelVersion& version, std::size_t count);
+  /// Those of the model's gate file in force, then the sweep's; kInvalid when they do not go together.
+  Result<std::vector<wire::GateSpec>> GatesOf(const wire::ModelSpec& model);
   Result<Judged> ExportAndJudge(const Candidate& candidate);
   Status Judge(const Candidate& candidate, Judged& judged);
   Result<ModelVersion> Register(const Candidate& candidate, const Judged& judged);
@@ -130,9 +141,10 @@ class Promoter {
   Parts parts_;
 };
 
-/// Moves an alias back one step (RollbackTarget) by compare-and-swap; answers the version it now names.
-/// kNotFound when there is nothing to go back to, kConflict when the alias moved meanwhile.
+/// Moves an alias back one step (RollbackTarget), or to `to`, which it named before, by compare-and-swap; answers the
+/// version it now names. kNotFound when there is nothing to go back to, kInvalid for a `to` that it never named or names
+/// now, kConflict when the alias moved meanwhile.
 Result<std::int64_t> Rollback(ModelStore& store, const std::string& model, const std::string& alias,
-                              const Actor& actor);
+                              const Actor& actor, std::optional<std::int64_t> to = std::nullopt);
 
 }  // namespace muster::registry

@@ -83,6 +83,15 @@ Status CheckWebhookName(std::string_view name) {
       "hyphens (-).");
 }
 
+Status CheckWebhookFormat(std::string_view format) {
+  for (const auto* known : {"mlflow", "cloudevents-structured", "cloudevents-binary"}) {
+    if (format == known) return Ok();
+  }
+  return Invalid("Webhook format " + PythonRepr(format) +
+                 " is invalid. It must be 'mlflow', 'cloudevents-structured' or "
+                 "'cloudevents-binary'.");
+}
+
 Status CheckWebhookUrl(std::string_view url, const WebhookPolicy& policy) {
   if (url.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos) {
     return Invalid("Webhook URL cannot be empty or just whitespace: " + PythonRepr(url));

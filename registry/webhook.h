@@ -20,12 +20,14 @@ struct Webhook {
   std::string secret;               ///< signs deliveries; empty: unsigned. Never shown or logged
   std::vector<std::string> events;  ///< kinds, sorted, each once
   bool active = true;
+  /// How it is told: "mlflow", or CloudEvents 1.0.2 over HTTP as "cloudevents-structured" or "cloudevents-binary".
+  std::string format = "mlflow";
   std::int64_t creation_ms = 0, last_updated_ms = 0;
 };
 
 /// What is absent (of events: empty) stays as it is.
 struct WebhookUpdate {
-  std::optional<std::string> name, url, description, secret;
+  std::optional<std::string> name, url, description, secret, format;
   std::vector<std::string> events;
   std::optional<bool> active;
 };
@@ -41,7 +43,7 @@ struct Notice {
 struct Delivery {
   std::int64_t sequence = 0;
   std::string id;  ///< a UUID; the same at each try, so that a receiver knows a repetition
-  std::string webhook_id, url, secret;
+  std::string webhook_id, url, secret, format;
   std::string kind, payload_json;
   std::int64_t time_ms = 0;  ///< of the notice
   std::int64_t tries = 0;    ///< that failed
@@ -55,7 +57,7 @@ class WebhookStore {
   static constexpr std::int64_t kMostWaiting = 10'000;
 
   virtual ~WebhookStore() = default;
-  /// Takes name, url, description, secret, events and active as they are.
+  /// Takes name, url, description, secret, events, active and format as they are.
   virtual Result<Webhook> Create(const Webhook& webhook) = 0;
   virtual Result<Webhook> Get(std::string_view id) = 0;
   /// Newest first.
@@ -100,6 +102,7 @@ using TestWebhook = std::function<void(std::string id, std::string kind,
 Error WebhookNotFound(std::string_view id);
 /// 1 to 63 ASCII letters, digits, '.', '_' and '-'; a letter or digit at either end.
 Status CheckWebhookName(std::string_view name);
+Status CheckWebhookFormat(std::string_view format);
 /// The scheme and, unless the policy allows all, the addresses of the host.
 Status CheckWebhookUrl(std::string_view url, const WebhookPolicy& policy);
 /// The kind of an entity and an action that exist, "prompt" and "created"; kInvalid when they do not go together.

@@ -61,15 +61,50 @@ std::string WebhookSignature(std::string_view secret, std::string_view delivery_
   return "v1," + EncodeBase64(HmacSha256(secret, text));
 }
 
-WebhookRequest RequestOf(const Delivery& delivery, UnixMillis now) {
+namespace {
+
+constexpr std::string_view kSource = "/muster/registry";
+
+WebhookRequest MlflowRequest(const Delivery& delivery) {
   const auto dot = delivery.kind.find('.');
   WebhookRequest request;
-  request.url = delivery.url;
   request.body = R"({"entity":")" + delivery.kind.substr(0, dot) + R"(","action":")" +
                  delivery.kind.substr(dot + 1) + R"(","timestamp":")" + IsoTime(delivery.time_ms) +
                  R"(","data":)" + delivery.payload_json + "}";
-  const std::string timestamp = std::to_string(now / 1000);
   request.headers["Content-Type"] = "application/json";
+  return request;
+}
+
+/// CloudEvents 1.0.2, HTTP binding 3.1 and 3.2. No attribute needs to be escaped: none is the user's text.
+WebhookRequest CloudEventRequest(const Delivery& delivery) {
+  const std::pair<std::string, std::string> attributes[] = {{"specversion", "1.0"},
+                                                            {"id", delivery.id},
+                                                            {"source", std::string(kSource)},
+                                                            {"type", "muster." + delivery.kind},
+                                                            {"time", IsoTime(delivery.time_ms)}};
+  WebhookRequest request;
+  if (delivery.format == "cloudevents-binary") {
+    for (const auto& [name, value] : attributes) request.headers["ce-" + name] = value;
+    request.headers["Content-Type"] = "application/json";
+    request.body = delivery.payload_json;
+    return request;
+  }
+  request.body = "{";
+  for (const auto& [name, value] : attributes) {
+    request.body.append("\"").append(name).append("\":\"").append(value).append("\",");
+  }
+  request.body += R"("datacontenttype":"application/json","data":)" + delivery.payload_json + "}";
+  request.headers["Content-Type"] = "application/cloudevents+json; charset=UTF-8";
+  return request;
+}
+
+}  // namespace
+
+WebhookRequest RequestOf(const Delivery& delivery, UnixMillis now) {
+  WebhookRequest request = delivery.format.starts_with("cloudevents") ? CloudEventRequest(delivery)
+                                                                      : MlflowRequest(delivery);
+  request.url = delivery.url;
+  const std::string timestamp = std::to_string(now / 1000);
   request.headers["X-MLflow-Delivery-Id"] = delivery.id;
   request.headers["X-MLflow-Timestamp"] = timestamp;
   if (!delivery.secret.empty()) {

@@ -23,8 +23,9 @@ struct WebhookRequest {
   std::string url, body;
   http::Headers headers;
 };
-/// The body is {"entity", "action", "timestamp", "data"}, the timestamp of the notice; the headers carry that of
-/// `now`, so that a receiver may refuse old ones.
+/// MLflow's body is {"entity", "action", "timestamp", "data"}, the timestamp of the notice; the headers carry that of
+/// `now`, so that a receiver may refuse old ones. A CloudEvent has the delivery's id, the type "muster.<kind>" and the
+/// same data: structured in the body with its attributes, binary in ce- headers. Signed are all in the same way.
 WebhookRequest RequestOf(const Delivery& delivery, UnixMillis now);
 
 struct Outcome {

@@ -72,6 +72,20 @@ struct DataSpec {
   [[nodiscard]] std::vector<std::string> columns() const;
 };
 
+/// What the registry's gates hold an exported model against; registry/evaluation.h has the shapes and the figures of
+/// each. Of tokens whose labels are their inputs, each place's label is what stands after it.
+enum class Task { kClasses, kTokens, kBinary, kRegression, kRetrieval };
+
+/// A model as it is exported.
+struct ServedSpec {
+  Task task = Task::kClasses;
+  /// Columns that Serve takes, whose names and types the model's inputs have; none: DataSpec::inputs, as "input".
+  std::vector<std::string> columns;
+  std::vector<std::string> outputs = {"logits"};
+  double threshold =
+      0.5;  ///< of kBinary: rows of a higher probability are positive, 0 to 1 exclusive
+};
+
 /// All methods are called from one thread; LibTorch's exceptions may pass through them.
 class Trial {
  public:
@@ -104,8 +118,12 @@ class Trial {
   /// Evaluation mode, without gradients. "loss" and whatever else is wanted of validation.
   virtual Means EvalStep(const Batch& batch) = 0;
 
-  /// What is served: inputs (N, ...) to outputs (N, ...), for a classifier logits (N, C). Also what is exported to ONNX.
+  /// What is served: inputs (N, ...) to outputs (N, ...), for a classifier logits (N, C).
   virtual at::Tensor Forward(const at::Tensor& inputs) = 0;
+  /// What is exported to ONNX: the columns of served() to its outputs, each with N in front. Forward, of a model of one
+  /// input and output. Both are asked after Build.
+  virtual std::vector<at::Tensor> Serve(const std::vector<at::Tensor>& inputs);
+  [[nodiscard]] virtual ServedSpec served() const { return {}; }
   /// Tokens in a row, for tokens per second; 0 where rows have none.
   [[nodiscard]] virtual std::int64_t tokens_per_row() const { return 0; }
   /// Floating-point operations of training on one row, forward and backward; 0 where nobody has counted. For MFU.

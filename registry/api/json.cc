@@ -2,6 +2,7 @@
 
 #include "registry/change_detail.h"
 #include "registry/cron.h"
+#include "registry/gate_json.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
@@ -14,6 +15,19 @@ boost::json::value Embedded(const std::string& text) {
   if (text.empty()) return nullptr;
   auto json = wire::ParseJson(text);
   return json.ok() ? *json : boost::json::value(text);
+}
+
+boost::json::array ApprovalsToJson(const std::vector<Approval>& approvals) {
+  boost::json::array array;
+  for (const Approval& approval : approvals) {
+    array.push_back({{"person", approval.person},
+                     {"approved", approval.approved},
+                     {"reason", approval.reason},
+                     {"digest", approval.digest},
+                     {"time_ms", approval.time_ms},
+                     {"audit", approval.audit}});
+  }
+  return array;
 }
 
 std::string_view StateName(FiringState state) {
@@ -71,11 +85,39 @@ boost::json::object ToJson(const AliasChange& change) {
 }
 
 boost::json::object ToJson(const AuditEntry& entry) {
-  return {{"sequence", entry.sequence}, {"time_ms", entry.time_ms},
-          {"actor", entry.actor},       {"action", entry.action},
-          {"model", entry.model},       {"version", entry.version},
-          {"reason", entry.reason},     {"detail", Embedded(entry.detail_json)},
-          {"hash", entry.hash},         {"previous_hash", entry.previous_hash}};
+  return {{"sequence", entry.sequence},  {"time_ms", entry.time_ms},
+          {"actor", entry.actor},        {"action", entry.action},
+          {"model", entry.model},        {"version", entry.version},
+          {"reason", entry.reason},      {"detail", Embedded(entry.detail_json)},
+          {"hash", entry.hash},          {"previous_hash", entry.previous_hash},
+          {"signature", entry.signature}};
+}
+
+boost::json::object ToJson(const AuditReport& report) {
+  return {{"ok", report.finding.empty()},        {"message", report.finding},
+          {"entries", report.entries},           {"head", report.head},
+          {"signed_since", report.signed_since}, {"signatures", report.signatures}};
+}
+
+boost::json::object ToJson(const ApprovalState& state) {
+  boost::json::array promoted;
+  for (const AliasEntry& entry : state.promoted) promoted.emplace_back(entry.alias);
+  return {{"author", state.author},
+          {"digest", state.digest},
+          {"approvals", ApprovalsToJson(state.approvals)},
+          {"unmet", wire::ToJson(state.unmet)},
+          {"promoted", std::move(promoted)}};
+}
+
+boost::json::object ToJson(const Served& served) {
+  boost::json::object answer = ToJson(served.change);
+  answer["until_ms"] = served.until_ms;
+  answer["audit"] = served.audit;
+  answer["source"] = served.source;
+  answer["author"] = served.author;
+  answer["gates"] = GatesToJson(served.verdicts);
+  answer["approvals"] = ApprovalsToJson(served.approvals);
+  return answer;
 }
 
 boost::json::object ToJson(const Firing& firing) {

@@ -4,6 +4,7 @@
 
 #include "registry/model_store.h"
 #include "registry/trigger.h"
+#include "registry/trust_store.h"
 
 /// The registry's things as /api/muster/v1 shows them. Pure.
 
@@ -13,6 +14,9 @@ boost::json::object ToJson(const ModelVersion& version);
 boost::json::object ToJson(const RegisteredModel& model);
 boost::json::object ToJson(const AliasChange& change);
 boost::json::object ToJson(const AuditEntry& entry);
+boost::json::object ToJson(const AuditReport& report);
+boost::json::object ToJson(const ApprovalState& state);
+boost::json::object ToJson(const Served& served);
 boost::json::object ToJson(const Firing& firing);
 /// `now_unix` decides about next_ms, which is 0 for a trigger that does not come by itself.
 boost::json::object ToJson(const Trigger& trigger, std::int64_t now_unix);

@@ -2,6 +2,7 @@
 
 #include "registry/model_store.h"
 #include "registry/trigger.h"
+#include "registry/trust_store.h"
 #include "runtime/base/clock.h"
 #include "runtime/wire/http.h"
 
@@ -12,12 +13,20 @@
 ///   GET    models[?filter=&order_by=&max_results=&page_token=]     {"models": [...], "next_page_token"}
 ///   GET    models/{name}                        the model and all its versions, newest first
 ///   GET    models/{name}/versions/{version}     the version and its gates; an alias may stand for the number
-///   POST   models/{name}/promote                {alias, version, expected?, reason, actor, request_id}
-///   POST   models/{name}/rollback               {alias, reason, actor}
+///   GET    models/{name}/versions/{version}/lineage    {"model", "version", "lineage", "audit"}: all that it came from
+///   GET    lineage?data=|commit=|sweep=         {"versions": [...]} that came from it, by name and number
+///   GET    models/{name}/versions/{version}/approvals  {"author", "digest", "approvals", "unmet", "promoted"}
+///   POST   models/{name}/versions/{version}/approve    {reason}; by the person of the bearer token; as approvals
+///   POST   models/{name}/versions/{version}/reject     the same; the reason is not empty
+///   POST   models/{name}/promote                {alias, version, expected?, reason, actor, request_id, wait}
+///   POST   models/{name}/rollback               {alias, to?, reason, actor}
 ///   POST   models/{name}/alias                  {alias, version, reason, actor}; version 0 removes
 ///   GET    models/{name}/history                {"history": [...]}, newest first
+///   GET    models/{name}/policy                 {"policy"}; null: nothing is guarded
+///   GET    models/{name}/served[?alias=&at_ms=] what the alias named then, who let it, and what was known
 ///   GET    audit[?model=&after=&limit=]         {"entries": [...]}, oldest first
-///   GET    audit/verify                         {"ok", "message"}
+///   GET    audit/verify                         {"ok", "message", "entries", "head", "signed_since", "signatures"}
+///   GET    audit/key                            {"public_key"}; PEM
 ///   GET    triggers, triggers/{name}            with next_ms and the newest firings
 ///   POST   triggers                             {name, sweep, cron, enabled}
 ///   DELETE triggers/{name}
@@ -32,6 +41,7 @@ struct RegistryParts {
   TriggerStore& triggers;
   TriggerService& trigger_service;
   const Clock& clock;
+  TrustStore* trust = nullptr;  ///< null: no approvals, no history at a time
 };
 
 /// All parts must outlive the router, and be safe from its threads.

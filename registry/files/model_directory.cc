@@ -2,6 +2,8 @@
 
 #include <system_error>
 
+#include "registry/files/model_key.h"
+#include "registry/files/signed_directory.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/sha256.h"
@@ -36,11 +38,11 @@ Status CopyDurably(const fs::path& from, const fs::path& to) {
 
 fs::path ModelDirectory::WorkspacePath(const std::string& request_id) const {
   // Request ids hold slashes and whatever a sweep is called.
-  return work_ / Sha256Hex(request_id).substr(0, 32);
+  return places_.work / Sha256Hex(request_id).substr(0, 32);
 }
 
 fs::path ModelDirectory::VersionDirectory(const std::string& model, std::int64_t version) const {
-  return root_ / model / std::to_string(version);
+  return places_.root / model / std::to_string(version);
 }
 
 Result<fs::path> ModelDirectory::Workspace(const std::string& request_id) {
@@ -71,6 +73,12 @@ Result<ExportBundle> ModelDirectory::ReadBundle(const fs::path& directory) {
   if (!fs::is_regular_file(bundle.onnx_file(), code)) {
     return NotFound("no model.onnx in the export " + directory.string());
   }
+  MUSTER_ASSIGN_OR_RETURN(const FileDigest digest, DigestFile(bundle.onnx_file()));
+  bundle.onnx_sha256 = digest.sha256;
+  for (const char* name : {"model.onnx", "model.onnx.data"}) {
+    const auto size = fs::file_size(directory / name, code);
+    if (!code) bundle.onnx_bytes += static_cast<std::int64_t>(size);
+  }
   return bundle;
 }
 
@@ -82,6 +90,11 @@ Status ModelDirectory::Write(const fs::path& directory, const std::vector<Packag
                                                   : CopyDurably(file.copy_from, path));
   }
   return SyncToDisk(directory);
+}
+
+Status ModelDirectory::Sign(const fs::path& directory, const std::string& model) {
+  MUSTER_ASSIGN_OR_RETURN(const ModelKey key, ModelKey::LoadOrMake(places_.key));
+  return SignDirectory(directory, model, key);
 }
 
 Status ModelDirectory::Publish(const fs::path& directory, const std::string& model,

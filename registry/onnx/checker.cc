@@ -1,9 +1,12 @@
 #include "registry/onnx/checker.h"
 
+#include <algorithm>
 #include <set>
 #include <unordered_set>
 
 #include "registry/onnx/operators.h"
+#include "registry/onnx/opset.h"
+#include "registry/onnx/shapes/infer.h"
 
 namespace muster::onnx {
 namespace {
@@ -41,6 +44,8 @@ class Checker {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) CheckNode(graph_.nodes[i], i);
     CheckOutputs();
     CheckUses();
+    // Only of a graph that is one: what follows from a wrong name is no second finding.
+    if (findings_.empty()) findings_ = InferShapes(model_).contradictions;
     return std::move(findings_);
   }
 
@@ -57,10 +62,10 @@ class Checker {
     const auto opset = model_.opsets.find("");
     if (opset == model_.opsets.end()) {
       Found("the model imports no operator set of the default domain");
-    } else if (opset->second < 13 || opset->second > kOpset) {
+    } else if (opset->second < 13 || opset->second > kOpsetMax) {
       // Below 13, Squeeze, ReduceSum, Softmax and others had other forms than the rules here.
       Found("the model imports operator set " + std::to_string(opset->second) +
-            "; this checker knows 13 to " + std::to_string(kOpset));
+            "; this checker knows 13 to " + std::to_string(kOpsetMax));
     }
     opset_ = opset == model_.opsets.end() ? kOpset : opset->second;
     if (graph_.name.empty()) Found("the graph has no name");
@@ -71,8 +76,17 @@ class Checker {
     const std::string label = std::string(role) + " '" + value.name + "'";
     if (value.type == DataType::kUndefined) Found(label + " has no element type");
     if (!value.has_shape) Found(label + " has no shape");
+    if (value.shape.size() > kMaxRank) {
+      Found(label + " has " + std::to_string(value.shape.size()) + " dimensions, at most " +
+            std::to_string(kMaxRank) + " are known");
+    }
+    std::int64_t elements = 1;
     for (const Dim& dim : value.shape) {
       if (dim.size < -1) Found(label + " has a dimension of " + std::to_string(dim.size));
+      if (dim.size > 0 && __builtin_mul_overflow(elements, dim.size, &elements)) {
+        Found(label + " has more elements than 64 bits count");
+        break;
+      }
     }
   }
 
@@ -121,9 +135,10 @@ class Checker {
   }
 
   void CheckRule(const Node& node, const std::string& label) {
-    const OperatorRule* rule = FindOperator(node.op_type);
+    const OperatorRule* rule = FindOperator(node.op_type, std::max(opset_, kOpset));
     if (rule == nullptr) {
-      Found(label + ": operator set " + std::to_string(kOpset) + " has no such operator");
+      Found(label + ": operator set " + std::to_string(std::max(opset_, kOpset)) +
+            " has no such operator");
       return;
     }
     CheckSince(node.op_type, label + ":");

@@ -15,7 +15,8 @@ namespace muster::onnx {
 /// operator set, or newer than the model's, with too few or too many inputs or outputs, a required
 /// input, output or attribute missing, an unknown attribute or one of the wrong type. Nodes of other domains are judged by their names only. At most 100 findings.
 ///
-/// It does not infer shapes: an engine does when it loads the model.
+/// Of a model without such findings: types and shapes that contradict each other (`shapes/infer.h`), declared ones and
+/// those that follow from the operators.
 std::vector<std::string> Findings(const Model& model);
 
 /// Ok, or kInvalid with the findings, one a line.

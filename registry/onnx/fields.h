@@ -30,6 +30,8 @@ inline constexpr int kTensorDims = 1, kTensorType = 2, kTensorFloats = 4, kTenso
                      kTensorStrings = 6, kTensorInt64s = 7, kTensorName = 8, kTensorRaw = 9,
                      kTensorDoubles = 10, kTensorUint64s = 11, kTensorExternal = 13,
                      kTensorLocation = 14;
+/// TensorProto.DataLocation.
+inline constexpr std::int64_t kLocationExternal = 1;
 
 inline constexpr int kValueName = 1, kValueType = 2;
 inline constexpr int kTypeTensorType = 1, kTypeDenotation = 6;

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "registry/onnx/tensor_bytes.h"
+
 /// An ONNX model as plain values: what the exporter builds, `writer.h` turns into bytes, `reader.h`
 /// gets back from bytes and `checker.h` judges. No protobuf, no tensor library.
 ///
@@ -71,7 +73,7 @@ struct Tensor {
   std::string name;
   DataType type = DataType::kUndefined;
   std::vector<std::int64_t> dims;
-  std::string bytes;
+  TensorBytes bytes;
 
   /// The product of `dims`, 1 without dims; -1 when a dim is negative or it exceeds 64 bits.
   [[nodiscard]] std::int64_t elements() const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -26,6 +27,8 @@ struct AttributeRule {
 
 /// The rule of an operator of the default domain; null when operator set 17 has none of that name.
 const OperatorRule* FindOperator(std::string_view name);
+/// The same for a set up to 20.
+const OperatorRule* FindOperator(std::string_view name, std::int64_t opset);
 std::optional<AttributeRule> FindAttribute(const OperatorRule& rule, std::string_view name);
 /// The operator set that "Trilu", an operator, or "Reshape.allowzero", an attribute, came with; 13 for what was
 /// there by then.

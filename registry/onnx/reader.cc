@@ -1,5 +1,8 @@
 #include "registry/onnx/reader.h"
 
+#include <charconv>
+#include <map>
+
 #include "registry/onnx/fields.h"
 #include "registry/onnx/wire.h"
 
@@ -47,6 +50,15 @@ Status ReadType(const WireField& field, std::string_view what, DataType& out) {
   return Ok();
 }
 
+/// A StringStringEntryProto.
+Status ReadEntry(const WireField& message, std::string& key, std::string& value) {
+  return EachField(message.bytes, [&](const WireField& field) {
+    if (field.field == fields::kEntryKey) return ReadText(field, "key", key);
+    if (field.field == fields::kEntryValue) return ReadText(field, "value", value);
+    return Ok();
+  });
+}
+
 /// Keeps `values`, numbers from a typed field, as little-endian bytes of `type`'s width.
 void AppendNarrowed(const std::vector<std::int64_t>& values, DataType type, std::string& out) {
   const std::size_t width = DataTypeSize(type);
@@ -58,10 +70,58 @@ void AppendNarrowed(const std::vector<std::int64_t>& values, DataType type, std:
   }
 }
 
+/// The files beside the model's, each opened once.
+class WeightFiles {
+ public:
+  explicit WeightFiles(const OpenWeights& open) : open_(open) {}
+
+  Result<TensorBytes> Part(const std::map<std::string, std::string>& place, std::size_t wanted) {
+    const auto text = [&](const char* key) {
+      const auto found = place.find(key);
+      return found == place.end() ? std::string() : found->second;
+    };
+    const std::string name = text("location");
+    if (!open_) return Unsupported("its data lies in another file, '" + name + "'");
+    if (name.empty() || name == "." || name == ".." ||
+        name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
+      return Corrupt("its data lies in '" + name + "'; wanted the name of a file beside the model");
+    }
+    std::size_t offset = 0;
+    std::size_t length = wanted;
+    MUSTER_RETURN_IF_ERROR(ReadSize(text("offset"), "offset", offset));
+    MUSTER_RETURN_IF_ERROR(ReadSize(text("length"), "length", length));
+    auto file = files_.find(name);
+    if (file == files_.end()) {
+      MUSTER_ASSIGN_OR_RETURN(TensorBytes bytes, open_(name));
+      file = files_.emplace(name, std::move(bytes)).first;
+    }
+    const std::size_t size = file->second.size();
+    if (offset > size || length > size - offset || length != wanted) {
+      return Corrupt("its data is " + std::to_string(length) + " bytes at " +
+                     std::to_string(offset) + " of '" + name + "'; its shape wants " +
+                     std::to_string(wanted) + ", the file has " + std::to_string(size));
+    }
+    return file->second.Slice(offset, length);
+  }
+
+ private:
+  static Status ReadSize(const std::string& text, const char* key, std::size_t& out) {
+    if (text.empty()) return Ok();
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (error == std::errc() && end == text.data() + text.size()) return Ok();
+    return Corrupt(std::string(key) + " of its data is '" + text + "', wanted a number");
+  }
+
+  const OpenWeights& open_;
+  std::map<std::string, TensorBytes> files_;
+};
+
 /// The typed fields of a tensor until its type is known, which may come after them.
 struct TypedData {
   std::vector<std::int64_t> ints;
   std::string fixed;  ///< float_data or double_data, which are little-endian already
+  bool external = false;
+  std::map<std::string, std::string> place;  ///< external_data
 };
 
 Status ReadFixed(const WireField& field, std::size_t width, std::string& out) {
@@ -81,7 +141,7 @@ Status ReadTensorField(const WireField& field, Tensor& tensor, TypedData& typed)
     case fields::kTensorName:
       return ReadText(field, "name", tensor.name);
     case fields::kTensorRaw:
-      return ReadText(field, "raw_data", tensor.bytes);
+      return ReadText(field, "raw_data", tensor.bytes.Own());
     case fields::kTensorInt32s:
     case fields::kTensorInt64s:
     case fields::kTensorUint64s:
@@ -92,12 +152,18 @@ Status ReadTensorField(const WireField& field, Tensor& tensor, TypedData& typed)
       return ReadFixed(field, 8, typed.fixed);
     case fields::kTensorStrings:
       return Unsupported("a tensor of strings");
-    case fields::kTensorExternal:
-      return Unsupported("its data lies in another file");
+    case fields::kTensorExternal: {
+      MUSTER_RETURN_IF_ERROR(Expect(field, WireKind::kBytes, "external_data"));
+      std::string key;
+      std::string value;
+      MUSTER_RETURN_IF_ERROR(ReadEntry(field, key, value));
+      typed.place[key] = std::move(value);
+      return Ok();
+    }
     case fields::kTensorLocation: {
       std::int64_t location = 0;
       MUSTER_RETURN_IF_ERROR(ReadInt(field, "data_location", location));
-      if (location != 0) return Unsupported("its data lies in another file");
+      typed.external = location != 0;
       return Ok();
     }
     default:
@@ -105,16 +171,30 @@ Status ReadTensorField(const WireField& field, Tensor& tensor, TypedData& typed)
   }
 }
 
-Result<Tensor> ReadTensor(const WireField& message) {
+Status TakeExternal(const TypedData& typed, WeightFiles* files, Tensor& tensor) {
+  if (files == nullptr) return Unsupported("its data lies in another file");
+  const std::int64_t elements = tensor.elements();
+  std::size_t wanted = 0;
+  if (elements < 0 || __builtin_mul_overflow(static_cast<std::size_t>(elements),
+                                             DataTypeSize(tensor.type), &wanted)) {
+    return Corrupt("a negative or too large shape");
+  }
+  MUSTER_ASSIGN_OR_RETURN(tensor.bytes, files->Part(typed.place, wanted));
+  return Ok();
+}
+
+/// `files`: null where external data is not supported.
+Result<Tensor> ReadTensor(const WireField& message, WeightFiles* files) {
   MUSTER_RETURN_IF_ERROR(Expect(message, WireKind::kBytes, "a tensor"));
   Tensor tensor;
   TypedData typed;
-  const Status status = EachField(
+  Status status = EachField(
       message.bytes, [&](const WireField& field) { return ReadTensorField(field, tensor, typed); });
+  if (status.ok() && typed.external) status = TakeExternal(typed, files, tensor);
   if (!status.ok()) return status.error().With("tensor '" + tensor.name + "'");
   if (tensor.bytes.empty()) {
     tensor.bytes = std::move(typed.fixed);
-    AppendNarrowed(typed.ints, tensor.type, tensor.bytes);
+    AppendNarrowed(typed.ints, tensor.type, tensor.bytes.Own());
   }
   return tensor;
 }
@@ -151,7 +231,7 @@ Status ReadAttributeField(const WireField& field, std::string& name, RawAttribut
       return Ok();
     }
     case fields::kAttributeTensor: {
-      MUSTER_ASSIGN_OR_RETURN(raw.tensor, ReadTensor(field));
+      MUSTER_ASSIGN_OR_RETURN(raw.tensor, ReadTensor(field, nullptr));
       return Ok();
     }
     case fields::kAttributeStrings: {
@@ -287,7 +367,7 @@ Status AppendNode(const WireField& message, std::vector<Node>& out) {
   return status.error().With("node " + std::to_string(out.size() - 1) + name);
 }
 
-Status ReadGraphField(const WireField& field, Graph& graph) {
+Status ReadGraphField(const WireField& field, WeightFiles& files, Graph& graph) {
   switch (field.field) {
     case fields::kGraphNode:
       return AppendNode(field, graph.nodes);
@@ -302,7 +382,7 @@ Status ReadGraphField(const WireField& field, Graph& graph) {
     case fields::kGraphSparseInitializer:
       return Unsupported("a sparse initializer");
     case fields::kGraphInitializer: {
-      MUSTER_ASSIGN_OR_RETURN(Tensor tensor, ReadTensor(field));
+      MUSTER_ASSIGN_OR_RETURN(Tensor tensor, ReadTensor(field, &files));
       graph.initializers.push_back(std::move(tensor));
       return Ok();
     }
@@ -337,16 +417,12 @@ Status ReadMetadata(const WireField& message, Model& model) {
   MUSTER_RETURN_IF_ERROR(Expect(message, WireKind::kBytes, "metadata_props"));
   std::string key;
   std::string value;
-  MUSTER_RETURN_IF_ERROR(EachField(message.bytes, [&](const WireField& field) {
-    if (field.field == fields::kEntryKey) return ReadText(field, "key", key);
-    if (field.field == fields::kEntryValue) return ReadText(field, "value", value);
-    return Ok();
-  }));
+  MUSTER_RETURN_IF_ERROR(ReadEntry(message, key, value));
   model.metadata[key] = std::move(value);
   return Ok();
 }
 
-Status ReadModelField(const WireField& field, Model& model, bool& has_graph) {
+Status ReadModelField(const WireField& field, WeightFiles& files, Model& model, bool& has_graph) {
   switch (field.field) {
     case fields::kModelIrVersion:
       return ReadInt(field, "ir_version", model.ir_version);
@@ -365,8 +441,9 @@ Status ReadModelField(const WireField& field, Model& model, bool& has_graph) {
     case fields::kModelGraph: {
       MUSTER_RETURN_IF_ERROR(Expect(field, WireKind::kBytes, "graph"));
       has_graph = true;
-      const Status status = EachField(
-          field.bytes, [&](const WireField& inner) { return ReadGraphField(inner, model.graph); });
+      const Status status = EachField(field.bytes, [&](const WireField& inner) {
+        return ReadGraphField(inner, files, model.graph);
+      });
       if (!status.ok()) return status.error().With("graph");
       return Ok();
     }
@@ -377,13 +454,15 @@ Status ReadModelField(const WireField& field, Model& model, bool& has_graph) {
 
 }  // namespace
 
-Result<Model> Read(std::string_view bytes) {
+Result<Model> Read(std::string_view bytes, const OpenWeights& open) {
+  WeightFiles files(open);
   Model model;
   model.ir_version = 0;
   model.opsets.clear();
   bool has_graph = false;
-  const Status status = EachField(
-      bytes, [&](const WireField& field) { return ReadModelField(field, model, has_graph); });
+  const Status status = EachField(bytes, [&](const WireField& field) {
+    return ReadModelField(field, files, model, has_graph);
+  });
   if (!status.ok()) return status.error().With("ONNX model");
   if (!has_graph)
     return Corrupt("ONNX model: " + std::to_string(bytes.size()) + " bytes without a graph");

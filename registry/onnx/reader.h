@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <string>
 #include <string_view>
 
 #include "registry/onnx/graph.h"
@@ -14,8 +16,13 @@ namespace muster::onnx {
 ///
 /// kCorrupt: the bytes are not a ModelProto; the message says what was read where ("graph: node 3:
 /// truncated at byte 912"). kUnsupported: valid, but a thing that `graph.h` does not carry
-/// (subgraph attributes, sparse or external or string tensors, values that are not tensors), with
-/// its name. A model that reads is not yet a good one: see `checker.h`.
-Result<Model> Read(std::string_view bytes);
+/// (subgraph attributes, sparse or string tensors, values that are not tensors), with its name. A
+/// model that reads is not yet a good one: see `checker.h`.
+///
+/// `open` answers the whole of a file beside the model's, of which it is asked once by its name; the
+/// initializers borrow from it. Without `open`, external data is kUnsupported. A name that leaves
+/// the folder, or a place that is not within the file, is kCorrupt.
+using OpenWeights = std::function<Result<TensorBytes>(const std::string& name)>;
+Result<Model> Read(std::string_view bytes, const OpenWeights& open = {});
 
 }  // namespace muster::onnx

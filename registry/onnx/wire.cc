@@ -63,17 +63,50 @@ void WireWriter::Text(int field, std::string_view value) {
   if (!value.empty()) Bytes(field, value);
 }
 
+void WireWriter::Borrow(int field, std::string_view value) {
+  Key(field, WireKind::kBytes);
+  AppendVarint(value.size(), out_);
+  splices_.push_back({out_.size(), value});
+  borrowed_ += value.size();
+}
+
 std::size_t WireWriter::Begin(int field) {
   Key(field, WireKind::kBytes);
-  return out_.size();
+  begins_.push_back(out_.size());
+  return size();
 }
 
 void WireWriter::End(std::size_t begin) {
   // The length stands before what it measures, in as few bytes as it needs; moving the message once
   // is cheaper than measuring it beforehand.
   std::string length;
-  AppendVarint(out_.size() - begin, length);
-  out_.insert(begin, length);
+  AppendVarint(size() - begin, length);
+  out_.insert(begins_.back(), length);
+  for (auto s = splices_.rbegin(); s != splices_.rend() && s->at > begins_.back(); ++s) {
+    s->at += length.size();
+  }
+  begins_.pop_back();
+}
+
+Status WireWriter::ForEachPiece(const std::function<Status(std::string_view)>& visit) const {
+  std::size_t done = 0;
+  for (const Splice& splice : splices_) {
+    MUSTER_RETURN_IF_ERROR(visit(std::string_view(out_).substr(done, splice.at - done)));
+    MUSTER_RETURN_IF_ERROR(visit(splice.bytes));
+    done = splice.at;
+  }
+  return visit(std::string_view(out_).substr(done));
+}
+
+std::string WireWriter::Take() const {
+  std::string bytes;
+  bytes.reserve(size());
+  const Status appended = ForEachPiece([&](std::string_view piece) {
+    bytes += piece;
+    return Ok();
+  });
+  MUSTER_CHECK(appended.ok(), "appending to a string has no error");
+  return bytes;
 }
 
 float WireField::Float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(number)); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,25 +15,36 @@ namespace muster::onnx {
 
 enum class WireKind { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
-/// Builds one message, depth first: Begin, fields of the inner message, End.
+/// Builds one message, depth first: Begin, fields of the inner message, End. Bytes given to Borrow
+/// are not copied.
 class WireWriter {
  public:
   void Int(int field, std::int64_t value);
   void Float(int field, float value);
   void Bytes(int field, std::string_view value);
+  /// Bytes that stay where they are for as long as this lives.
+  void Borrow(int field, std::string_view value);
   /// Bytes, unless `value` is empty, which is the default and needs no room.
   void Text(int field, std::string_view value);
-  /// Opens an inner message; give the answer to End.
+  /// Opens an inner message; give the answer, its size() then, to End.
   std::size_t Begin(int field);
   void End(std::size_t begin);
 
-  [[nodiscard]] std::size_t size() const { return out_.size(); }
-  void Reserve(std::size_t bytes) { out_.reserve(bytes); }
-  std::string Take() { return std::move(out_); }
+  [[nodiscard]] std::size_t size() const { return out_.size() + borrowed_; }
+  /// The message, piece by piece, until `visit` answers an error.
+  Status ForEachPiece(const std::function<Status(std::string_view)>& visit) const;
+  [[nodiscard]] std::string Take() const;  ///< the message in one piece
 
  private:
+  struct Splice {
+    std::size_t at;  ///< in out_
+    std::string_view bytes;
+  };
   void Key(int field, WireKind kind);
   std::string out_;
+  std::vector<Splice> splices_;
+  std::size_t borrowed_ = 0;
+  std::vector<std::size_t> begins_;  ///< in out_, of the messages that are open
 };
 
 /// A field as read: `number` for varints and fixed values (its bits), `bytes` for the rest.

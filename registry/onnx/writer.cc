@@ -6,12 +6,53 @@
 namespace muster::onnx {
 namespace {
 
-void WriteTensor(int field, const Tensor& tensor, WireWriter& out) {
+constexpr std::size_t kPage = 4096;
+
+/// Where the bytes of weights go.
+class Placement {
+ public:
+  explicit Placement(const WeightFile* file) : file_(file) {}
+
+  [[nodiscard]] bool Outside(const Tensor& tensor) const {
+    return file_ != nullptr && !tensor.bytes.empty() && tensor.bytes.size() >= file_->bytes_min;
+  }
+  [[nodiscard]] const std::string& name() const { return file_->name; }
+  /// The offset in the second file of the next `size` bytes.
+  std::size_t Take(std::size_t size) {
+    const std::size_t offset = (end_ + kPage - 1) / kPage * kPage;
+    end_ = offset + size;
+    return offset;
+  }
+
+ private:
+  const WeightFile* file_;
+  std::size_t end_ = 0;
+};
+
+void WriteEntry(int field, std::string_view key, std::string_view value, WireWriter& out) {
+  const std::size_t begin = out.Begin(field);
+  out.Bytes(fields::kEntryKey, key);
+  out.Bytes(fields::kEntryValue, value);
+  out.End(begin);
+}
+
+void WriteTensor(int field, const Tensor& tensor, Placement& placement, WireWriter& out) {
   const std::size_t begin = out.Begin(field);
   for (const std::int64_t dim : tensor.dims) out.Int(fields::kTensorDims, dim);
   out.Int(fields::kTensorType, static_cast<std::int64_t>(tensor.type));
   out.Text(fields::kTensorName, tensor.name);
-  out.Bytes(fields::kTensorRaw, tensor.bytes);
+  if (placement.Outside(tensor)) {
+    const std::size_t size = tensor.bytes.size();
+    const auto entry = [&](std::string_view key, std::string_view value) {
+      WriteEntry(fields::kTensorExternal, key, value, out);
+    };
+    entry("location", placement.name());
+    entry("offset", std::to_string(placement.Take(size)));
+    entry("length", std::to_string(size));
+    out.Int(fields::kTensorLocation, fields::kLocationExternal);
+  } else {
+    out.Borrow(fields::kTensorRaw, tensor.bytes);
+  }
   out.End(begin);
 }
 
@@ -30,7 +71,8 @@ struct AttributeWriter {
     Type(fields::kTypeString);
   }
   void operator()(const Tensor& value) const {
-    WriteTensor(fields::kAttributeTensor, value, out);
+    Placement inside(nullptr);
+    WriteTensor(fields::kAttributeTensor, value, inside, out);
     Type(fields::kTypeTensor);
   }
   void operator()(const std::vector<std::int64_t>& values) const {
@@ -87,12 +129,12 @@ void WriteValueInfo(int field, const ValueInfo& value, WireWriter& out) {
   out.End(begin);
 }
 
-void WriteGraph(const Graph& graph, WireWriter& out) {
+void WriteGraph(const Graph& graph, Placement& placement, WireWriter& out) {
   const std::size_t begin = out.Begin(fields::kModelGraph);
   for (const Node& node : graph.nodes) WriteNode(node, out);
   out.Text(fields::kGraphName, graph.name);
   for (const Tensor& tensor : graph.initializers) {
-    WriteTensor(fields::kGraphInitializer, tensor, out);
+    WriteTensor(fields::kGraphInitializer, tensor, placement, out);
   }
   for (const ValueInfo& value : graph.inputs) WriteValueInfo(fields::kGraphInput, value, out);
   for (const ValueInfo& value : graph.outputs) WriteValueInfo(fields::kGraphOutput, value, out);
@@ -102,30 +144,19 @@ void WriteGraph(const Graph& graph, WireWriter& out) {
   out.End(begin);
 }
 
-std::size_t WeightBytes(const Model& model) {
-  std::size_t total = 0;
-  for (const Tensor& tensor : model.graph.initializers) total += tensor.bytes.size();
-  return total;
-}
-
-Error TooLarge(std::size_t bytes, std::size_t max_bytes) {
+Status TooLarge(std::size_t bytes, std::size_t max_bytes) {
   return Unsupported("the model takes " + std::to_string(bytes) +
                      " bytes; an ONNX file holds at most " + std::to_string(max_bytes) +
-                     " (weights beside the file are not written)");
+                     ": write its weights to a file of their own");
 }
 
-}  // namespace
-
-Result<std::string> Write(const Model& model, std::size_t max_bytes) {
-  const std::size_t weights = WeightBytes(model);
-  if (weights > max_bytes) return TooLarge(weights, max_bytes);
+WireWriter Encode(const Model& model, Placement placement) {
   WireWriter out;
-  out.Reserve(weights + weights / 64 + 4096);
   out.Int(fields::kModelIrVersion, model.ir_version);
   out.Text(fields::kModelProducer, model.producer_name);
   out.Text(fields::kModelProducerVersion, model.producer_version);
   out.Text(fields::kModelDoc, model.doc);
-  WriteGraph(model.graph, out);
+  WriteGraph(model.graph, placement, out);
   for (const auto& [domain, version] : model.opsets) {
     const std::size_t begin = out.Begin(fields::kModelOpset);
     out.Text(fields::kOpsetDomain, domain);
@@ -133,13 +164,50 @@ Result<std::string> Write(const Model& model, std::size_t max_bytes) {
     out.End(begin);
   }
   for (const auto& [key, value] : model.metadata) {
-    const std::size_t begin = out.Begin(fields::kModelMetadata);
-    out.Bytes(fields::kEntryKey, key);
-    out.Bytes(fields::kEntryValue, value);
-    out.End(begin);
+    WriteEntry(fields::kModelMetadata, key, value, out);
   }
+  return out;
+}
+
+Status WriteWeights(const Model& model, const WeightFile& weights) {
+  static constexpr char kZeros[kPage] = {};
+  Placement placement(&weights);
+  std::size_t written = 0;
+  for (const Tensor& tensor : model.graph.initializers) {
+    if (!placement.Outside(tensor)) continue;
+    const std::size_t offset = placement.Take(tensor.bytes.size());
+    MUSTER_RETURN_IF_ERROR(weights.sink(std::string_view(kZeros, offset - written)));
+    MUSTER_RETURN_IF_ERROR(weights.sink(tensor.bytes));
+    written = offset + tensor.bytes.size();
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Status Write(const Model& model, const Sink& sink, std::size_t max_bytes) {
+  const WireWriter out = Encode(model, Placement(nullptr));
   if (out.size() > max_bytes) return TooLarge(out.size(), max_bytes);
+  return out.ForEachPiece(sink);
+}
+
+Result<std::string> Write(const Model& model, std::size_t max_bytes) {
+  const WireWriter out = Encode(model, Placement(nullptr));
+  if (out.size() > max_bytes) return TooLarge(out.size(), max_bytes).error();
   return out.Take();
+}
+
+Status WriteWithWeightFile(const Model& model, const Sink& sink, const WeightFile& weights) {
+  const WireWriter out = Encode(model, Placement(&weights));
+  if (out.size() > kMaxModelBytes) return TooLarge(out.size(), kMaxModelBytes);
+  MUSTER_RETURN_IF_ERROR(WriteWeights(model, weights));
+  return out.ForEachPiece(sink);
+}
+
+std::size_t WeightBytes(const Model& model) {
+  std::size_t total = 0;
+  for (const Tensor& tensor : model.graph.initializers) total += tensor.bytes.size();
+  return total;
 }
 
 }  // namespace muster::onnx

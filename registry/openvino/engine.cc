@@ -29,8 +29,7 @@ std::vector<std::int64_t> ShapeOf(const ov::PartialShape& shape) {
   return sizes;
 }
 
-Result<TensorSpec> SpecOf(const ov::Output<const ov::Node>& port) {
-  const std::string name = port.get_any_name();
+Result<TensorSpec> SpecOf(const std::string& name, const ov::Output<const ov::Node>& port) {
   const auto pair = std::find_if(kTypePairs.begin(), kTypePairs.end(), [&](const auto& candidate) {
     return ov::element::Type(candidate.second) == port.get_element_type();
   });
@@ -130,7 +129,8 @@ class OpenVinoEngine final : public InferenceEngine {
                          // The default on CPUs that have it is bf16, which fails any parity gate.
                          ov::hint::inference_precision(ov::element::f32), ov::num_streams(1)};
       if (threads > 0) options.insert(ov::inference_num_threads(threads));
-      return Wrap(core_.compile_model(core_.read_model(onnx_file.string()), "CPU", options));
+      const auto model = core_.read_model(onnx_file.string());
+      return Wrap(*model, core_.compile_model(model, "CPU", options));
     } catch (const std::bad_alloc&) {
       return ResourceExhausted("OpenVINO: out of memory with " + onnx_file.string());
     } catch (const std::exception& error) {
@@ -145,13 +145,18 @@ class OpenVinoEngine final : public InferenceEngine {
   }
 
  private:
-  static Result<std::unique_ptr<InferenceModel>> Wrap(ov::CompiledModel compiled) {
+  /// Names are those of the model as it was read: a compiled one's input has also the name of what was merged with it, a
+  /// cast say.
+  static Result<std::unique_ptr<InferenceModel>> Wrap(const ov::Model& read,
+                                                      ov::CompiledModel compiled) {
     std::vector<TensorSpec> inputs, outputs;
-    for (const auto& port : compiled.inputs()) {
-      MUSTER_ASSIGN_OR_RETURN(inputs.emplace_back(), SpecOf(port));
+    for (std::size_t i = 0; i < compiled.inputs().size(); ++i) {
+      MUSTER_ASSIGN_OR_RETURN(inputs.emplace_back(),
+                              SpecOf(read.input(i).get_any_name(), compiled.input(i)));
     }
-    for (const auto& port : compiled.outputs()) {
-      MUSTER_ASSIGN_OR_RETURN(outputs.emplace_back(), SpecOf(port));
+    for (std::size_t i = 0; i < compiled.outputs().size(); ++i) {
+      MUSTER_ASSIGN_OR_RETURN(outputs.emplace_back(),
+                              SpecOf(read.output(i).get_any_name(), compiled.output(i)));
     }
     return std::unique_ptr<InferenceModel>(
         new OpenVinoModel(std::move(compiled), std::move(inputs), std::move(outputs)));

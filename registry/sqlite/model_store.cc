@@ -4,17 +4,106 @@
 #include "registry/model_rules.h"
 #include "registry/model_search.h"
 #include "registry/sqlite/schema.h"
+#include "runtime/base/file.h"
 
 // Opening, models and tags; versions, aliases and the audit have a file each.
 
 namespace muster::registry {
 
+namespace {
+
+/// Bounds how long a commit, and so an answer, can take.
+constexpr std::size_t kMostInABatch = 1'000;
+
+Result<SigningKey> LoadOrMakeKey(const std::filesystem::path& file) {
+  const auto text = ReadWholeFile(file);
+  if (text.ok()) {
+    const auto key = SigningKey::FromPem(*text);
+    if (!key.ok()) return key.error().With(file.string());
+    return *key;
+  }
+  if (text.error().kind != ErrorKind::kNotFound) return text.error();
+  const SigningKey made = SigningKey::Generate();
+  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, made.Pem(), 0600));
+  return made;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<SqliteModelStore>> SqliteModelStore::Open(const std::filesystem::path& file,
-                                                                 const Clock& clock) {
+                                                                 const Clock& clock,
+                                                                 std::optional<SigningKey> key) {
   MUSTER_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(file));
   MUSTER_RETURN_IF_ERROR(database.Migrate(RegistryMigrations()));
-  return std::unique_ptr<SqliteModelStore>(new SqliteModelStore(std::move(database), clock));
+  auto store = std::unique_ptr<SqliteModelStore>(
+      new SqliteModelStore(std::move(database), file, clock, std::move(key)));
+  MUSTER_RETURN_IF_ERROR(store->Change([&] { return store->StartKey(); }));
+  return store;
 }
+
+Result<std::unique_ptr<SqliteModelStore>> SqliteModelStore::OpenSigned(
+    const std::filesystem::path& file, const Clock& clock) {
+  MUSTER_ASSIGN_OR_RETURN(auto key, LoadOrMakeKey(file.parent_path() / "audit.key"));
+  return Open(file, clock, std::move(key));
+}
+
+// --- transactions ---------------------------------------------------------------------------------
+
+std::unique_lock<std::mutex> SqliteModelStore::Reading() {
+  std::unique_lock lock(mutex_);
+  // A batch that is cut short costs a commit more; one that goes on and on would let no reader in.
+  if (const auto batch = batch_) batch_done_.wait(lock, [&] { return batch->done; });
+  if (batch_) EndBatch(Ok());
+  return lock;
+}
+
+Status SqliteModelStore::Transact(const std::function<Status()>& body) {
+  ++waiting_;
+  std::unique_lock lock(mutex_);
+  --waiting_;
+  if (!batch_) {
+    MUSTER_RETURN_IF_ERROR(db_.Begin());
+    batch_ = std::make_shared<Batch>();
+  }
+  const auto batch = batch_;
+  ++batch->size;
+  const Status status = RunInSavepoint(body);
+  if (!db_.in_transaction()) {
+    EndBatch(status.ok() ? Internal("SQLite ended a transaction") : status);
+  } else if (waiting_ == 0 || batch->size >= kMostInABatch) {
+    EndBatch(Ok());
+  } else {
+    // Whoever waits for the lock goes on with the batch, and the last of them commits it.
+    batch_done_.wait(lock, [&] { return batch->done; });
+  }
+  return batch->status.ok() ? status : batch->status;
+}
+
+Status SqliteModelStore::RunInSavepoint(const std::function<Status()>& body) {
+  MUSTER_RETURN_IF_ERROR(db_.Prepare("SAVEPOINT change").Run());
+  Status status = body();
+  // For lack of room or a disk's error SQLite undoes the whole batch by itself.
+  if (!db_.in_transaction()) return status;
+  if (!status.ok()) MUSTER_RETURN_IF_ERROR(db_.Prepare("ROLLBACK TO change").Run());
+  MUSTER_RETURN_IF_ERROR(db_.Prepare("RELEASE change").Run());
+  return status;
+}
+
+void SqliteModelStore::EndBatch(Status status) {
+  if (status.ok()) status = db_.Commit();
+  if (!status.ok()) db_.Rollback();
+  batch_->status = std::move(status);
+  batch_->done = true;
+  batch_.reset();
+  batch_done_.notify_all();
+}
+
+Status SqliteModelStore::ChangeOrRefuse(const std::function<Result<Status>()>& body) {
+  const auto status = Change(body);
+  return status.ok() ? *status : Status(status.error());
+}
+
+// --- models -----------------------------------------------------------------------------------------
 
 Result<std::int64_t> SqliteModelStore::Require(std::string_view name) {
   MUSTER_RETURN_IF_ERROR(CheckModelName(name));
@@ -103,7 +192,7 @@ Result<RegisteredModel> SqliteModelStore::CreateModel(std::string_view name,
 }
 
 Result<RegisteredModel> SqliteModelStore::GetModel(std::string_view name) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   return LoadModel(name);
 }
 
@@ -126,6 +215,17 @@ Result<RegisteredModel> SqliteModelStore::RenameModel(std::string_view name,
                                                       std::string_view new_name,
                                                       const Actor& actor) {
   MUSTER_RETURN_IF_ERROR(CheckModelName(new_name, "new_name"));
+  // A policy is of a name: neither does a model leave its policy behind, nor does one come under another's.
+  MUSTER_RETURN_IF_ERROR(ChangeOrRefuse([&]() -> Result<Status> {
+    for (const std::string_view of : {name, new_name}) {
+      MUSTER_ASSIGN_OR_RETURN(const auto policy, LoadPolicy(of));
+      if (!policy) continue;
+      return Refuse(Fenced("model '" + std::string(of) +
+                           "' has a policy of approvals; take it away before it is renamed"),
+                    name, 0, "", 0, actor);
+    }
+    return Status();
+  }));
   return Change([&]() -> Result<RegisteredModel> {
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
     if (name != new_name && Require(new_name).ok()) return ModelExists(new_name);
@@ -151,20 +251,27 @@ Result<RegisteredModel> SqliteModelStore::RenameModel(std::string_view name,
 }
 
 Status SqliteModelStore::DeleteModel(std::string_view name, const Actor& actor) {
-  return Change([&]() -> Status {
+  return ChangeOrRefuse([&]() -> Result<Status> {
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t id, Require(name));
     MUSTER_ASSIGN_OR_RETURN(const RegisteredModel model, LoadModel(name));
-    for (const AliasEntry& entry : model.aliases) {
-      MUSTER_RETURN_IF_ERROR(MoveAlias(name, id, entry.alias, 0, AliasMove::kRemove, actor));
+    std::vector<std::string> aliases;
+    aliases.reserve(model.aliases.size());
+    for (const AliasEntry& entry : model.aliases) aliases.push_back(entry.alias);
+    MUSTER_ASSIGN_OR_RETURN(const Status guarded,
+                            RefuseGuarded("deleted with its model", name, 0, aliases, actor));
+    if (!guarded.ok()) return guarded;
+    for (const std::string& alias : aliases) {
+      MUSTER_RETURN_IF_ERROR(MoveAlias(name, id, alias, 0, AliasMove::kRemove, actor));
     }
     MUSTER_RETURN_IF_ERROR(db_.Prepare("DELETE FROM models WHERE id = ?").BindAll(id).Run());
-    return Write("model.delete", name, 0, "{}", actor);
+    MUSTER_RETURN_IF_ERROR(Write("model.delete", name, 0, "{}", actor));
+    return Status();
   });
 }
 
 Result<ModelPage<RegisteredModel>> SqliteModelStore::SearchModels(const ModelQuery& query) {
   MUSTER_ASSIGN_OR_RETURN(const ModelSearch search, ParseModelSearch(query));
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   std::vector<RegisteredModel> models;
   {
     const auto only = search.only_name();

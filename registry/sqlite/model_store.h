@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -10,21 +13,27 @@
 #include <vector>
 
 #include "registry/model_store.h"
+#include "registry/trust_store.h"
 #include "registry/webhook_event.h"
 #include "runtime/base/clock.h"
 #include "runtime/sqlite/database.h"
 
 namespace muster::registry {
 
-/// The durable model store: registry.db. One connection behind a mutex; a change is one transaction with
-/// its audit entry, its event and its request id, on disk when the call returns. Changes are rare (people
-/// and sweeps make them), reads take tens of microseconds; searches without `name = '...'` read all rows
-/// of their kind.
-class SqliteModelStore final : public ModelStore {
+/// The durable model store: registry.db. One connection behind a mutex; a change is a savepoint with
+/// its audit entry, its event and its request id, on disk when the call returns. Changes that wait for the mutex while
+/// another commits go into the next commit together: a disk that syncs a hundred times a second takes thousands of
+/// promotions. Reads take tens of microseconds; searches without `name = '...'` read all rows of their kind.
+class SqliteModelStore final : public ModelStore, public TrustStore {
  public:
-  /// Opens or creates. `clock` must outlive the store.
-  static Result<std::unique_ptr<SqliteModelStore>> Open(const std::filesystem::path& file,
-                                                        const Clock& clock);
+  /// Opens or creates. `clock` must outlive the store. With a key audit entries are signed; the first of a key tells of
+  /// it (`audit.key`).
+  static Result<std::unique_ptr<SqliteModelStore>> Open(
+      const std::filesystem::path& file, const Clock& clock,
+      std::optional<SigningKey> key = std::nullopt);
+  /// With the key in `audit.key` beside the file, which is made with mode 0600 when it is missing.
+  static Result<std::unique_ptr<SqliteModelStore>> OpenSigned(const std::filesystem::path& file,
+                                                              const Clock& clock);
 
   Result<RegisteredModel> CreateModel(std::string_view name, std::string_view description,
                                       const std::vector<Tag>& tags, const Actor& actor) override;
@@ -55,6 +64,9 @@ class SqliteModelStore final : public ModelStore {
   Status RecordGates(std::string_view name, std::int64_t version,
                      const std::vector<GateVerdict>& verdicts, const Actor& actor) override;
   Result<std::vector<GateVerdict>> Gates(std::string_view name, std::int64_t version) override;
+  Status SetGateFile(std::string_view name, std::string_view text, std::string_view gates_json,
+                     const Actor& actor) override;
+  Result<std::vector<GateFile>> GateFiles(std::string_view name) override;
   Result<std::vector<AuditEntry>> Audit(std::string_view name, std::int64_t after,
                                         std::int64_t limit) override;
   Status VerifyAudit() override;
@@ -68,24 +80,44 @@ class SqliteModelStore final : public ModelStore {
     event_observer_ = std::move(observer);
   }
 
+  Result<std::optional<ApprovalPolicy>> Policy(std::string_view model) override;
+  Status SetPolicy(std::string_view model, const std::optional<ApprovalPolicy>& policy,
+                   const Actor& actor) override;
+  Result<std::string> AddToken(std::string_view person, const Actor& actor) override;
+  Status RevokeTokens(std::string_view person, const Actor& actor) override;
+  Result<std::string> PersonOf(std::string_view token) override;
+  Result<ApprovalState> Decide(const Decision& decision) override;
+  Result<ApprovalState> Approvals(std::string_view model, std::int64_t version) override;
+  Result<Served> ServedAt(std::string_view model, std::string_view alias,
+                          std::int64_t at_ms) override;
+  Result<AuditReport> CheckAudit(const AuditCheck& check) override;
+  Result<std::string> AuditKey() override;
+
  private:
   struct Request {
     std::string model;
     std::int64_t number = 0;
   };
 
-  SqliteModelStore(sqlite::Database database, const Clock& clock)
-      : db_(std::move(database)), clock_(clock) {}
+  /// Changes that are committed together.
+  struct Batch {
+    std::size_t size = 0;
+    bool done = false;
+    Status status;
+  };
+
+  SqliteModelStore(sqlite::Database database, std::filesystem::path file, const Clock& clock,
+                   std::optional<SigningKey> key)
+      : db_(std::move(database)), file_(std::move(file)), clock_(clock), key_(std::move(key)) {}
 
   /// Runs `body`, which answers a Status or Result, as one transaction.
   template <typename Body>
   auto Change(Body body) -> std::invoke_result_t<Body> {
-    const std::lock_guard lock(mutex_);
     if constexpr (std::is_same_v<std::invoke_result_t<Body>, Status>) {
-      return db_.Transact(body);
+      return Transact(body);
     } else {
       std::optional<std::invoke_result_t<Body>> made;
-      Status status = db_.Transact([&]() -> Status {
+      Status status = Transact([&]() -> Status {
         made.emplace(body());
         return made->ok() ? Ok() : Status(made->error());
       });
@@ -93,8 +125,18 @@ class SqliteModelStore final : public ModelStore {
       return std::move(*made);
     }
   }
+  /// A change that may be refused and yet leave a trace: `body` answers an error for what undoes it, a value for what
+  /// is written down, and that value is what the caller gets.
+  Status ChangeOrRefuse(const std::function<Result<Status>()>& body);
+  Status Transact(const std::function<Status()>& body);
+  /// The lock for reads: what they see is committed.
+  std::unique_lock<std::mutex> Reading();
 
   // All below: `mutex_` is held.
+
+  Status RunInSavepoint(const std::function<Status()>& body);
+  void EndBatch(Status status);
+  Status StartKey();
 
   /// The row id of a model; kInvalid or kNotFound.
   Result<std::int64_t> Require(std::string_view name);
@@ -112,8 +154,28 @@ class SqliteModelStore final : public ModelStore {
   Result<std::int64_t> AliasTarget(std::int64_t model, std::string_view alias);
   Status MoveAlias(std::string_view name, std::int64_t model, std::string_view alias,
                    std::int64_t version, AliasMove move, const Actor& actor);
+  /// The sequence of the entry is db_.last_insert_id() then.
   Status Write(std::string_view action, std::string_view name, std::int64_t version,
                std::string_view detail_json, const Actor& actor);
+  /// Writes the attempt down and answers `error`, for ChangeOrRefuse.
+  Result<Status> Refuse(Error error, std::string_view name, std::int64_t version,
+                        std::string_view alias, std::int64_t to, const Actor& actor);
+  /// Answers kFenced, written down, when the policy of `name` guards one of the aliases.
+  Result<Status> RefuseGuarded(std::string_view verb, std::string_view name, std::int64_t version,
+                               const std::vector<std::string>& aliases, const Actor& actor);
+  Result<std::optional<ApprovalPolicy>> LoadPolicy(std::string_view model);
+  Result<std::vector<Approval>> LoadApprovals(std::int64_t model, std::int64_t version);
+  /// Verdicts whose entry is before `audit`, oldest first.
+  Result<std::vector<GateVerdict>> LoadVerdicts(std::int64_t model, std::int64_t version,
+                                                std::int64_t audit);
+  Result<ApprovalCase> CaseOf(std::int64_t model, const ModelVersion& version);
+  /// What stands between a version and an alias; empty: nothing.
+  Result<std::vector<std::string>> UnmetFor(std::int64_t model, const ModelVersion& version,
+                                            std::string_view alias, int approvals);
+  Result<bool> NamedBefore(std::int64_t model, std::string_view alias, std::int64_t version);
+  Status Await(std::int64_t model, const Promotion& promotion, const Actor& actor);
+  Result<std::vector<AliasEntry>> PromoteWaiting(std::int64_t model, const ModelVersion& version);
+  Result<ApprovalState> StateOf(std::int64_t model, const ModelVersion& version);
   Status Tell(const EventText& text, std::string_view name, std::int64_t version,
               std::string_view alias);
   /// Of a registered model that is a prompt.
@@ -122,9 +184,14 @@ class SqliteModelStore final : public ModelStore {
   Status RememberRequest(std::string_view kind, std::string_view id, std::string_view model,
                          std::int64_t number);
 
-  std::mutex mutex_;  ///< guards db_
+  std::mutex mutex_;  ///< guards db_ and batch_
   sqlite::Database db_;
+  const std::filesystem::path file_;
   const Clock& clock_;
+  const std::optional<SigningKey> key_;
+  std::shared_ptr<Batch> batch_;  ///< of the open transaction, if there is one
+  std::condition_variable batch_done_;
+  std::atomic<int> waiting_ = 0;  ///< changes that are about to lock mutex_
   std::function<void()> event_observer_;
 };
 

@@ -26,15 +26,15 @@ Status SqliteModelStore::MoveAlias(std::string_view name, std::int64_t model,
                                .BindAll(model, alias, version)
                                .Run());
   }
-  MUSTER_RETURN_IF_ERROR(
-      db_.Prepare("INSERT INTO alias_history (model, alias, version, previous, move, from_ms, "
-                  "actor, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-          .BindAll(model, alias, version, previous, static_cast<int>(move), clock_.UnixNow(),
-                   actor.name, actor.reason)
-          .Run());
   const std::int64_t concerned = version == 0 ? previous : version;
   MUSTER_RETURN_IF_ERROR(Write("alias." + std::string(AliasMoveName(move)), name, concerned,
                                DetailOfAlias(alias, previous, version), actor));
+  MUSTER_RETURN_IF_ERROR(
+      db_.Prepare("INSERT INTO alias_history (model, alias, version, previous, move, from_ms, "
+                  "actor, reason, audit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          .BindAll(model, alias, version, previous, static_cast<int>(move), clock_.UnixNow(),
+                   actor.name, actor.reason, db_.last_insert_id())
+          .Run());
   MUSTER_ASSIGN_OR_RETURN(const bool of_prompt, OfPrompt(model));
   return Tell(AliasChanged(name, alias, version, of_prompt), name, concerned, alias);
 }
@@ -43,19 +43,33 @@ Status SqliteModelStore::SetAlias(std::string_view name, std::string_view alias,
                                   std::int64_t version, const Actor& actor) {
   MUSTER_RETURN_IF_ERROR(CheckModelName(name));
   MUSTER_RETURN_IF_ERROR(version == 0 ? CheckAlias(alias) : CheckNewAlias(alias));
-  return Change([&]() -> Status {
-    if (version != 0) MUSTER_RETURN_IF_ERROR(LoadVersion(name, version));
+  return ChangeOrRefuse([&]() -> Result<Status> {
+    ModelVersion wanted;
+    if (version != 0) {
+      MUSTER_ASSIGN_OR_RETURN(wanted, LoadVersion(name, version));
+    }
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t now, AliasTarget(model, alias));
-    if (now == version) return Ok();
-    return MoveAlias(name, model, alias, version,
-                     version == 0 ? AliasMove::kRemove : AliasMove::kSet, actor);
+    if (now == version) return Status();
+    if (version == 0) {
+      MUSTER_ASSIGN_OR_RETURN(const Status guarded,
+                              RefuseGuarded("removed", name, now, {std::string(alias)}, actor));
+      if (!guarded.ok()) return guarded;
+    } else {
+      MUSTER_ASSIGN_OR_RETURN(const auto unmet, UnmetFor(model, wanted, alias, 0));
+      if (!unmet.empty()) {
+        return Refuse(GuardedAlias(name, alias, unmet), name, version, alias, version, actor);
+      }
+    }
+    MUSTER_RETURN_IF_ERROR(MoveAlias(name, model, alias, version,
+                                     version == 0 ? AliasMove::kRemove : AliasMove::kSet, actor));
+    return Status();
   });
 }
 
 Result<ModelVersion> SqliteModelStore::GetByAlias(std::string_view name, std::string_view alias) {
   MUSTER_RETURN_IF_ERROR(CheckAlias(alias));
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
   std::int64_t version = 0;
   if (IsLatest(alias)) {
@@ -72,25 +86,41 @@ Result<ModelVersion> SqliteModelStore::GetByAlias(std::string_view name, std::st
 
 Status SqliteModelStore::Promote(const Promotion& promotion, const Actor& actor) {
   MUSTER_RETURN_IF_ERROR(CheckNewAlias(promotion.alias));
-  return Change([&]() -> Status {
-    MUSTER_ASSIGN_OR_RETURN(const auto before, FindRequest("promotion", promotion.request_id));
+  return ChangeOrRefuse([&]() -> Result<Status> {
+    const auto& [name, alias, version, expected, request_id, rollback, approvals, wait] = promotion;
+    const auto refuse = [&](Error error) {
+      return Refuse(std::move(error), name, version, alias, version, actor);
+    };
+    MUSTER_ASSIGN_OR_RETURN(const auto before, FindRequest("promotion", request_id));
     if (before) {
-      if (before->model == promotion.name && before->number == promotion.version) return Ok();
-      return RequestReused(promotion.request_id, before->model, before->number);
+      if (before->model == name && before->number == version) return Status();
+      return refuse(RequestReused(request_id, before->model, before->number));
     }
-    MUSTER_RETURN_IF_ERROR(LoadVersion(promotion.name, promotion.version));
-    MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(promotion.name));
-    MUSTER_ASSIGN_OR_RETURN(const std::int64_t seen, AliasTarget(model, promotion.alias));
-    if (seen != promotion.expected) return AliasMoved(promotion, seen);
-    MUSTER_RETURN_IF_ERROR(
-        MoveAlias(promotion.name, model, promotion.alias, promotion.version,
-                  promotion.rollback ? AliasMove::kRollback : AliasMove::kPromote, actor));
-    return RememberRequest("promotion", promotion.request_id, promotion.name, promotion.version);
+    MUSTER_ASSIGN_OR_RETURN(const ModelVersion wanted, LoadVersion(name, version));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t seen, AliasTarget(model, alias));
+    if (seen != expected) return refuse(AliasMoved(promotion, seen));
+    MUSTER_ASSIGN_OR_RETURN(const bool let_before, NamedBefore(model, alias, version));
+    if (!rollback || !let_before) {
+      MUSTER_ASSIGN_OR_RETURN(const auto unmet, UnmetFor(model, wanted, alias, approvals));
+      if (!unmet.empty()) {
+        Error guarded = GuardedAlias(name, alias, unmet);
+        if (wait) {
+          MUSTER_RETURN_IF_ERROR(Await(model, promotion, actor));
+          guarded.message += "; it goes on with the last of them";
+        }
+        return refuse(std::move(guarded));
+      }
+    }
+    MUSTER_RETURN_IF_ERROR(MoveAlias(name, model, alias, version,
+                                     rollback ? AliasMove::kRollback : AliasMove::kPromote, actor));
+    MUSTER_RETURN_IF_ERROR(RememberRequest("promotion", request_id, name, version));
+    return Status();
   });
 }
 
 Result<std::vector<AliasChange>> SqliteModelStore::AliasHistory(std::string_view name) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
   auto select = db_.Prepare(
       "SELECT alias, version, previous, move, from_ms, actor, reason FROM alias_history WHERE "
@@ -103,44 +133,6 @@ Result<std::vector<AliasChange>> SqliteModelStore::AliasHistory(std::string_view
     history.push_back({std::string(select.Text(0)), select.Int(1), select.Int(2),
                        static_cast<AliasMove>(select.Int(3)), select.Int(4),
                        std::string(select.Text(5)), std::string(select.Text(6))});
-  }
-}
-
-Status SqliteModelStore::RecordGates(std::string_view name, std::int64_t version,
-                                     const std::vector<GateVerdict>& verdicts, const Actor& actor) {
-  return Change([&]() -> Status {
-    MUSTER_RETURN_IF_ERROR(LoadVersion(name, version));
-    MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
-    for (const GateVerdict& verdict : verdicts) {
-      auto insert = db_.Prepare(
-          "INSERT INTO gates (model, version, gate, passed, seen, wanted, detail) VALUES (?, ?, "
-          "?, ?, ?, ?, ?)");
-      insert.BindAll(model, version, verdict.gate, verdict.passed ? 1 : 0);
-      // SQLite has no NaN: binding one stores NULL, and that is what is read back as NaN.
-      insert.Bind(4, verdict.seen).Bind(5, verdict.wanted).Bind(6, verdict.detail);
-      MUSTER_RETURN_IF_ERROR(insert.Run());
-    }
-    return Write("gates.record", name, version, DetailOfGates(verdicts), actor);
-  });
-}
-
-Result<std::vector<GateVerdict>> SqliteModelStore::Gates(std::string_view name,
-                                                         std::int64_t version) {
-  const std::lock_guard lock(mutex_);
-  MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
-  auto select = db_.Prepare(
-      "SELECT gate, passed, seen, wanted, detail FROM gates WHERE model = ? AND version = ? ORDER "
-      "BY sequence");
-  select.BindAll(model, version);
-  const auto number = [&](int column) {
-    return select.IsNull(column) ? std::numeric_limits<double>::quiet_NaN() : select.Double(column);
-  };
-  std::vector<GateVerdict> verdicts;
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return verdicts;
-    verdicts.push_back({std::string(select.Text(0)), select.Int(1) != 0, number(2), number(3),
-                        std::string(select.Text(4))});
   }
 }
 

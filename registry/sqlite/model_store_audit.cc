@@ -1,5 +1,7 @@
 #include "registry/audit_chain.h"
+#include "registry/change_detail.h"
 #include "registry/model_rules.h"
+#include "registry/sqlite/audit_file.h"
 #include "registry/sqlite/model_store.h"
 
 // The audit's chain, and what else a change leaves behind: events and request ids.
@@ -7,26 +9,28 @@
 namespace muster::registry {
 namespace {
 
-constexpr std::string_view kSelectAudit =
-    "SELECT sequence, time_ms, actor, action, model, reason, version, detail, previous_hash, hash "
-    "FROM audit ";
-
-AuditEntry ReadEntry(const sqlite::Statement& row) {
-  AuditEntry entry;
-  entry.sequence = row.Int(0);
-  entry.time_ms = row.Int(1);
-  entry.actor = row.Text(2);
-  entry.action = row.Text(3);
-  entry.model = row.Text(4);
-  entry.reason = row.Text(5);
-  entry.version = row.Int(6);
-  entry.detail_json = row.Text(7);
-  entry.previous_hash = row.Text(8);
-  entry.hash = row.Text(9);
-  return entry;
+/// Of kAuditColumns and the signature.
+std::string SelectAudit(std::string_view where) {
+  return "SELECT " + std::string(kAuditColumns) + ", signature FROM audit " + std::string(where);
 }
 
 }  // namespace
+
+/// The first entry of a key tells of it.
+Status SqliteModelStore::StartKey() {
+  if (!key_) return Ok();
+  const std::string pem = key_->public_key().Pem();
+  {
+    auto known = db_.Prepare("SELECT 1 FROM audit_head WHERE public_key = ?");
+    MUSTER_ASSIGN_OR_RETURN(const bool row, known.BindAll(pem).Step());
+    if (row) return Ok();
+  }
+  MUSTER_RETURN_IF_ERROR(Write("audit.key", "", 0, DetailOfText("public_key", pem),
+                               {"muster", "entries are signed with this key from here on"}));
+  return db_.Prepare("UPDATE audit_head SET public_key = ?, key_since = ?")
+      .BindAll(pem, db_.last_insert_id())
+      .Run();
+}
 
 Status SqliteModelStore::Write(std::string_view action, std::string_view name, std::int64_t version,
                                std::string_view detail_json, const Actor& actor) {
@@ -46,10 +50,11 @@ Status SqliteModelStore::Write(std::string_view action, std::string_view name, s
   entry.version = version;
   entry.detail_json = detail_json;
   entry.hash = AuditHash(entry);
-  MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+  if (key_) entry.signature = key_->Sign(entry.hash);
+  MUSTER_RETURN_IF_ERROR(db_.Prepare("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                              .BindAll(entry.sequence, entry.time_ms, entry.actor, entry.action,
                                       entry.model, entry.reason, entry.version, entry.detail_json,
-                                      entry.previous_hash, entry.hash)
+                                      entry.previous_hash, entry.hash, entry.signature)
                              .Run());
   return db_.Prepare("UPDATE audit_head SET count = ?, hash = ?")
       .BindAll(entry.sequence, entry.hash)
@@ -58,36 +63,36 @@ Status SqliteModelStore::Write(std::string_view action, std::string_view name, s
 
 Result<std::vector<AuditEntry>> SqliteModelStore::Audit(std::string_view name, std::int64_t after,
                                                         std::int64_t limit) {
-  const std::lock_guard lock(mutex_);
-  auto select = db_.Prepare(std::string(kSelectAudit) +
-                            (name.empty() ? "WHERE ?1 = '' " : "WHERE model = ?1 ") +
-                            "AND sequence > ?2 ORDER BY sequence LIMIT ?3");
+  const auto lock = Reading();
+  auto select = db_.Prepare(SelectAudit(
+      (name.empty() ? std::string("WHERE ?1 = '' ") : std::string("WHERE model = ?1 ")) +
+      "AND sequence > ?2 ORDER BY sequence LIMIT ?3"));
   select.BindAll(name, after, limit);
   std::vector<AuditEntry> entries;
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return entries;
-    entries.push_back(ReadEntry(select));
+    entries.push_back(ReadAuditEntry(select));
   }
 }
 
 Status SqliteModelStore::VerifyAudit() {
-  const std::lock_guard lock(mutex_);
-  AuditVerifier verifier;
+  MUSTER_ASSIGN_OR_RETURN(const AuditReport report, CheckAudit({}));
+  return report.finding.empty() ? Ok() : Status(Corrupt(report.finding));
+}
+
+Result<AuditReport> SqliteModelStore::CheckAudit(const AuditCheck& check) {
+  AuditCheck with = check;
+  if (key_ && !with.key) with.key = key_->public_key();
   {
-    auto select = db_.Prepare(std::string(kSelectAudit) + "ORDER BY sequence");
-    for (;;) {
-      MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
-      if (!row) break;
-      MUSTER_RETURN_IF_ERROR(verifier.Add(ReadEntry(select)));
-    }
+    const auto lock = Reading();
+    if (file_ == ":memory:") return CheckAuditOf(db_, with);
   }
-  auto head = db_.Prepare("SELECT count, hash FROM audit_head");
-  MUSTER_ASSIGN_OR_RETURN(const bool row, head.Step());
-  if (row && head.Int(0) == verifier.count() && head.Text(1) == verifier.head()) return Ok();
-  return Corrupt("audit entry " + std::to_string(verifier.count() + 1) +
-                 " is missing: the chain ends after " + std::to_string(verifier.count()) +
-                 " entries; wanted " + (row ? std::to_string(head.Int(0)) : "its recorded end"));
+  return CheckAuditFile(file_, with);
+}
+
+Result<std::string> SqliteModelStore::AuditKey() {
+  return key_ ? key_->public_key().Pem() : std::string();
 }
 
 Status SqliteModelStore::AppendAudit(std::string_view action, std::string_view name,
@@ -103,13 +108,13 @@ Status SqliteModelStore::AppendAudit(std::string_view action, std::string_view n
 }
 
 Result<AuditEntry> SqliteModelStore::FindAuditByRequest(std::string_view request_id) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   MUSTER_ASSIGN_OR_RETURN(const auto found, FindRequest("audit", request_id));
   if (!found) return NoSuchRequest(request_id);
-  auto select = db_.Prepare(std::string(kSelectAudit) + "WHERE sequence = ?");
+  auto select = db_.Prepare(SelectAudit("WHERE sequence = ?"));
   MUSTER_ASSIGN_OR_RETURN(const bool row, select.BindAll(found->number).Step());
   if (!row) return Corrupt("audit entry " + std::to_string(found->number) + " is missing");
-  return ReadEntry(select);
+  return ReadAuditEntry(select);
 }
 
 Result<std::optional<SqliteModelStore::Request>> SqliteModelStore::FindRequest(
@@ -147,7 +152,7 @@ Status SqliteModelStore::Tell(const EventText& text, std::string_view name, std:
 }
 
 Result<std::vector<RegistryEvent>> SqliteModelStore::PendingEvents(std::int64_t limit) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   auto select = db_.Prepare(
       "SELECT sequence, time_ms, kind, model, alias, version, payload FROM events ORDER BY "
       "sequence LIMIT ?");

@@ -119,7 +119,7 @@ Result<ModelVersion> SqliteModelStore::CreateVersion(const NewVersion& version,
     MUSTER_RETURN_IF_ERROR(
         db_.Prepare("INSERT INTO versions VALUES (?, ?, ?, ?, 'None', ?, ?, ?, ?, ?, ?)")
             .BindAll(model, number, now, now, made.description, made.source, made.run_id,
-                     made.run_link, made.model_id, actor.name)
+                     made.run_link, made.model_id, made.author.empty() ? actor.name : made.author)
             .Run());
     MUSTER_RETURN_IF_ERROR(InsertTags(model, number, made.tags));
     MUSTER_RETURN_IF_ERROR(Touch(model));
@@ -132,12 +132,12 @@ Result<ModelVersion> SqliteModelStore::CreateVersion(const NewVersion& version,
 }
 
 Result<ModelVersion> SqliteModelStore::GetVersion(std::string_view name, std::int64_t version) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   return LoadVersion(name, version);
 }
 
 Result<ModelVersion> SqliteModelStore::FindVersionByRequest(std::string_view request_id) {
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   MUSTER_ASSIGN_OR_RETURN(const auto found, FindRequest("version", request_id));
   if (!found) return NoSuchRequest(request_id);
   return LoadVersion(found->model, found->number);
@@ -188,9 +188,12 @@ Result<ModelVersion> SqliteModelStore::TransitionStage(std::string_view name, st
 
 Status SqliteModelStore::DeleteVersion(std::string_view name, std::int64_t version,
                                        const Actor& actor) {
-  return Change([&]() -> Status {
+  return ChangeOrRefuse([&]() -> Result<Status> {
     MUSTER_ASSIGN_OR_RETURN(const ModelVersion found, LoadVersion(name, version));
     MUSTER_ASSIGN_OR_RETURN(const std::int64_t model, Require(name));
+    MUSTER_ASSIGN_OR_RETURN(const Status guarded, RefuseGuarded("deleted with its version", name,
+                                                                version, found.aliases, actor));
+    if (!guarded.ok()) return guarded;
     for (const std::string& alias : found.aliases) {
       MUSTER_RETURN_IF_ERROR(MoveAlias(name, model, alias, 0, AliasMove::kRemove, actor));
     }
@@ -201,13 +204,14 @@ Status SqliteModelStore::DeleteVersion(std::string_view name, std::int64_t versi
               .Run());
     }
     MUSTER_RETURN_IF_ERROR(Touch(model));
-    return Write("version.delete", name, version, "{}", actor);
+    MUSTER_RETURN_IF_ERROR(Write("version.delete", name, version, "{}", actor));
+    return Status();
   });
 }
 
 Result<ModelPage<ModelVersion>> SqliteModelStore::SearchVersions(const ModelQuery& query) {
   MUSTER_ASSIGN_OR_RETURN(const ModelSearch search, ParseVersionSearch(query));
-  const std::lock_guard lock(mutex_);
+  const auto lock = Reading();
   std::optional<std::int64_t> model;
   if (const auto only = search.only_name()) {
     const auto id = Require(*only);

@@ -157,6 +157,64 @@ CREATE TABLE deliveries (
   UNIQUE (webhook, source)
 );
 CREATE INDEX deliveries_webhook ON deliveries (webhook, sequence);
+)sql",
+                                                            R"sql(
+-- Of hash; empty: written by a muster that had no key.
+ALTER TABLE audit ADD COLUMN signature TEXT NOT NULL DEFAULT '';
+-- The key of the entries since key_since, which tells of it; earlier ones were signed by others, or by none.
+ALTER TABLE audit_head ADD COLUMN public_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit_head ADD COLUMN key_since INTEGER NOT NULL DEFAULT 0;
+-- audit: the sequence of the change's entry; 0: not kept.
+ALTER TABLE alias_history ADD COLUMN audit INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE gates ADD COLUMN audit INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX alias_history_time ON alias_history (model, alias, from_ms, sequence);
+-- Of a name, whether the model is there or not. policy: JSON.
+CREATE TABLE policies (model TEXT PRIMARY KEY, policy TEXT NOT NULL) WITHOUT ROWID;
+-- sha256: hexadecimal, of the token.
+CREATE TABLE tokens (
+  sha256 TEXT PRIMARY KEY,
+  person TEXT NOT NULL,
+  creation_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE approvals (
+  sequence INTEGER PRIMARY KEY,
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  person TEXT NOT NULL,
+  approved INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  audit INTEGER NOT NULL
+);
+CREATE INDEX approvals_version ON approvals (model, version, sequence);
+-- Promotions that wait for approvals.
+CREATE TABLE waiting (
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  alias TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  expected INTEGER NOT NULL,
+  approvals INTEGER NOT NULL,
+  request TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (model, version, alias)
+) WITHOUT ROWID;
+-- How it is told: 'mlflow', 'cloudevents-structured', 'cloudevents-binary'.
+ALTER TABLE webhooks ADD COLUMN format TEXT NOT NULL DEFAULT 'mlflow';
+-- What a verdict has beside the columns, as JSON.
+ALTER TABLE gates ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}';
+-- The newest is in force; an empty text took it away.
+CREATE TABLE gate_files (
+  sequence INTEGER PRIMARY KEY,
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  gates TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL
+);
+CREATE INDEX gate_files_model ON gate_files (model, sequence);
 )sql"};
   return migrations;
 }

@@ -9,8 +9,9 @@ namespace muster::registry {
 namespace {
 
 constexpr std::string_view kSelectWebhooks =
-    "SELECT id, name, url, description, secret, events, active, creation_ms, last_updated_ms FROM "
-    "webhooks ";
+    "SELECT id, name, url, description, secret, events, active, creation_ms, last_updated_ms, "
+    "format "
+    "FROM webhooks ";
 
 std::string JoinLines(std::vector<std::string> lines) {
   std::ranges::sort(lines);
@@ -40,6 +41,7 @@ Webhook ReadWebhook(const sqlite::Statement& row) {
   webhook.active = row.Int(6) != 0;
   webhook.creation_ms = row.Int(7);
   webhook.last_updated_ms = row.Int(8);
+  webhook.format = row.Text(9);
   return webhook;
 }
 
@@ -74,9 +76,9 @@ Result<Webhook> SqliteWebhookStore::Create(const Webhook& webhook) {
   const UnixMillis now = clock_.UnixNow();
   MUSTER_RETURN_IF_ERROR(
       db_.Prepare("INSERT INTO webhooks (id, name, url, description, secret, events, active, "
-                  "creation_ms, last_updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                  "creation_ms, last_updated_ms, format) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
           .BindAll(id, webhook.name, webhook.url, webhook.description, webhook.secret,
-                   JoinLines(webhook.events), webhook.active ? 1 : 0, now, now)
+                   JoinLines(webhook.events), webhook.active ? 1 : 0, now, now, webhook.format)
           .Run());
   return Load(id);
 }
@@ -101,14 +103,15 @@ Result<Webhook> SqliteWebhookStore::Update(std::string_view id, const WebhookUpd
   now.url = update.url.value_or(now.url);
   now.description = update.description.value_or(now.description);
   now.secret = update.secret.value_or(now.secret);
+  now.format = update.format.value_or(now.format);
   if (!update.events.empty()) now.events = update.events;
   now.active = update.active.value_or(now.active);
   MUSTER_RETURN_IF_ERROR(db_.Transact([&]() -> Status {
     MUSTER_RETURN_IF_ERROR(
         db_.Prepare("UPDATE webhooks SET name = ?, url = ?, description = ?, secret = ?, events = "
-                    "?, active = ?, last_updated_ms = ? WHERE id = ?")
+                    "?, active = ?, last_updated_ms = ?, format = ? WHERE id = ?")
             .BindAll(now.name, now.url, now.description, now.secret, JoinLines(now.events),
-                     now.active ? 1 : 0, clock_.UnixNow(), id)
+                     now.active ? 1 : 0, clock_.UnixNow(), now.format, id)
             .Run());
     if (now.active) return Ok();
     return db_
@@ -144,12 +147,19 @@ Result<bool> SqliteWebhookStore::Insert(std::string_view webhook_id, const Notic
 
 Result<std::int64_t> SqliteWebhookStore::Enqueue(const Notice& notice) {
   const std::lock_guard lock(mutex_);
-  std::int64_t dropped = 0;
-  MUSTER_RETURN_IF_ERROR(db_.Transact([&]() -> Status {
+  std::vector<Webhook> asking;
+  {
     auto select = db_.Prepare(std::string(kSelectWebhooks) + "WHERE active ORDER BY sequence");
-    MUSTER_ASSIGN_OR_RETURN(const auto webhooks, ReadWebhooks(select));
-    for (const Webhook& webhook : webhooks) {
-      if (std::ranges::find(webhook.events, notice.kind) == webhook.events.end()) continue;
+    MUSTER_ASSIGN_OR_RETURN(asking, ReadWebhooks(select));
+  }
+  std::erase_if(asking, [&](const Webhook& webhook) {
+    return std::ranges::find(webhook.events, notice.kind) == webhook.events.end();
+  });
+  std::int64_t dropped = 0;
+  // No write lock for nobody: it would make the registry's changes wait.
+  if (asking.empty()) return dropped;
+  MUSTER_RETURN_IF_ERROR(db_.Transact([&]() -> Status {
+    for (const Webhook& webhook : asking) {
       MUSTER_ASSIGN_OR_RETURN(const bool waits, Insert(webhook.id, notice));
       if (!waits) ++dropped;
     }
@@ -172,7 +182,8 @@ Result<std::vector<Delivery>> SqliteWebhookStore::Heads() {
   const std::lock_guard lock(mutex_);
   auto select = db_.Prepare(
       "SELECT d.sequence, d.id, w.id, w.url, w.secret, d.kind, d.payload, d.time_ms, d.tries, "
-      "d.next_ms FROM webhooks w JOIN deliveries d ON d.sequence = (SELECT min(sequence) FROM "
+      "d.next_ms, w.format FROM webhooks w JOIN deliveries d ON d.sequence = (SELECT min(sequence) "
+      "FROM "
       "deliveries WHERE webhook = w.sequence) ORDER BY d.sequence");
   std::vector<Delivery> heads;
   for (;;) {
@@ -189,6 +200,7 @@ Result<std::vector<Delivery>> SqliteWebhookStore::Heads() {
     head.time_ms = select.Int(7);
     head.tries = select.Int(8);
     head.next_ms = select.Int(9);
+    head.format = select.Text(10);
     heads.push_back(std::move(head));
   }
 }

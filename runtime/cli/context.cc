@@ -149,6 +149,7 @@ int Ask(const Context& context, const Question& question,
         const std::function<Status(const boost::json::value& answer)>& show) {
   auto client = context.Connect();
   if (!client.ok()) return Fail(context, client.error());
+  client->SetToken(question.token);
   auto answer = client->Json(question.method, question.target, question.body);
   if (!answer.ok()) return Fail(context, answer.error());
   return ShowAnswer(context, *answer, show);

@@ -80,6 +80,7 @@ struct Question {
   std::string_view method;  ///< "GET"
   std::string target;       ///< "/api/muster/v1/sweeps"
   std::optional<boost::json::value> body = std::nullopt;
+  std::string token = {};  ///< who asks; empty: nobody in particular
 };
 /// Prints what a server answered: as it is with --json, else as `show` does. An error that `show` finds is printed
 /// by Fail, and so is an answer of another shape than `show` expects.
@@ -105,6 +106,20 @@ void AddSweep(CLI::App& app, Context& context);
 void AddTrial(CLI::App& app, Context& context);
 void AddRun(CLI::App& app, Context& context);
 void AddModel(CLI::App& app, Context& context);
+/// graph, below `muster model`.
+void AddModelGraph(CLI::App& model, Context& context);
+/// export, verify and tag-git, below `muster model`.
+void AddModelExport(CLI::App& model, Context& context);
+void AddModelVerify(CLI::App& model, Context& context);
+void AddModelTag(CLI::App& model, Context& context);
+/// history; audit; approve, reject, approvals, policy and token, below `muster model`.
+void AddModelHistory(CLI::App& model, Context& context);
+void AddModelAudit(CLI::App& model, Context& context);
+void AddModelApprove(CLI::App& model, Context& context);
+/// gates, below `muster model`.
+void AddModelGates(CLI::App& model, Context& context);
+/// compress, below `muster model`.
+void AddModelCompress(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);

@@ -1,4 +1,4 @@
-// muster model ls|show|promote|alias|history|audit|export|graph|verify|rollback
+// muster model ls|show|promote|alias|rollback; model_*.cc have the rest
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -6,12 +6,11 @@
 #include <iostream>
 #include <memory>
 
-#include "registry/onnx/checker.h"
-#include "registry/onnx/reader.h"
-#include "registry/onnx/writer.h"
-#include "runtime/base/file.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
+#include "runtime/cli/model_graph.h"
+#include "runtime/cli/model_lineage.h"
+#include "runtime/cli/model_output.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {
@@ -19,74 +18,6 @@ namespace {
 
 using boost::json::object;
 using boost::json::value;
-
-/// As many entries as the server gives out at once.
-constexpr std::size_t kPage = 1'000;
-
-std::string ModelPath(const std::string& name, const std::string& rest = "") {
-  return "/api/muster/v1/models/" + http::PercentEncode(name) + rest;
-}
-
-/// A member as people read it; "" when it is not there.
-std::string Text(const object& fields, std::string_view name) {
-  const auto* found = fields.if_contains(name);
-  if (found == nullptr || found->is_null()) return "";
-  if (found->is_string()) return std::string(found->get_string());
-  return found->is_double() ? Short(found->get_double()) : boost::json::serialize(*found);
-}
-
-std::string When(const object& fields, std::string_view name) {
-  const auto* found = fields.if_contains(name);
-  if (found == nullptr || !found->is_int64() || found->get_int64() == 0) return "";
-  return Utc(found->get_int64());
-}
-
-/// "champion=2 challenger=3"
-std::string Aliases(const object& fields) {
-  std::string text;
-  const auto* aliases = fields.if_contains("aliases");
-  if (aliases == nullptr) return text;
-  if (aliases->is_array()) {
-    for (const auto& alias : aliases->get_array()) {
-      text += (text.empty() ? "" : " ") + std::string(alias.as_string());
-    }
-  } else if (aliases->is_object()) {
-    for (const auto& entry : aliases->get_object()) {
-      text += (text.empty() ? "" : " ") + std::string(entry.key()) + "=" +
-              boost::json::serialize(entry.value());
-    }
-  }
-  return text;
-}
-
-/// A table with a row for each element of the array `list`.
-void PrintList(const value& answer, std::string_view list, std::vector<std::string> headings,
-               const std::function<std::vector<std::string>(const object&)>& row) {
-  Table table(std::move(headings));
-  for (const auto& entry : answer.at(list).as_array()) table.Add(row(entry.as_object()));
-  table.Print();
-}
-
-/// Like Ask, of the array `list` at `target`, which the server gives out in pages: `next` is what to add to the
-/// target for the page after this one; empty: there is none.
-int AskPages(const Context& context, const std::string& target, std::string_view list,
-             const std::function<std::string(const object& page)>& next,
-             const std::function<Status(const value& answer)>& show) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  boost::json::array all;
-  object page;
-  for (std::string more; page.empty() || !more.empty();) {
-    auto answer = client->Json("GET", target + more);
-    if (!answer.ok()) return Fail(context, answer.error());
-    page = answer->as_object();
-    const auto& entries = page.at(list).as_array();
-    all.insert(all.end(), entries.begin(), entries.end());
-    more = next(page);
-  }
-  page[list] = std::move(all);
-  return ShowAnswer(context, page, show);
-}
 
 int List(const Context& context) {
   const auto next = [](const object& page) {
@@ -109,11 +40,7 @@ Status PrintVersion(const value& answer) {
             << (Aliases(version).empty() ? "" : " @" + Aliases(version)) << ", run "
             << Text(version, "run_id") << ", made " << When(version, "created_ms") << "\nsource "
             << Text(version, "source") << "\n";
-  PrintList(answer, "gates", {"GATE", "VERDICT", "SEEN", "DETAIL"}, [](const object& gate) {
-    return std::vector<std::string>{Text(gate, "gate"),
-                                    Text(gate, "passed") == "true" ? "passed" : "refused",
-                                    Text(gate, "seen"), Text(gate, "detail")};
-  });
+  PrintGates(answer);
   return Ok();
 }
 
@@ -140,13 +67,20 @@ int Show(const Context& context, const std::string& name) {
 struct MoveFlags {
   std::string model, alias = "champion", reason;
   std::int64_t version = 0;
-  std::optional<std::int64_t> expected;
+  std::optional<std::int64_t> expected, to;
+  bool wait = false;
 };
 
-int Move(const Context& context, const MoveFlags& flags, const std::string& verb) {
+int Move(const Context& context, MoveFlags flags, const std::string& verb) {
+  if (const auto at = flags.model.find('@'); at != std::string::npos) {
+    flags.alias = flags.model.substr(at + 1);
+    flags.model.resize(at);
+  }
   object body{{"alias", flags.alias}, {"reason", flags.reason}, {"actor", context.user}};
   if (verb != "rollback") body["version"] = flags.version;
   if (flags.expected) body["expected"] = *flags.expected;
+  if (flags.to) body["to"] = *flags.to;
+  if (flags.wait) body["wait"] = true;
   return Ask(context, {"POST", ModelPath(flags.model, "/" + verb), body}, [&](const value& answer) {
     std::cout << flags.model << "@" << flags.alias << " is now version "
               << Text(answer.as_object(), "version")
@@ -155,116 +89,12 @@ int Move(const Context& context, const MoveFlags& flags, const std::string& verb
   });
 }
 
-int History(const Context& context, const std::string& name) {
-  return Ask(context, {"GET", ModelPath(name, "/history")}, [](const value& answer) {
-    PrintList(answer, "history", {"FROM", "ALIAS", "VERSION", "BEFORE", "MOVE", "BY", "WHY"},
-              [](const object& change) {
-                return std::vector<std::string>{When(change, "from_ms"), Text(change, "alias"),
-                                                Text(change, "version"), Text(change, "previous"),
-                                                Text(change, "move"),    Text(change, "actor"),
-                                                Text(change, "reason")};
-              });
-    return Ok();
-  });
-}
-
-int Audit(const Context& context, const std::string& name) {
-  const std::string target = "/api/muster/v1/audit?limit=" + std::to_string(kPage) +
-                             (name.empty() ? "" : "&model=" + http::PercentEncode(name));
-  const auto next = [](const object& page) -> std::string {
-    const auto& entries = page.at("entries").as_array();
-    if (entries.size() < kPage) return "";
-    return "&after=" + Text(entries.back().as_object(), "sequence");
-  };
-  return AskPages(context, target, "entries", next, [](const value& answer) {
-    PrintList(answer, "entries", {"NO", "TIME", "BY", "ACTION", "MODEL", "VERSION", "WHY", "HASH"},
-              [](const object& entry) {
-                return std::vector<std::string>{
-                    Text(entry, "sequence"), When(entry, "time_ms"),
-                    Text(entry, "actor"),    Text(entry, "action"),
-                    Text(entry, "model"),    Text(entry, "version"),
-                    Text(entry, "reason"),   Text(entry, "hash").substr(0, 12)};
-              });
-    return Ok();
-  });
-}
-
-int Export(const Context& context, const std::string& name, const std::string& out) {
-  auto reference = ParseModelReference(name);
-  if (!reference.ok()) return Fail(context, reference.error());
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto location = FetchModel(*client, *reference, context.Home() / "serving");
-  if (!location.ok()) return Fail(context, location.error());
-  std::error_code failure;
-  std::filesystem::create_directories(out, failure);
-  std::filesystem::copy(
-      location->directory, out,
-      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing,
-      failure);
-  if (failure) return Fail(context, IoError(out, failure.value()));
-  const object summary{{"model", location->name}, {"version", location->version}, {"out", out}};
-  if (!PrintJson(context, summary)) {
-    std::cout << location->name << " version " << location->version << " is in " << out
-              << " (model.onnx, MLmodel, card.json)\n";
-  }
-  return kDone;
-}
-
-/// The ONNX file of a version.
-Result<onnx::Model> ReadOnnx(const Context& context, http::Client& client,
-                             const std::string& name) {
-  MUSTER_ASSIGN_OR_RETURN(const auto reference, ParseModelReference(name));
-  MUSTER_ASSIGN_OR_RETURN(const auto location,
-                          FetchModel(client, reference, context.Home() / "serving"));
-  MUSTER_ASSIGN_OR_RETURN(const auto bytes,
-                          ReadWholeFile(location.directory / "model.onnx", onnx::kMaxModelBytes));
-  return onnx::Read(bytes);
-}
-
-int PrintGraph(const Context& context, const std::string& name) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  const auto model = ReadOnnx(context, *client, name);
-  if (!model.ok()) return Fail(context, model.error());
-  const std::string text = onnx::Describe(*model);
-  if (!PrintJson(context, object{{"model", name}, {"graph", text}})) std::cout << text;
-  return kDone;
-}
-
-/// The whole audit chain; and, when a version is named, its ONNX file.
-int Verify(const Context& context, const std::string& name) {
-  auto client = context.Connect();
-  if (!client.ok()) return Fail(context, client.error());
-  auto chain = client->Json("GET", "/api/muster/v1/audit/verify");
-  if (!chain.ok()) return Fail(context, chain.error());
-  const bool whole = chain->at("ok").as_bool();
-  if (!context.json) {
-    std::cout << "audit chain: " << (whole ? "whole" : Text(chain->as_object(), "message")) << "\n";
-  }
-  if (!name.empty()) {
-    const auto model = ReadOnnx(context, *client, name);
-    if (!model.ok()) return Fail(context, model.error());
-    const Status checked = onnx::Check(*model);
-    if (!checked.ok()) return Fail(context, {ErrorKind::kCorrupt, checked.error().message});
-    if (!context.json) {
-      std::cout << name << ": model.onnx is well formed, " << model->graph.nodes.size()
-                << " nodes\n";
-    }
-  }
-  PrintJson(context, object{{"audit", whole},
-                            {"message", Text(chain->as_object(), "message")},
-                            {"model", name.empty() ? value(nullptr) : value(true)}});
-  return whole ? kDone : kFailed;
-}
-
 }  // namespace
 
 void AddModel(CLI::App& app, Context& context) {
   auto* model = app.add_subcommand("model", "The registry: versions, aliases, gates, audit")
                     ->require_subcommand(1);
   auto name = std::make_shared<std::string>();
-  auto out = std::make_shared<std::string>();
   auto move = std::make_shared<MoveFlags>();
   const auto add = [&](const char* verb, const char* help, const char* argument, bool required,
                        std::function<int()> run) {
@@ -276,31 +106,29 @@ void AddModel(CLI::App& app, Context& context) {
   add("ls", "All models", nullptr, false, [&context] { return List(context); });
   add("show", "A model's versions, or one version's gates and lineage",
       "NAME, NAME@ALIAS or NAME/VERSION", true, [&context, name] { return Show(context, *name); });
-  add("history", "Which version an alias named when, and who moved it", "NAME", true,
-      [&context, name] { return History(context, *name); });
-  add("audit", "The hash-chained log of every change", "NAME (default: all)", false,
-      [&context, name] { return Audit(context, *name); });
-  add("verify", "Recompute the audit chain; check a version's ONNX file",
-      "NAME@ALIAS or NAME/VERSION", false, [&context, name] { return Verify(context, *name); });
-  add("graph", "The inputs, outputs and nodes of a version's ONNX file",
-      "NAME@ALIAS or NAME/VERSION", true, [&context, name] { return PrintGraph(context, *name); });
-  add("export", "Copy a version's files (ONNX, MLmodel, card) to a folder",
-      "NAME@ALIAS or NAME/VERSION", true,
-      [&context, name, out] { return Export(context, *name, *out); })
-      ->add_option("--out", *out, "The folder")
-      ->required();
+  AddModelLineage(*model, context);
+  AddModelExport(*model, context);
+  AddModelVerify(*model, context);
+  AddModelTag(*model, context);
+  AddModelCompress(*model, context);
   for (const auto& [verb, help] :
        {std::pair("promote", "Move an alias to a version by compare-and-swap"),
         std::pair("alias", "Set an alias, whatever it names now; version 0 removes it"),
         std::pair("rollback", "Move an alias back to what it named before")}) {
     auto* command = model->add_subcommand(verb, help);
-    command->add_option("model", move->model, "NAME")->required();
+    command->add_option("model", move->model, "NAME or NAME@ALIAS")->required();
     if (std::string_view(verb) != "rollback") {
       command->add_option("--version", move->version, "The version")->required();
     }
     if (std::string_view(verb) == "promote") {
       command->add_option("--expected", move->expected,
                           "What the alias must name now (default: what it names when asked)");
+      command->add_flag("--when-approved", move->wait,
+                        "Where approvals are wanted: go on by itself with the last of them");
+    }
+    if (std::string_view(verb) == "rollback") {
+      command->add_option("--to", move->to,
+                          "A version that it named before (default: one step back)");
     }
     command->add_option("--alias", move->alias, "Which alias")->capture_default_str();
     command->add_option("--reason", move->reason, "Why, for the audit");
@@ -308,6 +136,11 @@ void AddModel(CLI::App& app, Context& context) {
       context.run = [&context, move, verb] { return Move(context, *move, verb); };
     });
   }
+  AddModelGraph(*model, context);
+  AddModelHistory(*model, context);
+  AddModelAudit(*model, context);
+  AddModelApprove(*model, context);
+  AddModelGates(*model, context);
 }
 
 }  // namespace muster::cli

@@ -2,11 +2,13 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "runtime/cli/context.h"
 #include "runtime/cli/follow.h"
+#include "runtime/cli/git_state.h"
 #include "runtime/config/sweep_file.h"
 #include "runtime/wire/api.h"
 
@@ -33,7 +35,9 @@ int Submit(const Context& context, const SubmitFlags& flags) {
   }
   auto client = context.Connect();
   if (!client.ok()) return Fail(context, client.error());
-  boost::json::object body{{"spec", wire::ToJson(file->spec())}, {"user", context.user}};
+  wire::SweepSpec spec = file->spec();
+  if (!spec.code) spec.code = GitState(std::filesystem::absolute(flags.file).parent_path());
+  boost::json::object body{{"spec", wire::ToJson(spec)}, {"user", context.user}};
   if (!flags.id.empty()) body["id"] = flags.id;
   auto answer = client->Json("POST", kSweeps, body);
   if (!answer.ok()) {

@@ -111,8 +111,8 @@ Result<GcReport> CollectHere(const Context& context, const CollectFlags& flags,
                           server::OpenArtifactRoots(flags.artifact_root, folder / "artifacts",
                                                     SystemClock(), EnvironmentVariable));
   MUSTER_ASSIGN_OR_RETURN(const auto runs, tracker::OpenSqliteRunStore(db, SystemClock()));
-  MUSTER_ASSIGN_OR_RETURN(const auto models,
-                          registry::SqliteModelStore::Open(folder / "registry.db", SystemClock()));
+  MUSTER_ASSIGN_OR_RETURN(const auto models, registry::SqliteModelStore::OpenSigned(
+                                                 folder / "registry.db", SystemClock()));
   Progress progress(context);
   return CollectGarbage(
       {*runs, *artifacts.store, artifacts.open_root, *models, SystemClock()}, flags.policy,

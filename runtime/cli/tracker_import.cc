@@ -65,8 +65,8 @@ Result<ImportReport> DoImport(const Context& context, const ImportFlags& flags) 
                           tracker::OpenSqliteRunStore(home / "tracker.db", SystemClock()));
   MUSTER_ASSIGN_OR_RETURN(const auto artifacts,
                           tracker::OpenLocalArtifactStore(home / "artifacts"));
-  MUSTER_ASSIGN_OR_RETURN(const auto models,
-                          registry::SqliteModelStore::Open(home / "registry.db", SystemClock()));
+  MUSTER_ASSIGN_OR_RETURN(const auto models, registry::SqliteModelStore::OpenSigned(
+                                                 home / "registry.db", SystemClock()));
   return tracker::Import(*source, {*runs, *artifacts, *models},
                          {.copy_artifacts = !flags.keep_addresses, .progress = Progress(context)});
 }

@@ -1,17 +1,15 @@
 #include "runtime/config/sweep_file.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <boost/json/serialize.hpp>
-#include <charconv>
 #include <fstream>
 #include <optional>
 #include <sstream>
 
 #include "runtime/base/file_list.h"
-#include "runtime/config/suggest.h"
+#include "runtime/config/gate_file.h"
 #include "runtime/config/table_file.h"
+#include "runtime/config/yaml_tree.h"
 #include "runtime/coordinator/search_spec.h"
 #include "runtime/wire/error_path.h"
 #include "tuner/search.h"
@@ -22,38 +20,12 @@ namespace json = boost::json;
 
 namespace {
 
-/// Of lists and maps within each other; an alias may even contain itself.
-constexpr int kMaxDepth = 64;
-
-/// A plain (unquoted) scalar by YAML 1.2's core schema; a quoted one is a string.
-json::value ScalarToJson(const YAML::Node& node) {
-  const std::string& text = node.Scalar();
-  if (node.Tag() == "!") return json::value(text);
-  if (text == "true" || text == "false") return text == "true";
-  if (text == "null" || text == "~" || text.empty()) return nullptr;
-  const char* const end = text.data() + text.size();
-  std::int64_t whole = 0;
-  if (auto read = std::from_chars(text.data(), end, whole);
-      read.ptr == end && read.ec == std::errc())
-    return whole;
-  double number = 0;
-  if (auto read = std::from_chars(text.data(), end, number);
-      read.ptr == end && read.ec == std::errc() &&
-      (text[0] == '-' || text[0] == '.' || (text[0] >= '0' && text[0] <= '9')))
-    return number;
-  return json::value(text);
+std::string Join(const std::string& path, const std::string& key) {
+  return path.empty() ? key : path + "." + key;
 }
 
 std::string PlainText(const json::value& value) {
   return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
-}
-
-void Replace(std::string& text, std::string_view from, std::string_view to) {
-  if (const auto at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
-}
-
-std::string Join(const std::string& path, const std::string& key) {
-  return path.empty() ? key : path + "." + key;
 }
 
 }  // namespace
@@ -62,18 +34,13 @@ std::string Join(const std::string& path, const std::string& key) {
 class SweepFileReader {
  public:
   SweepFileReader(SweepFile& file, std::filesystem::path folder)
-      : file_(file), folder_(std::move(folder)) {}
+      : file_(file), yaml_(file.name_, file.places_, IsText), folder_(std::move(folder)) {}
 
   Status Read(std::string_view text, const std::vector<std::string>& overrides) {
-    YAML::Node root;
-    try {
-      root = YAML::Load(std::string(text));
-    } catch (const YAML::Exception& failure) {
-      return Invalid(Where(failure.mark) + ": " + failure.msg);
-    }
+    MUSTER_ASSIGN_OR_RETURN(const YAML::Node root, yaml_.Load(text));
     if (!root.IsMap())
       return Invalid(file_.name_ + ":1:1: wanted a map of keys (name, trial, ...)");
-    MUSTER_ASSIGN_OR_RETURN(auto tree, Convert(root, ""));
+    MUSTER_ASSIGN_OR_RETURN(auto tree, yaml_.Convert(root, ""));
     for (const auto& override_text : overrides)
       MUSTER_RETURN_IF_ERROR(Override(tree, override_text));
     if (Status status = Normalise(tree.as_object()); !status.ok()) {
@@ -88,45 +55,9 @@ class SweepFileReader {
   }
 
  private:
-  std::string Where(const YAML::Mark& mark) const {
-    return file_.name_ + ":" + std::to_string(mark.line + 1) + ":" +
-           std::to_string(mark.column + 1);
-  }
-
   /// Words of a command and values of variables are text as it stands: 3.10 is not the number 3.1.
   static bool IsText(std::string_view path) {
     return path.starts_with("trial.command[") || path.starts_with("trial.env.");
-  }
-
-  Result<json::value> Convert(const YAML::Node& node, const std::string& path, int depth = 0) {
-    if (depth > kMaxDepth) {
-      return Invalid(Where(node.Mark()) + ": more than " + std::to_string(kMaxDepth) +
-                     " lists and maps within each other");
-    }
-    if (!node.IsSequence() && !node.IsMap() && IsText(path)) return json::value(node.Scalar());
-    if (node.IsSequence()) {
-      json::array list;
-      for (std::size_t i = 0; i < node.size(); ++i) {
-        const std::string here = path + "[" + std::to_string(i) + "]";
-        file_.places_[here] = Where(node[i].Mark());
-        MUSTER_ASSIGN_OR_RETURN(auto element, Convert(node[i], here, depth + 1));
-        list.push_back(std::move(element));
-      }
-      return json::value(std::move(list));
-    }
-    if (!node.IsMap()) return node.IsScalar() ? ScalarToJson(node) : json::value(nullptr);
-    json::object map;
-    for (const auto& entry : node) {
-      const std::string key = entry.first.Scalar();
-      const std::string here = Join(path, key);
-      if (map.contains(key)) {
-        return Invalid(Where(entry.first.Mark()) + ": key '" + key + "' is there twice; first at " +
-                       file_.places_[here]);
-      }
-      file_.places_[here] = Where(entry.first.Mark());
-      MUSTER_ASSIGN_OR_RETURN(map[key], Convert(entry.second, here, depth + 1));
-    }
-    return json::value(std::move(map));
   }
 
   /// "a.b=value": the value is YAML, so lists and numbers work.
@@ -152,7 +83,7 @@ class SweepFileReader {
     } catch (const YAML::Exception& failure) {
       return Invalid("--set " + text + ": " + failure.msg);
     }
-    MUSTER_ASSIGN_OR_RETURN((*map)[rest], Convert(value, path));
+    MUSTER_ASSIGN_OR_RETURN((*map)[rest], yaml_.Convert(value, path));
     return Ok();
   }
 
@@ -179,11 +110,8 @@ class SweepFileReader {
     if (auto* parallel = Find(tree, {"budget"}, "parallel"); parallel != nullptr) {
       if (parallel->is_string() && parallel->get_string() == "auto") *parallel = 0;
     }
-    if (auto* gates = Find(tree, {"model"}, "gates"); gates != nullptr && gates->is_array()) {
-      for (auto& gate : gates->get_array()) {
-        if (gate.is_string() && gate.get_string() == "parity")
-          gate = json::object{{"parity", true}};
-      }
+    if (auto* gates = Find(tree, {"model"}, "gates"); gates != nullptr) {
+      MUSTER_RETURN_IF_ERROR(NormaliseGates(*gates, "model.gates", file_.places_));
     }
     SplitObjectives(tree);
     Policies(tree);
@@ -309,6 +237,7 @@ class SweepFileReader {
   }
 
   SweepFile& file_;
+  YamlTree yaml_;
   std::filesystem::path folder_;
   std::vector<TableFile> tables_;
 };
@@ -342,28 +271,16 @@ Result<SweepFile> SweepFile::Read(const std::filesystem::path& path,
 }
 
 Error SweepFile::Explain(const Error& error) const {
+  Error in_file = error;
   const auto located = wire::SplitPath(error.message);
-  if (!located) return {error.kind, name_ + ": " + error.message};
-  auto [path, sentence] = *located;
-  if (path.starts_with("on_log")) {
-    for (std::string* text : {&path, &sentence}) Replace(*text, "reaction", "do");
-  }
-  const std::string key = path.substr(path.find_last_of('.') + 1);
-  if (sentence.starts_with("unknown key")) {
-    sentence = "unknown key '" + key + "'" + sentence.substr(std::string("unknown key").size());
-  }
-  // The nearest enclosing path that the file names: a missing key has no place of its own.
-  std::string place = name_ + ":1:1";
-  std::string at = path;
-  while (!at.empty()) {
-    if (const auto found = places_.find(at); found != places_.end()) {
-      place = found->second;
-      break;
+  if (located && located->first.starts_with("on_log")) {
+    constexpr std::string_view kSpecWord = "reaction", kFileWord = "do";
+    for (auto at = in_file.message.find(kSpecWord); at != std::string::npos;
+         at = in_file.message.find(kSpecWord)) {
+      in_file.message.replace(at, kSpecWord.size(), kFileWord);
     }
-    const auto cut = at.find_last_of(".[");
-    at.resize(cut == std::string::npos ? 0 : cut);
   }
-  return {error.kind, place + ": " + path + ": " + WithSuggestion(FileWords(sentence), key)};
+  return ExplainPlace(in_file, name_, places_);
 }
 
 }  // namespace muster::config

@@ -94,6 +94,8 @@ class Coordinator {
 
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const Config& config() const { return config_; }
+  /// What a promotion of a trial is asked with.
+  static PromoteModel PromoteModelOf(const Sweep& sweep, const Trial& trial);
   [[nodiscard]] std::optional<TokenOwner> AttemptOf(const std::string& token) const;
 
   /// What a restart forgets about a node.
@@ -210,7 +212,6 @@ class Coordinator {
   void Preempt(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
   // coordinator_outbox.cc
   static Command CreateRunOf(const Sweep& sweep, const Trial& trial);
-  static Command PromoteModelOf(const Sweep& sweep, const Trial& best);
   void AddCommand(Turn& turn, Command command);
   void QueueCommand(Turn& turn, const OutboxEntry& entry);
   [[nodiscard]] bool AsksForRun(const RunId& run) const;

@@ -31,13 +31,14 @@ Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
   return create;
 }
 
-Command Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
+PromoteModel Coordinator::PromoteModelOf(const Sweep& sweep, const Trial& best) {
   return PromoteModel{sweep.id,
                       best.id,
                       best.run,
                       best.checkpoint ? best.checkpoint->path : std::string(),
                       ParamsJson(sweep, best),
-                      wire::ToJson(sweep.spec).as_object()};
+                      wire::ToJson(sweep.spec).as_object(),
+                      sweep.user};
 }
 
 void Coordinator::AddCommand(Turn& turn, Command command) {

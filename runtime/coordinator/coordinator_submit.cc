@@ -16,6 +16,12 @@ SweepId UnusedId(const State& state, const std::string& name) {
   }
 }
 
+/// What a client wants of a sweep; the code beside its file may have changed since it was sent first.
+boost::json::value Asked(wire::SweepSpec spec) {
+  spec.code.reset();
+  return wire::ToJson(spec);
+}
+
 Error NoSweep(const SweepId& id) { return NotFound("there is no sweep '" + id.value + "'"); }
 Error NoTrial(const TrialId& id) { return NotFound("there is no trial '" + id.value + "'"); }
 
@@ -26,8 +32,8 @@ void Coordinator::On(Turn& turn, const SubmitSweep& input) {
   spec.retry = WithDefaults(spec.retry);
   if (const Sweep* known = state_.FindSweep(input.id)) {
     // As it was sent, too: one that an older muster accepted is stored so.
-    const auto stored = wire::ToJson(known->spec);
-    if (stored == wire::ToJson(spec) || stored == wire::ToJson(input.spec)) {
+    const auto stored = Asked(known->spec);
+    if (stored == Asked(spec) || stored == Asked(input.spec)) {
       turn.effects.reply = boost::json::object{{"id", input.id.value}, {"created", false}};
     } else {
       turn.effects.reply = Conflict("sweep '" + input.id.value +

@@ -59,6 +59,7 @@ struct PromoteModel {
   std::string checkpoint;    ///< path of the best one; empty when the trial published none
   std::string params_json;   ///< the trial's MUSTER_PARAMS
   boost::json::object spec;  ///< as wire::SweepSpecFromJson reads it
+  std::string user{};        ///< who asked for the sweep; empty: nobody said
 };
 /// Nothing will start from these any more: folders below the checkpoint root, to be deleted (checkpoints.h).
 struct DropCheckpoints {

@@ -31,7 +31,7 @@ BOOST_DESCRIBE_ENUM(NodeChange, kCordoned, kDrained, kExcluded, kUncordoned)
 BOOST_DESCRIBE_STRUCT(CreateRun, (), (run, trial, experiment, name, params, tags))
 BOOST_DESCRIBE_STRUCT(FinishRun, (), (run, status))
 BOOST_DESCRIBE_STRUCT(ResumeRun, (), (run, epoch, step))
-BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec))
+BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec, user))
 BOOST_DESCRIBE_STRUCT(DropCheckpoints, (), (run, trial, folders))
 
 BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))

@@ -225,6 +225,18 @@ Status ValidateLogRules(const std::vector<wire::LogRule>& rules) {
   return Ok();
 }
 
+Status ValidateCode(const std::optional<wire::CodeSpec>& code) {
+  if (!code) return Ok();
+  for (const auto& [path, text] : {std::pair("code.commit", &code->commit),
+                                   std::pair("code.diff_sha256", &code->diff_sha256)}) {
+    if (text->size() <= 64 && text->find_first_not_of("0123456789abcdef") == text->npos) continue;
+    return At(path, "wanted at most 64 hexadecimal digits in lower case, got '" + *text + "'");
+  }
+  if (code->diff.size() <= wire::kCodeDiffMax) return Ok();
+  return At("code.diff", "wanted at most " + std::to_string(wire::kCodeDiffMax) + " bytes, got " +
+                             std::to_string(code->diff.size()));
+}
+
 Status ValidateModel(const wire::SweepSpec& spec) {
   if (!spec.model) return Ok();
   if (spec.model->name.empty()) return At("model.name", "missing; the registered model's name");
@@ -238,6 +250,12 @@ Status ValidateModel(const wire::SweepSpec& spec) {
     return At("model.promote", alias.error().message);
   }
   MUSTER_RETURN_IF_ERROR(AtLeast("model.approvals", spec.model->approvals, 0));
+  for (std::size_t i = 0; i < spec.model->segments.size(); ++i) {
+    const std::string& segment = spec.model->segments[i];
+    if (!segment.empty() && segment.find(',') == std::string::npos) continue;
+    return At("model.segments[" + std::to_string(i) + "]",
+              "wanted the name of a column, got '" + segment + "'");
+  }
   if (const Status gates = registry::CheckGates(spec.model->gates); !gates.ok()) {
     return Invalid("at model." + gates.error().message);
   }
@@ -278,6 +296,7 @@ Status ValidateSpec(const wire::SweepSpec& spec) {
   }
   MUSTER_RETURN_IF_ERROR(ValidateRetry(spec.retry));
   MUSTER_RETURN_IF_ERROR(ValidateLogRules(spec.on_log));
+  MUSTER_RETURN_IF_ERROR(ValidateCode(spec.code));
   return ValidateModel(spec);
 }
 

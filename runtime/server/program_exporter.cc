@@ -83,6 +83,7 @@ Status ProgramExporter::Export(const registry::ExportRequest& request) {
   std::vector<std::string> words{program,        "--export",         request.out_dir,
                                  "--checkpoint", request.checkpoint, "--params",
                                  params_file};
+  for (const auto& segment : request.segments) words.insert(words.end(), {"--segments", segment});
   std::vector<char*> arguments;
   arguments.reserve(words.size() + 1);
   for (auto& word : words) arguments.push_back(word.data());

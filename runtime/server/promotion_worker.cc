@@ -40,6 +40,7 @@ Result<registry::Candidate> CandidateOf(const coordinator::PromoteModel& command
   candidate.request_id = command.sweep.value + "/promotion";
   candidate.program = spec.trial.program;
   candidate.model = *spec.model;
+  candidate.author = command.user;
   candidate.lineage.sweep = command.sweep.value;
   candidate.lineage.trial = command.trial.value;
   candidate.lineage.run_id = command.run.value;
@@ -48,6 +49,7 @@ Result<registry::Candidate> CandidateOf(const coordinator::PromoteModel& command
     candidate.lineage.params = inner->get_object();
   }
   candidate.lineage.data = spec.data;
+  if (spec.code) candidate.lineage.code = *spec.code;
   return candidate;
 }
 

@@ -9,10 +9,12 @@
 #include <mutex>
 #include <thread>
 
+#include "registry/api/gate_routes.h"
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
 #include "registry/sqlite/trigger_store.h"
 #include "runtime/base/log.h"
+#include "runtime/config/gate_file.h"
 #include "runtime/coordinator/checkpoints.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
@@ -21,6 +23,7 @@
 #include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"
 #include "runtime/server/checkpoint_collector.h"
+#include "runtime/server/compress_routes.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/server/endpoint.h"
 #include "runtime/server/home.h"
@@ -193,7 +196,8 @@ void Server::Impl::MakeRegistry() {
   run_artifacts = std::make_unique<RunArtifacts>(*tracking->runs, *tracking->roots.store);
   // A version that another client registered: its file is in the artifacts.
   model_files = std::make_unique<registry::ModelDirectory>(
-      options.home / "models", options.home / "candidates",
+      registry::ModelDirectory::Places{options.home / "models", options.home / "candidates",
+                                       options.home / "keys/model-signing.pem"},
       [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
         MUSTER_ASSIGN_OR_RETURN(const auto path,
                                 tracker::ArtifactStorePath(version.source, "model.onnx"));
@@ -234,8 +238,12 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const Run
 
 void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
-  registry::AddRegistryRoutes(router, {*tracking->models, *trigger_store, *triggers, clock});
+  registry::AddRegistryRoutes(
+      router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get()});
+  registry::AddGateRoutes(router, *tracking->models, config::ParseGateFile);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
+  AddCompressRoutes(router, late,
+                    {*tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);

@@ -37,7 +37,8 @@ Status TrackerService::OpenParts() {
                                                    clock, settings.variable));
   MUSTER_ASSIGN_OR_RETURN(
       runs, tracker::OpenSqliteRunStore(settings.db, clock, {.artifact_root = roots.location}));
-  MUSTER_ASSIGN_OR_RETURN(models, registry::SqliteModelStore::Open(folder / "registry.db", clock));
+  MUSTER_ASSIGN_OR_RETURN(models,
+                          registry::SqliteModelStore::OpenSigned(folder / "registry.db", clock));
   MUSTER_ASSIGN_OR_RETURN(webhooks,
                           registry::SqliteWebhookStore::Open(folder / "registry.db", clock));
   MUSTER_ASSIGN_OR_RETURN(rule_store, tracker::SqliteRuleStore::Open(folder / "rules.db"));

@@ -190,6 +190,7 @@ void WebhookWorker::StartTests() {
     delivery.webhook_id = webhook->id;
     delivery.url = webhook->url;
     delivery.secret = webhook->secret;
+    delivery.format = webhook->format;
     delivery.payload_json = registry::ExamplePayload(delivery.kind);
     delivery.time_ms = parts_.clock.UnixNow();
     tests_.emplace(++last_test_, std::move(job));

@@ -9,4 +9,11 @@ Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json) {
   return FromJson<SweepSpec>(json, Unknown::kRefuse);
 }
 
+boost::json::value ToJson(const std::vector<GateSpec>& gates) {
+  return ToJson<std::vector<GateSpec>>(gates);
+}
+Result<std::vector<GateSpec>> GateSpecsFromJson(const boost::json::value& json) {
+  return FromJson<std::vector<GateSpec>>(json, Unknown::kRefuse);
+}
+
 }  // namespace muster::wire

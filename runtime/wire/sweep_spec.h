@@ -84,13 +84,55 @@ struct HangSpec {
   std::string action = "restart";  ///< "report", "restart" or "kill"; `do` in a sweep file
 };
 
+/// Between the groups of a segment; a bound by at_most or at_least.
+struct FairnessGate {
+  std::string measure;  ///< demographic_parity_difference, ..., four_fifths: registry/gates/kinds.h
+  std::string segment;  ///< a column of the held-out rows
+  int positive = 1;     ///< the class that is the favourable outcome
+};
+/// Of the probabilities; a bound by at_most.
+struct CalibrationGate {
+  std::string measure = "ece";  ///< or "brier"
+  int bins = 15;                ///< of ece
+};
+/// The metric of rows that were made worse.
+struct RobustnessGate {
+  std::optional<double> noise;    ///< gaussian, in standard deviations of each column
+  std::optional<double> missing;  ///< the share of values that are replaced ...
+  double value = 0;               ///< ... by this
+  double drop_at_most = 0;        ///< of the metric
+};
+/// Of one call of the engine with `batch` rows.
+struct LatencyGate {
+  int batch = 1;
+  std::optional<double> p50_ms, p99_ms;  ///< at most
+};
+/// A compressed version against the one that it was made of.
+struct CompressedGate {
+  double agreement_at_least = 0.99;  ///< the share of decisions that are the same
+  double drop_at_most = 0.01;        ///< of the metric
+};
+
+/// What a candidate must show (registry/gates.h). Of one kind, which its keys say.
 struct GateSpec {
-  std::string metric;  ///< of a threshold or of better_than
+  std::string metric;
   std::optional<double> at_least;
   std::optional<double> at_most;
-  std::string better_than;  ///< an alias, "champion"
-  bool parity = false;      ///< LibTorch against the inference engine
-  double tolerance = 1e-5;  ///< of parity: registry/gates.h
+  std::string better_than;          ///< an alias, "champion"
+  bool parity = false;              ///< LibTorch against the inference engine
+  std::optional<double> tolerance;  ///< of parity; absent: by the type that the model computes in
+  std::optional<double>
+      confidence;                ///< the bound must hold for the interval, not only for the figure
+  std::optional<double> margin;  ///< of better_than: how much worse is still good enough
+  std::optional<int> folds;      ///< of the held-out rows
+  std::optional<std::string>
+      per_segment;  ///< a column of the held-out rows, in each of whose groups it must hold
+  std::optional<FairnessGate> fairness;
+  std::optional<CalibrationGate> calibration;
+  std::optional<RobustnessGate> robustness;
+  std::optional<LatencyGate> latency;
+  std::optional<std::int64_t> size_bytes;  ///< of the exported file, at most
+  std::optional<CompressedGate> compressed;
 };
 
 struct ModelSpec {
@@ -98,7 +140,18 @@ struct ModelSpec {
   std::vector<GateSpec> gates;
   int approvals = 0;
   std::string promote = "champion";  ///< the alias a passing version gets
+  std::vector<std::string>
+      segments;  ///< columns of the held-out rows that tell groups of them apart
 };
+
+/// The Git repository of the sweep file's folder, as `muster sweep submit` found it.
+struct CodeSpec {
+  std::string commit;       ///< hexadecimal; empty: no repository
+  bool dirty = false;       ///< files differ from the commit, or are not in it
+  std::string diff_sha256;  ///< of `git diff --binary HEAD`; empty: there is none
+  std::string diff;         ///< itself; empty when it is above kCodeDiffMax, or no UTF-8
+};
+inline constexpr std::size_t kCodeDiffMax = std::size_t{256} << 10;
 
 struct RetrainSpec {
   std::string cron;  ///< five fields, UTC; empty: only manual
@@ -135,6 +188,7 @@ struct SweepSpec {
   std::vector<LogRule> on_log;
   HangSpec hang;
   std::optional<ModelSpec> model;
+  std::optional<CodeSpec> code;
   std::optional<RetrainSpec> retrain;
   std::vector<boost::json::object> enqueue;  ///< the parameters of its first trials, whole
   std::vector<WarmStartSpec> warm_start;
@@ -146,5 +200,9 @@ boost::json::value ToJson(const SweepSpec& spec);
 /// Structure and types only (an unknown key is refused with its path); what the keys mean is checked by
 /// `coordinator::ValidateSpec`.
 Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json);
+
+boost::json::value ToJson(const std::vector<GateSpec>& gates);
+/// A list of gates, strict as SweepSpecFromJson.
+Result<std::vector<GateSpec>> GateSpecsFromJson(const boost::json::value& json);
 
 }  // namespace muster::wire

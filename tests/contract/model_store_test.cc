@@ -413,6 +413,49 @@ TEST_P(ModelStoreContract, Gates_AreKeptAndAdded) {
   EXPECT_THAT(*store_->Gates("digits", 1), SizeIs(2)) << "verdicts are for ever";
 }
 
+TEST_P(ModelStoreContract, Gates_KeepTheirEvidence) {
+  AddModel();
+  AddVersion();
+  const GateVerdict verdict{
+      "g", true,   0.5,     0.25, "d", "folds", statistics::Interval{0.25, 0.75, 0.95},
+      120, "ab12", "a test"};
+  ASSERT_TRUE(store_->RecordGates("digits", 1, {verdict}, actor_).ok());
+  const auto kept = store_->Gates("digits", 1)->at(0);
+  EXPECT_EQ(kept.kind, "folds");
+  EXPECT_EQ(kept.interval, verdict.interval);
+  EXPECT_EQ(kept.rows, 120);
+  EXPECT_EQ(kept.rows_sha256, "ab12");
+  EXPECT_EQ(kept.method, "a test");
+}
+
+TEST_P(ModelStoreContract, GateFiles_AreKeptWithTheirHistory) {
+  EXPECT_ERROR(store_->SetGateFile("digits", "", "[]", actor_), ErrorKind::kNotFound, "digits");
+  AddModel();
+  EXPECT_THAT(*store_->GateFiles("digits"), IsEmpty());
+  ASSERT_TRUE(
+      store_->SetGateFile("digits", "gates: [parity]", R"([{"parity": true}])", actor_).ok());
+  ASSERT_TRUE(store_->SetGateFile("digits", "", "[]", {"eve", "none any more"}).ok());
+  EXPECT_ERROR(store_->SetGateFile("digits", "x", "[", actor_), ErrorKind::kInvalid, "");
+  EXPECT_ERROR(
+      store_->SetGateFile("digits", std::string(kGateFileBytesMost + 1, ' '), "[]", actor_),
+      ErrorKind::kInvalid, "65537 bytes");
+  const auto files = *store_->GateFiles("digits");
+  ASSERT_THAT(files, SizeIs(2));
+  EXPECT_EQ(files[0].text, "");
+  EXPECT_EQ(files[0].actor, "eve");
+  EXPECT_EQ(files[0].reason, "none any more");
+  EXPECT_EQ(files[1].text, "gates: [parity]");
+  EXPECT_EQ(files[1].gates_json, R"([{"parity":true}])");
+  EXPECT_THAT(Actions(), ElementsAre("model.create:0", "gates.set:0", "gates.set:0"));
+  EXPECT_EQ(store_->Audit("", 1, 1)->at(0).detail_json,
+            R"({"gates":[{"parity":true}],"text":"gates: [parity]"})");
+  ASSERT_TRUE(store_->RenameModel("digits", "numbers", actor_).ok());
+  EXPECT_THAT(*store_->GateFiles("numbers"), SizeIs(2));
+  ASSERT_TRUE(store_->DeleteModel("numbers", actor_).ok());
+  AddModel("numbers");
+  EXPECT_THAT(*store_->GateFiles("numbers"), IsEmpty());
+}
+
 TEST_P(ModelStoreContract, Audit_HoldsEveryChangeInAChain) {
   AddModel();
   AddVersion();

@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import shutil
 import subprocess
 import unittest
 
@@ -108,6 +109,40 @@ class MainJobTest(unittest.TestCase):
         self.assertEqual(actions.count("alias.promote"), 1)
         self.assertEqual(actions.count("version.create"), 1)
         self.assertTrue(self.cluster.ask("model", "verify", "digits@champion")["audit"])
+
+    def test_FlippedByteOfACopy_IsFoundAndNamed(self):
+        published = self.cluster.home / "models" / "digits" / "1"
+        self.assertEqual(self.cluster.ask("model", "verify", published)["findings"], [])
+        copy = self.cluster.work / "copy"
+        shutil.copytree(published, copy)
+        card = bytearray((copy / "README.md").read_bytes())
+        card[-1] ^= 1
+        (copy / "README.md").write_bytes(card)
+        outcome = self.cluster.muster("--json", "model", "verify", copy)
+        self.assertEqual(outcome.code, 1, outcome)
+        (finding,) = outcome.json()["findings"]
+        self.assertIn("README.md is not what was signed", finding)
+
+    def test_TagGit_WritesAnnotatedTagsOnce(self):
+        repository = self.cluster.work / "repository"
+        git = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@localhost"]
+        subprocess.run(["git", "init", "-q", repository], check=True)
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "code"], check=True)
+        for key, value in (("name", "t"), ("email", "t@localhost")):
+            subprocess.run([*git, "config", f"user.{key}", value], check=True)
+        tag = ("model", "tag-git", "digits@champion", "--repo", repository)
+        self.assertEqual(self.cluster.ask(*tag)["tags"], ["digits@v1.0.0", "digits#champion#1"])
+        self.assertEqual(self.cluster.ask(*tag)["tags"], [])
+        kind = subprocess.run([*git, "cat-file", "-t", "digits#champion#1"], capture_output=True, text=True, check=True)
+        self.assertEqual(kind.stdout, "tag\n")
+
+    def test_Export_ForTriton_IsARepository(self):
+        out = self.cluster.work / "triton"
+        answer = self.cluster.ask("model", "export", "digits@champion", "--for", "triton", "--out", out)
+        self.assertIn(f"--model-repository {out}", answer["deploy"])
+        self.assertTrue((out / "digits" / "config.pbtxt").exists() and (out / "digits" / "1" / "model.onnx").exists())
+        again = self.cluster.muster("model", "export", "digits@champion", "--for", "triton", "--out", out)
+        self.assertNotEqual(again.code, 0, again)
 
     def test_Predict_ByServerAndByItself_AgreesAndIsAccurate(self):
         here, accuracy = self.predictions("digits@champion")

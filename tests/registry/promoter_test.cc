@@ -116,9 +116,13 @@ class FakeWorld final : public ModelExporter,
   Result<ExportBundle> ReadBundle(const std::filesystem::path& directory) override {
     ExportBundle bundle;
     bundle.directory = directory;
-    bundle.info = {17, {"x", ElementType::kF32, {-1, 1}}, {"y", ElementType::kF32, {-1, 2}}, {}};
+    bundle.onnx_bytes = 900;
+    bundle.info.opset = 17;
+    bundle.info.inputs = {{"x", ElementType::kF32, {-1, 1}}};
+    bundle.info.outputs = {{"y", ElementType::kF32, {-1, 2}}};
     bundle.evaluation.inputs = {
-        "inputs", ElementType::kF32, {kRows, 1}, Bytes(std::vector<float>(kRows))};
+        {"inputs", ElementType::kF32, {kRows, 1}, Bytes(std::vector<float>(kRows))}};
+    bundle.evaluation.outputs = {{"", ElementType::kF32, {kRows, 2}}};
     bundle.evaluation.labels.assign(kRows, 0);
     bundle.evaluation.classes = 2;
     bundle.evaluation.reference = LogitsOf(disk.at(bundle.onnx_file()));
@@ -129,6 +133,12 @@ class FakeWorld final : public ModelExporter,
     return fault_.Step([&]() -> Status {
       for (const auto& file : files) staged.insert(directory / file.path);
       skill_of_stage = disk.at(files.at(0).copy_from);
+      return Ok();
+    });
+  }
+  Status Sign(const std::filesystem::path& directory, const std::string&) override {
+    return fault_.Step([&]() -> Status {
+      staged.insert(directory / "model.sig");
       return Ok();
     });
   }
@@ -187,7 +197,7 @@ class FaultyStore final : public MemoryModelStore {
   Status AppendAudit(std::string_view action, std::string_view name, std::int64_t version,
                      std::string_view detail_json, const Actor& actor,
                      std::string_view request_id) override {
-    if (before_audit) std::exchange(before_audit, nullptr)();
+    if (before_audit && action == "promotion.decision") std::exchange(before_audit, nullptr)();
     return fault_.Step([&] {
       return MemoryModelStore::AppendAudit(action, name, version, detail_json, actor, request_id);
     });
@@ -246,8 +256,8 @@ TEST(Promoter, FirstGoodModel_BecomesChampion) {
   ASSERT_THAT(result.verdicts, SizeIs(3));
   EXPECT_EQ(w.Champion(), 1);
   EXPECT_THAT(*w.store.Gates("digits", 1), SizeIs(3));
-  EXPECT_THAT(w.Actions(), ElementsAre("model.create", "version.create", "gates.record",
-                                       "alias.promote", "promotion.decision"));
+  EXPECT_THAT(w.Actions(), ElementsAre("model.create", "version.create", "version.lineage",
+                                       "gates.record", "alias.promote", "promotion.decision"));
   const auto version = w.store.GetVersion("digits", 1);
   EXPECT_EQ(version->source, "mlflow-artifacts:/1/run3/artifacts/model");
   EXPECT_EQ(version->run_id, "run3");
@@ -268,7 +278,31 @@ TEST(Promoter, NotBetter_MakesNoVersionButWritesTheDecision) {
   EXPECT_EQ(w.Versions(), 1u);
   const auto decision = w.store.FindAuditByRequest("again3");
   ASSERT_TRUE(decision.ok());
-  EXPECT_THAT(decision->detail_json, HasSubstr(R"("gate":"test/accuracy >= 0.5","passed":false)"));
+  const auto verdicts = PromotionResultFromJson(*wire::ParseJson(decision->detail_json))->verdicts;
+  EXPECT_EQ(verdicts.at(0).gate, "test/accuracy >= 0.5");
+  EXPECT_FALSE(verdicts.at(0).passed);
+}
+
+TEST(Promoter, GatesOfTheModelsFile_AreJudgedBesideTheSweeps) {
+  World w;
+  const auto set = [&](const std::vector<wire::GateSpec>& gates) {
+    return w.store.SetGateFile("digits", "text", wire::SerializeJson(wire::ToJson(gates)), {}).ok();
+  };
+  ASSERT_TRUE(w.store.CreateModel("digits", "", {}, {}).ok());
+  ASSERT_TRUE(set({{.metric = "test/accuracy", .at_least = 0.9}, {.size_bytes = 1'000}}));
+  const auto refused = w.Run(MakeCandidate("p1", 8));
+  EXPECT_FALSE(refused.promoted);
+  ASSERT_THAT(refused.verdicts, SizeIs(5));
+  EXPECT_EQ(refused.verdicts[0].gate, "test/accuracy >= 0.9");
+  EXPECT_EQ(refused.verdicts[1].detail, "the exported file has 900 bytes");
+  EXPECT_TRUE(refused.verdicts[1].passed);
+  EXPECT_TRUE(w.Run(MakeCandidate("p2", 9)).promoted);
+  ASSERT_TRUE(set({{.metric = "loss", .better_than = "staging"}}));
+  EXPECT_THAT(w.Run(MakeCandidate("p3", 10)).reason,
+              HasSubstr("the first 1 gates are of the model's gate file, the others of the sweep: "
+                        "gates[2].better_than: 'champion'"));
+  ASSERT_TRUE(set({}));
+  EXPECT_TRUE(w.Run(MakeCandidate("p4", 10)).promoted);
 }
 
 TEST(Promoter, Better_TakesTheAliasOver) {
@@ -298,7 +332,7 @@ TEST(Promoter, Approvals_LeaveTheAliasAlone) {
   const auto result = w.Run(candidate);
   EXPECT_EQ(result.version, 1);
   EXPECT_FALSE(result.promoted);
-  EXPECT_THAT(result.reason, HasSubstr("waits for 2 approvals"));
+  EXPECT_THAT(result.reason, HasSubstr("0 approvals given, wanted 2, never the author"));
   EXPECT_EQ(w.Champion(), 0);
 }
 

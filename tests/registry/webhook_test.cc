@@ -174,6 +174,33 @@ TEST(WebhookRequest, Signed_CarriesMlflowsHeaders) {
   EXPECT_EQ(RequestOf(ADelivery(), 0).headers.count("X-MLflow-Signature"), 0U);
 }
 
+TEST(WebhookRequest, CloudEventStructured_HoldsAttributesAndDataInItsBody) {
+  Delivery delivery = ADelivery();
+  delivery.format = "cloudevents-structured";
+  delivery.secret = "s";
+  const auto request = RequestOf(delivery, 1'700'000'009'999);
+  EXPECT_EQ(request.body,
+            R"({"specversion":"1.0","id":"d-1","source":"/muster/registry",)"
+            R"("type":"muster.prompt_tag.set","time":"2023-11-14T22:13:20.042000+00:00",)"
+            R"("datacontenttype":"application/json","data":{"name":"p"}})");
+  EXPECT_EQ(request.headers.at("Content-Type"), "application/cloudevents+json; charset=UTF-8");
+  EXPECT_EQ(request.headers.at("X-MLflow-Signature"),
+            WebhookSignature("s", "d-1", "1700000009", request.body));
+}
+
+TEST(WebhookRequest, CloudEventBinary_HoldsAttributesInHeaders) {
+  Delivery delivery = ADelivery();
+  delivery.format = "cloudevents-binary";
+  const auto request = RequestOf(delivery, 1'700'000'009'999);
+  EXPECT_EQ(request.body, R"({"name":"p"})");
+  EXPECT_EQ(request.headers.at("Content-Type"), "application/json");
+  EXPECT_EQ(request.headers.at("ce-specversion"), "1.0");
+  EXPECT_EQ(request.headers.at("ce-id"), "d-1");
+  EXPECT_EQ(request.headers.at("ce-source"), "/muster/registry");
+  EXPECT_EQ(request.headers.at("ce-type"), "muster.prompt_tag.set");
+  EXPECT_EQ(request.headers.at("ce-time"), "2023-11-14T22:13:20.042000+00:00");
+}
+
 constexpr UnixMillis kNow = 1'700'000'000'042;
 
 TEST(WebhookJudge, AnAnswerThatIsNoFailureOfTheServer_EndsIt) {

@@ -7,7 +7,8 @@
 #include "tracker/mlflow/entities.h"
 
 // Web hooks: webhooks.proto of MLflow 3.18, and _create_webhook and its neighbours in server/handlers.py. Where MLflow
-// answers 500 to what it cannot read (an entity that does not exist), this answers 400.
+// answers 500 to what it cannot read (an entity that does not exist), this answers 400. One field is muster's own:
+// `format` of create and update, registry::Webhook::format; it is answered where it is not MLflow's.
 
 namespace muster::tracker {
 namespace {
@@ -90,6 +91,7 @@ json::object ToMlflow(const Webhook& webhook) {
         {{"entity", Upper(name.substr(0, dot))}, {"action", Upper(name.substr(dot + 1))}});
   }
   PutList(object, "events", std::move(events));
+  if (webhook.format != Webhook().format) object["format"] = webhook.format;
   object["status"] = webhook.active ? "ACTIVE" : "DISABLED";
   object["creation_timestamp"] = webhook.creation_ms;
   object["last_updated_timestamp"] = webhook.last_updated_ms;
@@ -112,9 +114,11 @@ Result<json::object> CreateWebhook(Call& call) {
   webhook.description = fields.Text("description");
   webhook.secret = fields.Text("secret");
   webhook.active = ActiveOf(fields).value_or(true);
+  webhook.format = fields.OptionalText("format").value_or(webhook.format);
   MUSTER_RETURN_IF_ERROR(fields.status());
   MUSTER_ASSIGN_OR_RETURN(webhook.events, std::move(kinds));
   MUSTER_RETURN_IF_ERROR(registry::CheckWebhookName(webhook.name));
+  MUSTER_RETURN_IF_ERROR(registry::CheckWebhookFormat(webhook.format));
   MUSTER_RETURN_IF_ERROR(
       registry::CheckWebhookUrl(webhook.url, call.services.options.webhooks.policy));
   if (webhook.events.empty()) {
@@ -158,12 +162,14 @@ Result<json::object> UpdateWebhook(Call& call) {
   auto kinds = KindsOf(fields);
   update.secret = fields.OptionalText("secret");
   update.active = ActiveOf(fields);
+  update.format = fields.OptionalText("format");
   MUSTER_RETURN_IF_ERROR(fields.status());
   MUSTER_ASSIGN_OR_RETURN(update.events, std::move(kinds));
   if (update.name && update.name->empty()) update.name.reset();
   if (update.url && update.url->empty()) update.url.reset();
   MUSTER_RETURN_IF_ERROR(StoreOf(call).Get(IdOf(call)));
   if (update.name) MUSTER_RETURN_IF_ERROR(registry::CheckWebhookName(*update.name));
+  if (update.format) MUSTER_RETURN_IF_ERROR(registry::CheckWebhookFormat(*update.format));
   if (update.url) {
     MUSTER_RETURN_IF_ERROR(
         registry::CheckWebhookUrl(*update.url, call.services.options.webhooks.policy));

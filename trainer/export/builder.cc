@@ -91,13 +91,12 @@ std::vector<std::string> GraphBuilder::Node(const std::string& op, std::vector<s
 }
 
 std::string GraphBuilder::State(const std::string& name, const at::Tensor& tensor) {
-  const auto known = std::find_if(graph_.initializers.begin(), graph_.initializers.end(),
-                                  [&](const onnx::Tensor& t) { return t.name == name; });
-  if (known == graph_.initializers.end()) {
-    names_.insert(name);
-    graph_.initializers.push_back(OnnxTensor(name, tensor));
+  auto [entry, is_new] = states_.try_emplace(name);
+  if (is_new) {
+    entry->second = Unique(name);  // an input may have a parameter's name
+    graph_.initializers.push_back(OnnxTensor(entry->second, tensor));
   }
-  return name;
+  return entry->second;
 }
 
 std::string GraphBuilder::Constant(const at::Tensor& tensor, const std::string& hint) {
@@ -109,7 +108,7 @@ std::string GraphBuilder::Constant(const at::Tensor& tensor, const std::string& 
 std::string GraphBuilder::Scalar(double value, at::ScalarType type) {
   const at::Tensor tensor = at::scalar_tensor(value, at::TensorOptions(type));
   const onnx::Tensor plain = OnnxTensor("", tensor);
-  const std::string key = std::to_string(static_cast<int>(plain.type)) + plain.bytes;
+  const std::string key = std::to_string(static_cast<int>(plain.type)) + std::string(plain.bytes);
   auto [entry, is_new] = scalars_.try_emplace(key);
   if (is_new) entry->second = Constant(tensor, "scalar");
   return entry->second;
@@ -206,35 +205,8 @@ void GraphBuilder::RenameOutputs() {
   }
 }
 
-void GraphBuilder::RemoveUnused() {
-  std::unordered_set<std::string> used;
-  for (const onnx::ValueInfo& output : graph_.outputs) used.insert(output.name);
-  std::vector<onnx::Node> kept;
-  for (std::size_t i = graph_.nodes.size(); i > 0; --i) {
-    onnx::Node& node = graph_.nodes[i - 1];
-    const bool needed = std::any_of(node.outputs.begin(), node.outputs.end(),
-                                    [&](const std::string& name) { return used.contains(name); });
-    if (!needed) continue;
-    used.insert(node.inputs.begin(), node.inputs.end());
-    kept.push_back(std::move(node));
-  }
-  graph_.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
-  std::erase_if(graph_.initializers, [&](const onnx::Tensor& t) { return !used.contains(t.name); });
-}
-
-void GraphBuilder::TrimValueInfo() {
-  std::unordered_set<std::string> made;
-  for (const onnx::Node& node : graph_.nodes) made.insert(node.outputs.begin(), node.outputs.end());
-  for (const onnx::ValueInfo& output : graph_.outputs) made.erase(output.name);
-  // Erased as it is seen: a value that is the result of two traced operators is described once.
-  std::erase_if(graph_.value_info,
-                [&](const onnx::ValueInfo& info) { return made.erase(info.name) == 0; });
-}
-
 onnx::Graph GraphBuilder::Take() {
   RenameOutputs();
-  RemoveUnused();
-  TrimValueInfo();
   return std::move(graph_);
 }
 

@@ -38,7 +38,7 @@ class GraphBuilder {
     return Node(op, std::move(inputs), std::move(attributes), 1)[0];
   }
 
-  /// A parameter under its own name; the same name again answers the same value.
+  /// A parameter under its own name, or where that is taken one like it; the same again answers the same value.
   std::string State(const std::string& name, const at::Tensor& tensor);
   /// An unnamed constant, called after `hint`.
   std::string Constant(const at::Tensor& tensor, const std::string& hint = "constant");
@@ -57,7 +57,7 @@ class GraphBuilder {
   /// Makes `value` the graph's next output under `name`.
   void Output(const std::string& name, const std::string& value, const TensorType& type);
 
-  /// The graph; what it does not need is gone.
+  /// The graph, with what no output needs still in it: see registry/onnx/passes.
   onnx::Graph Take();
 
  private:
@@ -65,8 +65,6 @@ class GraphBuilder {
   onnx::ValueInfo Info(const std::string& name, const TensorType& type) const;
   std::string Multiple(const Affine& number);  ///< one dimension, one element
   void RenameOutputs();
-  void RemoveUnused();
-  void TrimValueInfo();
 
   onnx::Graph graph_;
   std::string batch_symbol_;
@@ -76,6 +74,7 @@ class GraphBuilder {
   std::map<Affine, std::string> multiples_;
   std::map<std::vector<std::int64_t>, std::string> lists_;
   std::map<std::string, std::string> scalars_;
+  std::map<std::string, std::string> states_;
 };
 
 }  // namespace muster::exporting

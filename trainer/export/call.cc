@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace muster::exporting {
 namespace {
@@ -136,6 +137,17 @@ std::pair<std::string, bool> Call::Matrix(std::string_view name) {
 at::Tensor Call::Constant(std::string_view name) {
   const auto* known = std::get_if<Known>(&At(name).held);
   return known == nullptr ? at::Tensor() : known->tensor;
+}
+
+std::vector<at::Tensor> Call::Constants(std::string_view name) {
+  std::vector<at::Tensor> tensors;
+  if (const auto* items = std::get_if<List>(&At(name).held)) {
+    for (const std::size_t item : *items) {
+      const auto* known = std::get_if<Known>(&program_.values[item].held);
+      tensors.push_back(known == nullptr ? at::Tensor() : known->tensor);
+    }
+  }
+  return tensors;
 }
 
 std::int64_t Call::RangeStep(std::string_view name) {
@@ -306,6 +318,37 @@ std::string Call::Reshape(const std::string& value, const Shape& from, const Sha
   Ints shape;
   for (const Affine& dim : to) shape.push_back(dim.fixed() ? dim.offset : -1);
   return Node("Reshape", {value, graph_.Int64s(shape)});
+}
+
+std::string Call::Expand(const std::string& value, const Shape& from, const Shape& to) {
+  return from == to ? value : Node("Expand", {value, graph_.Shape(to)});
+}
+
+std::string Call::Transpose(const std::string& value, const Ints& order) {
+  return std::ranges::is_sorted(order) ? value : Node("Transpose", {value}, {{"perm", order}});
+}
+
+std::string Call::Unsqueeze(const std::string& value, const Ints& axes) {
+  return axes.empty() ? value : Node("Unsqueeze", {value, graph_.Int64s(axes)});
+}
+
+std::string Call::Squeeze(const std::string& value, const Ints& axes) {
+  return axes.empty() ? value : Node("Squeeze", {value, graph_.Int64s(axes)});
+}
+
+std::string Call::Slice(const std::string& value, std::int64_t axis, const Affine& begin,
+                        const Affine& end) {
+  return Node("Slice", {value, graph_.Shape({begin}), graph_.Shape({end}), graph_.Int64s({axis})});
+}
+
+std::string Call::Concat(std::vector<std::string> values, std::int64_t axis) {
+  return values.size() == 1 ? values[0] : Node("Concat", std::move(values), {{"axis", axis}});
+}
+
+Ints Counted(std::int64_t count) {
+  Ints numbers(count < 0 ? 0 : count);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
 }
 
 }  // namespace muster::exporting

@@ -40,6 +40,8 @@ class Call {
   std::pair<std::string, bool> Matrix(std::string_view name);
   /// The tensor when it is known now; undefined otherwise.
   at::Tensor Constant(std::string_view name);
+  /// The tensors of a list, undefined where one is not known now.
+  std::vector<at::Tensor> Constants(std::string_view name);
   /// The step of a tensor 0, step, 2 * step, ...; 0 when it is no such range, or not known to be one.
   std::int64_t RangeStep(std::string_view name);
   const TensorType& Type(std::string_view name);  ///< of a tensor
@@ -79,6 +81,16 @@ class Call {
   }
   std::string Cast(const std::string& value, at::ScalarType from, at::ScalarType to);
   std::string Reshape(const std::string& value, const Shape& from, const Shape& to);
+  std::string Expand(const std::string& value, const Shape& from, const Shape& to);
+  std::string Transpose(const std::string& value, const Ints& order);
+  std::string Unsqueeze(const std::string& value, const Ints& axes);
+  std::string Squeeze(const std::string& value, const Ints& axes);
+  /// Elements `begin` to before `end` of dimension `axis`.
+  std::string Slice(const std::string& value, std::int64_t axis, const Affine& begin,
+                    const Affine& end);
+  std::string Concat(std::vector<std::string> values, std::int64_t axis);
+  /// The number without dimensions, in the element type of the result.
+  std::string Scalar(double value) { return graph_.Scalar(value, Out().dtype); }
   GraphBuilder& graph() { return graph_; }
 
   // --- errors ---
@@ -108,13 +120,22 @@ using Translation = std::function<void(Call&)>;
 /// One family's rows: the operator's name without "aten::" and "_", and how it is translated.
 using Translations = std::vector<std::pair<std::string, Translation>>;
 
+/// 0, 1, ..., count - 1.
+Ints Counted(std::int64_t count);
+
+Translations ActivationOps();
 Translations AttentionOps();
 Translations ConvolutionOps();
 Translations ElementwiseOps();
+Translations EmbeddingOps();
 Translations IndexingOps();
 Translations LinearOps();
 Translations NormalizationOps();
+Translations PoolingOps();
+Translations RecurrentOps();
 Translations ReductionOps();
+Translations ResamplingOps();
+Translations ScatterOps();
 Translations ShapeOps();
 
 }  // namespace muster::exporting

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "registry/onnx/checker.h"
+#include "registry/onnx/passes/passes.h"
 #include "trainer/export/call.h"
 #include "trainer/export/trace.h"
 #include "trainer/export/unify.h"
@@ -16,8 +17,9 @@ namespace {
 const std::map<std::string, Translation, std::less<>>& AllTranslations() {
   static const auto table = [] {
     std::map<std::string, Translation, std::less<>> all;
-    for (const auto& family : {AttentionOps, ConvolutionOps, ElementwiseOps, IndexingOps, LinearOps,
-                               NormalizationOps, ReductionOps, ShapeOps}) {
+    for (const auto& family : {ActivationOps, AttentionOps, ConvolutionOps, ElementwiseOps,
+                               EmbeddingOps, IndexingOps, LinearOps, NormalizationOps, PoolingOps,
+                               RecurrentOps, ReductionOps, ResamplingOps, ScatterOps, ShapeOps}) {
       for (auto& [name, translation] : family()) {
         const bool is_new = all.emplace(name, std::move(translation)).second;
         MUSTER_CHECK(is_new, "an operator has one translation");
@@ -109,7 +111,8 @@ Status Translate(const Program& program, std::vector<std::string>& names, GraphB
     const auto found = AllTranslations().find(operation.op);
     if (found == AllTranslations().end() || !operation.traced.starts_with("aten::")) {
       return Unsupported("operator " + operation.traced + ", " + Place(program, i) +
-                         ", has no translation to ONNX");
+                         ", has no translation to ONNX; write it with operators that have one "
+                         "(SupportedOperators lists them), or leave it to who calls the model");
     }
     graph.set_scope(operation.module);
     Call call(program, operation, names, graph);
@@ -160,7 +163,8 @@ Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTe
     MUSTER_ASSIGN_OR_RETURN(const Graphs graphs,
                             TraceAll(forward, state, examples, options.dynamic_batch));
     MUSTER_ASSIGN_OR_RETURN(const Program program, Unify(graphs, state, examples.size()));
-    MUSTER_ASSIGN_OR_RETURN(onnx::Model model, Build(program, options));
+    MUSTER_ASSIGN_OR_RETURN(onnx::Model built, Build(program, options));
+    onnx::Model model = onnx::Simplify(std::move(built)).model;
     MUSTER_RETURN_IF_ERROR(onnx::Check(model));
     return model;
   } catch (const std::exception& error) {

@@ -25,10 +25,11 @@ class Module;
 ///    three; it becomes arithmetic on the batch in the graph. A value that depends on an input and
 ///    is handed to C++ (`item()`, a tensor in an `if`) is refused too; data_ptr() is not noticed.
 /// 3. What depends on no input is computed now, by LibTorch, and becomes an initializer. Parameters
-///    and buffers keep their names.
+///    and buffers keep their names (of those that step 5 changes, with "/folded").
 /// 4. Operators with an effect on their input become functions; where another view of the changed
 ///    tensor is read later, that would be wrong, and is refused.
-/// 5. What no output needs is left out.
+/// 5. The clean-up passes run (registry/onnx/passes): constants are folded, batch norms go into the weights before them,
+///    identities and what no output needs are left out.
 ///
 /// LibTorch's tracer holds per-thread state: one export at a time on one thread; several threads
 /// may export different modules.

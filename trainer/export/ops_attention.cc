@@ -21,41 +21,69 @@ std::string CausalMask(Call& call, const Affine& rows, const Affine& columns) {
   return call.graph().Constant(mask, "causal_mask");
 }
 
-/// What is added to the scores: a mask of truth values says which take part.
-std::string AddedMask(Call& call) {
-  const at::ScalarType type = call.Out().dtype;
+/// Each of the heads of `name` repeated, so that there are as many as the query has.
+std::string Heads(Call& call, const char* name) {
+  const Shape& from = call.Type(name).shape;
+  const Shape& query = call.Type("query").shape;
+  if (!call.Flag("enable_gqa") || from[from.size() - 3] == query[query.size() - 3])
+    return call.In(name);
+  const std::size_t axis = from.size() - 3;
+  const Affine heads = from[axis];
+  if (!heads.fixed() || !query[axis].fixed()) {
+    call.Fail("a number of heads that depends on the batch");
+    return "";
+  }
+  Shape grouped = from;
+  grouped.insert(grouped.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
+                 query[axis].offset / heads.offset);
+  const std::string apart = call.Unsqueeze(call.In(name), {static_cast<std::int64_t>(axis) + 1});
+  Shape joined = from;
+  joined[axis] = query[axis];
+  return call.Reshape(call.Expand(apart, {}, grouped), grouped, joined);
+}
+
+/// Softmax over what a mask of truth values lets take part; where that is nothing, zeros.
+std::string MaskedSoftmax(Call& call, const std::string& scores) {
   const std::string mask = call.In("attn_mask");
-  if (call.Type("attn_mask").dtype != at::kBool) return call.In("attn_mask", type);
-  return call.Node("Where",
-                   {mask, call.graph().Scalar(0, type), call.graph().Scalar(kMinusInfinity, type)});
+  // Finite, as a row of minus infinities has no softmax. It leaves the others' weights at zero all
+  // the same.
+  const std::string low = call.Node("Where", {mask, scores, call.Scalar(-1e30)});
+  const std::string weights = call.Node("Softmax", {low}, {{"axis", std::int64_t{-1}}});
+  const at::Tensor known = call.Constant("attn_mask");
+  if (known.defined() && known.any(-1).all().item<bool>()) return weights;
+  return call.Node("Where", {mask, weights, call.Scalar(0)});
 }
 
 /// softmax(q k^T * scale + mask) v, over the last two dimensions.
 void ScaledDotProductAttention(Call& call) {
   call.FailUnless(call.RealOr("dropout_p", 0) == 0, "has dropout");
-  call.FailUnless(!call.Flag("enable_gqa"), "shares keys among groups of heads");
   const TensorType& query = call.Type("query");
   const TensorType& key = call.Type("key");
   if (!call.status().ok() || query.rank() < 2 || key.rank() < 2)
     return call.Fail("has no sequences");
+  if (call.Flag("enable_gqa") && (query.rank() < 3 || key.rank() < 3))
+    return call.Fail("shares keys among heads, but has none");
   const Affine width = query.shape.back();
   call.FailUnless(width.fixed(), "a head's width that depends on the batch");
 
-  Ints turned;
-  for (std::int64_t i = 0; i < key.rank(); ++i) turned.push_back(i);
+  Ints turned = Counted(key.rank());
   std::swap(turned[turned.size() - 1], turned[turned.size() - 2]);
   const double scale = call.RealOr("scale", 1 / std::sqrt(static_cast<double>(width.offset)));
-  const std::string scaled =
-      call.Node("Mul", {call.In("query"), call.graph().Scalar(scale, call.Out().dtype)});
-  const std::string keys = call.Node("Transpose", {call.In("key")}, {{"perm", turned}});
-  std::string scores = call.Node("MatMul", {scaled, keys});
+  const std::string scaled = call.Node("Mul", {call.In("query"), call.Scalar(scale)});
+  std::string scores = call.Node("MatMul", {scaled, call.Transpose(Heads(call, "key"), turned)});
   if (call.Flag("is_causal")) {
     const Affine rows = query.shape[query.shape.size() - 2];
     scores = call.Node("Add", {scores, CausalMask(call, rows, key.shape[key.shape.size() - 2])});
   }
-  if (call.Has("attn_mask")) scores = call.Node("Add", {scores, AddedMask(call)});
-  const std::string weights = call.Node("Softmax", {scores}, {{"axis", std::int64_t{-1}}});
-  call.Return(call.Node("MatMul", {weights, call.In("value")}));
+  const bool masked = call.Has("attn_mask");
+  std::string weights;
+  if (masked && call.Type("attn_mask").dtype == at::kBool) {
+    weights = MaskedSoftmax(call, scores);
+  } else {
+    if (masked) scores = call.Node("Add", {scores, call.In("attn_mask", call.Out().dtype)});
+    weights = call.Node("Softmax", {scores}, {{"axis", std::int64_t{-1}}});
+  }
+  call.Return(call.Node("MatMul", {weights, Heads(call, "value")}));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "trainer/export/call.h"
 
@@ -45,6 +46,12 @@ std::string FloorDivided(Call& call, const std::string& left, const std::string&
   return call.Node("Div", {call.Node("Sub", {left, remainder}), right});
 }
 
+/// The nearest whole number towards zero.
+std::string Truncated(Call& call, const std::string& x) {
+  if (!at::isFloatingType(call.Out().dtype)) return x;
+  return call.Node("Mul", {call.Node("Sign", {x}), call.Node("Floor", {call.Node("Abs", {x})})});
+}
+
 void Divide(Call& call) {
   const at::ScalarType type = call.Out().dtype;
   const std::string left = call.In("self", type);
@@ -53,8 +60,7 @@ void Divide(Call& call) {
   if (mode == "floor") return call.Return(FloorDivided(call, left, right));
   const std::string quotient = call.Node("Div", {left, right});
   if (mode != "trunc" || !at::isFloatingType(type)) return call.Return(quotient);
-  const std::string whole = call.Node("Floor", {call.Node("Abs", {quotient})});
-  call.Return(call.Node("Mul", {call.Node("Sign", {quotient}), whole}));
+  call.Return(Truncated(call, quotient));
 }
 
 /// The remainder with the divisor's sign, as LibTorch's "remainder" has it.
@@ -112,86 +118,9 @@ void Clamp(Call& call, const char* low, const char* high) {
   call.Return(value);
 }
 
-void Between(Call& call, double low, double high) {
-  const at::ScalarType type = call.Out().dtype;
-  call.Return(call.Node(
-      "Clip", {call.In("self"), call.graph().Scalar(low, type), call.graph().Scalar(high, type)}));
-}
-
-/// x * Phi(x), or its tanh approximation (Hendrycks and Gimpel, arXiv 1606.08415).
-void Gelu(Call& call) {
-  const at::ScalarType type = call.Out().dtype;
-  const auto number = [&](double value) { return call.graph().Scalar(value, type); };
-  const std::string x = call.In("self");
-  std::string inner;
-  if (call.Text("approximate") == "tanh") {
-    const std::string cube = call.Node("Mul", {call.Node("Mul", {x, x}), x});
-    const std::string sum = call.Node("Add", {x, call.Node("Mul", {cube, number(0.044715)})});
-    inner = call.Node("Tanh", {call.Node("Mul", {sum, number(std::sqrt(2 / M_PI))})});
-  } else {
-    inner = call.Node("Erf", {call.Node("Mul", {x, number(M_SQRT1_2)})});
-  }
-  const std::string half = call.Node("Mul", {x, number(0.5)});
-  call.Return(call.Node("Mul", {half, call.Node("Add", {inner, number(1)})}));
-}
-
 void Round(Call& call) {
   call.FailUnless(call.IntOr("decimals", 0) == 0, "decimals have no ONNX form");
   call.Return(call.Node("Round", {call.In("self", call.Out().dtype)}));
-}
-
-void Silu(Call& call) {
-  const std::string x = call.In("self");
-  call.Return(call.Node("Mul", {x, call.Node("Sigmoid", {x})}));
-}
-
-void Softplus(Call& call) {
-  call.FailUnless(call.RealOr("beta", 1) == 1, "beta is not 1");
-  // From 20 on a float's softplus is the float itself, which is what LibTorch's threshold is about.
-  call.FailUnless(call.RealOr("threshold", 20) >= 20, "threshold is below 20");
-  call.Return(call.Node("Softplus", {call.In("self")}));
-}
-
-void Mish(Call& call) {
-  const std::string x = call.In("self");
-  call.Return(call.Node("Mul", {x, call.Node("Tanh", {call.Node("Softplus", {x})})}));
-}
-
-/// a * sigmoid(b), the halves of the input.
-void Glu(Call& call) {
-  const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  const std::vector<std::string> halves =
-      call.graph().Node("Split", {call.In("self")}, {{"axis", axis}}, 2);
-  call.Return(call.Node("Mul", {halves[0], call.Node("Sigmoid", {halves[1]})}));
-}
-
-void LeakyRelu(Call& call) {
-  call.Return(call.Node("LeakyRelu", {call.In("self")},
-                        {{"alpha", static_cast<float>(call.RealOr("negative_slope", 0.01))}}));
-}
-
-void Elu(Call& call) {
-  call.FailUnless(call.RealOr("scale", 1) == 1 && call.RealOr("input_scale", 1) == 1,
-                  "scale or input_scale is not 1");
-  call.Return(call.Node("Elu", {call.In("self")},
-                        {{"alpha", static_cast<float>(call.RealOr("alpha", 1))}}));
-}
-
-void Prelu(Call& call) {
-  const TensorType& type = call.Type("self");
-  const TensorType& weight = call.Type("weight");
-  std::string slope = call.In("weight");
-  if (type.rank() > 2 && weight.rank() == 1 && weight.shape[0] != Affine{0, 1}) {
-    // One slope a channel, which is dimension 1: ONNX aligns from the right.
-    Shape aligned(type.shape.size() - 1, Affine{0, 1});
-    aligned[0] = weight.shape[0];
-    slope = call.Reshape(slope, weight.shape, aligned);
-  }
-  call.Return(call.Node("PRelu", {call.In("self"), slope}));
-}
-
-void HardSigmoid(Call& call) {
-  call.Return(call.Node("HardSigmoid", {call.In("self")}, {{"alpha", 1.0f / 6}, {"beta", 0.5f}}));
 }
 
 void Rsqrt(Call& call) {
@@ -210,10 +139,6 @@ void Square(Call& call) {
   call.Return(call.Node("Mul", {x, x}));
 }
 
-void LogSigmoid(Call& call) {
-  call.Return(call.Node("Neg", {call.Node("Softplus", {call.Node("Neg", {call.In("self")})})}));
-}
-
 /// self + value * tensor1 op tensor2.
 Translation AddCombined(const char* op) {
   return [op](Call& call) {
@@ -230,68 +155,190 @@ void Lerp(Call& call) {
   call.Return(call.Node("Add", {start, call.Node("Mul", {way, call.In("weight", type)})}));
 }
 
+void Fraction(Call& call) {
+  const std::string x = call.In("self");
+  call.Return(call.Node("Sub", {x, Truncated(call, x)}));
+}
+
+/// The remainder with the dividend's sign.
+void Fmod(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  call.Return(call.Node("Mod", {call.In("self", type), call.In("other", type)},
+                        {{"fmod", std::int64_t{1}}}));
+}
+
+/// self op factor, after a function: exp2(x) = exp(x ln 2), log10(x) = ln(x) / ln 10.
+Translation ExpOfScaled(double factor) {
+  return [factor](Call& call) {
+    const std::string x = call.In("self", call.Out().dtype);
+    call.Return(call.Node("Exp", {call.Node("Mul", {x, call.Scalar(factor)})}));
+  };
+}
+
+Translation LogScaled(double factor) {
+  return [factor](Call& call) {
+    const std::string log = call.Node("Log", {call.In("self", call.Out().dtype)});
+    call.Return(call.Node("Mul", {log, call.Scalar(factor)}));
+  };
+}
+
+void ExpMinusOne(Call& call) {
+  const std::string power = call.Node("Exp", {call.In("self", call.Out().dtype)});
+  call.Return(call.Node("Sub", {power, call.Scalar(1)}));
+}
+
+void Erfc(Call& call) {
+  const std::string erf = call.Node("Erf", {call.In("self", call.Out().dtype)});
+  call.Return(call.Node("Sub", {call.Scalar(1), erf}));
+}
+
+/// log(x / (1 - x)), x kept eps away from 0 and 1.
+void Logit(Call& call) {
+  std::string x = call.In("self", call.Out().dtype);
+  if (call.Has("eps")) {
+    const double eps = call.Real("eps");
+    x = call.Node("Clip", {x, call.Scalar(eps), call.Scalar(1 - eps)});
+  }
+  const std::string rest = call.Node("Sub", {call.Scalar(1), x});
+  call.Return(call.Node("Log", {call.Node("Div", {x, rest})}));
+}
+
+/// log(exp(a) + exp(b)) = max(a, b) + log(1 + exp(-|a - b|)).
+void LogAddExp(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  const std::string a = call.In("self", type);
+  const std::string b = call.In("other", type);
+  const std::string apart = call.Node("Neg", {call.Node("Abs", {call.Node("Sub", {a, b})})});
+  call.Return(call.Node("Add", {call.Node("Max", {a, b}), call.Node("Softplus", {apart})}));
+}
+
+/// The angle of (other, self) in (-pi, pi].
+void Atan2(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  const std::string y = call.In("self", type);
+  const std::string x = call.In("other", type);
+  const std::string zero = call.Scalar(0);
+  const std::string half_turn =
+      call.Node("Where", {call.Node("Less", {y, zero}), call.Scalar(-M_PI), call.Scalar(M_PI)});
+  const std::string turn = call.Node("Where", {call.Node("Less", {x, zero}), half_turn, zero});
+  const std::string angle = call.Node("Add", {call.Node("Atan", {call.Node("Div", {y, x})}), turn});
+  const std::string upright = call.Node("Mul", {call.Node("Sign", {y}), call.Scalar(M_PI / 2)});
+  call.Return(call.Node("Where", {call.Node("Equal", {x, zero}), upright, angle}));
+}
+
+void Hypot(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  const std::string a = call.In("self", type);
+  const std::string b = call.In("other", type);
+  const std::string sum = call.Node("Add", {call.Node("Mul", {a, a}), call.Node("Mul", {b, b})});
+  call.Return(call.Node("Sqrt", {sum}));
+}
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Integers are never NaN nor infinite.
+std::string IsNan(Call& call, const std::string& x) {
+  if (at::isFloatingType(call.Type("self").dtype)) return call.Node("IsNaN", {x});
+  return call.Node("Not", {call.Node("Equal", {x, x})});
+}
+
+std::string IsInfinite(Call& call, const std::string& x) {
+  const at::ScalarType type = call.Type("self").dtype;
+  if (!at::isFloatingType(type)) return call.Node("Not", {call.Node("Equal", {x, x})});
+  return call.Node("Equal", {call.Node("Abs", {x}), call.graph().Scalar(kInfinity, type)});
+}
+
+void IsFinite(Call& call) {
+  const std::string x = call.In("self");
+  call.Return(call.Node("Not", {call.Node("Or", {IsNan(call, x), IsInfinite(call, x)})}));
+}
+
+void NanToNum(Call& call) {
+  const at::ScalarType type = call.Out().dtype;
+  std::string x = call.In("self");
+  if (!at::isFloatingType(type)) return call.Return(x);
+  const double largest = type == at::kDouble ? std::numeric_limits<double>::max()
+                         : type == at::kHalf ? 65504
+                                             : std::numeric_limits<float>::max();
+  const std::string nan = IsNan(call, x);
+  const auto replace = [&](double infinity, const char* name, double otherwise) {
+    const std::string found = call.Node("Equal", {x, call.Scalar(infinity)});
+    x = call.Node("Where", {found, call.Scalar(call.RealOr(name, otherwise)), x});
+  };
+  replace(kInfinity, "posinf", largest);
+  replace(-kInfinity, "neginf", -largest);
+  call.Return(call.Node("Where", {nan, call.Scalar(call.RealOr("nan", 0)), x}));
+}
+
 }  // namespace
 
 Translations ElementwiseOps() {
   Translations rows = {
-      {"add", Add},
       {"addcdiv", AddCombined("Div")},
       {"addcmul", AddCombined("Mul")},
-      {"bitwise_and", Logical("And")},
-      {"__and__", Logical("And")},
+      {"atan2", Atan2},
       {"bitwise_not", Not},
-      {"bitwise_or", Logical("Or")},
-      {"__or__", Logical("Or")},
       {"bitwise_xor", Logical("Xor")},
       {"clamp", [](Call& call) { Clamp(call, "min", "max"); }},
       {"clamp_max", [](Call& call) { Clamp(call, nullptr, "max"); }},
       {"clamp_min", [](Call& call) { Clamp(call, "min", nullptr); }},
-      {"div", Divide},
-      {"elu", Elu},
-      {"eq", Compare("Equal")},
+      {"clip", [](Call& call) { Clamp(call, "min", "max"); }},
+      {"erfc", Erfc},
+      {"exp2", ExpOfScaled(M_LN2)},
+      {"expm1", ExpMinusOne},
       {"floor_divide",
        [](Call& call) {
          const at::ScalarType type = call.Out().dtype;
          const std::string left = call.In("self", type);
          call.Return(FloorDivided(call, left, call.In("other", type)));
        }},
-      {"ge", Compare("GreaterOrEqual")},
-      {"gelu", Gelu},
-      {"glu", Glu},
-      {"gt", Compare("Greater")},
-      {"hardsigmoid", HardSigmoid},
-      {"hardtanh",
-       [](Call& call) { Between(call, call.RealOr("min_val", -1), call.RealOr("max_val", 1)); }},
-      {"le", Compare("LessOrEqual")},
-      {"leaky_relu", LeakyRelu},
+      {"fmod", Fmod},
+      {"frac", Fraction},
+      {"hypot", Hypot},
+      {"isfinite", IsFinite},
+      {"isinf", [](Call& call) { call.Return(IsInfinite(call, call.In("self"))); }},
+      {"isnan", [](Call& call) { call.Return(IsNan(call, call.In("self"))); }},
       {"lerp", Lerp},
+      {"log10", LogScaled(M_LOG10E)},
       {"log1p", LogOnePlus},
-      {"log_sigmoid", LogSigmoid},
-      {"logical_and", Logical("And")},
+      {"log2", LogScaled(M_LOG2E)},
+      {"logaddexp", LogAddExp},
       {"logical_not", Not},
-      {"logical_or", Logical("Or")},
       {"logical_xor", Logical("Xor")},
-      {"lt", Compare("Less")},
+      {"logit", Logit},
       {"maximum", Extreme("Max")},
       {"minimum", Extreme("Min")},
-      {"mish", Mish},
-      {"mul", Multiply},
-      {"ne", Compare("NotEqual")},
-      {"prelu", Prelu},
-      {"relu6", [](Call& call) { Between(call, 0, 6); }},
+      {"nan_to_num", NanToNum},
+      {"pow", Power},
       {"remainder", Remainder},
       {"round", Round},
       {"rsqrt", Rsqrt},
-      {"silu", Silu},
-      {"softplus", Softplus},
       {"square", Square},
-      {"sub", Subtract},
-      {"pow", Power},
+      {"trunc", [](Call& call) { call.Return(Truncated(call, call.In("self"))); }},
   };
+  const auto named = [&](std::initializer_list<const char*> names, const Translation& translation) {
+    for (const char* name : names) rows.emplace_back(name, translation);
+  };
+  named({"add"}, Add);
+  named({"sub", "subtract"}, Subtract);
+  named({"mul", "multiply"}, Multiply);
+  named({"div", "divide", "true_divide"}, Divide);
+  named({"eq"}, Compare("Equal"));
+  named({"ne", "not_equal"}, Compare("NotEqual"));
+  named({"ge", "greater_equal"}, Compare("GreaterOrEqual"));
+  named({"gt", "greater"}, Compare("Greater"));
+  named({"le", "less_equal"}, Compare("LessOrEqual"));
+  named({"lt", "less"}, Compare("Less"));
+  named({"bitwise_and", "__and__", "logical_and"}, Logical("And"));
+  named({"bitwise_or", "__or__", "logical_or"}, Logical("Or"));
   constexpr std::pair<const char*, const char*> kUnary[] = {{"abs", "Abs"},
+                                                            {"absolute", "Abs"},
                                                             {"acos", "Acos"},
+                                                            {"acosh", "Acosh"},
                                                             {"asin", "Asin"},
+                                                            {"asinh", "Asinh"},
                                                             {"atan", "Atan"},
+                                                            {"atanh", "Atanh"},
                                                             {"ceil", "Ceil"},
                                                             {"cos", "Cos"},
                                                             {"cosh", "Cosh"},
@@ -301,14 +348,15 @@ Translations ElementwiseOps() {
                                                             {"hardswish", "HardSwish"},
                                                             {"log", "Log"},
                                                             {"neg", "Neg"},
+                                                            {"negative", "Neg"},
                                                             {"reciprocal", "Reciprocal"},
                                                             {"relu", "Relu"},
                                                             {"selu", "Selu"},
+                                                            {"sgn", "Sign"},
                                                             {"sigmoid", "Sigmoid"},
                                                             {"sign", "Sign"},
                                                             {"sin", "Sin"},
                                                             {"sinh", "Sinh"},
-
                                                             {"sqrt", "Sqrt"},
                                                             {"tan", "Tan"},
                                                             {"tanh", "Tanh"}};

@@ -1,94 +1,194 @@
 #include <ATen/Functions.h>
 
-#include <limits>
+#include <algorithm>
 
 #include "trainer/export/call.h"
 
 namespace muster::exporting {
 namespace {
 
-void Embedding(Call& call) {
-  call.Return(call.Node("Gather", {call.In("weight"), call.In("indices")}));
-}
-
-/// Bags of one length L, which are rows of ids (N, L): their vectors (N, L, D), joined over L.
-void EmbeddingBag(Call& call) {
-  enum : std::int64_t { kSum, kMean, kMax };
-  const std::int64_t mode = call.Int("mode");
-  const std::int64_t length = call.RangeStep("offsets");
-  const TensorType& indices = call.Type("indices");
-  const TensorType& weight = call.Type("weight");
-  if (!call.status().ok() || weight.rank() != 2) return call.Fail("has no matrix of vectors");
-  const Affine rows = call.Out().shape.empty() ? Affine{} : call.Out().shape[0];
-  const Shape flat = {{rows.slope * length, rows.offset * length}};
-  call.FailUnless(length > 0 && indices.shape == flat,
-                  "bags that are not known to be of one length: wanted offsets by arange(0, N * L, "
-                  "L) for N * L indices");
-  call.FailUnless(!call.Flag("include_last_offset"), "offsets that include the end");
-  if (!call.status().ok()) return;
-
-  const at::ScalarType type = call.Out().dtype;
-  GraphBuilder& graph = call.graph();
-  const auto axis = [&] { return graph.Int64s({1}); };
-  const std::string ids = call.Reshape(call.In("indices"), indices.shape, {rows, {0, length}});
-  std::string vectors = call.Node("Gather", {call.In("weight"), ids});
-  if (call.Has("per_sample_weights")) {
-    const std::string factors =
-        call.Reshape(call.In("per_sample_weights"), indices.shape, {rows, {0, length}, {0, 1}});
-    vectors = call.Node("Mul", {vectors, factors});
-  }
-  if (!call.Has("padding_idx")) {
-    if (mode == kSum)
-      return call.Return(
-          call.Node("ReduceSum", {vectors, axis()}, {{"keepdims", std::int64_t{0}}}));
-    return call.Return(call.Node(mode == kMean ? "ReduceMean" : "ReduceMax", {vectors},
-                                 {{"axes", Ints{1}}, {"keepdims", std::int64_t{0}}}));
-  }
-  const std::int64_t padding = call.Int("padding_idx");
-  const std::string filler = graph.Constant(
-      at::full({}, padding < 0 ? padding + weight.shape[0].offset : padding, indices.dtype),
-      "padding");
-  const std::string filled =
-      call.Node("Unsqueeze", {call.Node("Equal", {ids, filler}), graph.Int64s({2})});
-  const std::string kept = call.Cast(call.Node("Not", {filled}), at::kBool, type);
-  const std::string count = call.Node("ReduceSum", {kept, axis()}, {{"keepdims", std::int64_t{0}}});
-  if (mode == kMax) {
-    const std::string least = graph.Scalar(-std::numeric_limits<double>::infinity(), type);
-    const std::string most = call.Node("ReduceMax", {call.Node("Where", {filled, least, vectors})},
-                                       {{"axes", Ints{1}}, {"keepdims", std::int64_t{0}}});
-    // An empty bag is zeros.
-    const std::string empty = call.Node("Equal", {count, graph.Scalar(0, type)});
-    return call.Return(call.Node("Where", {empty, graph.Scalar(0, type), most}));
-  }
-  const std::string sum = call.Node("ReduceSum", {call.Node("Mul", {vectors, kept}), axis()},
-                                    {{"keepdims", std::int64_t{0}}});
-  if (mode == kSum) return call.Return(sum);
-  call.Return(call.Node("Div", {sum, call.Node("Max", {count, graph.Scalar(1, type)})}));
-}
-
 void IndexSelect(Call& call) {
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
   call.Return(call.Node("Gather", {call.In("self"), call.In("index")}, {{"axis", axis}}));
 }
 
+/// ONNX wants every dimension but `axis` of one size in both; LibTorch lets the index be smaller.
 void GatherElements(Call& call) {
-  const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  call.Return(call.Node("GatherElements", {call.In("self"), call.In("index")}, {{"axis", axis}}));
+  const TensorType& type = call.Type("self");
+  const TensorType& index = call.Type("index");
+  const std::int64_t axis = call.Axis("dim", type.rank());
+  std::string self = call.In("self");
+  if (type.rank() == 0 || index.rank() != type.rank()) return call.Fail("gathers from a number");
+  for (std::int64_t i = 0; i < type.rank(); ++i) {
+    if (i == axis || index.shape[i] == type.shape[i]) continue;
+    // By places and not by Slice, which OpenVINO 2026.4 drops before GatherElements.
+    call.FailUnless(index.shape[i].fixed(), "an index that is smaller by some of the batch");
+    const std::string places =
+        call.graph().Constant(at::arange(index.shape[i].offset, at::kLong), "first");
+    self = call.Node("Gather", {self, places}, {{"axis", i}});
+  }
+  call.Return(call.Node("GatherElements", {self, call.In("index", at::kLong)}, {{"axis", axis}}));
 }
 
-/// self[..., index, ...] with one tensor of places.
-void Index(Call& call) {
+/// The same with dimensions of size one stretched.
+void TakeAlong(Call& call) {
+  const TensorType& type = call.Type("self");
+  const TensorType& indices = call.Type("indices");
+  if (!call.Has("dim")) return call.Fail("takes from all elements; flatten them first");
+  const std::int64_t axis = call.Axis("dim", type.rank());
+  if (type.rank() == 0 || indices.rank() != type.rank()) return call.Fail("takes from a number");
+  Shape from = call.Out().shape;
+  from[axis] = type.shape[axis];
+  const std::string self = call.Expand(call.In("self"), type.shape, from);
+  const std::string places = call.Expand(call.In("indices"), indices.shape, call.Out().shape);
+  call.Return(call.Node("GatherElements", {self, places}, {{"axis", axis}}));
+}
+
+/// What self[:, a, :, b] names: tensors of places, one for each of some dimensions.
+struct Places {
+  Ints axes;            ///< the dimensions, ascending
+  std::string stacked;  ///< (B..., axes.size())
+  Shape shape;          ///< B...: theirs, broadcast
+  Ints front;           ///< the order of self's dimensions that puts `axes` first
+
+  /// How (B..., other dimensions of self) becomes LibTorch's order: B... stands where the axes
+  /// stood if they are neighbours, else first.
+  [[nodiscard]] Ints ToResult() const {
+    const bool neighbours =
+        axes.back() - axes.front() + 1 == static_cast<std::int64_t>(axes.size());
+    const auto broadcast = static_cast<std::int64_t>(shape.size());
+    const std::int64_t before = neighbours ? axes.front() : 0;
+    Ints order;
+    for (std::int64_t i = 0; i < before; ++i) order.push_back(broadcast + i);
+    for (std::int64_t i = 0; i < broadcast; ++i) order.push_back(i);
+    const auto others = static_cast<std::int64_t>(front.size() - axes.size());
+    for (std::int64_t i = before; i < others; ++i) order.push_back(broadcast + i);
+    return order;
+  }
+};
+
+Ints Inverse(const Ints& order) {
+  Ints inverse(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) inverse[order[i]] = static_cast<std::int64_t>(i);
+  return inverse;
+}
+
+Shape Ordered(const Shape& shape, const Ints& order) {
+  Shape ordered;
+  for (const std::int64_t axis : order) ordered.push_back(shape[axis]);
+  return ordered;
+}
+
+/// Grows `shape` to hold `other`, by LibTorch's broadcasting.
+void Broadcast(Shape& shape, const Shape& other) {
+  if (shape.size() < other.size())
+    shape.insert(shape.begin(), other.size() - shape.size(), Affine(1));
+  const std::size_t missing = shape.size() - other.size();
+  for (std::size_t i = 0; i < other.size(); ++i) {
+    Affine& dim = shape[missing + i];
+    if (dim == Affine(1)) dim = other[i];
+  }
+}
+
+Places PlacesOf(Call& call) {
   const std::vector<std::string> indices = call.OptionalList("indices");
   const std::vector<const TensorType*> types = call.ListTypes("indices");
-  std::int64_t axis = -1;
+  Places places;
   for (std::size_t i = 0; i < indices.size(); ++i) {
     if (indices[i].empty()) continue;
-    call.FailUnless(axis < 0, "indexes more than one dimension at once");
-    call.FailUnless(at::isIntegralType(types[i]->dtype, false), "indexes by a mask");
-    axis = static_cast<std::int64_t>(i);
+    call.FailUnless(types[i]->dtype == at::kLong || types[i]->dtype == at::kInt,
+                    "indexes by a mask, whose result has another shape for other values; use where "
+                    "or masked_fill");
+    places.axes.push_back(static_cast<std::int64_t>(i));
+    Broadcast(places.shape, types[i]->shape);
   }
-  if (axis < 0) return call.Fail("indexes no dimension");
-  call.Return(call.Node("Gather", {call.In("self"), indices[axis]}, {{"axis", axis}}));
+  if (places.axes.empty()) call.Fail("indexes no dimension");
+  if (!call.status().ok()) return places;
+  places.front = places.axes;
+  for (std::int64_t i = 0; i < call.Type("self").rank(); ++i) {
+    if (std::ranges::find(places.axes, i) == places.axes.end()) places.front.push_back(i);
+  }
+  const auto last = static_cast<std::int64_t>(places.shape.size());
+  std::vector<std::string> columns;
+  for (const std::int64_t axis : places.axes) {
+    const std::string whole = call.Expand(call.Cast(indices[axis], types[axis]->dtype, at::kLong),
+                                          types[axis]->shape, places.shape);
+    columns.push_back(call.Unsqueeze(whole, {last}));
+  }
+  places.stacked = call.Concat(columns, last);
+  return places;
+}
+
+void Index(Call& call) {
+  const std::vector<std::string> indices = call.OptionalList("indices");
+  const auto is_given = [](const std::string& index) { return !index.empty(); };
+  if (std::ranges::count_if(indices, is_given) == 1) {
+    const auto axis = std::ranges::find_if(indices, is_given) - indices.begin();
+    if (call.ListTypes("indices")[axis]->dtype == at::kLong) {
+      return call.Return(
+          call.Node("Gather", {call.In("self"), indices[axis]}, {{"axis", std::int64_t{axis}}}));
+    }
+  }
+  const Places places = PlacesOf(call);
+  if (!call.status().ok()) return;
+  const std::string self = call.Transpose(call.In("self"), places.front);
+  call.Return(call.Transpose(call.Node("GatherND", {self, places.stacked}), places.ToResult()));
+}
+
+/// self[..., mask, ...] = one number: the mask's dimensions begin at `axis`.
+void PutByMask(Call& call, const std::string& mask, const TensorType& type, std::int64_t axis) {
+  call.FailUnless(!call.Flag("accumulate"), "adds by a mask");
+  for (const Affine& dim : call.Type("values").shape)
+    call.FailUnless(dim == Affine(1), "puts more than one number by a mask");
+  Ints trailing;
+  for (std::int64_t i = type.rank(); i < call.Type("self").rank() - axis; ++i)
+    trailing.push_back(i);
+  const std::string value =
+      call.Node("Reshape", {call.In("values", call.Out().dtype), call.graph().Int64s({})});
+  call.Return(call.Node("Where", {call.Unsqueeze(mask, trailing), value, call.In("self")}));
+}
+
+/// self[indices] = values, or += values.
+void IndexPut(Call& call) {
+  const std::vector<std::string> indices = call.OptionalList("indices");
+  const std::vector<const TensorType*> types = call.ListTypes("indices");
+  if (!indices.empty() && !indices.back().empty() && types.back()->dtype == at::kBool &&
+      std::ranges::count(indices, "") == static_cast<std::ptrdiff_t>(indices.size()) - 1) {
+    return PutByMask(call, indices.back(), *types.back(),
+                     static_cast<std::int64_t>(indices.size()) - 1);
+  }
+  const Places places = PlacesOf(call);
+  if (!call.status().ok()) return;
+  const TensorType& self = call.Type("self");
+  Shape region = places.shape;
+  for (std::size_t i = places.axes.size(); i < places.front.size(); ++i)
+    region.push_back(self.shape[places.front[i]]);
+  const Ints to_result = places.ToResult();
+  const TensorType& values = call.Type("values");
+  const std::string whole =
+      call.Expand(call.In("values", call.Out().dtype), values.shape, Ordered(region, to_result));
+  Attributes attributes;
+  if (call.Flag("accumulate")) attributes.push_back({"reduction", std::string("add")});
+  const std::string written = call.Node("ScatterND",
+                                        {call.Transpose(call.In("self"), places.front),
+                                         places.stacked, call.Transpose(whole, Inverse(to_result))},
+                                        attributes);
+  call.Return(call.Transpose(written, Inverse(places.front)));
+}
+
+/// How many boundaries lie below each element; with `right`, those equal to it count too.
+void CountBelow(Call& call, const char* elements, const char* boundaries) {
+  const TensorType& type = call.Type(elements);
+  call.FailUnless(call.Type(boundaries).rank() == 1, "wants one list of boundaries");
+  call.FailUnless(!call.Has("sorter") && !call.Has("side"), "sorter and side are not translated");
+  const at::ScalarType common = call.Promoted(elements, boundaries);
+  const std::string column = call.Unsqueeze(call.In(elements, common), {type.rank()});
+  const std::string below =
+      call.Node(call.Flag("right") ? "LessOrEqual" : "Less", {call.In(boundaries, common), column});
+  const std::string count =
+      call.Node("ReduceSum", {call.Cast(below, at::kBool, at::kLong), call.graph().Int64s({-1})},
+                {{"keepdims", std::int64_t{0}}});
+  call.Return(call.Cast(count, at::kLong, call.Out().dtype));
 }
 
 void Where(Call& call) {
@@ -130,7 +230,7 @@ void OneHot(Call& call) {
   call.FailUnless(classes > 0, "the number of classes is taken from the data");
   if (!call.status().ok()) return;
   Shape column = call.Type("self").shape;
-  column.push_back({0, 1});
+  column.push_back(1);
   const std::string places = call.Reshape(call.In("self"), call.Type("self").shape, column);
   const std::string numbers = call.graph().Constant(at::arange(classes, at::kLong), "classes");
   call.Return(call.Cast(call.Node("Equal", {places, numbers}), at::kBool, call.Out().dtype));
@@ -141,14 +241,16 @@ void OneHot(Call& call) {
 Translations IndexingOps() {
   return {
       {"argsort", Sort},
-      {"embedding", Embedding},
-      {"embedding_bag", EmbeddingBag},
+      {"bucketize", [](Call& call) { CountBelow(call, "self", "boundaries"); }},
       {"gather", GatherElements},
       {"index", Index},
+      {"index_put", IndexPut},
       {"index_select", IndexSelect},
       {"masked_fill", MaskedFill},
       {"one_hot", OneHot},
+      {"searchsorted", [](Call& call) { CountBelow(call, "self", "sorted_sequence"); }},
       {"sort", Sort},
+      {"take_along_dim", TakeAlong},
       {"topk", TopK},
       {"where", Where},
   };

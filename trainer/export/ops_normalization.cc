@@ -32,7 +32,8 @@ void BatchNorm(Call& call) {
 }
 
 void InstanceNorm(Call& call) {
-  call.FailUnless(call.Flag("use_input_stats"), "uses running statistics");
+  // With running statistics it is what a batch norm is.
+  if (!call.Flag("use_input_stats")) return BatchNorm(call);
   const std::int64_t channels = ChannelCount(call);
   const std::string input = call.In("input");
   const std::string weight = Channels(call, "weight", channels, 1);

@@ -16,15 +16,7 @@ void Reshaped(Call& call) {
 /// The tensor itself, in the element type of the result.
 void Same(Call& call) { call.Return(call.In("self", call.Out().dtype)); }
 
-void Turned(Call& call, const Ints& order) {
-  call.Return(call.Node("Transpose", {call.In("self")}, {{"perm", order}}));
-}
-
-Ints Identity(std::int64_t rank) {
-  Ints order;
-  for (std::int64_t i = 0; i < rank; ++i) order.push_back(i);
-  return order;
-}
+void Turned(Call& call, const Ints& order) { call.Return(call.Transpose(call.In("self"), order)); }
 
 void Permute(Call& call) {
   Ints order = call.IntList("dims");
@@ -32,43 +24,59 @@ void Permute(Call& call) {
   Turned(call, order);
 }
 
-void Transpose(Call& call) {
+void Swap(Call& call, const char* one, const char* other) {
   const std::int64_t rank = call.Type("self").rank();
-  Ints order = Identity(rank);
-  if (rank > 0) std::swap(order[call.Axis("dim0", rank)], order[call.Axis("dim1", rank)]);
+  Ints order = Counted(rank);
+  if (rank > 0) std::swap(order[call.Axis(one, rank)], order[call.Axis(other, rank)]);
+  Turned(call, order);
+}
+
+/// Dimensions to new places; the rest keep their order around them.
+void Move(Call& call) {
+  const std::int64_t rank = call.Type("self").rank();
+  const Ints from = call.Axes("source", rank);
+  const Ints to = call.Axes("destination", rank);
+  Ints order(rank, -1);
+  for (std::size_t i = 0; i < from.size() && i < to.size(); ++i) order[to[i]] = from[i];
+  std::int64_t next = 0;
+  for (std::int64_t& axis : order) {
+    if (axis >= 0) continue;
+    while (std::ranges::find(from, next) != from.end()) ++next;
+    axis = next++;
+  }
   Turned(call, order);
 }
 
 /// The last two dimensions, where there are two.
 void TurnMatrix(Call& call) {
-  Ints order = Identity(call.Type("self").rank());
+  Ints order = Counted(call.Type("self").rank());
   if (order.size() >= 2) std::swap(order[order.size() - 1], order[order.size() - 2]);
   Turned(call, order);
 }
 
 void Reverse(Call& call) {
-  Ints order = Identity(call.Type("self").rank());
+  Ints order = Counted(call.Type("self").rank());
   std::reverse(order.begin(), order.end());
   Turned(call, order);
 }
 
 void Expand(Call& call) {
-  if (call.Type("self").shape == call.Out().shape) return call.Return(call.In("self"));
-  call.Return(call.Node("Expand", {call.In("self"), call.graph().Shape(call.Out().shape)}));
+  call.Return(call.Expand(call.In("self"), call.Type("self").shape, call.Out().shape));
 }
 
 /// The source, in the shape and type of what it is copied over.
 void Copy(Call& call) {
   const std::string source = call.In("src", call.Out().dtype);
-  if (call.Type("src").shape == call.Out().shape) return call.Return(source);
-  call.Return(call.Node("Expand", {source, call.graph().Shape(call.Out().shape)}));
+  call.Return(call.Expand(source, call.Type("src").shape, call.Out().shape));
 }
 
-void Repeat(Call& call) {
-  const Shape repeats = call.Numbers("repeats");
+void Repeat(Call& call, const char* times) {
+  Shape repeats = call.Numbers(times);
+  const std::size_t rank = call.Type("self").shape.size();
+  // tile() lets the first dimensions be left out.
+  if (repeats.size() < rank) repeats.insert(repeats.begin(), rank - repeats.size(), 1);
   Shape padded = call.Type("self").shape;
-  if (padded.size() > repeats.size()) return call.Fail("repeats fewer dimensions than there are");
-  padded.insert(padded.begin(), repeats.size() - padded.size(), Affine{0, 1});
+  padded.insert(padded.begin(), repeats.size() - padded.size(), Affine(1));
   const std::string value = call.Reshape(call.In("self"), call.Type("self").shape, padded);
   call.Return(call.Node("Tile", {value, call.graph().Shape(repeats)}));
 }
@@ -79,7 +87,7 @@ void Concat(Call& call) {
   // LibTorch skips empty one-dimensional tensors, ONNX does not.
   const std::vector<const TensorType*> types = call.ListTypes("tensors");
   for (std::size_t i = types.size(); i > 0; --i) {
-    if (types[i - 1]->shape == Shape{{0, 0}}) parts.erase(parts.begin() + i - 1);
+    if (types[i - 1]->shape == Shape{0}) parts.erase(parts.begin() + i - 1);
   }
   call.Return(call.Node("Concat", parts, {{"axis", axis}}));
 }
@@ -119,8 +127,8 @@ void Unbind(Call& call) {
 void Slice(Call& call) {
   constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  const Affine start = call.Has("start") ? call.Number("start") : Affine{0, 0};
-  const Affine end = call.Has("end") ? call.Number("end") : Affine{0, kEnd};
+  const Affine start = call.Has("start") ? call.Number("start") : Affine(0);
+  const Affine end = call.Has("end") ? call.Number("end") : Affine(kEnd);
   if (call.Type("self").shape == call.Out().shape && call.IntOr("step", 1) == 1) {
     return call.Return(call.In("self"));
   }
@@ -129,16 +137,119 @@ void Slice(Call& call) {
                                   graph.Int64s({axis}), graph.Int64s({call.IntOr("step", 1)})}));
 }
 
+/// Each element a number of times in a row.
+void RepeatInterleave(Call& call) {
+  const TensorType& type = call.Type("self");
+  if (call.IsTensor("repeats")) return call.Fail("repeats each element another number of times");
+  const Affine repeats = call.Number("repeats");
+  std::string value = call.In("self");
+  std::int64_t axis = 0;
+  if (call.Has("dim")) {
+    axis = call.Axis("dim", type.rank());
+  } else {
+    value = call.Node("Reshape", {value, call.graph().Int64s({-1})});
+    if (!repeats.fixed()) return call.Fail("a number of times that depends on the batch");
+  }
+  Shape times(call.Has("dim") ? type.shape.size() + 1 : 2, Affine(1));
+  times[axis + 1] = repeats;
+  value = call.Node("Tile", {call.Unsqueeze(value, {axis + 1}), call.graph().Shape(times)});
+  call.Return(call.Reshape(value, {-1}, call.Out().shape));
+}
+
+/// What falls off one end of a dimension comes in at the other.
+void Roll(Call& call) {
+  const TensorType& type = call.Type("self");
+  const Ints shifts = call.IntList("shifts");
+  const Ints axes = call.Has("dims") ? call.IntList("dims") : Ints{};
+  if (axes.size() != shifts.size()) return call.Fail("rolls all elements; flatten them first");
+  std::string value = call.In("self");
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const std::int64_t axis = axes[i] < 0 ? axes[i] + type.rank() : axes[i];
+    const Affine size = type.shape[axis];
+    if (!size.fixed()) return call.Fail("rolls the batch");
+    const std::int64_t shift =
+        size.offset == 0 ? 0 : ((shifts[i] % size.offset) + size.offset) % size.offset;
+    if (shift == 0) continue;
+    const Affine cut = size.offset - shift;
+    value =
+        call.Concat({call.Slice(value, axis, cut, size), call.Slice(value, axis, 0, cut)}, axis);
+  }
+  call.Return(value);
+}
+
+/// Lists of coordinates as grids; with "xy" the first two dimensions are exchanged.
+void Meshgrid(Call& call) {
+  const std::vector<std::string> axes = call.InList("tensors", call.Out().dtype);
+  const std::vector<const TensorType*> types = call.ListTypes("tensors");
+  for (std::size_t i = 0; i < call.results() && i < axes.size(); ++i) {
+    const std::size_t place = call.Text("indexing") == "xy" && i < 2 && axes.size() > 1 ? 1 - i : i;
+    Shape along(axes.size(), Affine(1));
+    along[place] = types[i]->rank() == 0 ? Affine(1) : types[i]->shape[0];
+    const std::string line = call.Reshape(axes[i], types[i]->shape, along);
+    call.Return(i, call.Expand(line, along, call.Out(i).shape));
+  }
+}
+
+void BroadcastAll(Call& call) {
+  const std::vector<const TensorType*> types = call.ListTypes("tensors");
+  const std::vector<std::string> values = call.InList("tensors", call.Out().dtype);
+  for (std::size_t i = 0; i < call.results() && i < values.size(); ++i) {
+    call.Return(i, call.Expand(values[i], types[i]->shape, call.Out(i).shape));
+  }
+}
+
+/// Two dimensions become their diagonal, the last one.
+void Diagonal(Call& call) {
+  const TensorType& type = call.Type("self");
+  const std::int64_t one = call.Has("dim1") ? call.Axis("dim1", type.rank()) : 0;
+  const std::int64_t other = call.Has("dim2") ? call.Axis("dim2", type.rank()) : 1;
+  if (!call.status().ok() || type.rank() < 2 || !type.shape[one].fixed() ||
+      !type.shape[other].fixed())
+    return call.Fail("wants two dimensions that do not depend on the batch");
+  const std::int64_t rows = type.shape[one].offset;
+  const std::int64_t columns = type.shape[other].offset;
+  Ints order;
+  Shape flat;
+  for (std::int64_t i = 0; i < type.rank(); ++i) {
+    if (i == one || i == other) continue;
+    order.push_back(i);
+    flat.push_back(type.shape[i]);
+  }
+  order.insert(order.end(), {one, other});
+  flat.emplace_back(rows * columns);
+  const std::string matrices = call.Transpose(call.In("self"), order);
+  const at::Tensor places = at::arange(rows * columns, at::kLong)
+                                .view({rows, columns})
+                                .diagonal(call.IntOr("offset", 0))
+                                .contiguous();
+  call.Return(call.Node(
+      "Gather", {call.Reshape(matrices, {}, flat), call.graph().Constant(places, "diagonal")},
+      {{"axis", type.rank() - 2}}));
+}
+
+/// The last dimension as the diagonal of matrices.
+void DiagEmbed(Call& call) {
+  const TensorType& type = call.Type("self");
+  call.FailUnless(
+      call.IntOr("offset", 0) == 0 && call.IntOr("dim1", -2) == -2 && call.IntOr("dim2", -1) == -1,
+      "only main diagonals over the last two dimensions are translated");
+  if (type.rank() == 0 || !type.shape.back().fixed()) return call.Fail("runs over the batch");
+  if (!call.status().ok()) return;
+  const std::string unit =
+      call.graph().Constant(at::eye(type.shape.back().offset, call.Out().dtype), "unit");
+  call.Return(call.Node("Mul", {call.Unsqueeze(call.In("self"), {-1}), unit}));
+}
+
 void Narrow(Call& call) {
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
   Affine start = call.Number("start");
   if (start.slope < 0 || (start.fixed() && start.offset < 0)) {
     // Counted from the end, where a slice would not reach beyond.
     const Affine size = call.Type("self").shape[axis];
-    start = {start.slope + size.slope, start.offset + size.offset};
+    start = start + size;
   }
   const Affine length = call.Number("length");
-  const Affine end{start.slope + length.slope, start.offset + length.offset};
+  const Affine end = start + length;
   GraphBuilder& graph = call.graph();
   call.Return(call.Node(
       "Slice", {call.In("self"), graph.Shape({start}), graph.Shape({end}), graph.Int64s({axis})}));
@@ -150,8 +261,7 @@ void Select(Call& call) {
                         {{"axis", axis}}));
 }
 
-void Flip(Call& call) {
-  const Ints axes = call.Axes("dims", call.Type("self").rank());
+void Flip(Call& call, const Ints& axes) {
   GraphBuilder& graph = call.graph();
   // A step of -1 from the last element to before the first.
   call.Return(
@@ -168,9 +278,7 @@ void Filled(Call& call, double value) {
 }
 
 void FilledWith(Call& call, const char* name) {
-  if (!call.IsTensor(name)) return Filled(call, call.Real(name));
-  call.Return(
-      call.Node("Expand", {call.In(name, call.Out().dtype), call.graph().Shape(call.Out().shape)}));
+  call.Return(call.Expand(call.In(name, call.Out().dtype), {}, call.Out().shape));
 }
 
 void Arange(Call& call) {
@@ -181,9 +289,13 @@ void Arange(Call& call) {
   call.Return(call.Node("Range", {start, call.In("end", type), step}));
 }
 
+/// Trilu knows numbers only.
 void Triangle(Call& call, bool upper) {
-  call.Return(call.Node("Trilu", {call.In("self"), call.graph().Int64(call.IntOr("diagonal", 0))},
-                        {{"upper", std::int64_t{upper}}}));
+  const at::ScalarType type = call.Out().dtype == at::kBool ? at::kLong : call.Out().dtype;
+  const std::string value =
+      call.Node("Trilu", {call.In("self", type), call.graph().Int64(call.IntOr("diagonal", 0))},
+                {{"upper", std::int64_t{upper}}});
+  call.Return(call.Cast(value, type, call.Out().dtype));
 }
 
 }  // namespace
@@ -191,26 +303,40 @@ void Triangle(Call& call, bool upper) {
 Translations ShapeOps() {
   Translations rows = {
       {"arange", Arange},
+      {"broadcast_tensors", BroadcastAll},
       {"cat", Concat},
+      {"concat", Concat},
       {"copy", Copy},
+      {"diag_embed", DiagEmbed},
+      {"diagonal", Diagonal},
       {"expand", Expand},
       {"expand_as", Expand},
       {"broadcast_to", Expand},
       {"fill", [](Call& call) { FilledWith(call, "value"); }},
-      {"flip", Flip},
+      {"flip", [](Call& call) { Flip(call, call.Axes("dims", call.Type("self").rank())); }},
+      {"fliplr", [](Call& call) { Flip(call, {1}); }},
+      {"flipud", [](Call& call) { Flip(call, {0}); }},
       {"full", [](Call& call) { FilledWith(call, "fill_value"); }},
       {"full_like", [](Call& call) { FilledWith(call, "fill_value"); }},
+      {"meshgrid", Meshgrid},
+      {"moveaxis", Move},
+      {"movedim", Move},
       {"narrow", Narrow},
       {"new_full", [](Call& call) { FilledWith(call, "fill_value"); }},
       {"mT", TurnMatrix},
       {"numpy_T", Reverse},
       {"permute", Permute},
-      {"repeat", Repeat},
+      {"repeat", [](Call& call) { Repeat(call, "repeats"); }},
+      {"repeat_interleave", RepeatInterleave},
+      {"roll", Roll},
       {"select", Select},
       {"slice", Slice},
       {"stack", Stack},
       {"t", TurnMatrix},
-      {"transpose", Transpose},
+      {"swapaxes", [](Call& call) { Swap(call, "axis0", "axis1"); }},
+      {"swapdims", [](Call& call) { Swap(call, "dim0", "dim1"); }},
+      {"tile", [](Call& call) { Repeat(call, "dims"); }},
+      {"transpose", [](Call& call) { Swap(call, "dim0", "dim1"); }},
       {"tril", [](Call& call) { Triangle(call, false); }},
       {"triu", [](Call& call) { Triangle(call, true); }},
       {"unbind", Unbind},
@@ -220,10 +346,12 @@ Translations ShapeOps() {
                            "_unsafe_view", "view_as", "reshape_as", "ravel"}) {
     rows.emplace_back(name, Reshaped);
   }
-  for (const char* name : {"alias", "clone", "contiguous", "detach", "to", "type_as"}) {
+  for (const char* name :
+       {"alias", "clone", "contiguous", "detach", "lift_fresh", "to", "type_as"}) {
     rows.emplace_back(name, Same);
   }
-  for (const char* name : {"chunk", "split", "split_with_sizes", "tensor_split"}) {
+  for (const char* name : {"chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk",
+                           "unsafe_split", "unsafe_split_with_sizes"}) {
     rows.emplace_back(name, Split);
   }
   for (const char* name :

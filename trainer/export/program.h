@@ -16,7 +16,17 @@ namespace muster::exporting {
 struct Affine {
   std::int64_t slope = 0;
   std::int64_t offset = 0;
+
+  Affine(std::int64_t number = 0) : offset(number) {}  // NOLINT: a number is one
+  Affine(std::int64_t slope, std::int64_t offset) : slope(slope), offset(offset) {}
+
   [[nodiscard]] bool fixed() const { return slope == 0; }
+  friend Affine operator+(const Affine& a, const Affine& b) {
+    return {a.slope + b.slope, a.offset + b.offset};
+  }
+  friend Affine operator*(const Affine& a, std::int64_t factor) {
+    return {a.slope * factor, a.offset * factor};
+  }
   friend bool operator==(const Affine&, const Affine&) = default;
   friend auto operator<=>(const Affine&, const Affine&) = default;
 };

@@ -1,6 +1,7 @@
 #include "trainer/export/trace.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TracerMode.h>
 #include <ATen/record_function.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/ir/ir.h>
@@ -48,13 +49,35 @@ class DataReads {
 
   void Read(const at::RecordFunction& call) {
     const c10::ArrayRef<const c10::IValue> inputs = call.inputs();
-    // LibTorch's attention layer asks whether query and key are the same tensor: no value decides
-    // that.
-    const bool itself = inputs.size() >= 2 && inputs[0].isTensor() && inputs[1].isTensor() &&
-                        inputs[0].toTensor().is_same(inputs[1].toTensor());
-    for (const c10::IValue& input : inputs) {
-      if (!itself && input.isTensor() && ComesFromInput(input)) found_ = call.name();
+    if (std::string_view(call.name()) == "aten::equal" &&
+        PicksAWay(inputs[0].toTensor(), inputs[1].toTensor())) {
+      return;
     }
+    query_.reset();
+    key_.reset();
+    for (const c10::IValue& input : inputs) {
+      if (input.isTensor() && ComesFromInput(input)) found_ = call.name();
+    }
+  }
+
+  /// LibTorch's attention layer compares query and key, then key and value, to take a shorter way
+  /// to the same numbers. No value decides that where the two are one tensor or differ in shape.
+  /// Where they only differ now, the longer way is right for all values: it is known by the second
+  /// comparison, which is of the same pair or begins with the first one's key.
+  bool PicksAWay(const at::Tensor& left, const at::Tensor& right) {
+    const bool follows = left.is_same(key_) || (left.is_same(query_) && right.is_same(key_));
+    if (follows) found_.clear();
+    const bool repeated = follows && right.is_same(key_);
+    query_.reset();
+    key_.reset();
+    if (repeated || left.is_same(right) || left.sizes() != right.sizes()) return true;
+    const at::tracer::impl::NoTracerDispatchMode untraced;
+    if (!ComesFromInput(left) && !ComesFromInput(right)) return true;
+    if (!found_.empty() || at::equal(left, right)) return false;
+    query_ = left;
+    key_ = right;
+    found_ = "aten::equal";  // Unless such a second one follows.
+    return true;
   }
 
   [[nodiscard]] bool ComesFromInput(const c10::IValue& tensor) const {
@@ -75,6 +98,7 @@ class DataReads {
 
   static thread_local DataReads* current;
   std::size_t input_count_;
+  at::Tensor query_, key_;  ///< compared last, and found to differ
   at::CallbackHandle handle_ = 0;
   int depth_ = 0;
   std::string found_;

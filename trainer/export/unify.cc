@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <cmath>
 #include <unordered_map>
 
 #include "trainer/export/aliases.h"
@@ -191,7 +192,9 @@ class Unifier {
     if (first.isTensor()) return ConstantTensor(values);
     for (const c10::IValue& value : values) {
       const bool same =
-          first.isDouble()   ? value.isDouble() && (value.toDouble() == first.toDouble())
+          first.isDouble()
+              ? value.isDouble() && (value.toDouble() == first.toDouble() ||
+                                     (std::isnan(value.toDouble()) && std::isnan(first.toDouble())))
           : first.isBool()   ? value.isBool() && value.toBool() == first.toBool()
           : first.isString() ? value.isString() && value.toStringRef() == first.toStringRef()
                              : true;
@@ -227,6 +230,10 @@ class Unifier {
     for (const std::size_t id : outputs) aliases_.View(id, inputs[0]);
     for (auto maker = program_.operations.rbegin(); maker != program_.operations.rend(); ++maker) {
       if (maker->outputs != List{inputs[0]}) continue;
+      // Pieces beside each other, whose whole nobody reads again.
+      if (maker->op.starts_with("unsafe_")) {
+        for (const std::size_t id : outputs) aliases_.Fresh(id);
+      }
       maker->outputs = outputs;
       return Ok();
     }

@@ -4,70 +4,54 @@
 #include <c10/core/GradMode.h>
 #include <torch/nn/module.h>
 
-#include <cstring>
-
 #include "registry/evaluation.h"
 #include "registry/onnx/writer.h"
 #include "runtime/base/file.h"
 #include "trainer/export/export.h"
 #include "trainer/files/checkpoint_folder.h"
 #include "trainer/hdf5/dataset_file.h"
-#include "trainer/torch/batch_loader.h"
+#include "trainer/run/held_out.h"
+#include "trainer/run/origin.h"
 #include "trainer/torch/evaluate.h"
 #include "trainer/torch/model_state.h"
 
 namespace muster::trainer::run {
 namespace {
 
-constexpr std::uint64_t kBatch = 256;
-
-registry::Tensor AsBytes(std::string name, registry::ElementType type, const at::Tensor& tensor) {
-  const at::Tensor host = tensor.contiguous();
-  registry::Tensor bytes{
-      .name = std::move(name), .type = type, .shape = host.sizes().vec(), .bytes = {}};
-  bytes.bytes.resize(host.nbytes());
-  std::memcpy(bytes.bytes.data(), host.data_ptr(), host.nbytes());
-  return bytes;
+/// A few rows of an input to trace with.
+at::Tensor Example(const registry::Tensor& input, const registry::TensorSpec& spec) {
+  const auto type = [&] {
+    switch (spec.type) {
+      case registry::ElementType::kU8:
+        return at::kByte;
+      case registry::ElementType::kI32:
+        return at::kInt;
+      case registry::ElementType::kI64:
+        return at::kLong;
+      case registry::ElementType::kF64:
+        return at::kDouble;
+      default:
+        return at::kFloat;
+    }
+  }();
+  // A copy: tracing runs the model, and from_blob would let it write to the rows.
+  return at::from_blob(const_cast<std::byte*>(input.bytes.data()), input.shape, type)
+      .slice(0, 0, std::min<std::int64_t>(8, input.shape[0]))
+      .clone();
 }
 
-struct HeldOut {
-  at::Tensor inputs, labels, reference;
-};
-
-Result<HeldOut> Compute(Trial& trial, const RowSource& source) {
-  const DataSpec data = trial.data();
-  MUSTER_ASSIGN_OR_RETURN(
-      auto loader, BatchLoader::Start(source, {.columns = data.columns(),
-                                               .epoch = {.rows = source.rows(), .shuffled = false},
-                                               .batch_size = kBatch}));
-  std::vector<at::Tensor> inputs, labels, logits;
-  for (;;) {
-    MUSTER_ASSIGN_OR_RETURN(const auto loaded, loader->Next());
-    if (!loaded) break;
-    inputs.push_back(loaded->batch[data.inputs]);
-    labels.push_back(loaded->batch[data.labels].to(at::kLong));
-    logits.push_back(trial.Forward(inputs.back()).to(at::kFloat));
-  }
-  return HeldOut{at::cat(inputs), at::cat(labels), at::cat(logits)};
-}
-
-std::vector<std::int64_t> AnyRows(const at::Tensor& tensor) {
-  std::vector<std::int64_t> shape = tensor.sizes().vec();
-  shape[0] = -1;
-  return shape;
-}
-
-Status WriteOnnx(Trial& trial, torch::nn::Module& module, const at::Tensor& inputs,
+Status WriteOnnx(Trial& trial, torch::nn::Module& module, const HeldOut& rows,
                  const std::filesystem::path& path) {
-  const auto forward = [&](const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
-    return {trial.Forward(in[0])};
-  };
-  const at::Tensor examples = inputs.slice(0, 0, std::min<std::int64_t>(8, inputs.size(0)));
-  MUSTER_ASSIGN_OR_RETURN(
-      const onnx::Model model,
-      exporting::ExportModule(
-          module, forward, {examples},
-          {.model_name = trial.name(), .input_names = {"input"}, .output_names = {"logits"}}));
+  exporting::ExportOptions options{.model_name = trial.name()};
+  std::vector<at::Tensor> examples;
+  for (std::size_t i = 0; i < rows.inputs.size(); ++i) {
+    options.input_names.push_back(rows.inputs[i].name);
+    examples.push_back(Example(rows.tensors[i], rows.inputs[i]));
+  }
+  for (const auto& output : rows.outputs) options.output_names.push_back(output.name);
+  const auto forward = [&](const std::vector<at::Tensor>& in) { return trial.Serve(in); };
+  MUSTER_ASSIGN_OR_RETURN(const onnx::Model model,
+                          exporting::ExportModule(module, forward, examples, options));
   MUSTER_ASSIGN_OR_RETURN(const std::string bytes, onnx::Write(model));
   return WriteFileAtomically(path, bytes);
 }
@@ -85,25 +69,20 @@ Status Export(Trial& trial, const Options& options) {
   if (!loaded.ok()) return loaded.error().With(options.checkpoint.string());
 
   const c10::NoGradGuard no_gradients;
-  MUSTER_ASSIGN_OR_RETURN(
-      const auto means,
-      EvaluateSource(trial, *module, *source, Gang(), HostAccelerator(), Precision::kFp32, kBatch));
-  MUSTER_ASSIGN_OR_RETURN(const HeldOut rows, Compute(trial, *source));
-  if (rows.inputs.scalar_type() != at::kFloat) {
-    return Unsupported("models for serving take f32 inputs; '" + trial.data().inputs + "' is " +
-                       std::string(c10::toString(rows.inputs.scalar_type())));
-  }
-  MUSTER_RETURN_IF_ERROR(WriteOnnx(trial, *module, rows.inputs, out / "model.onnx"));
-  using registry::ElementType;
+  module->eval();
+  MUSTER_ASSIGN_OR_RETURN(const HeldOut rows, ComputeHeldOut(trial, *source, options.segments));
+  MUSTER_ASSIGN_OR_RETURN(const auto means,
+                          EvaluateSource(trial, *module, *source, Gang(), HostAccelerator(),
+                                         Precision::kFp32, static_cast<std::uint64_t>(rows.batch)));
+  MUSTER_RETURN_IF_ERROR(WriteOnnx(trial, *module, rows, out / "model.onnx"));
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(
-      out / "evaluation.safetensors",
-      registry::WriteSafetensors({AsBytes("inputs", ElementType::kF32, rows.inputs),
-                                  AsBytes("labels", ElementType::kI64, rows.labels),
-                                  AsBytes("reference", ElementType::kF32, rows.reference)})));
+      out / "evaluation.safetensors", registry::WriteSafetensors(rows.tensors, rows.metadata)));
   registry::ExportInfo info{.opset = onnx::kOpset,
-                            .input = {"input", ElementType::kF32, AnyRows(rows.inputs)},
-                            .output = {"logits", ElementType::kF32, AnyRows(rows.reference)}};
+                            .task = RegistryTask(trial.served().task),
+                            .inputs = rows.inputs,
+                            .outputs = rows.outputs};
   for (const auto& [name, mean] : means) info.metrics["test/" + name] = mean;
+  MUSTER_RETURN_IF_ERROR(AddOrigin(checkpoint.metadata, options.file.data, info));
   return WriteFileAtomically(out / "export.json", registry::ToJson(info));
 }
 

@@ -19,6 +19,7 @@
 #include "trainer/run/device.h"
 #include "trainer/run/export_model.h"
 #include "trainer/run/options.h"
+#include "trainer/run/origin.h"
 #include "trainer/run/signal_control.h"
 #include "trainer/torch/evaluate.h"
 #include "trainer/torch/model_state.h"
@@ -94,19 +95,21 @@ Result<int> TrainIn(const Gang& gang, Accelerator& accelerator, Trial& trial,
                                                          .metric = options.file.metric,
                                                          .maximize = options.file.maximize}));
   }
-  MUSTER_ASSIGN_OR_RETURN(const LoopEnd end, RunTrainLoop({.trial = trial,
-                                                           .params = options.params,
-                                                           .train = *train,
-                                                           .validation = validation.get(),
-                                                           .gang = gang,
-                                                           .checkpoints = checkpoints.get(),
-                                                           .control = *control,
-                                                           .accelerator = accelerator,
-                                                           .clock = SystemClock(),
-                                                           .seed = options.file.seed,
-                                                           .cloned = options.cloned,
-                                                           .best_metric = options.file.metric,
-                                                           .maximize = options.file.maximize}));
+  MUSTER_ASSIGN_OR_RETURN(
+      const LoopEnd end, RunTrainLoop({.trial = trial,
+                                       .params = options.params,
+                                       .train = *train,
+                                       .validation = validation.get(),
+                                       .gang = gang,
+                                       .checkpoints = checkpoints.get(),
+                                       .control = *control,
+                                       .accelerator = accelerator,
+                                       .clock = SystemClock(),
+                                       .seed = options.file.seed,
+                                       .cloned = options.cloned,
+                                       .origin = OriginMetadata(options, trial, accelerator.name()),
+                                       .best_metric = options.file.metric,
+                                       .maximize = options.file.maximize}));
   if (end.why == LoopEnd::Why::kStopped) return kExitResume;
   MUSTER_RETURN_IF_ERROR(ReportTest(trial, options, end, gang, accelerator));
   return 0;

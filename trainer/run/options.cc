@@ -54,6 +54,7 @@ struct Flags {
   std::string params_file, export_dir, checkpoint, checkpoint_dir;
   std::int64_t seed = 0;
   int keep = 2, keep_best = 1;
+  std::vector<std::string> segments;
   std::int64_t bench_steps = 0;
   double peer_silence = 10, peer_behind = 600;
   std::string backend = "auto";
@@ -119,6 +120,12 @@ void Declare(CLI::App& app, const Trial& trial, const std::vector<ParamSpec>& sp
   app.add_option("--checkpoint", flags.checkpoint, "the checkpoint file to export")
       ->needs(exported)
       ->group(saved);
+  app.add_option("--segments", flags.segments,
+                 "columns of whole numbers of the held-out rows, by which gates tell groups apart")
+      ->needs(exported)
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(saved);
 }
 
 std::chrono::milliseconds Milliseconds(double seconds) {
@@ -154,6 +161,7 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
     return Invalid("no training data: --train FILE, or data.train in --params");
   }
   options.checkpoint = flags.checkpoint;
+  options.segments = std::move(flags.segments);
   options.checkpoint_dir =
       flags.checkpoint_dir.empty() ? Environment("MUSTER_CHECKPOINT_DIR") : flags.checkpoint_dir;
   options.keep = flags.keep;
@@ -169,6 +177,7 @@ void ReadEnvironment(Options& options) {
   options.control_socket = Environment("MUSTER_CONTROL");
   options.heartbeat_file = Environment("MUSTER_HEARTBEAT");
   options.attempt = EnvironmentNumber({"MUSTER_ATTEMPT"}, 0);
+  options.container = Environment("MUSTER_CONTAINER");
   options.cloned = !Environment("MUSTER_CLONED_FROM").empty();
   options.job = shm::FindJob(Environment);
   if (options.job) options.rank = options.job->rank;

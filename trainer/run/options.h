@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "trainer/params.h"
 #include "trainer/row_order.h"
@@ -20,13 +21,15 @@ struct Options {
   Params params;
   std::optional<std::filesystem::path> export_dir;  ///< set: export instead of training
   std::filesystem::path checkpoint;                 ///< what to export
+  std::vector<std::string> segments;                ///< columns of the held-out rows to export too
   std::filesystem::path checkpoint_dir;             ///< empty: nothing is saved
   int keep = 2;
   std::filesystem::path control_socket;  ///< empty: a person watches
   std::filesystem::path heartbeat_file;  ///< empty: nobody asks
   bool terminal = false;                 ///< a person sees stdout directly
   std::int64_t attempt = 0;
-  bool cloned = false;  ///< the checkpoint folder began as a copy of another trial's
+  std::string container;  ///< that this runs in, as MUSTER_CONTAINER names it
+  bool cloned = false;    ///< the checkpoint folder began as a copy of another trial's
   RankInfo rank;
   std::int64_t local_rank = 0;               ///< among the ranks of this machine
   std::optional<shm::Job> job;               ///< whose rank this is; nothing for a process alone

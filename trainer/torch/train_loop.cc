@@ -234,10 +234,11 @@ Status TrainLoop::ReadyToSave() const {
 
 /// On rank 0.
 Status TrainLoop::BeginSave(bool best) {
-  return saver_->Begin(progress_,
-                       {{"program", parts_.trial.name()},
-                        {"params", boost::json::serialize(parts_.params.ToJson())}},
-                       learner_->AllTensors(), best, Gathered(learner_->shards(), parts_.gang));
+  std::map<std::string, std::string> metadata = parts_.origin;
+  metadata["program"] = parts_.trial.name();
+  metadata["params"] = boost::json::serialize(parts_.params.ToJson());
+  return saver_->Begin(progress_, std::move(metadata), learner_->AllTensors(), best,
+                       Gathered(learner_->shards(), parts_.gang));
 }
 
 /// What came of a save, on rank 0.

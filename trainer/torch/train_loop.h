@@ -1,5 +1,8 @@
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "runtime/base/clock.h"
 #include "trainer/checkpoint.h"
 #include "trainer/control.h"
@@ -50,6 +53,8 @@ struct LoopParts {
   const Clock& clock;
   std::int64_t seed = 0;
   bool cloned = false;  ///< the newest checkpoint may be another trial's
+  std::map<std::string, std::string>
+      origin;  ///< metadata of every checkpoint, besides "program" and "params"
   std::string best_metric = "validation/accuracy";
   bool maximize = true;
   int agree_every = 16;  ///< steps; fewer where they are slow

@@ -27,6 +27,11 @@ trainer::OptimizerSpec Trial::optimizer(const trainer::Params& params) const {
   return trainer::SpecFromParams(params);
 }
 
+std::vector<at::Tensor> Trial::Serve(const std::vector<at::Tensor>& inputs) {
+  MUSTER_CHECK(inputs.size() == 1, "a trial of several inputs overrides Serve");
+  return {Forward(inputs[0])};
+}
+
 at::Tensor ClassifierTrial::TrainStep(const Batch& batch) {
   const DataSpec columns = data();
   return at::cross_entropy_loss(Forward(batch[columns.inputs]), batch[columns.labels].to(at::kLong),

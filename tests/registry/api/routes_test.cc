@@ -58,6 +58,26 @@ class RegistryRoutes : public testing::Test {
   http::Router router_;
 };
 
+TEST_F(RegistryRoutes, Lineage_IsToldUpAndDown) {
+  ASSERT_TRUE(
+      store_
+          .CreateVersion({.name = "digits",
+                          .tags = {{"muster.sweep", "s"}, {"muster.lineage", "s/promotion"}}},
+                         {"ada", ""})
+          .ok());
+  ASSERT_TRUE(store_
+                  .AppendAudit("version.lineage", "digits", 3, R"({"sweep":"s"})", {"ada", ""},
+                               "s/promotion/lineage")
+                  .ok());
+  const auto up = Ok200("GET", "models/digits/versions/3/lineage");
+  EXPECT_EQ(up.at("lineage"), boost::json::value({{"sweep", "s"}}));
+  const auto down = Ok200("GET", "lineage?sweep=s").at("versions").as_array();
+  ASSERT_EQ(down.size(), 1U);
+  EXPECT_EQ(down[0].at("version"), 3);
+  Refused(404, "no promotion of a sweep made it", "GET", "models/digits/versions/1/lineage");
+  Refused(400, "exactly one of data, commit and sweep", "GET", "lineage");
+}
+
 TEST_F(RegistryRoutes, Models_AreListedAndShown) {
   ASSERT_TRUE(store_.SetAlias("digits", "champion", 1, {}).ok());
   const auto list = Ok200("GET", "models");

@@ -64,4 +64,5 @@ def main():
     print(f"package of {len(list(package.iterdir()))} files: onnxruntime and mlflow agree on {len(images)} rows")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "registry/files/model_directory.h"
+#include "registry/files/signed_directory.h"
 #include "registry/openvino/engine.h"
 #include "registry/promoter.h"
 #include "registry/safetensors.h"
@@ -17,7 +18,7 @@
 
 /// The promoter on its real parts: SQLite, directories, OpenVINO. Only the trial's export and the tracker's
 /// artifacts are played here. The published directory is then read by MLflow and ONNX Runtime
-/// (load_package.py).
+/// (load_package.py) and held against numpy and cryptography (check_package.py).
 
 namespace muster::registry {
 namespace {
@@ -28,6 +29,7 @@ using ::testing::SizeIs;
 
 constexpr std::int64_t kRows = 40;
 constexpr std::int64_t kClasses = 10;
+constexpr const char* kDigest = "abababababababababababababababababababababababababababababababab";
 
 template <typename T>
 Tensor Make(std::string name, ElementType type, std::vector<std::int64_t> shape,
@@ -51,7 +53,8 @@ class RandomExporter final : public ModelExporter {
     std::vector<float> images(kRows * 64);
     for (float& pixel : images) pixel = static_cast<float>(random.Uniform());
     Evaluation evaluation;
-    evaluation.inputs = Make("inputs", ElementType::kF32, {kRows, 1, 8, 8}, images);
+    evaluation.inputs = {Make("inputs", ElementType::kF32, {kRows, 1, 8, 8}, images)};
+    evaluation.outputs = {{"", ElementType::kF32, {kRows, kClasses}}};
     evaluation.labels.assign(kRows, 0);
     evaluation.classes = kClasses;
     MUSTER_ASSIGN_OR_RETURN(const auto model, engine_.Load(onnx, 1));
@@ -64,13 +67,13 @@ class RandomExporter final : public ModelExporter {
     }
     logits[0] += reference_error;
     const std::string bytes = WriteSafetensors(
-        {evaluation.inputs, Make("labels", ElementType::kI64, {kRows}, evaluation.labels),
+        {evaluation.inputs[0], Make("labels", ElementType::kI64, {kRows}, evaluation.labels),
          Make("reference", ElementType::kF32, {kRows, kClasses}, logits)});
     MUSTER_RETURN_IF_ERROR(WriteFileAtomically(request.out_dir / "evaluation.safetensors", bytes));
-    const ExportInfo info{17,
-                          model->inputs().at(0),
-                          model->outputs().at(0),
-                          {{"test/accuracy", static_cast<double>(right) / kRows}}};
+    const ExportInfo info{.opset = 17,
+                          .inputs = model->inputs(),
+                          .outputs = model->outputs(),
+                          .metrics = {{"test/accuracy", static_cast<double>(right) / kRows}}};
     return WriteFileAtomically(request.out_dir / "export.json", ToJson(info));
   }
   int right = kRows;
@@ -118,6 +121,8 @@ class Promotion : public ::testing::Test {
     candidate.request_id = std::move(id);
     candidate.lineage = {.sweep = "s", .trial = "s/1", .run_id = "run", .checkpoint = seed};
     candidate.lineage.params = {{"lr", 0.1}};
+    candidate.lineage.data = {{"test", "test.h5"}, {"train", "train.h5"}};
+    candidate.lineage.data_digests = {{"test", std::string("sha256:") + kDigest}};
     candidate.model.name = "digits";
     candidate.model.gates = {{.metric = "test/accuracy", .at_least = 0.5},
                              {.metric = "test/accuracy", .better_than = "champion"},
@@ -132,7 +137,7 @@ class Promotion : public ::testing::Test {
   std::unique_ptr<ModelStore> store_;
   RandomExporter exporter_{*engine_};
   FolderArtifacts artifacts_{home_ / "artifacts"};
-  ModelDirectory files_{home_ / "models", home_ / "work"};
+  ModelDirectory files_{{home_ / "models", home_ / "work", home_ / "keys/model-signing.pem"}};
   std::optional<Promoter> promoter_;
 };
 
@@ -142,11 +147,15 @@ TEST_F(Promotion, GoodCandidate_IsPublishedWhole) {
   EXPECT_TRUE(result.promoted) << result.reason;
   EXPECT_EQ(result.verdicts.at(0).seen, 0.9);
   const auto version = home_ / "models/digits/1";
-  for (const auto* file : {"model.onnx", "MLmodel", "requirements.txt", "conda.yaml",
-                           "python_env.yaml", "card.json", "../config.pbtxt"}) {
+  for (const auto* file :
+       {"model.onnx", "MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml", "card.json",
+        "README.md", "ml-bom.json", "provenance.json", "baseline.json", "model.sig", "config.pbtxt",
+        "../config.pbtxt"}) {
     EXPECT_TRUE(fs::exists(version / file)) << file;
   }
-  EXPECT_TRUE(fs::exists(home_ / "artifacts/run/model/MLmodel"));
+  const auto key = ReadWholeFile(home_ / "keys/model-signing.pub");
+  EXPECT_THAT(*VerifyDirectory(version, *key), SizeIs(0));
+  EXPECT_THAT(*VerifyDirectory(home_ / "artifacts/run/model", *key), SizeIs(0));
   EXPECT_TRUE(fs::is_empty(home_ / "work")) << "the workspace is removed";
   EXPECT_THAT(*ReadWholeFile(version / "card.json"), HasSubstr(R"("params":{"lr":1E-1})"));
   EXPECT_THAT(*ReadWholeFile(version / "../config.pbtxt"), HasSubstr("dims: [ 1, 8, 8 ]"));
@@ -192,16 +201,17 @@ TEST_F(Promotion, PublishTwice_KeepsTheFirst) {
   EXPECT_THAT(missing.error().message, HasSubstr("version 4 of 'm' was not published here"));
 }
 
-/// Leaves a package where load_package.py finds it.
+/// Leaves a package where the Python readers find it.
 TEST_F(Promotion, PackageForPython_IsWritten) {
   const char* target = std::getenv("MUSTER_TEST_PACKAGE");
   if (target == nullptr) GTEST_SKIP() << "MUSTER_TEST_PACKAGE names no folder";
   ASSERT_TRUE(Run("p1", "1").promoted);
   const auto bundle = *files_.Workspace("again");
-  ASSERT_TRUE(exporter_.Export({"", "1", {}, {}, bundle}).ok());
+  ASSERT_TRUE(exporter_.Export({.program = "", .checkpoint = "1", .out_dir = bundle}).ok());
   fs::remove_all(target);
   fs::create_directories(target);
   fs::copy(home_ / "models", fs::path(target) / "models", fs::copy_options::recursive);
+  fs::copy_file(home_ / "keys/model-signing.pub", fs::path(target) / "key.pub");
   fs::copy_file(bundle / "evaluation.safetensors", fs::path(target) / "evaluation.safetensors");
 }
 

@@ -77,8 +77,13 @@ TEST_F(WebhookStoreTest, Update_ChangesWhatItNames) {
   clock_.Advance(std::chrono::seconds(1));
   WebhookUpdate update;
   update.url = "https://y/";
+  update.format = "cloudevents-binary";
   const Webhook updated = store_->Update(made.id, update).value();
   EXPECT_EQ(updated.url, "https://y/");
+  EXPECT_EQ(made.format, "mlflow");
+  EXPECT_EQ(updated.format, "cloudevents-binary");
+  ASSERT_TRUE(store_->Enqueue(ANotice("event/1")).ok());
+  EXPECT_EQ(store_->Heads()->at(0).format, "cloudevents-binary");
   EXPECT_EQ(updated.name, "hook");
   EXPECT_EQ(updated.secret, "s");
   EXPECT_EQ(updated.creation_ms, made.creation_ms);

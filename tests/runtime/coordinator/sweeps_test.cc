@@ -48,6 +48,9 @@ TEST(Sweeps, SubmittedTwice_IsTheSameSweep) {
   const auto again = rig.Ask(SubmitSweep{SmallSpec(), SweepId("mine")});
   EXPECT_EQ(again->at("created"), false);
   EXPECT_EQ(rig.state().sweeps.size(), 1u);
+  wire::SweepSpec edited = SmallSpec();
+  edited.code = wire::CodeSpec{.commit = "0123abc", .dirty = true};
+  EXPECT_EQ(rig.Ask(SubmitSweep{edited, SweepId("mine")})->at("created"), false);
   const auto other = rig.Ask(SubmitSweep{SmallSpec(2), SweepId("mine")});
   EXPECT_EQ(other.error().kind, ErrorKind::kConflict);
   EXPECT_EQ(rig.Ask(SubmitSweep{SmallSpec(), {}})->at("id"), "small-1");
@@ -64,6 +67,14 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
   EXPECT_EQ(error([](auto&) {}), "ok");
   EXPECT_THAT(error([](auto& s) { s.sampler = "tqe"; }),
               HasSubstr("at sampler: unknown sampler 'tqe'"));
+  EXPECT_THAT(error([](auto& s) { s.code = wire::CodeSpec{.commit = "HEAD"}; }),
+              HasSubstr("at code.commit: wanted at most 64 hexadecimal digits"));
+  EXPECT_THAT(error([](auto& s) {
+                s.trial.program = "digits";
+                s.trial.command.clear();
+                s.model = wire::ModelSpec{.name = "m", .segments = {"age", "a,b"}};
+              }),
+              HasSubstr("at model.segments[1]: wanted the name of a column, got 'a,b'"));
   EXPECT_THAT(error([](auto& s) { s.trial.ranks = 0; }),
               HasSubstr("at trial.ranks: wanted at least 1, got 0"));
   EXPECT_THAT(error([](auto& s) {
@@ -92,7 +103,7 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
   EXPECT_THAT(model([](auto& m) { m.name = "a/b"; }), HasSubstr("at model.name: "));
   EXPECT_THAT(model([](auto& m) { m.promote = "v3"; }), HasSubstr("at model.promote: "));
   EXPECT_THAT(model([](auto& m) { m.gates.push_back({.metric = "f2", .at_least = 1}); }),
-              HasSubstr("at model.gates[1]: metric 'f2'"));
+              HasSubstr("at model.gates[1].metric: metric 'f2'"));
   EXPECT_THAT(error([](auto& s) { s.budget.trials = 0; }), HasSubstr("at budget.trials"));
   EXPECT_THAT(error([](auto& s) { s.trial.ranks = s.trial.resources.cpu = 65536; }),
               HasSubstr("at trial.resources.cpu: 65536 ranks of 65536 are 4294967296; wanted at "

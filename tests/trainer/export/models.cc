@@ -1,44 +1,12 @@
 #include "tests/trainer/export/models.h"
 
-#include <torch/nn.h>
+#include "tests/trainer/export/module_case.h"
 
 namespace muster::testing {
 namespace {
 
 namespace nn = torch::nn;
 using at::Tensor;
-
-/// Statistics unlike those of a new layer, so that an export that forgets them shows.
-void Disturb(nn::Module& module) {
-  const at::NoGradGuard no_grad;
-  for (const auto& buffer : module.named_buffers()) {
-    if (buffer.key().ends_with("running_mean")) buffer.value().normal_(0, 0.3);
-    if (buffer.key().ends_with("running_var")) buffer.value().uniform_(0.5, 1.5);
-  }
-  for (const auto& parameter : module.named_parameters()) {
-    if (parameter.value().dim() == 1)
-      parameter.value().add_(at::randn_like(parameter.value()) * 0.1);
-  }
-}
-
-std::function<std::vector<Tensor>(std::int64_t)> Images(std::int64_t channels, std::int64_t side) {
-  return [=](std::int64_t rows) -> std::vector<Tensor> {
-    at::manual_seed(100 + rows);
-    return {at::randn({rows, channels, side, side})};
-  };
-}
-
-template <typename Module>
-ExportCase OfModule(const std::string& name, nn::ModuleHolder<Module> holder,
-                    std::function<std::vector<Tensor>(std::int64_t)> inputs) {
-  std::shared_ptr<Module> module = holder.ptr();
-  Disturb(*module);
-  return {name, module,
-          [module](const std::vector<Tensor>& in) -> std::vector<Tensor> {
-            return {module->forward(in[0])};
-          },
-          std::move(inputs)};
-}
 
 struct ResidualBlockImpl : nn::Module {
   ResidualBlockImpl(std::int64_t in, std::int64_t out, std::int64_t stride)
@@ -155,6 +123,7 @@ ExportCase DigitsCnn() {
                        nn::BatchNorm2d(32), nn::ReLU(nn::ReLUOptions(true)), nn::MaxPool2d(2),
                        nn::Dropout(0.25), nn::Flatten(), nn::Linear(32 * 4 * 4, 64), nn::ReLU(),
                        nn::Dropout(0.5), nn::Linear(64, 10));
+  Disturb(*model);
   return OfModule("digits_cnn", model, Images(1, 8));
 }
 
@@ -162,6 +131,7 @@ ExportCase Mlp() {
   at::manual_seed(2);
   nn::Sequential model(nn::Linear(20, 64), nn::GELU(), nn::LayerNorm(nn::LayerNormOptions({64})),
                        nn::Linear(64, 64), nn::SiLU(), nn::Linear(64, 3), nn::Softmax(1));
+  Disturb(*model);
   return OfModule("mlp", model, [](std::int64_t rows) -> std::vector<Tensor> {
     at::manual_seed(200 + rows);
     return {at::randn({rows, 20})};
@@ -170,12 +140,16 @@ ExportCase Mlp() {
 
 ExportCase ResNet18() {
   at::manual_seed(3);
-  return OfModule("resnet18", ResNet(), Images(3, 64));
+  ResNet model;
+  Disturb(*model);
+  return OfModule("resnet18", model, Images(3, 64));
 }
 
 ExportCase CausalTransformer() {
   at::manual_seed(4);
-  return OfModule("causal_transformer", Decoder(), [](std::int64_t rows) -> std::vector<Tensor> {
+  Decoder model;
+  Disturb(*model);
+  return OfModule("causal_transformer", model, [](std::int64_t rows) -> std::vector<Tensor> {
     at::manual_seed(400 + rows);
     return {at::randint(0, 29, {rows, 12}, at::kLong)};
   });

@@ -31,6 +31,12 @@ ExportCase TorchEncoder();
 std::vector<ExportCase> ModelCases();
 /// The nets of the trials that ship, small; digits is DigitsCnn.
 std::vector<ExportCase> TrialCases();
+/// Published architectures as users write them, narrow: convolutional nets, others that see, those
+/// of sequences, and those of tables.
+std::vector<ExportCase> ConvolutionalArchitectures();
+std::vector<ExportCase> VisionArchitectures();
+std::vector<ExportCase> SequenceArchitectures();
+std::vector<ExportCase> TabularArchitectures();
 /// Small functions without weights, which together use every translation.
 std::vector<ExportCase> OperatorCases();
 

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "tests/trainer/export/models.h"
+#include "tests/trainer/export/operators.h"
 
 namespace muster::testing {
 namespace {
@@ -12,16 +13,11 @@ namespace F = torch::nn::functional;
 using at::Tensor;
 using torch::indexing::None;
 using torch::indexing::Slice;
-using Function = std::function<Tensor(const Tensor& x, const Tensor& y)>;
-
-struct Case {
-  const char* name;
-  Function function;
-};
+using Case = OperatorCase;
 
 /// A case whose function answers one tensor of two float inputs.
 ExportCase OfFunction(const Case& test) {
-  const Function function = test.function;
+  const auto function = test.function;
   return {std::string("op_") + test.name, std::make_shared<torch::nn::IdentityImpl>(),
           [function](const std::vector<Tensor>& in) -> std::vector<Tensor> {
             return {function(in[0], in[1])};
@@ -31,9 +27,6 @@ ExportCase OfFunction(const Case& test) {
             return {at::randn({rows, 4, 6}), at::randn({rows, 4, 6})};
           }};
 }
-
-Tensor Image(const Tensor& x) { return x.unsqueeze(1).repeat({1, 3, 2, 2}) * 1.5; }
-Tensor Whole(const Tensor& x) { return (x * 5).round().to(at::kLong); }
 
 std::vector<Case> ElementwiseCases() {
   return {
@@ -194,10 +187,6 @@ std::vector<Case> ShapeCases() {
          return at::pad(x, {1, 2, 0, 1}, "constant", 0.5) +
                 at::pad(x, {2, 1, 1, 0}, "constant", 2).flip({1});
        }},
-      {"pads_by_mode",
-       [](auto& x, auto&) {
-         return at::reflection_pad1d(x, {2, 1}) + at::replication_pad1d(x, {1, 2});
-       }},
       {"more_views",
        [](auto& x, auto& y) {
          return x.ravel().view_as(x) + x.reshape_as(y).unflatten(2, {2, 3}).flatten(2) +
@@ -255,41 +244,7 @@ std::vector<Case> ReductionCases() {
   };
 }
 
-std::vector<Case> IndexingCases() {
-  return {
-      {"index_select", [](auto& x, auto&) { return x.index_select(1, torch::tensor({3, 0, 0})); }},
-      {"gather", [](auto& x, auto& y) { return x.gather(2, y.argsort(2, false)); }},
-      {"index", [](auto& x, auto&) { return x.index({Slice(), torch::tensor({1, -1})}); }},
-      {"one_hot", [](auto& x, auto&) { return at::one_hot(Whole(x).remainder(5), 5); }},
-      {"embedding",
-       [](auto& x, auto&) {
-         return at::embedding(at::arange(21, at::kFloat).view({7, 3}), Whole(x).remainder(7));
-       }},
-      {"embedding_bags",
-       [](auto& x, auto&) {
-         const Tensor vectors = at::arange(21, at::kFloat).view({7, 3}).sin();
-         Tensor ids = Whole(x).flatten(1).remainder(7);
-         // The first bag has nothing but what fills it up.
-         ids = ids * (at::arange(ids.size(0)) > 0).unsqueeze(1);
-         const auto bags = [&](std::int64_t mode, std::optional<std::int64_t> padding) {
-           const Tensor starts = at::arange(0, ids.numel(), ids.size(1));
-           return std::get<0>(at::embedding_bag(vectors, ids.flatten(), starts, false, mode, false,
-                                                {}, false, padding));
-         };
-         return at::cat({bags(0, {}), bags(1, {}), bags(2, {}), bags(0, 0), bags(1, 0), bags(2, 0),
-                         bags(1, -1)},
-                        1);
-       }},
-      {"embedding_bag_weighted",
-       [](auto& x, auto& y) {
-         return F::embedding_bag(
-             Whole(x).flatten(1).remainder(7), at::arange(21, at::kFloat).view({7, 3}).sin(),
-             F::EmbeddingBagFuncOptions().mode(torch::kSum).per_sample_weights(y.flatten(1)));
-       }},
-  };
-}
-
-std::vector<Case> LayerCases() {
+std::vector<Case> ProductCases() {
   return {
       {"matrix_products",
        [](auto& x, auto& y) {
@@ -304,119 +259,25 @@ std::vector<Case> LayerCases() {
          const Tensor v = at::arange(6, at::kFloat);
          return at::mv(x.select(1, 0), v) + at::dot(y.select(0, 0).select(0, 0), v);
        }},
-      {"pools_1d_3d",
-       [](auto& x, auto&) {
-         const Tensor volume = x.view({-1, 1, 2, 2, 6});
-         return at::max_pool1d(x, 3, 1, 1).mean() + at::avg_pool1d(x, 2).mean() +
-                at::max_pool3d(volume, 2).mean() + at::avg_pool3d(volume, {1, 2, 2}) +
-                at::adaptive_avg_pool3d(volume, {1, 1, 1}) +
-                std::get<0>(at::adaptive_max_pool1d(x, 1)).mean() +
-                std::get<0>(at::adaptive_max_pool3d(volume, {1, 1, 1}));
-       }},
-      {"conv3d",
-       [](auto& x, auto&) {
-         return at::conv3d(x.view({-1, 1, 2, 2, 6}), at::ones({2, 1, 2, 2, 3}) * 0.3);
-       }},
-      {"pads_2d_3d",
-       [](auto& x, auto&) {
-         const Tensor volume = x.view({-1, 1, 2, 2, 6});
-         return at::reflection_pad2d(x, {1, 0, 2, 1}).mean() +
-                at::replication_pad2d(x, {0, 1, 1, 2}).mean() +
-                at::reflection_pad3d(volume, {2, 1, 1, 0, 0, 1}) +
-                at::replication_pad3d(volume, {2, 1, 1, 0, 0, 1}) +
-                at::constant_pad_nd(volume, {2, 1, 1, 0, 0, 1}, 0.5);
-       }},
-      {"upsample_more",
-       [](auto& x, auto&) {
-         using Size = std::vector<std::int64_t>;
-         const auto to = [](Size size) {
-           return F::InterpolateFuncOptions().size(std::move(size));
-         };
-         return F::interpolate(x, to({9}).mode(torch::kLinear).align_corners(false)).mean() +
-                F::interpolate(Image(x), to({11, 9}).mode(torch::kBicubic).align_corners(false)) +
-                F::interpolate(x, to({12})).mean() +
-                F::interpolate(x.view({-1, 1, 2, 2, 6}), to({4, 4, 12})).mean();
-       }},
       {"vector_product", [](auto& x, auto&) { return at::matmul(x, at::arange(6, at::kFloat)); }},
-      {"conv1d_groups",
-       [](auto& x, auto&) {
-         return at::conv1d(x, at::ones({4, 2, 3}) * 0.2, at::ones({4}), 2, 1, 1, 2);
-       }},
-      {"conv2d_dilated",
-       [](auto& x, auto&) {
-         return at::conv2d(Image(x), at::ones({2, 3, 3, 3}) * 0.1, {}, 1, 2, 2);
-       }},
-      {"conv2d_same",
-       [](auto& x, auto&) {
-         return at::conv2d(Image(x), at::ones({2, 3, 3, 4}) * 0.1, {}, 1, "same");
-       }},
-      {"conv_transpose",
-       [](auto& x, auto&) {
-         return at::conv_transpose2d(Image(x), at::ones({3, 2, 3, 3}) * 0.1, {}, 2, 1, 1);
-       }},
-      {"max_pool_ceil",
-       [](auto& x, auto&) { return at::max_pool2d(Image(x), {3, 5}, {2, 3}, {1, 2}, 1, true); }},
-      {"avg_pool",
-       [](auto& x, auto&) {
-         return at::avg_pool2d(Image(x), 3, 2, 1) + at::avg_pool2d(Image(x), 3, 2, 1, false, false);
-       }},
-      {"adaptive_pools",
-       [](auto& x, auto&) {
-         return at::adaptive_avg_pool2d(Image(x), {4, 3}) +
-                at::adaptive_avg_pool2d(Image(x), {1, 1}) +
-                std::get<0>(at::adaptive_max_pool2d(Image(x), {2, 1})).mean();
-       }},
-      {"adaptive_pool_1d", [](auto& x, auto&) { return at::adaptive_avg_pool1d(x, 3); }},
-      {"upsample_nearest",
-       [](auto& x, auto&) {
-         return F::interpolate(Image(x),
-                               F::InterpolateFuncOptions().scale_factor(std::vector<double>{2, 2}));
-       }},
-      {"upsample_bilinear",
-       [](auto& x, auto&) {
-         const auto options = F::InterpolateFuncOptions()
-                                  .mode(torch::kBilinear)
-                                  .size(std::vector<std::int64_t>{13, 7});
-         auto corners = options;
-         return F::interpolate(Image(x), corners.align_corners(true)) +
-                F::interpolate(Image(x), corners.align_corners(false));
-       }},
-      {"upsample_by_whole_factors",
-       [](auto& x, auto&) {
-         const auto by = [](std::vector<double> factors) {
-           return F::InterpolateFuncOptions().scale_factor(std::move(factors));
-         };
-         return F::interpolate(Image(x),
-                               by({1.5, 0.5}).mode(torch::kBilinear).align_corners(false)) +
-                F::interpolate(Image(x), by({1.5, 0.5}));
-       }},
-      {"pixel_shuffle", [](auto& x, auto&) { return at::pixel_shuffle(x.view({-1, 4, 2, 3}), 2); }},
-      {"group_norm",
-       [](auto& x, auto&) {
-         return at::group_norm(Image(x).repeat({1, 2, 1, 1}), 3, at::arange(6, at::kFloat),
-                               at::ones({6}));
-       }},
-      {"instance_norm",
-       [](auto& x, auto&) { return at::instance_norm(x, {}, {}, {}, {}, true, 0.1, 1e-5, false); }},
-      {"layer_norm_plain", [](auto& x, auto&) { return at::layer_norm(x, {4, 6}); }},
-      {"rms_norm",
-       [](auto& x, auto&) { return at::rms_norm(x, {6}, at::arange(6, at::kFloat), 1e-5); }},
-      {"attention_masks",
-       [](auto& x, auto& y) {
-         const Tensor allowed = at::ones({4, 4}, at::kBool).tril();
-         return at::scaled_dot_product_attention(x, y, y, allowed) +
-                at::scaled_dot_product_attention(x, y, x, at::eye(4), 0, false, 0.3) +
-                at::scaled_dot_product_attention(x, x, y, {}, 0, true);
-       }},
   };
 }
 
 }  // namespace
 
+Tensor Image(const Tensor& x) { return x.unsqueeze(1).repeat({1, 3, 2, 2}) * 1.5; }
+Tensor Whole(const Tensor& x) { return (x * 5).round().to(at::kLong); }
+
+Tensor Flat(const std::vector<Tensor>& parts) {
+  std::vector<Tensor> flat;
+  for (const Tensor& part : parts) flat.push_back(part.flatten(1).to(at::kFloat));
+  return at::cat(flat, 1);
+}
+
 std::vector<ExportCase> OperatorCases() {
   std::vector<ExportCase> cases;
-  for (const auto& family :
-       {ElementwiseCases(), ShapeCases(), ReductionCases(), IndexingCases(), LayerCases()}) {
+  for (const auto& family : {ElementwiseCases(), ShapeCases(), ReductionCases(), ProductCases(),
+                             ArithmeticCases(), SequenceCases(), ImageCases(), PlaceCases()}) {
     for (const Case& test : family) cases.push_back(OfFunction(test));
   }
   return cases;

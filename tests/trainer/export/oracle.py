@@ -33,9 +33,12 @@ def load(folder, stem):
 
 
 def difference(got, wanted):
+    """The smallest bound with which np.testing.assert_allclose(rtol=bound, atol=bound) passes."""
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
         return float("inf")
-    return float(np.max(np.abs(got.astype(np.float64) - wanted.astype(np.float64)), initial=0))
+    got, wanted = got.astype(np.float64), wanted.astype(np.float64)
+    bounds = np.abs(got - wanted) / (1 + np.abs(wanted))
+    return float(np.max(np.nan_to_num(bounds, nan=np.inf), initial=0))
 
 
 def compare(folder, bound):

@@ -60,7 +60,7 @@ Status WriteCase(const ExportCase& model, const std::filesystem::path& folder) {
 
   model.module->eval();
   const at::NoGradGuard no_grad;
-  for (const std::int64_t rows : {1, 3, 7}) {
+  for (const std::int64_t rows : {1, 3, 64}) {
     const std::filesystem::path inner = folder / std::to_string(rows);
     std::filesystem::create_directories(inner);
     const std::vector<at::Tensor> inputs = model.inputs(rows);
@@ -79,10 +79,15 @@ int main(int argc, char** argv) {
     return 2;
   }
   int failed = 0;
-  std::vector<muster::testing::ExportCase> cases = muster::testing::ModelCases();
-  for (auto& trial : muster::testing::TrialCases()) cases.push_back(std::move(trial));
-  for (auto& operators : muster::testing::OperatorCases()) cases.push_back(std::move(operators));
-  for (const auto& model : cases) {
+  namespace cases = muster::testing;
+  std::vector<cases::ExportCase> all;
+  for (const auto& family :
+       {cases::ModelCases, cases::TrialCases, cases::ConvolutionalArchitectures,
+        cases::VisionArchitectures, cases::SequenceArchitectures, cases::TabularArchitectures,
+        cases::OperatorCases}) {
+    for (auto& one : family()) all.push_back(std::move(one));
+  }
+  for (const auto& model : all) {
     const muster::Status status =
         muster::testing::WriteCase(model, std::filesystem::path(argv[1]) / model.name);
     if (status.ok()) continue;

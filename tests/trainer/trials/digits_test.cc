@@ -96,15 +96,15 @@ TEST_F(DigitsTest, TwoRanksThenExport_LeavesWhatTheGatesRead) {
   ASSERT_TRUE(store.ok());
   const fs::path out = folder_ / "export";
   const Ended exported = Run({MUSTER_DIGITS, "--export", out, "--checkpoint", (*store)->best_path(),
-                              "--test", Data("test")});
+                              "--test", Data("test"), "--segments", "labels"});
   ASSERT_EQ(exported.code, 0) << exported.output;
 
   const auto text = ReadWholeFile(out / "export.json");
   ASSERT_TRUE(text.ok());
   const auto info = registry::ExportInfoFromJson(*text);
   ASSERT_TRUE(info.ok()) << info.error().message;
-  EXPECT_EQ(info->input.shape, (std::vector<std::int64_t>{-1, 1, 8, 8}));
-  EXPECT_EQ(info->output.shape, (std::vector<std::int64_t>{-1, 10}));
+  EXPECT_EQ(info->inputs.at(0).shape, (std::vector<std::int64_t>{-1, 1, 8, 8}));
+  EXPECT_EQ(info->outputs.at(0).shape, (std::vector<std::int64_t>{-1, 10}));
   EXPECT_GE(info->metrics.at("test/accuracy"), 0.97);
   // The ranks of the gang have tested the same checkpoint together.
   std::ostringstream line;
@@ -116,6 +116,9 @@ TEST_F(DigitsTest, TwoRanksThenExport_LeavesWhatTheGatesRead) {
   ASSERT_TRUE(tensors.ok());
   const auto evaluation = registry::EvaluationFromTensors(*tensors);
   ASSERT_TRUE(evaluation.ok()) << evaluation.error().message;
+  const auto segment = tensors->Find("segment.labels");
+  ASSERT_TRUE(segment.ok());
+  EXPECT_EQ((*segment)->bytes, (*tensors->Find("labels"))->bytes);
   const auto accuracy =
       registry::ComputeMetric("test/accuracy", evaluation->reference, *evaluation);
   ASSERT_TRUE(accuracy.ok());

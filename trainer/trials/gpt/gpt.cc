@@ -57,6 +57,9 @@ class Gpt final : public Trial {
   at::Tensor Forward(const at::Tensor& inputs) override {
     return net_->Forward(inputs.slice(1, 0, net_->shape().context));
   }
+  [[nodiscard]] ServedSpec served() const override {
+    return {.task = Task::kTokens, .columns = {"tokens"}};
+  }
   [[nodiscard]] std::int64_t tokens_per_row() const override { return net_->shape().context; }
   /// 6 for each weight of a matrix and token, and 12 L C T for the scores and sums of attention (Chowdhery et al.
   /// 2022, arXiv:2204.02311, appendix B, which also counts both halves of the causal square).

@@ -73,6 +73,9 @@ class Tabular final : public Trial {
             {"f1", {2 * right, found + positives}}};
   }
   at::Tensor Forward(const at::Tensor& inputs) override { return net_->Forward(inputs); }
+  [[nodiscard]] ServedSpec served() const override {
+    return {.task = Task::kBinary, .columns = {"features"}};
+  }
 
  private:
   std::shared_ptr<TabularNet> net_;

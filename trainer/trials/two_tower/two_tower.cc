@@ -49,6 +49,15 @@ class TwoTower final : public Trial {
   }
   /// A history (N, L) to the user's vector (N, D), for a search among items' vectors.
   at::Tensor Forward(const at::Tensor& inputs) override { return net_->Users(inputs); }
+  /// Both towers, so that a model's users are held against its own items.
+  std::vector<at::Tensor> Serve(const std::vector<at::Tensor>& inputs) override {
+    return {net_->Users(inputs[0]), net_->Items(inputs[1], inputs[2])};
+  }
+  [[nodiscard]] ServedSpec served() const override {
+    return {.task = Task::kRetrieval,
+            .columns = {"history", "item", "genres"},
+            .outputs = {"user", "item_vector"}};
+  }
 
  private:
   std::int64_t k_ = 10;

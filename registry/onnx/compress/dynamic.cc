@@ -1,0 +1,126 @@
+#include <algorithm>
+#include <map>
+
+#include "registry/onnx/compress/layers.h"
+#include "registry/onnx/compress/weights.h"
+
+namespace muster::onnx::compress {
+namespace {
+
+class DynamicQuantizer {
+ public:
+  DynamicQuantizer(Rewriter& out, Layers& layers) : out_(out), layers_(layers) {}
+
+  Status Rewrite(const Layer& layer) {
+    const Node& node = *layer.node;
+    if (layer.weight == nullptr) return Keep(node);
+    const bool gemm = node.op_type == "Gemm";
+    if (const std::string why = Obstacle(layer, gemm); !why.empty()) {
+      layers_.Leave(layer, why);
+      return Keep(node);
+    }
+    const float alpha = gemm ? FloatAttribute(node, "alpha", 1) : 1;
+    MUSTER_ASSIGN_OR_RETURN(const Weights weights, WeightsOf(layer, alpha));
+    const Activation& x = Quantized(node.inputs[0]);
+    const std::string& y = node.outputs[0];
+    const std::string sum =
+        out_.Add("MatMulInteger", {x.values, weights.values, x.zero_point}, y + ".int32");
+    const std::string cast = out_.Add("Cast", {sum}, y + ".float", {{"to", ToFloat()}});
+    const std::string scale = out_.Add("Mul", {x.scale, weights.scale}, y + ".scale");
+    if (!gemm || !Has(node, 2)) {
+      out_.Append({node.name, "Mul", "", {cast, scale}, {y}, {}});
+      return Ok();
+    }
+    const std::string product = out_.Add("Mul", {cast, scale}, y + ".product");
+    out_.Append({node.name, "Add", "", {product, Bias(node)}, {y}, {}});
+    return Ok();
+  }
+
+ private:
+  struct Activation {
+    std::string values, scale, zero_point;
+  };
+  struct Weights {
+    std::string values, scale;
+  };
+
+  static std::int64_t ToFloat() { return static_cast<std::int64_t>(DataType::kFloat); }
+
+  Status Keep(const Node& node) {
+    out_.Append(node);
+    return Ok();
+  }
+
+  std::string Obstacle(const Layer& layer, bool gemm) const {
+    if (layer.weight->dims.size() != 2) {
+      return "its weights have rank " + std::to_string(layer.weight->dims.size());
+    }
+    if (!gemm) return "";
+    if (IntAttribute(*layer.node, "transA", 0) != 0) return "its input is transposed";
+    const bool scaled = FloatAttribute(*layer.node, "beta", 1) != 1 && Has(*layer.node, 2);
+    const Tensor* bias = scaled ? out_.Constant(layer.node->inputs[2]) : nullptr;
+    if (scaled && (bias == nullptr || bias->type != DataType::kFloat)) {
+      return "its bias is scaled and not constant";
+    }
+    return "";
+  }
+
+  /// MatMulInteger takes (K, N).
+  Result<Weights> WeightsOf(const Layer& layer, float alpha) {
+    const auto key = std::tuple(layer.weight->name, layer.channel_axis, alpha);
+    if (const auto found = weights_.find(key); found != weights_.end()) return found->second;
+    const bool turn = layer.channel_axis == 0;
+    MUSTER_ASSIGN_OR_RETURN(auto quantized, turn ? QuantizeChannels(Transposed(*layer.weight), 1)
+                                                 : QuantizeChannels(*layer.weight, 1));
+    for (float& scale : quantized.scales) scale *= alpha;
+    const auto channels = static_cast<std::int64_t>(quantized.scales.size());
+    const std::string& name = layer.weight->name;
+    return weights_[key] = {
+               out_.AddConstant(name + ".int8", std::move(quantized.values)),
+               out_.AddConstant(name + ".scale", FloatTensor({channels}, quantized.scales))};
+  }
+
+  /// One quantisation of a value, however many layers take it.
+  const Activation& Quantized(const std::string& x) {
+    const auto [entry, added] = activations_.try_emplace(x);
+    Activation& names = entry->second;
+    if (added) {
+      names = {out_.Fresh(x + ".quantized"), out_.Fresh(x + ".scale"),
+               out_.Fresh(x + ".zero_point")};
+      out_.Append({names.values,
+                   "DynamicQuantizeLinear",
+                   "",
+                   {x},
+                   {names.values, names.scale, names.zero_point},
+                   {}});
+    }
+    return names;
+  }
+
+  /// Gemm's C times beta.
+  std::string Bias(const Node& node) {
+    const float beta = FloatAttribute(node, "beta", 1);
+    if (beta == 1) return node.inputs[2];
+    const Tensor& bias = *out_.Constant(node.inputs[2]);
+    std::vector<float> values = Floats(bias);
+    for (float& value : values) value *= beta;
+    return out_.AddConstant(bias.name + ".scaled", FloatTensor(bias.dims, values));
+  }
+
+  Rewriter& out_;
+  Layers& layers_;
+  std::map<std::tuple<std::string, int, float>, Weights> weights_;
+  std::map<std::string, Activation> activations_;
+};
+
+}  // namespace
+
+Result<Compressed> QuantizeDynamic(const Model& model, const Options& options) {
+  Rewriter out(model);
+  MUSTER_ASSIGN_OR_RETURN(Layers layers, FindLayers(model, out, options, {"MatMul", "Gemm"}));
+  DynamicQuantizer quantizer(out, layers);
+  for (const Layer& layer : layers.of_node) MUSTER_RETURN_IF_ERROR(quantizer.Rewrite(layer));
+  return Compressed{out.Finish(), std::move(layers.reports)};
+}
+
+}  // namespace muster::onnx::compress

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "registry/onnx/graph.h"
+
+/// Private to registry/onnx/compress.
+
+namespace muster::onnx::compress {
+
+std::vector<float> Floats(const Tensor& tensor);
+Tensor FloatTensor(std::vector<std::int64_t> dims, const std::vector<float>& values);
+
+/// A model that is written anew, node after node.
+class Rewriter {
+ public:
+  /// `model` must outlive it.
+  explicit Rewriter(const Model& model);
+
+  /// Null when `name` is no initializer.
+  [[nodiscard]] const Tensor* Constant(const std::string& name) const;
+  /// How many nodes and graph outputs use a value.
+  [[nodiscard]] int Uses(const std::string& name) const;
+  [[nodiscard]] bool IsOutput(const std::string& name) const { return outputs_.contains(name); }
+  /// "stem", or "stem.2" ... when that is taken. Taken from then on.
+  std::string Fresh(const std::string& stem);
+  /// Answers the name that it got.
+  std::string AddConstant(const std::string& stem, Tensor tensor);
+  /// A node with one output, named after it; answers the output.
+  std::string Add(std::string op, std::vector<std::string> inputs, const std::string& output_stem,
+                  std::vector<Attribute> attributes = {});
+  void Append(Node node) { nodes_.push_back(std::move(node)); }
+
+  /// The model with the nodes that were added, without initializers that nothing uses.
+  Model Finish();
+
+ private:
+  const Model& model_;
+  std::unordered_map<std::string, const Tensor*> constants_;
+  std::unordered_map<std::string, int> uses_;
+  std::unordered_set<std::string> outputs_, names_;
+  std::vector<Node> nodes_;
+  std::vector<Tensor> added_;
+};
+
+}  // namespace muster::onnx::compress
