@@ -77,8 +77,7 @@ TEST(Agreement, CountsDecisionsOfTheTask) {
 
 class Compression : public ::testing::Test {
  protected:
-  void SetUp() override { fs::create_directories(home_); }
-  void TearDown() override { fs::remove_all(home_); }
+  ~Compression() override { fs::remove_all(home_); }
 
   /// Random rows; the model knows all labels but every tenth.
   Evaluation Rows(const onnx::Model& model) {
@@ -114,7 +113,13 @@ class Compression : public ::testing::Test {
         [&](std::string_view bytes) { return Load(bytes); }, clock);
   }
 
-  const fs::path home_ = fs::temp_directory_path() / ("muster-compression-" + RandomHex(8));
+  static fs::path MakeHome() {
+    fs::path home = fs::temp_directory_path() / ("muster-compression-" + RandomHex(8));
+    fs::create_directories(home);
+    return home;
+  }
+
+  const fs::path home_ = MakeHome();  // the rows are computed from files in it
   std::unique_ptr<InferenceEngine> engine_ = MakeOpenVinoEngine();
   int loads_ = 0;
   const onnx::Model model_ = onnx::testing::Mlp();
@@ -232,7 +237,6 @@ class NoArtifacts final : public ArtifactSink {
 class CompressedPromotion : public Compression {
  protected:
   void SetUp() override {
-    Compression::SetUp();
     auto store = SqliteModelStore::Open(home_ / "registry.db", SystemClock());
     ASSERT_TRUE(store.ok()) << store.error().message;
     store_ = std::move(store).value();
@@ -240,11 +244,6 @@ class CompressedPromotion : public Compression {
     rows_of_trial_.inputs[0].name = "inputs";
     ASSERT_TRUE(WriteFileAtomically(home_ / "source.onnx", *onnx::Write(model_)).ok());
   }
-  void TearDown() override {
-    store_.reset();
-    Compression::TearDown();
-  }
-
   PromotionResult Run(std::string id, const std::string& form, double drop = 0.05) {
     MlpExporter inner(model_, rows_of_trial_);
     CompressingExporter exporter(inner, *engine_, SystemClock(),
