@@ -175,16 +175,17 @@ class Routes {
     Promotion promotion{name, body.alias, body.version, expected, body.request_id};
     promotion.wait = body.wait;
     MUSTER_RETURN_IF_ERROR(parts_.store.Promote(promotion, {body.actor, body.reason}));
-    return Moved(name, body.alias, expected);
+    return Moved(name, body.alias, body.version, expected);
   }
 
   Result<Json> Rollback(const Request& request) const {
     const std::string& name = Capture(request, "name");
     MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<RollbackBody>(request));
     const auto now = parts_.store.GetByAlias(name, body.alias);
-    MUSTER_RETURN_IF_ERROR(
+    MUSTER_ASSIGN_OR_RETURN(
+        const std::int64_t target,
         registry::Rollback(parts_.store, name, body.alias, {body.actor, body.reason}, body.to));
-    return Moved(name, body.alias, now.ok() ? now->version : 0);
+    return Moved(name, body.alias, target, now.ok() ? now->version : 0);
   }
 
   Result<Json> Alias(const Request& request) const {
@@ -193,7 +194,7 @@ class Routes {
     const auto now = parts_.store.GetByAlias(name, body.alias);
     MUSTER_RETURN_IF_ERROR(
         parts_.store.SetAlias(name, body.alias, body.version, {body.actor, body.reason}));
-    return Moved(name, body.alias, now.ok() ? now->version : 0);
+    return Moved(name, body.alias, body.version, now.ok() ? now->version : 0);
   }
 
   Result<Json> History(const Request& request) const {
@@ -325,14 +326,9 @@ class Routes {
 
   [[nodiscard]] std::int64_t Now() const { return parts_.clock.UnixNow() / 1'000; }
 
-  /// What an alias names after it was moved.
-  Result<Json> Moved(const std::string& name, const std::string& alias,
-                     std::int64_t previous) const {
-    const auto now = parts_.store.GetByAlias(name, alias);
-    return boost::json::object{{"model", name},
-                               {"alias", alias},
-                               {"version", now.ok() ? now->version : 0},
-                               {"previous", previous}};
+  static Json Moved(const std::string& name, const std::string& alias, std::int64_t version,
+                    std::int64_t previous) {
+    return {{"model", name}, {"alias", alias}, {"version", version}, {"previous", previous}};
   }
 
   Result<Json> Shown(const registry::Trigger& trigger, std::int64_t firings) const {

@@ -43,6 +43,7 @@ namespace muster::server {
 namespace {
 
 constexpr int kHttpThreads = 2;
+constexpr int kBlockingThreads = 16;  ///< most of them wait for the disk, and share its commits
 constexpr auto kTriggerPeriod = std::chrono::seconds(1);
 
 /// Databases, connections and uploads may want more than the soft limit that a shell gives.
@@ -255,6 +256,7 @@ Status Server::Impl::Listen(const Result<ServerNote>& last) {
   serving.host = options.host;
   serving.port = options.port;
   serving.threads = kHttpThreads;
+  serving.blocking_threads = kBlockingThreads;
   serving.spool_dir = options.home / "uploads";
   // Scripts that run on from an earlier server know its port.
   if (options.port == 0 && last.ok()) serving.port = PortOf(last->url);
