@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "registry/tensor_values.h"
 #include "runtime/base/check.h"
 
 namespace muster::registry {
@@ -234,13 +235,19 @@ Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file) {
 
 Result<std::vector<float>> Logits(InferenceModel& model, const Evaluation& evaluation,
                                   std::int64_t batch) {
+  return FirstLogits(model, evaluation, evaluation.rows(), batch);
+}
+
+Result<std::vector<float>> FirstLogits(InferenceModel& model, const Evaluation& evaluation,
+                                       std::int64_t rows, std::int64_t batch) {
   MUSTER_CHECK(batch > 0, "a batch has rows");
+  MUSTER_CHECK(rows <= evaluation.rows(), "rows that there are");
   MUSTER_ASSIGN_OR_RETURN(const auto places, Places(model, evaluation));
   std::vector<std::vector<float>> all(evaluation.outputs.size());
   batch = std::clamp<std::int64_t>(kBatchFloats / std::max<std::int64_t>(1, evaluation.width()), 1,
                                    batch);
-  for (std::int64_t begin = 0; begin < evaluation.rows(); begin += batch) {
-    const std::int64_t count = std::min(batch, evaluation.rows() - begin);
+  for (std::int64_t begin = 0; begin < rows; begin += batch) {
+    const std::int64_t count = std::min(batch, rows - begin);
     std::vector<Tensor> inputs;
     for (const Tensor& input : evaluation.inputs) {
       const bool alone = evaluation.inputs.size() == 1;
@@ -252,17 +259,17 @@ Result<std::vector<float>> Logits(InferenceModel& model, const Evaluation& evalu
       const Tensor& output = outputs[places[i]];
       std::vector<std::int64_t> wanted = evaluation.outputs[i].shape;
       wanted[0] = count;
-      if (output.type != ElementType::kF32 || output.shape != wanted) {
+      if (FractionBits(output.type) == 0 || output.shape != wanted) {
         return Invalid("the model's output '" + output.name + "' has shape " +
                        ShapeText(output.shape) + " of " +
                        std::string(ElementTypeName(output.type)) + "; wanted " + ShapeText(wanted) +
-                       " of FP32");
+                       " of FP32 or another float");
       }
-      const auto values = Values<float>(output);
+      const auto values = ValuesAs<float>(output);
       all[i].insert(all[i].end(), values.begin(), values.end());
     }
   }
-  return Joined(all, evaluation.rows());
+  return Joined(all, rows);
 }
 
 }  // namespace muster::registry

@@ -103,11 +103,13 @@ struct ExportBundle {
 };
 
 /// What a model answers to the rows, (N, W) as Evaluation::reference, `batch` rows at a time, fewer of wide
-/// outputs. Inputs and outputs
-/// go by name, a single one by its place. kInvalid when the model has other ends, takes other rows, or answers
-/// other shapes.
+/// outputs. Inputs and outputs go by name, a single one by its place; outputs may be of any float. kInvalid when the
+/// model has other ends, takes other rows, or answers other shapes.
 Result<std::vector<float>> Logits(InferenceModel& model, const Evaluation& evaluation,
                                   std::int64_t batch = 256);
+/// The same of the first `rows` rows alone, 1 to N: (rows, W).
+Result<std::vector<float>> FirstLogits(InferenceModel& model, const Evaluation& evaluation,
+                                       std::int64_t rows, std::int64_t batch);
 
 /// A figure by the last part of its name ("test/accuracy" is accuracy), of those of the rows' task. Ties among
 /// logits go to the lower class, as argmax does. NaN outputs make accuracy's rows wrong and every other figure

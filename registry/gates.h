@@ -30,7 +30,8 @@
 ///   size         size_bytes                                      so is the exported file
 ///   parity       parity, tolerance                               largest |r - e| / max(1, |r|) over all outputs r of
 ///                LibTorch and e of the engine <= tolerance (numpy.testing.assert_allclose with rtol = atol;
-///                rounding grows with the number, so a bound on |r - e| alone would refuse confident models)
+///                rounding grows with the number, so a bound on |r - e| alone would refuse confident models), and
+///                over the first rows again in calls of 1, 3 and 64; 1e-5 of FP32 where no tolerance is given
 ///   compressed   compressed {agreement_at_least, drop_at_most},  decisions agree with those of the version that it was
 ///                metric                                          made of, and the metric drops by no more
 ///
@@ -62,7 +63,11 @@ struct GateEvidence {
   /// Milliseconds of calls with `batch` rows, one after the other, after a warm-up; of latency.
   std::function<Result<std::vector<double>>(std::int64_t batch)> time_calls = {};
   std::int64_t model_bytes = 0;               ///< of the exported file, with its external data
-  ElementType precision = ElementType::kF32;  ///< that the model computes in
+  ElementType precision = ElementType::kF32;  ///< the coarsest type of its outputs
+  /// The candidate's outputs on the first `rows` rows, (rows, W), `batch` rows a call; of parity. None: the outputs
+  /// above alone are compared.
+  std::function<Result<std::vector<float>>(std::int64_t rows, std::int64_t batch)> predict_batches =
+      {};
   /// The outputs (N, W) of the version that a compressed candidate was made of.
   std::optional<std::vector<float>> full = std::nullopt;
 };

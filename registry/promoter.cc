@@ -6,6 +6,7 @@
 #include "registry/gates/time_calls.h"
 #include "registry/package/model_signature.h"
 #include "registry/package/triton_config.h"
+#include "registry/tensor_values.h"
 #include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
@@ -48,6 +49,12 @@ std::string ComparedAlias(const std::vector<wire::GateSpec>& gates, const std::s
     if (!gate.better_than.empty()) return gate.better_than;
   }
   return promote;
+}
+
+ElementType CoarsestOf(const std::vector<TensorSpec>& outputs) {
+  return std::ranges::min(outputs, {},
+                          [](const TensorSpec& output) { return FractionBits(output.type); })
+      .type;
 }
 
 PromotionResult Undecided(const Candidate& candidate) {
@@ -166,6 +173,7 @@ Result<std::vector<wire::GateSpec>> Promoter::GatesOf(const wire::ModelSpec& mod
   gates.insert(gates.end(), model.gates.begin(), model.gates.end());
   const Status checked = CheckGates(gates);
   if (!checked.ok()) {
+    if (own == 0) return checked.error();
     return checked.error().With("the first " + std::to_string(own) +
                                 " gates are of the model's gate file, the others of the sweep");
   }
@@ -202,6 +210,10 @@ Status Promoter::Judge(const Candidate& candidate, Judged& judged) {
   evidence.logits = judged.logits;
   evidence.model_bytes = judged.bundle.onnx_bytes;
   evidence.predict = [&](const Evaluation& changed) { return Logits(*judged.model, changed); };
+  evidence.predict_batches = [&](std::int64_t rows, std::int64_t batch) {
+    return FirstLogits(*judged.model, judged.bundle.evaluation, rows, batch);
+  };
+  evidence.precision = CoarsestOf(judged.model->outputs());
   evidence.time_calls = [&](std::int64_t batch) {
     return TimeCalls(*judged.model, judged.bundle.evaluation, batch, parts_.clock);
   };

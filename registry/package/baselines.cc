@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "registry/package/class_figures.h"
+#include "registry/tensor_values.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
@@ -15,48 +15,6 @@ constexpr std::size_t kDistinctMax = 20;
 /// Every 5 %.
 constexpr std::size_t kBins = 20;
 constexpr double kLevels[] = {0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99};
-
-template <typename T>
-std::vector<double> Numbers(const Tensor& tensor) {
-  std::vector<double> numbers(tensor.bytes.size() / sizeof(T));
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    T value;
-    std::memcpy(&value, tensor.bytes.data() + i * sizeof(T), sizeof(T));
-    numbers[i] = static_cast<double>(value);
-  }
-  return numbers;
-}
-
-/// Empty for types of 16-bit floats.
-std::vector<double> Numbers(const Tensor& tensor) {
-  switch (tensor.type) {
-    case ElementType::kF32:
-      return Numbers<float>(tensor);
-    case ElementType::kF64:
-      return Numbers<double>(tensor);
-    case ElementType::kI8:
-      return Numbers<std::int8_t>(tensor);
-    case ElementType::kI16:
-      return Numbers<std::int16_t>(tensor);
-    case ElementType::kI32:
-      return Numbers<std::int32_t>(tensor);
-    case ElementType::kI64:
-      return Numbers<std::int64_t>(tensor);
-    case ElementType::kU8:
-    case ElementType::kBool:
-      return Numbers<std::uint8_t>(tensor);
-    case ElementType::kU16:
-      return Numbers<std::uint16_t>(tensor);
-    case ElementType::kU32:
-      return Numbers<std::uint32_t>(tensor);
-    case ElementType::kU64:
-      return Numbers<std::uint64_t>(tensor);
-    case ElementType::kF16:
-    case ElementType::kBf16:
-      break;
-  }
-  return {};
-}
 
 /// numpy.quantile with the method "linear", of sorted numbers.
 double Quantile(const std::vector<double>& sorted, double level) {
@@ -128,7 +86,8 @@ boost::json::array InputSummaries(const PackageSpec& spec) {
         {"name", name},
         {"type", ElementTypeName(input.type)},
         {"shape", wire::ToJson(input.shape)},
-        {"columns", Columns(name, Numbers(input), static_cast<std::size_t>(evaluation.rows()))}});
+        {"columns",
+         Columns(name, ValuesAs<double>(input), static_cast<std::size_t>(evaluation.rows()))}});
   }
   return summaries;
 }

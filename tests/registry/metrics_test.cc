@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "registry/evaluation.h"
+#include "registry/tensor_values.h"
 #include "runtime/base/file.h"
 #include "runtime/wire/codec.h"
 
@@ -223,6 +225,20 @@ TEST(Logits, InputsAndOutputs_GoByTheirNames) {
   EXPECT_THAT(Logits(model, rows).error().message, HasSubstr("no output 'w'; it has z, y"));
   rows.inputs.pop_back();
   EXPECT_THAT(Logits(model, rows).error().message, HasSubstr("2 inputs and 2 outputs"));
+}
+
+TEST(TensorValues, ReadEveryFloat) {
+  const auto values = [](ElementType type, auto first, auto second) {
+    const decltype(first) both[] = {first, second};
+    const auto bytes = std::as_bytes(std::span(both));
+    return ValuesAs<float>({"x", type, {2}, {bytes.begin(), bytes.end()}});
+  };
+  const std::vector<float> wanted = {1.5, -2};
+  EXPECT_EQ(values(ElementType::kF32, 1.5F, -2.0F), wanted);
+  EXPECT_EQ(values(ElementType::kF64, 1.5, -2.0), wanted);
+  EXPECT_EQ(values(ElementType::kF16, std::uint16_t{0x3e00}, std::uint16_t{0xc000}), wanted);
+  EXPECT_EQ(values(ElementType::kBf16, std::uint16_t{0x3fc0}, std::uint16_t{0xc000}), wanted);
+  EXPECT_EQ(values(ElementType::kI8, std::int8_t{-3}, std::int8_t{4}), (std::vector<float>{-3, 4}));
 }
 
 TEST(ExportInfo, Formats_AreBothRead) {

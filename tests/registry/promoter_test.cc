@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -65,8 +66,13 @@ class FakeModel final : public InferenceModel {
   const std::vector<TensorSpec>& inputs() const override { return inputs_; }
   const std::vector<TensorSpec>& outputs() const override { return outputs_; }
   Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) override {
-    EXPECT_EQ(inputs.at(0).shape, (std::vector<std::int64_t>{kRows, 1}));
-    return std::vector<Tensor>{{"y", ElementType::kF32, {kRows, 2}, Bytes(LogitsOf(skill_))}};
+    const std::int64_t rows = inputs.at(0).shape.at(0);
+    float first = 0;
+    std::memcpy(&first, inputs.at(0).bytes.data(), sizeof first);
+    std::vector<float> logits = LogitsOf(skill_);
+    logits.erase(logits.begin(), logits.begin() + 2 * static_cast<std::ptrdiff_t>(first));
+    logits.resize(2 * static_cast<std::size_t>(rows));
+    return std::vector<Tensor>{{"y", ElementType::kF32, {rows, 2}, Bytes(logits)}};
   }
 
  private:
@@ -120,8 +126,9 @@ class FakeWorld final : public ModelExporter,
     bundle.info.opset = 17;
     bundle.info.inputs = {{"x", ElementType::kF32, {-1, 1}}};
     bundle.info.outputs = {{"y", ElementType::kF32, {-1, 2}}};
-    bundle.evaluation.inputs = {
-        {"inputs", ElementType::kF32, {kRows, 1}, Bytes(std::vector<float>(kRows))}};
+    std::vector<float> numbers(kRows);
+    std::iota(numbers.begin(), numbers.end(), 0.0F);
+    bundle.evaluation.inputs = {{"inputs", ElementType::kF32, {kRows, 1}, Bytes(numbers)}};
     bundle.evaluation.outputs = {{"", ElementType::kF32, {kRows, 2}}};
     bundle.evaluation.labels.assign(kRows, 0);
     bundle.evaluation.classes = 2;

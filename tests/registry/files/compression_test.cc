@@ -244,7 +244,7 @@ class CompressedPromotion : public Compression {
     rows_of_trial_.inputs[0].name = "inputs";
     ASSERT_TRUE(WriteFileAtomically(home_ / "source.onnx", *onnx::Write(model_)).ok());
   }
-  PromotionResult Run(std::string id, const std::string& form, double drop = 0.05) {
+  PromotionResult Run(std::string id, const std::string& form, double agreement = 0.9) {
     MlpExporter inner(model_, rows_of_trial_);
     CompressingExporter exporter(inner, *engine_, SystemClock(),
                                  {.forms = *ParseCompressionForms(form),
@@ -256,10 +256,10 @@ class CompressedPromotion : public Compression {
     candidate.lineage = {.sweep = "s", .trial = "s/1", .run_id = "run", .checkpoint = "c"};
     candidate.model.name = "mlp";
     candidate.model.promote = "";
-    candidate.model.gates = {
-        {.metric = "test/accuracy", .at_least = 0.5},
-        {.metric = "test/accuracy",
-         .compressed = wire::CompressedGate{.agreement_at_least = 0.9, .drop_at_most = drop}}};
+    candidate.model.gates = {{.metric = "test/accuracy", .at_least = 0.5},
+                             {.metric = "test/accuracy",
+                              .compressed = wire::CompressedGate{.agreement_at_least = agreement,
+                                                                 .drop_at_most = 0.05}}};
     candidate.compressed_from = 7;
     auto result = promoter.Run(candidate);
     EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.error().message);
@@ -296,9 +296,9 @@ TEST_F(CompressedPromotion, GoodForm_IsAVersionOfItsOwnWithoutAlias) {
 }
 
 TEST_F(CompressedPromotion, WorseForm_IsRefusedWithTheFigures) {
-  const auto gate = Run("c2", "prune=0.3", -0.5);
+  const auto gate = Run("c2", "prune=0.1", 0.9999);
   EXPECT_EQ(gate.version, 0);
-  EXPECT_THAT(gate.reason, HasSubstr("refused by compressed agrees in 0.9"));
+  EXPECT_THAT(gate.reason, HasSubstr("refused by compressed agrees in 0.9999"));
   EXPECT_THAT(gate.reason, HasSubstr("that of the full version 0.9"));
   const auto measured = Run("c3", "prune=0.95");
   EXPECT_EQ(measured.version, 0);

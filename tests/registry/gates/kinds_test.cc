@@ -9,7 +9,9 @@
 namespace muster::registry::gates {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 using testing::StartsWith;
 using wire::GateSpec;
 
@@ -319,6 +321,27 @@ TEST_F(Kinds, Parity_HasAToleranceByType) {
   EXPECT_TRUE(Judge({.parity = true}).passed);
   EXPECT_EQ(Judge({.parity = true}).wanted, 5e-3);
   EXPECT_FALSE(Judge({.parity = true, .tolerance = 1e-4}).passed);
+}
+
+TEST_F(Kinds, Parity_IsJudgedAtSeveralBatches) {
+  Start(100, 0);
+  std::vector<std::pair<std::int64_t, std::int64_t>> asked;
+  std::int64_t wrong_at = 0;
+  evidence_.predict_batches = [&](std::int64_t rows, std::int64_t batch) {
+    asked.emplace_back(rows, batch);
+    auto first = evidence_.logits;
+    first.resize(static_cast<std::size_t>(2 * rows));
+    if (batch == wrong_at) first.back() += 1;
+    return Result(first);
+  };
+  const auto fine = Judge({.parity = true});
+  EXPECT_TRUE(fine.passed);
+  EXPECT_THAT(asked, ElementsAre(Pair(8, 1), Pair(24, 3), Pair(100, 64)));
+  EXPECT_THAT(fine.detail, HasSubstr("100 rows, also of the first in calls of 1, 3, 64 is 0 of"));
+  for (const std::int64_t batch : {1, 3, 64}) {
+    wrong_at = batch;
+    EXPECT_FALSE(Judge({.parity = true}).passed) << batch;
+  }
 }
 
 TEST_F(Kinds, Nan_FailsWhateverLooksAtOutputs) {
