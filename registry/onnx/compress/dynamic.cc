@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <map>
 
+#include "registry/onnx/attributes.h"
 #include "registry/onnx/compress/layers.h"
 #include "registry/onnx/compress/weights.h"
+#include "registry/onnx/numbers.h"
 
 namespace muster::onnx::compress {
 namespace {
@@ -19,7 +21,7 @@ class DynamicQuantizer {
       layers_.Leave(layer, why);
       return Keep(node);
     }
-    const float alpha = gemm ? FloatAttribute(node, "alpha", 1) : 1;
+    const float alpha = gemm ? FloatOr(node, "alpha", 1) : 1;
     MUSTER_ASSIGN_OR_RETURN(const Weights weights, WeightsOf(layer, alpha));
     const Activation& x = Quantized(node.inputs[0]);
     const std::string& y = node.outputs[0];
@@ -56,10 +58,10 @@ class DynamicQuantizer {
       return "its weights have rank " + std::to_string(layer.weight->dims.size());
     }
     if (!gemm) return "";
-    if (IntAttribute(*layer.node, "transA", 0) != 0) return "its input is transposed";
-    const bool scaled = FloatAttribute(*layer.node, "beta", 1) != 1 && Has(*layer.node, 2);
+    if (IntOr(*layer.node, "transA", 0) != 0) return "its input is transposed";
+    const bool scaled = FloatOr(*layer.node, "beta", 1) != 1 && Has(*layer.node, 2);
     const Tensor* bias = scaled ? out_.Constant(layer.node->inputs[2]) : nullptr;
-    if (scaled && (bias == nullptr || bias->type != DataType::kFloat)) {
+    if (scaled && (bias == nullptr || !FloatsOf(*bias))) {
       return "its bias is scaled and not constant";
     }
     return "";
@@ -77,7 +79,7 @@ class DynamicQuantizer {
     const std::string& name = layer.weight->name;
     return weights_[key] = {
                out_.AddConstant(name + ".int8", std::move(quantized.values)),
-               out_.AddConstant(name + ".scale", FloatTensor({channels}, quantized.scales))};
+               out_.AddConstant(name + ".scale", FloatTensor("", {channels}, quantized.scales))};
   }
 
   /// One quantisation of a value, however many layers take it.
@@ -99,12 +101,12 @@ class DynamicQuantizer {
 
   /// Gemm's C times beta.
   std::string Bias(const Node& node) {
-    const float beta = FloatAttribute(node, "beta", 1);
+    const float beta = FloatOr(node, "beta", 1);
     if (beta == 1) return node.inputs[2];
     const Tensor& bias = *out_.Constant(node.inputs[2]);
-    std::vector<float> values = Floats(bias);
+    std::vector<float> values = *FloatsOf(bias);
     for (float& value : values) value *= beta;
-    return out_.AddConstant(bias.name + ".scaled", FloatTensor(bias.dims, values));
+    return out_.AddConstant(bias.name + ".scaled", FloatTensor("", bias.dims, values));
   }
 
   Rewriter& out_;

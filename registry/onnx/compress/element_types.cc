@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "registry/onnx/attributes.h"
 #include "registry/onnx/compress/layers.h"
 
 namespace muster::onnx::compress {
@@ -54,7 +55,7 @@ DataType OutputType(const Types& types, const Node& node, std::size_t output) {
   if (IsOneOf(op, kIntegerSums)) return DataType::kInt32;
   if (op == "Constant" || op == "ConstantOfShape") return ConstantType(node);
   if (op == "Cast") {
-    return static_cast<DataType>(IntAttribute(node, "to", 0));
+    return static_cast<DataType>(IntOr(node, "to", 0));
   }
   if (op == "QuantizeLinear") {
     const DataType zero = TypeOf(types, node, 2);
@@ -62,7 +63,7 @@ DataType OutputType(const Types& types, const Node& node, std::size_t output) {
   }
   if (op == "DynamicQuantizeLinear") return output == 1 ? DataType::kFloat : DataType::kUint8;
   if (IsOneOf(op, kByAttribute)) {
-    return static_cast<DataType>(IntAttribute(node, "dtype", op == "Multinomial" ? 6 : 1));
+    return static_cast<DataType>(IntOr(node, "dtype", op == "Multinomial" ? 6 : 1));
   }
   if (output > 0 && (op == "TopK" || op == "MaxPool" || op == "Unique")) return DataType::kInt64;
   if (output > 0 && op == "Dropout") return DataType::kBool;

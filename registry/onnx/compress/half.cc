@@ -8,6 +8,7 @@
 #include "registry/onnx/compress/element_types.h"
 #include "registry/onnx/compress/half_float.h"
 #include "registry/onnx/compress/layers.h"
+#include "registry/onnx/numbers.h"
 
 namespace muster::onnx::compress {
 namespace {
@@ -72,15 +73,16 @@ constexpr std::string_view kHalfOperators[] = {"Abs",
                                                "Round"};
 
 bool FitsHalf(const Tensor& tensor) {
-  return std::ranges::all_of(Floats(tensor), [](float value) {
-    // What rounds to 65504 fits; infinities (masks) stay what they are.
-    return !std::isfinite(value) || std::abs(value) < kMostHalf + 16;
-  });
+  const auto values = FloatsOf(tensor);
+  return values && std::ranges::all_of(*values, [](float value) {
+           // What rounds to 65504 fits; infinities (masks) stay what they are.
+           return !std::isfinite(value) || std::abs(value) < kMostHalf + 16;
+         });
 }
 
 Tensor HalfTensor(const Tensor& tensor) {
   Tensor half{"", DataType::kFloat16, tensor.dims, {}};
-  const std::vector<float> values = Floats(tensor);
+  const std::vector<float> values = *FloatsOf(tensor);
   half.bytes.reserve(values.size() * 2);
   for (const float value : values) {
     const std::uint16_t bits = HalfBits(value);

@@ -3,23 +3,21 @@
 #include <algorithm>
 #include <limits>
 
+#include "registry/onnx/attributes.h"
+#include "registry/onnx/numbers.h"
+
 namespace muster::onnx::compress {
 namespace {
 
 constexpr std::size_t kNoReport = std::numeric_limits<std::size_t>::max();
 constexpr std::int64_t kOldestOpset = 13;
 
-const Attribute* Find(const Node& node, std::string_view name) {
-  const auto found = std::ranges::find(node.attributes, name, &Attribute::name);
-  return found == node.attributes.end() ? nullptr : &*found;
-}
-
 /// The place of the weights among the inputs.
 std::size_t WeightInput(const Node& node) { return node.op_type == "Gather" ? 0 : 1; }
 
 int ChannelAxis(const Node& node, const Tensor& weight) {
   if (node.op_type == "Conv" || node.op_type == "Gather") return 0;
-  if (node.op_type == "Gemm") return IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
+  if (node.op_type == "Gemm") return IntOr(node, "transB", 0) != 0 ? 0 : 1;
   return static_cast<int>(weight.dims.size()) - 1;
 }
 
@@ -29,15 +27,13 @@ std::string Obstacle(const Node& node, const Tensor* weight, const Options& opti
   if (weight->type != DataType::kFloat) {
     return "its weights are " + std::string(DataTypeName(weight->type)) + ", not float";
   }
+  if (!IsWhole(*weight)) return "its weights have another size than their shape says";
   const std::int64_t elements = weight->elements();
-  if (elements < 0 || weight->bytes.size() != static_cast<std::size_t>(elements) * sizeof(float)) {
-    return "its weights have another size than their shape says";
-  }
   const std::size_t rank = weight->dims.size();
   if (rank < 2 || (rank != 2 && (node.op_type == "Gemm" || node.op_type == "Gather"))) {
     return "its weights have rank " + std::to_string(rank);
   }
-  if (node.op_type == "Gather" && IntAttribute(node, "axis", 0) != 0) {
+  if (node.op_type == "Gather" && IntOr(node, "axis", 0) != 0) {
     return "it gathers along an axis other than 0";
   }
   if (elements < options.min_elements) {
@@ -51,18 +47,6 @@ std::string Obstacle(const Node& node, const Tensor* weight, const Options& opti
 
 std::int64_t Compressed::rewritten() const {
   return std::ranges::count_if(layers, [](const LayerReport& layer) { return layer.left.empty(); });
-}
-
-std::int64_t IntAttribute(const Node& node, std::string_view name, std::int64_t missing) {
-  const Attribute* found = Find(node, name);
-  const auto* value = found == nullptr ? nullptr : std::get_if<std::int64_t>(&found->value);
-  return value == nullptr ? missing : *value;
-}
-
-float FloatAttribute(const Node& node, std::string_view name, float missing) {
-  const Attribute* found = Find(node, name);
-  const auto* value = found == nullptr ? nullptr : std::get_if<float>(&found->value);
-  return value == nullptr ? missing : *value;
 }
 
 bool Has(const Node& node, std::size_t input) {

@@ -30,9 +30,7 @@ struct Layers {
 Result<Layers> FindLayers(const Model& model, const Rewriter& rewriter, const Options& options,
                           std::initializer_list<std::string_view> operators);
 
-/// The attribute's value, or `missing`.
-std::int64_t IntAttribute(const Node& node, std::string_view name, std::int64_t missing);
-float FloatAttribute(const Node& node, std::string_view name, float missing);
+/// Whether the node has that input; an optional one may be left out.
 bool Has(const Node& node, std::size_t input);
 
 }  // namespace muster::onnx::compress

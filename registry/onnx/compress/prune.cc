@@ -4,6 +4,7 @@
 #include <set>
 
 #include "registry/onnx/compress/layers.h"
+#include "registry/onnx/numbers.h"
 
 namespace muster::onnx::compress {
 namespace {
@@ -46,7 +47,7 @@ Result<Compressed> Prune(const Model& model, double share, PruneScope scope,
   for (Tensor& tensor : result.model.graph.initializers) {
     if (!chosen.contains(tensor.name)) continue;
     tensors.push_back(&tensor);
-    values.push_back(Floats(tensor));
+    values.push_back(*FloatsOf(tensor));
     if (std::ranges::any_of(values.back(), [](float w) { return std::isnan(w); })) {
       return Invalid("weight '" + tensor.name + "' holds NaN");
     }
@@ -60,7 +61,7 @@ Result<Compressed> Prune(const Model& model, double share, PruneScope scope,
   }
   if (!pool.empty()) ZeroSmallest(pool, share);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    tensors[i]->bytes = FloatTensor({}, values[i]).bytes;
+    tensors[i]->bytes = FloatTensor("", {}, values[i]).bytes;
     for (LayerReport& report : result.layers) {
       if (report.weight == tensors[i]->name) report.zeros = ZeroShare(values[i]);
     }

@@ -1,23 +1,6 @@
 #include "registry/onnx/compress/rewriter.h"
 
-#include <cstring>
-
-#include "runtime/base/check.h"
-
 namespace muster::onnx::compress {
-
-std::vector<float> Floats(const Tensor& tensor) {
-  MUSTER_CHECK(tensor.type == DataType::kFloat, "only float tensors are read as floats");
-  std::vector<float> values(tensor.bytes.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
-  return values;
-}
-
-Tensor FloatTensor(std::vector<std::int64_t> dims, const std::vector<float>& values) {
-  Tensor tensor{"", DataType::kFloat, std::move(dims), {}};
-  tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
-  return tensor;
-}
 
 Rewriter::Rewriter(const Model& model) : model_(model) {
   const Graph& graph = model.graph;

@@ -11,9 +11,6 @@
 
 namespace muster::onnx::compress {
 
-std::vector<float> Floats(const Tensor& tensor);
-Tensor FloatTensor(std::vector<std::int64_t> dims, const std::vector<float>& values);
-
 /// A model that is written anew, node after node.
 class Rewriter {
  public:

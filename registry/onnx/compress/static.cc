@@ -2,8 +2,10 @@
 #include <cmath>
 #include <set>
 
+#include "registry/onnx/attributes.h"
 #include "registry/onnx/compress/layers.h"
 #include "registry/onnx/compress/weights.h"
+#include "registry/onnx/numbers.h"
 
 namespace muster::onnx::compress {
 namespace {
@@ -14,9 +16,9 @@ constexpr float kMostBias = 1 << 30;
 
 /// Whether a Gemm computes x W + b and nothing more; why not, else.
 std::string GemmObstacle(const Node& node) {
-  if (IntAttribute(node, "transA", 0) != 0) return "its input is transposed";
-  if (FloatAttribute(node, "alpha", 1) != 1) return "its product is scaled";
-  if (Has(node, 2) && FloatAttribute(node, "beta", 1) != 1) return "its bias is scaled";
+  if (IntOr(node, "transA", 0) != 0) return "its input is transposed";
+  if (FloatOr(node, "alpha", 1) != 1) return "its product is scaled";
+  if (Has(node, 2) && FloatOr(node, "beta", 1) != 1) return "its bias is scaled";
   return "";
 }
 
@@ -94,7 +96,7 @@ class StaticQuantizer {
     std::string& name = quantized_[value];
     if (!name.empty()) return name;
     const std::string scale =
-        out_.AddConstant(value + ".scale", FloatTensor({}, {ScaleOf(range->second)}));
+        out_.AddConstant(value + ".scale", FloatTensor("", {}, {ScaleOf(range->second)}));
     const auto level = static_cast<char>(ZeroPointOf(range->second));
     const std::string zero =
         out_.AddConstant(value + ".zero_point", {"", DataType::kUint8, {}, std::string(1, level)});
@@ -104,16 +106,15 @@ class StaticQuantizer {
   }
 
   Status QuantizeConstants(const Layer& layer, float x_scale, Node& node) {
-    const auto channels =
-        static_cast<std::size_t>(layer.weight->dims[static_cast<std::size_t>(layer.channel_axis)]);
+    const std::int64_t channels = layer.weight->dims[static_cast<std::size_t>(layer.channel_axis)];
     const Tensor* bias = Has(node, 2) ? out_.Constant(node.inputs[2]) : nullptr;
     if (bias != nullptr &&
-        (bias->type != DataType::kFloat || bias->bytes.size() != channels * sizeof(float))) {
+        (bias->type != DataType::kFloat || !IsWhole(*bias) || bias->elements() != channels)) {
       bias = nullptr;  // stays float
     }
     std::vector<float> floor, offsets;
     if (bias != nullptr) {
-      offsets = Floats(*bias);
+      offsets = *FloatsOf(*bias);
       for (const float offset : offsets) {
         if (!std::isfinite(offset)) return Invalid("bias '" + bias->name + "' is not finite");
         floor.push_back(std::abs(offset) / x_scale / kMostBias);
@@ -133,7 +134,7 @@ class StaticQuantizer {
     const std::string& stem = layer.weight->name;
     const auto channels = static_cast<std::int64_t>(weights.scales.size());
     const std::string scale =
-        out_.AddConstant(stem + ".scale", FloatTensor({channels}, weights.scales));
+        out_.AddConstant(stem + ".scale", FloatTensor("", {channels}, weights.scales));
     const std::string levels = out_.AddConstant(stem + ".int8", std::move(weights.values));
     return name = out_.Add("DequantizeLinear", {levels, scale}, stem + ".dequantized",
                            {{"axis", std::int64_t{layer.channel_axis}}});
@@ -152,7 +153,7 @@ class StaticQuantizer {
     }
     const std::string values = out_.AddConstant(bias.name + ".int32", std::move(levels));
     const std::string scale =
-        out_.AddConstant(bias.name + ".scale", FloatTensor({channels}, bias_scales));
+        out_.AddConstant(bias.name + ".scale", FloatTensor("", {channels}, bias_scales));
     return out_.Add("DequantizeLinear", {values, scale}, bias.name + ".dequantized",
                     {{"axis", std::int64_t{0}}});
   }

@@ -2,6 +2,7 @@
 
 #include "registry/onnx/compress/layers.h"
 #include "registry/onnx/compress/weights.h"
+#include "registry/onnx/numbers.h"
 
 namespace muster::onnx::compress {
 namespace {
@@ -46,7 +47,7 @@ class WeightQuantizer {
 
   std::string Scale(const Layer& layer, const Weights& weights, std::vector<std::int64_t> dims) {
     return out_.AddConstant(layer.weight->name + ".scale",
-                            FloatTensor(std::move(dims), weights.scales));
+                            FloatTensor("", std::move(dims), weights.scales));
   }
 
   const std::string& Dequantized(const Layer& layer, Weights& weights) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "registry/onnx/compress/rewriter.h"
+#include "registry/onnx/numbers.h"
 
 namespace muster::onnx::compress {
 namespace {
@@ -30,7 +30,7 @@ void EachElement(const std::vector<std::int64_t>& dims, int axis, Visit&& visit)
 
 Result<ChannelWeights> QuantizeChannels(const Tensor& weight, int axis,
                                         const std::vector<float>& floor) {
-  const std::vector<float> values = Floats(weight);
+  const std::vector<float> values = *FloatsOf(weight);
   ChannelWeights result;
   result.scales.assign(static_cast<std::size_t>(weight.dims[static_cast<std::size_t>(axis)]), 0);
   bool finite = true;
@@ -54,16 +54,14 @@ Result<ChannelWeights> QuantizeChannels(const Tensor& weight, int axis,
 }
 
 Tensor Transposed(const Tensor& matrix) {
-  const std::vector<float> values = Floats(matrix);
+  const std::vector<float> values = *FloatsOf(matrix);
   const auto rows = static_cast<std::size_t>(matrix.dims[0]);
   const auto columns = static_cast<std::size_t>(matrix.dims[1]);
   std::vector<float> turned(values.size());
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < columns; ++c) turned[c * rows + r] = values[r * columns + c];
   }
-  Tensor tensor = FloatTensor({matrix.dims[1], matrix.dims[0]}, turned);
-  tensor.name = matrix.name;
-  return tensor;
+  return FloatTensor(matrix.name, {matrix.dims[1], matrix.dims[0]}, turned);
 }
 
 }  // namespace muster::onnx::compress

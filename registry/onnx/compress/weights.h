@@ -14,6 +14,7 @@ struct ChannelWeights {
   std::vector<float> scales;  ///< one an index of the channel axis; > 0
 };
 
+/// `weight` is a whole tensor of float (numbers.h).
 /// scale = max(max|w| / 127, floor[channel]), 1 where that is 0; w is about values * scale. `floor` is empty or has
 /// a number >= 0 a channel. kInvalid, with its name, for a weight that is not finite.
 Result<ChannelWeights> QuantizeChannels(const Tensor& weight, int axis,
