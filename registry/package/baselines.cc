@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "registry/package/class_figures.h"
+#include "registry/statistics/interval.h"
 #include "registry/tensor_values.h"
 #include "runtime/wire/codec.h"
 
@@ -15,14 +16,6 @@ constexpr std::size_t kDistinctMax = 20;
 /// Every 5 %.
 constexpr std::size_t kBins = 20;
 constexpr double kLevels[] = {0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99};
-
-/// numpy.quantile with the method "linear", of sorted numbers.
-double Quantile(const std::vector<double>& sorted, double level) {
-  const double place = level * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(place);
-  if (below + 1 == sorted.size()) return sorted.back();
-  return sorted[below] + (place - static_cast<double>(below)) * (sorted[below + 1] - sorted[below]);
-}
 
 /// Values and their counts; empty when there are more than kDistinctMax.
 boost::json::object Distinct(const std::vector<double>& sorted) {
@@ -42,7 +35,7 @@ boost::json::object Distinct(const std::vector<double>& sorted) {
 boost::json::object Histogram(const std::vector<double>& sorted) {
   std::vector<double> edges;
   for (std::size_t i = 0; i <= kBins; ++i) {
-    const double edge = Quantile(sorted, static_cast<double>(i) / kBins);
+    const double edge = statistics::SortedQuantile(sorted, static_cast<double>(i) / kBins);
     if (edges.empty() || edge > edges.back()) edges.push_back(edge);
   }
   // As numpy: a bin holds its lower edge, the last one its upper edge too.
@@ -117,7 +110,7 @@ boost::json::object SummaryOf(std::string_view name, std::vector<double> values)
   std::vector<double> levels, quantiles;
   for (const double level : kLevels) {
     levels.push_back(level);
-    quantiles.push_back(Quantile(values, level));
+    quantiles.push_back(statistics::SortedQuantile(values, level));
   }
   summary["min"] = values.front();
   summary["max"] = values.back();

@@ -42,7 +42,7 @@ std::vector<Learning> Trials() {
       {"gpt",
        MUSTER_GPT,
        {"--layers", "1", "--heads", "2", "--width", "64", "--context", "32", "--lr", "0.02",
-        "--batch_size", "16", "--epochs", "4"},
+        "--batch_size", "8", "--epochs", "4"},
        "validation/loss",
        2.95,
        0,
