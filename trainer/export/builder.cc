@@ -4,20 +4,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 
 namespace muster::exporting {
 namespace {
 
-/// "5", "batch", "4*batch+1".
-std::string AffineText(const Affine& value, const std::string& batch) {
-  std::string text = value.slope == 1 ? batch : std::to_string(value.slope) + "*" + batch;
-  if (value.offset > 0) text += "+";
-  if (value.offset != 0) text += std::to_string(value.offset);
-  return text;
-}
+constexpr std::size_t kBorrowedMin = 1024;  ///< smaller tensors are copied: an owner costs more
 
 }  // namespace
-
 onnx::DataType OnnxType(at::ScalarType type) {
   switch (type) {
     case at::kFloat:
@@ -49,12 +43,16 @@ onnx::Tensor OnnxTensor(const std::string& name, const at::Tensor& tensor) {
   const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
   onnx::Tensor out{.name = name, .type = OnnxType(plain.scalar_type())};
   out.dims = plain.sizes().vec();
-  out.bytes.assign(static_cast<const char*>(plain.const_data_ptr()), plain.nbytes());
+  const std::string_view bytes(static_cast<const char*>(plain.const_data_ptr()), plain.nbytes());
+  if (bytes.size() < kBorrowedMin) {
+    out.bytes = std::string(bytes);
+  } else {
+    out.bytes = onnx::TensorBytes::Borrow(bytes, std::make_shared<at::Tensor>(plain));
+  }
   return out;
 }
 
-GraphBuilder::GraphBuilder(std::string graph_name, std::string batch_symbol)
-    : batch_symbol_(std::move(batch_symbol)) {
+GraphBuilder::GraphBuilder(std::string graph_name, Symbols symbols) : symbols_(std::move(symbols)) {
   graph_.name = std::move(graph_name);
 }
 
@@ -66,16 +64,15 @@ std::string GraphBuilder::Unique(const std::string& wanted) {
 
 onnx::ValueInfo GraphBuilder::Info(const std::string& name, const TensorType& type) const {
   onnx::ValueInfo info{.name = name, .type = OnnxType(type.dtype)};
-  for (const Affine& dim : type.shape) {
+  for (const Polynomial& dim : type.shape) {
     info.shape.push_back(dim.fixed() ? onnx::Dim::Of(dim.offset)
-                                     : onnx::Dim::Of(AffineText(dim, batch_symbol_)));
+                                     : onnx::Dim::Of(Text(dim, symbols_)));
   }
   return info;
 }
 
 void GraphBuilder::Input(const std::string& name, const TensorType& type) {
   names_.insert(name);
-  if (batch_input_.empty()) batch_input_ = name;
   graph_.inputs.push_back(Info(name, type));
 }
 
@@ -131,38 +128,56 @@ std::string GraphBuilder::Int64s(const std::vector<std::int64_t>& values) {
   return entry->second;
 }
 
-std::string GraphBuilder::Multiple(const Affine& number) {
-  if (number.fixed()) return Int64s({number.offset});
-  const auto known = multiples_.find(number);
-  if (known != multiples_.end()) return known->second;
-  std::string value;
-  if (number.offset != 0) {
-    value = Node("Add", {Multiple({number.slope, 0}), Int64s({number.offset})});
-  } else if (number.slope != 1) {
-    value = Node("Mul", {Multiple({1, 0}), Int64s({number.slope})});
-  } else {
-    value =
-        Node("Gather", {Node("Shape", {batch_input_}), Int64s({0})}, {{"axis", std::int64_t{0}}});
+std::string GraphBuilder::Product(SymbolSet symbols) {
+  auto [entry, is_new] = products_.try_emplace(symbols);
+  if (!is_new) return entry->second;
+  std::string product;
+  for (std::size_t i = 0; i < symbols_.size(); ++i) {
+    const SymbolSet bit = SymbolSet{1} << i;
+    if ((symbols & bit) == 0) continue;
+    if (symbols != bit) {
+      const std::string factor = Product(bit);
+      product = product.empty() ? factor : Node("Mul", {product, factor});
+      continue;
+    }
+    const auto& [input, dimension] = symbols_[i].axes[0];
+    product = Node("Gather", {Node("Shape", {graph_.inputs[input].name}), Int64s({dimension})},
+                   {{"axis", std::int64_t{0}}});
+    if (symbols_[i].multiple != 1) product = Node("Div", {product, Int64s({symbols_[i].multiple})});
   }
-  return multiples_[number] = value;
+  return products_[symbols] = product;
 }
 
-std::string GraphBuilder::Shape(const std::vector<Affine>& numbers) {
+std::string GraphBuilder::Computed(const Polynomial& number) {
+  if (number.fixed()) return Int64s({number.offset});
+  const auto known = numbers_.find(number);
+  if (known != numbers_.end()) return known->second;
+  std::string sum;
+  for (const auto& [symbols, coefficient] : number.terms) {
+    std::string term = Product(symbols);
+    if (coefficient != 1) term = Node("Mul", {term, Int64s({coefficient})});
+    sum = sum.empty() ? term : Node("Add", {sum, term});
+  }
+  if (number.offset != 0) sum = Node("Add", {sum, Int64s({number.offset})});
+  return numbers_[number] = sum;
+}
+
+std::string GraphBuilder::Shape(const std::vector<Polynomial>& numbers) {
   const bool fixed =
-      std::all_of(numbers.begin(), numbers.end(), [](const Affine& n) { return n.fixed(); });
+      std::all_of(numbers.begin(), numbers.end(), [](const Polynomial& n) { return n.fixed(); });
   if (fixed) {
     std::vector<std::int64_t> values;
-    for (const Affine& number : numbers) values.push_back(number.offset);
+    for (const Polynomial& number : numbers) values.push_back(number.offset);
     return Int64s(values);
   }
   std::vector<std::string> parts;
-  for (const Affine& number : numbers) parts.push_back(Multiple(number));
+  for (const Polynomial& number : numbers) parts.push_back(Computed(number));
   return parts.size() == 1 ? parts[0] : Node("Concat", parts, {{"axis", std::int64_t{0}}});
 }
 
-std::string GraphBuilder::Number(const Affine& number) {
+std::string GraphBuilder::Number(const Polynomial& number) {
   if (number.fixed()) return Int64(number.offset);
-  return Node("Squeeze", {Multiple(number), Int64s({0})});
+  return Node("Squeeze", {Computed(number), Int64s({0})});
 }
 
 void GraphBuilder::Describe(const std::string& value, const TensorType& type) {

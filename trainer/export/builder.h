@@ -7,6 +7,7 @@
 
 #include "registry/onnx/graph.h"
 #include "trainer/export/program.h"
+#include "trainer/export/symbols.h"
 
 /// Adds nodes and constants to an ONNX graph and keeps every name unique. Private to
 /// trainer/export.
@@ -16,15 +17,15 @@ namespace muster::exporting {
 using Attributes = std::vector<onnx::Attribute>;
 
 onnx::DataType OnnxType(at::ScalarType type);  ///< kUndefined where ONNX has none
-/// The tensor's elements, row-major, from any device.
+/// The tensor's elements, row-major, from any device; where they are so on the host, they are
+/// borrowed from it.
 onnx::Tensor OnnxTensor(const std::string& name, const at::Tensor& tensor);
 
 class GraphBuilder {
  public:
-  /// `batch_symbol`: how dimensions that depend on the batch are written.
-  GraphBuilder(std::string graph_name, std::string batch_symbol);
+  GraphBuilder(std::string graph_name, Symbols symbols);
 
-  /// Names a graph input; the first call also names the value whose dimension 0 is the batch.
+  /// Names the next graph input.
   void Input(const std::string& name, const TensorType& type);
 
   /// Nodes made from now on are called "scope/op".
@@ -46,10 +47,10 @@ class GraphBuilder {
   std::string Int64s(const std::vector<std::int64_t>& values);  ///< one dimension
   std::string Int64(std::int64_t value);                        ///< without dimensions
 
-  /// A one-dimensional int64 value with these numbers, computed from the batch where it must.
-  std::string Shape(const std::vector<Affine>& numbers);
+  /// A one-dimensional int64 value with these numbers, computed from the inputs' sizes where it must.
+  std::string Shape(const std::vector<Polynomial>& numbers);
   /// The number without dimensions.
-  std::string Number(const Affine& number);
+  std::string Number(const Polynomial& number);
 
   /// Says the type and shape of a value.
   void Describe(const std::string& value, const TensorType& type);
@@ -63,15 +64,16 @@ class GraphBuilder {
  private:
   std::string Unique(const std::string& wanted);
   onnx::ValueInfo Info(const std::string& name, const TensorType& type) const;
-  std::string Multiple(const Affine& number);  ///< one dimension, one element
+  std::string Computed(const Polynomial& number);  ///< one dimension, one element
+  std::string Product(SymbolSet symbols);          ///< the same
   void RenameOutputs();
 
   onnx::Graph graph_;
-  std::string batch_symbol_;
-  std::string batch_input_;
+  Symbols symbols_;
   std::string scope_;
   std::unordered_set<std::string> names_;
-  std::map<Affine, std::string> multiples_;
+  std::map<Polynomial, std::string> numbers_;  ///< those computed
+  std::map<SymbolSet, std::string> products_;
   std::map<std::vector<std::int64_t>, std::string> lists_;
   std::map<std::string, std::string> scalars_;
   std::map<std::string, std::string> states_;

@@ -81,7 +81,7 @@ std::string Call::Converted(std::size_t id, at::ScalarType type) {
   if (value.is_tensor()) return Cast(ValueName(id), value.type.dtype, type);
   if (const auto* real = std::get_if<double>(&value.held)) return graph_.Scalar(*real, type);
   if (const auto* flag = std::get_if<bool>(&value.held)) return graph_.Scalar(*flag ? 1 : 0, type);
-  if (const auto* number = std::get_if<Affine>(&value.held)) {
+  if (const auto* number = std::get_if<Polynomial>(&value.held)) {
     if (number->fixed() && type == at::kLong) return graph_.Int64(number->offset);
     if (number->fixed()) return graph_.Scalar(static_cast<double>(number->offset), type);
     return Cast(graph_.Number(*number), at::kLong, type);
@@ -168,9 +168,9 @@ std::int64_t Call::RangeStep(std::string_view name) {
   });
   if (range == program_.operations.end()) return 0;
   Call call(program_, *range, names_, graph_);
-  const Affine start = call.Has("start") ? call.Number("start") : Affine{0, 0};
-  const Affine step = call.Has("step") ? call.Number("step") : Affine{0, 1};
-  return call.status().ok() && start == Affine{0, 0} && step.fixed() ? step.offset : 0;
+  const Polynomial start = call.Has("start") ? call.Number("start") : Polynomial(0);
+  const Polynomial step = call.Has("step") ? call.Number("step") : Polynomial(1);
+  return call.status().ok() && start == 0 && step.fixed() ? step.offset : 0;
 }
 
 const TensorType& Call::Type(std::string_view name) {
@@ -196,17 +196,17 @@ at::ScalarType Call::Promoted(std::string_view left, std::string_view right) {
   return at::result_type(Like(left), Like(right));
 }
 
-Affine Call::NumberOf(const Value& value, std::string_view name) {
-  if (const auto* number = std::get_if<Affine>(&value.held)) return *number;
-  if (const auto* flag = std::get_if<bool>(&value.held)) return {0, *flag ? 1 : 0};
+Polynomial Call::NumberOf(const Value& value, std::string_view name) {
+  if (const auto* number = std::get_if<Polynomial>(&value.held)) return *number;
+  if (const auto* flag = std::get_if<bool>(&value.held)) return *flag ? 1 : 0;
   Fail("argument '" + std::string(name) + "' is not an integer");
   return {};
 }
 
-Affine Call::Number(std::string_view name) { return NumberOf(At(name), name); }
+Polynomial Call::Number(std::string_view name) { return NumberOf(At(name), name); }
 
 std::int64_t Call::Int(std::string_view name) {
-  const Affine number = Number(name);
+  const Polynomial number = Number(name);
   FailUnless(number.fixed(), "argument '" + std::string(name) + "' depends on the batch");
   return number.offset;
 }
@@ -260,7 +260,7 @@ Shape Call::Numbers(std::string_view name) {
 
 Ints Call::IntList(std::string_view name) {
   Ints values;
-  for (const Affine& number : Numbers(name)) {
+  for (const Polynomial& number : Numbers(name)) {
     FailUnless(number.fixed(), "argument '" + std::string(name) + "' depends on the batch");
     values.push_back(number.offset);
   }
@@ -312,11 +312,11 @@ std::string Call::Cast(const std::string& value, at::ScalarType from, at::Scalar
 std::string Call::Reshape(const std::string& value, const Shape& from, const Shape& to) {
   if (from == to) return value;
   const auto moving =
-      std::count_if(to.begin(), to.end(), [](const Affine& n) { return !n.fixed(); });
+      std::count_if(to.begin(), to.end(), [](const Polynomial& n) { return !n.fixed(); });
   if (moving != 1) return Node("Reshape", {value, graph_.Shape(to)});
   // One dimension that depends on the batch can be left for the engine to work out.
   Ints shape;
-  for (const Affine& dim : to) shape.push_back(dim.fixed() ? dim.offset : -1);
+  for (const Polynomial& dim : to) shape.push_back(dim.fixed() ? dim.offset : -1);
   return Node("Reshape", {value, graph_.Int64s(shape)});
 }
 
@@ -336,8 +336,8 @@ std::string Call::Squeeze(const std::string& value, const Ints& axes) {
   return axes.empty() ? value : Node("Squeeze", {value, graph_.Int64s(axes)});
 }
 
-std::string Call::Slice(const std::string& value, std::int64_t axis, const Affine& begin,
-                        const Affine& end) {
+std::string Call::Slice(const std::string& value, std::int64_t axis, const Polynomial& begin,
+                        const Polynomial& end) {
   return Node("Slice", {value, graph_.Shape({begin}), graph_.Shape({end}), graph_.Int64s({axis})});
 }
 

@@ -19,7 +19,7 @@
 
 namespace muster::exporting {
 
-using Shape = std::vector<Affine>;
+using Shape = std::vector<Polynomial>;
 using Ints = std::vector<std::int64_t>;
 
 class Call {
@@ -51,8 +51,8 @@ class Call {
   /// The items of a list of optional tensors: the ONNX value, or "" where there is None.
   std::vector<std::string> OptionalList(std::string_view name);
 
-  Affine Number(std::string_view name);     ///< an integer that may depend on the batch
-  std::int64_t Int(std::string_view name);  ///< one that may not
+  Polynomial Number(std::string_view name);  ///< an integer that may depend on the batch
+  std::int64_t Int(std::string_view name);   ///< one that may not
   std::int64_t IntOr(std::string_view name, std::int64_t otherwise);
   double Real(std::string_view name);
   double RealOr(std::string_view name, double otherwise);
@@ -86,8 +86,8 @@ class Call {
   std::string Unsqueeze(const std::string& value, const Ints& axes);
   std::string Squeeze(const std::string& value, const Ints& axes);
   /// Elements `begin` to before `end` of dimension `axis`.
-  std::string Slice(const std::string& value, std::int64_t axis, const Affine& begin,
-                    const Affine& end);
+  std::string Slice(const std::string& value, std::int64_t axis, const Polynomial& begin,
+                    const Polynomial& end);
   std::string Concat(std::vector<std::string> values, std::int64_t axis);
   /// The number without dimensions, in the element type of the result.
   std::string Scalar(double value) { return graph_.Scalar(value, Out().dtype); }
@@ -107,7 +107,7 @@ class Call {
   std::string ValueName(std::size_t id);
   std::string Converted(std::size_t id, at::ScalarType type);
   at::Tensor Like(std::string_view name);
-  Affine NumberOf(const Value& value, std::string_view name);
+  Polynomial NumberOf(const Value& value, std::string_view name);
 
   const Program& program_;
   const Operation& operation_;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "registry/onnx/checker.h"
+#include "registry/onnx/opset.h"
 #include "registry/onnx/passes/passes.h"
 #include "trainer/export/call.h"
 #include "trainer/export/trace.h"
@@ -55,12 +56,8 @@ Status CheckExamples(const std::vector<at::Tensor>& examples, bool dynamic_batch
       return Invalid(label + " has element type " + c10::toString(examples[i].scalar_type()) +
                      ", which ONNX has not");
     }
-    if (!dynamic_batch) continue;
-    if (examples[i].dim() == 0) return Invalid(label + " has no batch dimension");
-    if (examples[i].size(0) < 1 || examples[i].size(0) != examples[0].size(0)) {
-      return Invalid(label + " has " + std::to_string(examples[i].size(0)) +
-                     " rows; wanted at least 1 and as many as input 0 (" +
-                     std::to_string(examples[0].size(0)) + ")");
+    if (dynamic_batch && examples[i].dim() == 0) {
+      return Invalid(label + " has no batch dimension");
     }
   }
   return Ok();
@@ -131,12 +128,12 @@ std::string OutputValue(const Program& program, std::size_t id,
   return graph.Constant(known.tensor, "constant");
 }
 
-Result<onnx::Model> Build(const Program& program, const ExportOptions& options) {
-  MUSTER_ASSIGN_OR_RETURN(const auto input_names,
-                          Names(options.input_names, program.inputs.size(), "input"));
+Result<onnx::Model> Build(const Program& program, const Symbols& symbols,
+                          const std::vector<std::string>& input_names,
+                          const ExportOptions& options) {
   MUSTER_ASSIGN_OR_RETURN(const auto output_names,
                           Names(options.output_names, program.outputs.size(), "output"));
-  GraphBuilder graph(options.model_name, options.batch_symbol);
+  GraphBuilder graph(options.model_name, symbols);
   std::vector<std::string> names(program.values.size());
   for (std::size_t i = 0; i < input_names.size(); ++i) {
     names[program.inputs[i]] = input_names[i];
@@ -160,11 +157,18 @@ Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTe
   try {
     MUSTER_RETURN_IF_ERROR(CheckExamples(examples, options.dynamic_batch));
     const at::NoGradGuard no_grad;
-    MUSTER_ASSIGN_OR_RETURN(const Graphs graphs,
-                            TraceAll(forward, state, examples, options.dynamic_batch));
-    MUSTER_ASSIGN_OR_RETURN(const Program program, Unify(graphs, state, examples.size()));
-    MUSTER_ASSIGN_OR_RETURN(onnx::Model built, Build(program, options));
+    MUSTER_ASSIGN_OR_RETURN(const auto input_names,
+                            Names(options.input_names, examples.size(), "input"));
+    MUSTER_ASSIGN_OR_RETURN(const Symbols symbols, DeclareSymbols(examples, input_names, options));
+    std::vector<Recording> runs;
+    for (std::size_t trace = 0; trace < TraceCount(symbols); ++trace) {
+      MUSTER_ASSIGN_OR_RETURN(runs.emplace_back(),
+                              TraceWithTorchScript(forward, state, Resized(examples, symbols, trace)));
+    }
+    MUSTER_ASSIGN_OR_RETURN(const Program program, Unify(runs, state, symbols));
+    MUSTER_ASSIGN_OR_RETURN(onnx::Model built, Build(program, symbols, input_names, options));
     onnx::Model model = onnx::Simplify(std::move(built)).model;
+    MUSTER_RETURN_IF_ERROR(onnx::SetOpset(model, options.opset));
     MUSTER_RETURN_IF_ERROR(onnx::Check(model));
     return model;
   } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 #include "trainer/export/fold.h"
 
-#include <torch/csrc/jit/ir/ir.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/enum_tag.h>
 
 #include <exception>
 
@@ -21,7 +22,7 @@ c10::IValue ToIValue(const Program& program, std::size_t id, const c10::TypePtr&
   const Value& value = program.values[id];
   if (const auto* items = std::get_if<List>(&value.held)) return ListIValue(program, *items, type);
   if (const auto* known = std::get_if<Known>(&value.held)) return known->tensor;
-  if (const auto* number = std::get_if<Affine>(&value.held)) return number->offset;
+  if (const auto* number = std::get_if<Polynomial>(&value.held)) return number->offset;
   if (const auto* number = std::get_if<double>(&value.held)) return *number;
   if (const auto* flag = std::get_if<bool>(&value.held)) return *flag;
   if (const auto* text = std::get_if<std::string>(&value.held)) return *text;
@@ -32,7 +33,7 @@ c10::IValue ToIValue(const Program& program, std::size_t id, const c10::TypePtr&
 
 Value KnownValue(const at::Tensor& tensor, const std::string& origin) {
   TensorType type{tensor.scalar_type(), {}};
-  for (const std::int64_t size : tensor.sizes()) type.shape.push_back({0, size});
+  for (const std::int64_t size : tensor.sizes()) type.shape.emplace_back(size);
   return Value{Known{tensor, "", false, origin}, std::move(type)};
 }
 
@@ -49,7 +50,8 @@ bool KnownNow(const Program& program, const List& inputs) {
     ForEachLeaf(program, input, [&](std::size_t id) {
       const Value& value = program.values[id];
       if (std::holds_alternative<Computed>(value.held)) known = false;
-      if (const auto* number = std::get_if<Affine>(&value.held)) known = known && number->fixed();
+      if (const auto* number = std::get_if<Polynomial>(&value.held))
+        known = known && number->fixed();
     });
   }
   return known;
@@ -66,18 +68,25 @@ std::string OriginOf(const Program& program, const List& inputs) {
   return origin;
 }
 
-Result<std::vector<c10::IValue>> ComputeNow(const Program& program, const torch::jit::Node& node,
-                                            const List& inputs, bool copy_first) {
+bool IsRandom(const c10::FunctionSchema& schema) {
+  const auto found = c10::Dispatcher::singleton().findSchema(schema.operator_name());
+  return found && found->hasTag(at::Tag::nondeterministic_seeded);
+}
+
+Result<std::vector<c10::IValue>> ComputeNow(const Program& program,
+                                            const c10::FunctionSchema& schema, const List& inputs,
+                                            bool copy_first) {
   std::vector<c10::IValue> stack;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    stack.push_back(ToIValue(program, inputs[i], node.input(i)->type()));
+    stack.push_back(ToIValue(program, inputs[i], schema.arguments()[i].type()));
   }
   try {
     if (copy_first) stack[0] = stack[0].toTensor().clone();
-    node.getOperation()(stack);
+    c10::Dispatcher::singleton()
+        .findSchemaOrThrow(schema.name().c_str(), schema.overload_name().c_str())
+        .callBoxed(stack);
   } catch (const std::exception& error) {
-    return Internal(std::string(node.kind().toQualString()) +
-                    " failed on constants: " + error.what());
+    return Internal(schema.name() + " failed on constants: " + error.what());
   }
   return stack;
 }

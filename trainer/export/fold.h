@@ -1,15 +1,12 @@
 #pragma once
 
+#include <ATen/core/function_schema.h>
 #include <ATen/core/ivalue.h>
 
 #include <functional>
 
 #include "runtime/base/result.h"
 #include "trainer/export/program.h"
-
-namespace torch::jit {
-struct Node;
-}
 
 /// Step 3 of export.h: what depends on no input is computed while exporting. Private to
 /// trainer/export.
@@ -29,9 +26,13 @@ bool KnownNow(const Program& program, const List& inputs);
 /// The first parameter that these values are or were computed from; else empty.
 std::string OriginOf(const Program& program, const List& inputs);
 
-/// What LibTorch answers for `node`. `copy_first`: its first input is copied, because the operator
-/// changes it and somebody else reads it. kInternal with LibTorch's words when it throws.
-Result<std::vector<c10::IValue>> ComputeNow(const Program& program, const torch::jit::Node& node,
-                                            const List& inputs, bool copy_first);
+/// Whether the operator draws random numbers.
+bool IsRandom(const c10::FunctionSchema& schema);
+
+/// What LibTorch answers for the operator. `copy_first`: its first input is copied, because the
+/// operator changes it and somebody else reads it. kInternal with LibTorch's words when it throws.
+Result<std::vector<c10::IValue>> ComputeNow(const Program& program,
+                                            const c10::FunctionSchema& schema, const List& inputs,
+                                            bool copy_first);
 
 }  // namespace muster::exporting

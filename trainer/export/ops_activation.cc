@@ -106,9 +106,9 @@ void Prelu(Call& call) {
   const TensorType& type = call.Type("self");
   const TensorType& weight = call.Type("weight");
   std::string slope = call.In("weight");
-  if (type.rank() > 2 && weight.rank() == 1 && weight.shape[0] != Affine(1)) {
+  if (type.rank() > 2 && weight.rank() == 1 && weight.shape[0] != Polynomial(1)) {
     // One slope a channel, which is dimension 1: ONNX aligns from the right.
-    Shape aligned(type.shape.size() - 1, Affine(1));
+    Shape aligned(type.shape.size() - 1, Polynomial(1));
     aligned[0] = weight.shape[0];
     slope = call.Reshape(slope, weight.shape, aligned);
   }

@@ -11,10 +11,16 @@ namespace {
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 /// 0 where row r may look at column c (c <= r), minus infinity elsewhere.
-std::string CausalMask(Call& call, const Affine& rows, const Affine& columns) {
+std::string CausalMask(Call& call, const Polynomial& rows, const Polynomial& columns) {
   if (!rows.fixed() || !columns.fixed()) {
-    call.Fail("a causal mask over a length that depends on the batch");
-    return "";
+    GraphBuilder& graph = call.graph();
+    const auto range = [&](const Polynomial& count) {
+      return call.Node("Range", {graph.Int64(0), graph.Number(count), graph.Int64(1)});
+    };
+    const std::string row = call.Node("Unsqueeze", {range(rows), graph.Int64s({1})});
+    return call.Node("Where", {call.Node("Less", {row, range(columns)}),
+                               graph.Scalar(kMinusInfinity, call.Out().dtype),
+                               graph.Scalar(0, call.Out().dtype)});
   }
   const at::Tensor mask =
       at::full({rows.offset, columns.offset}, kMinusInfinity, call.Out().dtype).triu(1);
@@ -28,7 +34,7 @@ std::string Heads(Call& call, const char* name) {
   if (!call.Flag("enable_gqa") || from[from.size() - 3] == query[query.size() - 3])
     return call.In(name);
   const std::size_t axis = from.size() - 3;
-  const Affine heads = from[axis];
+  const Polynomial heads = from[axis];
   if (!heads.fixed() || !query[axis].fixed()) {
     call.Fail("a number of heads that depends on the batch");
     return "";
@@ -63,7 +69,7 @@ void ScaledDotProductAttention(Call& call) {
     return call.Fail("has no sequences");
   if (call.Flag("enable_gqa") && (query.rank() < 3 || key.rank() < 3))
     return call.Fail("shares keys among heads, but has none");
-  const Affine width = query.shape.back();
+  const Polynomial width = query.shape.back();
   call.FailUnless(width.fixed(), "a head's width that depends on the batch");
 
   Ints turned = Counted(key.rank());
@@ -72,7 +78,7 @@ void ScaledDotProductAttention(Call& call) {
   const std::string scaled = call.Node("Mul", {call.In("query"), call.Scalar(scale)});
   std::string scores = call.Node("MatMul", {scaled, call.Transpose(Heads(call, "key"), turned)});
   if (call.Flag("is_causal")) {
-    const Affine rows = query.shape[query.shape.size() - 2];
+    const Polynomial rows = query.shape[query.shape.size() - 2];
     scores = call.Node("Add", {scores, CausalMask(call, rows, key.shape[key.shape.size() - 2])});
   }
   const bool masked = call.Has("attn_mask");

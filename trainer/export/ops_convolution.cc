@@ -68,7 +68,7 @@ void PadAround(Call& call) {
     const std::int64_t before = pads[axis];
     const std::int64_t after = pads[type.rank() + axis];
     if (before == 0 && after == 0) continue;
-    const Affine size = type.shape[axis];
+    const Polynomial size = type.shape[axis];
     call.FailUnless(size.fixed() && before >= 0 && after >= 0,
                     "circular pads that are negative or along the batch");
     std::vector<std::string> parts;

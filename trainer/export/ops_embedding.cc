@@ -28,7 +28,7 @@ std::string Kept(Call& call, const std::string& ids) {
 }
 
 /// Bags of one length are rows of ids.
-Bags EvenBags(Call& call, const Affine& rows, std::int64_t length) {
+Bags EvenBags(Call& call, const Polynomial& rows, std::int64_t length) {
   const Shape& flat = call.Type("indices").shape;
   const std::string ids = call.Reshape(call.In("indices"), flat, {rows, length});
   Bags bags{call.Node("Gather", {call.In("weight"), ids}), Kept(call, ids)};
@@ -41,8 +41,8 @@ Bags EvenBags(Call& call, const Affine& rows, std::int64_t length) {
 }
 
 /// Id i is in bag n when offset n <= i < offset n + 1, or the end.
-Bags UnevenBags(Call& call, const Affine& rows) {
-  const Affine all = call.Type("indices").shape[0];
+Bags UnevenBags(Call& call, const Polynomial& rows) {
+  const Polynomial all = call.Type("indices").shape[0];
   const std::string ids = call.In("indices");
   std::string begins = call.In("offsets", at::kLong);
   std::string ends = begins;
@@ -101,7 +101,7 @@ void EmbeddingBag(Call& call) {
   const TensorType& indices = call.Type("indices");
   if (!call.status().ok() || call.Type("weight").rank() != 2 || indices.rank() != 1)
     return call.Fail("wants a matrix of vectors and a list of ids");
-  const Affine rows = call.Out().shape.empty() ? Affine() : call.Out().shape[0];
+  const Polynomial rows = call.Out().shape.empty() ? Polynomial() : call.Out().shape[0];
   const std::int64_t length = call.RangeStep("offsets");
   const bool even =
       length > 0 && !call.Flag("include_last_offset") && indices.shape == Shape{rows * length};

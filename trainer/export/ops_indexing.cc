@@ -82,11 +82,11 @@ Shape Ordered(const Shape& shape, const Ints& order) {
 /// Grows `shape` to hold `other`, by LibTorch's broadcasting.
 void Broadcast(Shape& shape, const Shape& other) {
   if (shape.size() < other.size())
-    shape.insert(shape.begin(), other.size() - shape.size(), Affine(1));
+    shape.insert(shape.begin(), other.size() - shape.size(), Polynomial(1));
   const std::size_t missing = shape.size() - other.size();
   for (std::size_t i = 0; i < other.size(); ++i) {
-    Affine& dim = shape[missing + i];
-    if (dim == Affine(1)) dim = other[i];
+    Polynomial& dim = shape[missing + i];
+    if (dim == Polynomial(1)) dim = other[i];
   }
 }
 
@@ -138,8 +138,8 @@ void Index(Call& call) {
 /// self[..., mask, ...] = one number: the mask's dimensions begin at `axis`.
 void PutByMask(Call& call, const std::string& mask, const TensorType& type, std::int64_t axis) {
   call.FailUnless(!call.Flag("accumulate"), "adds by a mask");
-  for (const Affine& dim : call.Type("values").shape)
-    call.FailUnless(dim == Affine(1), "puts more than one number by a mask");
+  for (const Polynomial& dim : call.Type("values").shape)
+    call.FailUnless(dim == Polynomial(1), "puts more than one number by a mask");
   Ints trailing;
   for (std::int64_t i = type.rank(); i < call.Type("self").rank() - axis; ++i)
     trailing.push_back(i);

@@ -13,19 +13,22 @@ struct Windows {
   Ints kernel;
   Ints stride;
   Ints dilation;
-  Ints pads;  ///< at the beginning, and as many at the end
-  Ints in;
-  Ints out;
+  Ints pads;     ///< at the beginning, and as many at the end
+  Ints in, out;  ///< after Measure
 
-  Windows(Call& call, const TensorType& input, std::size_t dims)
+  Windows(Call& call, std::size_t dims)
       : kernel(call.IntList("kernel_size", dims)),
         // An empty list, the default, is the kernel's size.
         stride(call.Has("stride") && !call.Numbers("stride").empty() ? call.IntList("stride", dims)
                                                                      : kernel),
         dilation(call.Has("dilation") ? call.IntList("dilation", dims) : Ints(dims, 1)),
-        pads(call.IntList("padding", dims)),
-        in(Spatial(call, input, dims)),
-        out(Spatial(call, call.Out(), dims)) {}
+        pads(call.IntList("padding", dims)) {}
+
+  /// Takes the sizes, which a plain pooling leaves open.
+  void Measure(Call& call, const TensorType& input) {
+    in = Spatial(call, input, kernel.size());
+    out = Spatial(call, call.Out(), kernel.size());
+  }
 
   /// The pads, the ends such that the last window fits exactly. With "ceil_mode" windows overhang,
   /// and ONNX's own ceil_mode counts windows that LibTorch drops.
@@ -42,8 +45,11 @@ struct Windows {
 void MaxPool(Call& call, std::size_t dims) {
   Batched batched{call, {}};
   const std::string input = batched.Open("self", dims);
-  const Windows windows(call, batched.type, dims);
-  const Ints pads = call.Flag("ceil_mode") ? windows.FittingPads() : Twice(windows.pads);
+  Windows windows(call, dims);
+  const bool overhangs = call.Flag("ceil_mode");
+  if (overhangs) windows.Measure(call, batched.type);
+  if (!call.status().ok()) return;
+  const Ints pads = overhangs ? windows.FittingPads() : Twice(windows.pads);
   batched.Close(call.Node("MaxPool", {input},
                           {{"kernel_shape", windows.kernel},
                            {"strides", windows.stride},
@@ -71,13 +77,14 @@ at::Tensor Divisors(const Windows& windows, bool pads_count) {
 void AveragePool(Call& call, std::size_t dims) {
   Batched batched{call, {}};
   std::string input = batched.Open("self", dims);
-  const Windows windows(call, batched.type, dims);
+  Windows windows(call, dims);
   Attributes attributes = {{"kernel_shape", windows.kernel}, {"strides", windows.stride}};
   if (!call.Flag("ceil_mode") && !call.Has("divisor_override")) {
     attributes.push_back({"pads", Twice(windows.pads)});
     attributes.push_back({"count_include_pad", std::int64_t{call.Flag("count_include_pad")}});
     return batched.Close(call.Node("AveragePool", {input}, attributes));
   }
+  windows.Measure(call, batched.type);
   if (!call.status().ok()) return;
   // Means of whole windows over explicit zeros, made means of what LibTorch divides by.
   Ints pads(2 * (dims + 2), 0);
@@ -134,11 +141,11 @@ void AdaptivePool(Call& call, std::size_t dims, bool maximum) {
   Batched batched{call, {}};
   std::string value = batched.Open("self", dims);
   const Ints out = Spatial(call, call.Out(), dims);
-  const Ints in = Spatial(call, batched.type, dims);
-  if (!call.status().ok()) return;
-  if (out == Ints(dims, 1)) {
+  if (call.status().ok() && out == Ints(dims, 1)) {
     return batched.Close(call.Node(maximum ? "GlobalMaxPool" : "GlobalAveragePool", {value}));
   }
+  const Ints in = Spatial(call, batched.type, dims);
+  if (!call.status().ok()) return;
   Ints kernel;
   bool even = true;
   for (std::size_t i = 0; i < dims; ++i) {

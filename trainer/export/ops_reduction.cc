@@ -141,7 +141,7 @@ void Running(Call& call, const char* op) {
   const TensorType& type = call.Type("self");
   const std::int64_t axis = call.Axis("dim", type.rank());
   if (!call.status().ok() || axis >= type.rank()) return call.Fail("runs over a number");
-  const Affine size = type.shape[axis];
+  const Polynomial size = type.shape[axis];
   call.FailUnless(size.fixed(), "runs over the batch");
   std::string value = call.In("self", call.Out().dtype);
   for (std::int64_t apart = 1; apart < size.offset && call.status().ok(); apart *= 2) {

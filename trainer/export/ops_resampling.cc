@@ -70,7 +70,7 @@ void GridSample(Call& call) {
 
 /// Sizes of an image [N, C, H, W]; N may depend on the batch.
 struct Image {
-  Affine rows = 1;
+  Polynomial rows = 1;
   std::int64_t channels = 1, height = 1, width = 1;
 
   explicit Image(Call& call) {
@@ -89,7 +89,7 @@ struct Image {
 };
 
 /// Splits dimensions, moves them, and joins them again: [N, sizes...] turned by `order`.
-void Rearrange(Call& call, const Affine& rows, const Ints& sizes, const Ints& order) {
+void Rearrange(Call& call, const Polynomial& rows, const Ints& sizes, const Ints& order) {
   Shape split = {rows};
   for (const std::int64_t size : sizes) split.emplace_back(size);
   const std::string parts = call.Reshape(call.In("self"), call.Type("self").shape, split);
@@ -194,7 +194,7 @@ void Col2im(Call& call) {
 void Unfold(Call& call) {
   const TensorType& type = call.Type("self");
   const std::int64_t axis = call.Axis("dimension", type.rank());
-  const Affine positions = call.Out().shape.empty() ? Affine() : call.Out().shape[axis];
+  const Polynomial positions = call.Out().shape.empty() ? Polynomial() : call.Out().shape[axis];
   call.FailUnless(positions.fixed(), "windows along the batch");
   const std::int64_t size = call.Int("size");
   const std::int64_t step = call.Int("step");

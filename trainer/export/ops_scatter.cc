@@ -68,12 +68,12 @@ void ScatterSlices(Call& call, const char* source, const std::string& reduction)
 }
 
 /// `src` in the place of the elements `begin` to before `end` of a dimension.
-void Replace(Call& call, std::int64_t axis, const Affine& begin, const Affine& end,
+void Replace(Call& call, std::int64_t axis, const Polynomial& begin, const Polynomial& end,
              const std::string& src) {
-  const Affine size = call.Type("self").shape[axis];
+  const Polynomial size = call.Type("self").shape[axis];
   const std::string self = call.In("self");
   std::vector<std::string> parts;
-  if (begin != Affine(0)) parts.push_back(call.Slice(self, axis, 0, begin));
+  if (begin != Polynomial(0)) parts.push_back(call.Slice(self, axis, 0, begin));
   parts.push_back(src);
   if (end != size) parts.push_back(call.Slice(self, axis, end, size));
   call.Return(call.Concat(parts, axis));
@@ -90,11 +90,12 @@ void SelectScatter(Call& call) {
 }
 
 /// An end of a slice, as a place from the beginning and within the dimension.
-Affine Place(Call& call, const char* name, const Affine& size, const Affine& otherwise) {
+Polynomial Place(Call& call, const char* name, const Polynomial& size,
+                 const Polynomial& otherwise) {
   if (!call.Has(name)) return otherwise;
-  Affine place = call.Number(name);
+  Polynomial place = call.Number(name);
   if (!place.fixed() || !size.fixed()) {
-    call.FailUnless(place == size || place == Affine(0),
+    call.FailUnless(place == size || place == Polynomial(0),
                     "an end that is not known to be within the dimension");
     return place;
   }
@@ -107,7 +108,7 @@ void SliceScatter(Call& call) {
   const std::int64_t axis = call.Has("dim") ? call.Axis("dim", type.rank()) : 0;
   if (!call.status().ok() || axis >= type.rank()) return call.Fail("has no dimensions");
   call.FailUnless(call.IntOr("step", 1) == 1, "a step that is not 1");
-  const Affine size = type.shape[axis];
+  const Polynomial size = type.shape[axis];
   Replace(call, axis, Place(call, "start", size, 0), Place(call, "end", size, size),
           call.In("src", call.Out().dtype));
 }

@@ -76,7 +76,7 @@ void Repeat(Call& call, const char* times) {
   // tile() lets the first dimensions be left out.
   if (repeats.size() < rank) repeats.insert(repeats.begin(), rank - repeats.size(), 1);
   Shape padded = call.Type("self").shape;
-  padded.insert(padded.begin(), repeats.size() - padded.size(), Affine(1));
+  padded.insert(padded.begin(), repeats.size() - padded.size(), Polynomial(1));
   const std::string value = call.Reshape(call.In("self"), call.Type("self").shape, padded);
   call.Return(call.Node("Tile", {value, call.graph().Shape(repeats)}));
 }
@@ -127,8 +127,8 @@ void Unbind(Call& call) {
 void Slice(Call& call) {
   constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  const Affine start = call.Has("start") ? call.Number("start") : Affine(0);
-  const Affine end = call.Has("end") ? call.Number("end") : Affine(kEnd);
+  const Polynomial start = call.Has("start") ? call.Number("start") : Polynomial(0);
+  const Polynomial end = call.Has("end") ? call.Number("end") : Polynomial(kEnd);
   if (call.Type("self").shape == call.Out().shape && call.IntOr("step", 1) == 1) {
     return call.Return(call.In("self"));
   }
@@ -141,7 +141,7 @@ void Slice(Call& call) {
 void RepeatInterleave(Call& call) {
   const TensorType& type = call.Type("self");
   if (call.IsTensor("repeats")) return call.Fail("repeats each element another number of times");
-  const Affine repeats = call.Number("repeats");
+  const Polynomial repeats = call.Number("repeats");
   std::string value = call.In("self");
   std::int64_t axis = 0;
   if (call.Has("dim")) {
@@ -150,7 +150,7 @@ void RepeatInterleave(Call& call) {
     value = call.Node("Reshape", {value, call.graph().Int64s({-1})});
     if (!repeats.fixed()) return call.Fail("a number of times that depends on the batch");
   }
-  Shape times(call.Has("dim") ? type.shape.size() + 1 : 2, Affine(1));
+  Shape times(call.Has("dim") ? type.shape.size() + 1 : 2, Polynomial(1));
   times[axis + 1] = repeats;
   value = call.Node("Tile", {call.Unsqueeze(value, {axis + 1}), call.graph().Shape(times)});
   call.Return(call.Reshape(value, {-1}, call.Out().shape));
@@ -165,12 +165,12 @@ void Roll(Call& call) {
   std::string value = call.In("self");
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const std::int64_t axis = axes[i] < 0 ? axes[i] + type.rank() : axes[i];
-    const Affine size = type.shape[axis];
+    const Polynomial size = type.shape[axis];
     if (!size.fixed()) return call.Fail("rolls the batch");
     const std::int64_t shift =
         size.offset == 0 ? 0 : ((shifts[i] % size.offset) + size.offset) % size.offset;
     if (shift == 0) continue;
-    const Affine cut = size.offset - shift;
+    const Polynomial cut = size.offset - shift;
     value =
         call.Concat({call.Slice(value, axis, cut, size), call.Slice(value, axis, 0, cut)}, axis);
   }
@@ -183,8 +183,8 @@ void Meshgrid(Call& call) {
   const std::vector<const TensorType*> types = call.ListTypes("tensors");
   for (std::size_t i = 0; i < call.results() && i < axes.size(); ++i) {
     const std::size_t place = call.Text("indexing") == "xy" && i < 2 && axes.size() > 1 ? 1 - i : i;
-    Shape along(axes.size(), Affine(1));
-    along[place] = types[i]->rank() == 0 ? Affine(1) : types[i]->shape[0];
+    Shape along(axes.size(), Polynomial(1));
+    along[place] = types[i]->rank() == 0 ? Polynomial(1) : types[i]->shape[0];
     const std::string line = call.Reshape(axes[i], types[i]->shape, along);
     call.Return(i, call.Expand(line, along, call.Out(i).shape));
   }
@@ -242,14 +242,14 @@ void DiagEmbed(Call& call) {
 
 void Narrow(Call& call) {
   const std::int64_t axis = call.Axis("dim", call.Type("self").rank());
-  Affine start = call.Number("start");
-  if (start.slope < 0 || (start.fixed() && start.offset < 0)) {
+  Polynomial start = call.Number("start");
+  if (start.negative()) {
     // Counted from the end, where a slice would not reach beyond.
-    const Affine size = call.Type("self").shape[axis];
+    const Polynomial size = call.Type("self").shape[axis];
     start = start + size;
   }
-  const Affine length = call.Number("length");
-  const Affine end = start + length;
+  const Polynomial length = call.Number("length");
+  const Polynomial end = start + length;
   GraphBuilder& graph = call.graph();
   call.Return(call.Node(
       "Slice", {call.In("self"), graph.Shape({start}), graph.Shape({end}), graph.Int64s({axis})}));

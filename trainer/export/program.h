@@ -7,33 +7,16 @@
 #include <variant>
 #include <vector>
 
+#include "trainer/export/polynomial.h"
+
 /// What the traces agree on, free of the tracer's own types: the exporter's middle. Private to
 /// trainer/export.
 
 namespace muster::exporting {
 
-/// An integer of the traced program: slope * batch + offset.
-struct Affine {
-  std::int64_t slope = 0;
-  std::int64_t offset = 0;
-
-  Affine(std::int64_t number = 0) : offset(number) {}  // NOLINT: a number is one
-  Affine(std::int64_t slope, std::int64_t offset) : slope(slope), offset(offset) {}
-
-  [[nodiscard]] bool fixed() const { return slope == 0; }
-  friend Affine operator+(const Affine& a, const Affine& b) {
-    return {a.slope + b.slope, a.offset + b.offset};
-  }
-  friend Affine operator*(const Affine& a, std::int64_t factor) {
-    return {a.slope * factor, a.offset * factor};
-  }
-  friend bool operator==(const Affine&, const Affine&) = default;
-  friend auto operator<=>(const Affine&, const Affine&) = default;
-};
-
 struct TensorType {
   at::ScalarType dtype = at::kFloat;
-  std::vector<Affine> shape;
+  std::vector<Polynomial> shape;
   [[nodiscard]] std::int64_t rank() const { return static_cast<std::int64_t>(shape.size()); }
 };
 
@@ -50,7 +33,7 @@ struct None {};      ///< an absent optional, or something without meaning here 
 using List = std::vector<std::size_t>;  ///< ids of values
 
 struct Value {
-  std::variant<None, Computed, Known, Affine, double, bool, std::string, List> held;
+  std::variant<None, Computed, Known, Polynomial, double, bool, std::string, List> held;
   TensorType type;  ///< of Computed and Known
 
   [[nodiscard]] bool is_tensor() const {

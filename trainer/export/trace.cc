@@ -8,6 +8,7 @@
 
 #include <exception>
 #include <set>
+#include <unordered_map>
 
 namespace muster::exporting {
 namespace {
@@ -36,11 +37,8 @@ class DataReads {
 
  private:
   static std::unique_ptr<at::ObserverContext> OnStart(const at::RecordFunction& call) {
-    static const std::set<std::string> reading = {"aten::item", "aten::_local_scalar_dense",
-                                                  "aten::is_nonzero", "aten::equal",
-                                                  "aten::allclose"};
     // Operators may read values inside: those that C++ calls itself have depth 0.
-    if (current->depth_++ == 0 && reading.contains(call.name())) current->Read(call);
+    if (current->depth_++ == 0 && ReadsValues(call.name())) current->Read(call);
     return nullptr;
   }
   static void OnEnd(const at::RecordFunction& /*call*/, at::ObserverContext* /*context*/) {
@@ -106,12 +104,6 @@ class DataReads {
 
 thread_local DataReads* DataReads::current = nullptr;
 
-/// The first `rows` rows of `example`, from the start again where it has fewer.
-at::Tensor WithRows(const at::Tensor& example, std::int64_t rows) {
-  const at::Tensor which = at::arange(rows, at::kLong).remainder(example.size(0));
-  return example.index_select(0, which.to(example.device()));
-}
-
 Result<std::shared_ptr<jit::Graph>> TraceOnce(const Forward& forward,
                                               const std::vector<NamedTensor>& state,
                                               const std::vector<at::Tensor>& inputs) {
@@ -129,9 +121,7 @@ Result<std::shared_ptr<jit::Graph>> TraceOnce(const Forward& forward,
                    return "";
                  }).first->graph;
     if (reads.found().empty()) return graph;
-    return Unsupported(
-        reads.found() +
-        " hands a value that depends on the input to C++, where a trace cannot follow it");
+    return ValueRead(reads.found());
   } catch (const c10::Error& error) {
     return Internal("the forward pass failed while it was traced: " +
                     std::string(error.what_without_backtrace()));
@@ -140,21 +130,111 @@ Result<std::shared_ptr<jit::Graph>> TraceOnce(const Forward& forward,
   }
 }
 
+/// Copies a traced graph into a recording.
+class Recorder {
+ public:
+  Result<Recording> Run(const jit::Graph& graph) {
+    for (const jit::Value* input : graph.inputs()) {
+      MUSTER_ASSIGN_OR_RETURN(RecordedTensor tensor, TensorOf(*input));
+      recording_.inputs.push_back(Bind(*input, std::move(tensor)));
+    }
+    for (const jit::Node* node : graph.nodes()) MUSTER_RETURN_IF_ERROR(AddNode(*node));
+    MUSTER_ASSIGN_OR_RETURN(recording_.outputs, IdsOf(graph.outputs()));
+    return std::move(recording_);
+  }
+
+ private:
+  std::size_t Bind(const jit::Value& value, RecordedValue held) {
+    return ids_[&value] = recording_.Add(std::move(held));
+  }
+
+  static Result<RecordedTensor> TensorOf(const jit::Value& value) {
+    const auto type = value.type()->cast<c10::TensorType>();
+    const auto sizes = type ? type->sizes().concrete_sizes() : std::nullopt;
+    if (!sizes || !type->scalarType()) return Internal("the trace has a tensor of unknown shape");
+    return RecordedTensor{*type->scalarType(), *sizes};
+  }
+
+  Result<RecordedList> IdsOf(at::ArrayRef<const jit::Value*> values) const {
+    RecordedList ids;
+    for (const jit::Value* value : values) {
+      const auto found = ids_.find(value);
+      if (found == ids_.end()) return Internal("the trace uses a value that it never made");
+      ids.push_back(found->second);
+    }
+    return ids;
+  }
+
+  Status AddNode(const jit::Node& node) {
+    if (node.kind() == c10::prim::Constant) {
+      const auto value = jit::toIValue(node.output());
+      if (!value) return Internal("the trace has a constant without a value");
+      Bind(*node.output(), *value);
+      return Ok();
+    }
+    MUSTER_ASSIGN_OR_RETURN(RecordedList inputs, IdsOf(node.inputs()));
+    if (node.kind() == c10::prim::ListConstruct || node.kind() == c10::prim::TupleConstruct) {
+      Bind(*node.output(), std::move(inputs));
+      return Ok();
+    }
+    if (node.kind() == c10::prim::ListUnpack) return Unpack(node, inputs[0]);
+    RecordedCall call{.name = node.kind().toQualString(), .schema = node.maybeSchema()};
+    call.inputs = std::move(inputs);
+    MUSTER_ASSIGN_OR_RETURN(call.outputs, NewOutputs(node));
+    recording_.calls.push_back(std::move(call));
+    return Ok();
+  }
+
+  Result<RecordedList> NewOutputs(const jit::Node& node) {
+    RecordedList outputs;
+    for (const jit::Value* output : node.outputs()) {
+      RecordedValue value;
+      if (output->type()->kind() == c10::TypeKind::TensorType) {
+        MUSTER_ASSIGN_OR_RETURN(value, TensorOf(*output));
+      }
+      outputs.push_back(Bind(*output, std::move(value)));
+    }
+    return outputs;
+  }
+
+  /// The tracer puts an unpacking after every operator that answers a list.
+  Status Unpack(const jit::Node& node, std::size_t list) {
+    for (auto call = recording_.calls.rbegin(); call != recording_.calls.rend(); ++call) {
+      if (call->outputs != RecordedList{list}) continue;
+      MUSTER_ASSIGN_OR_RETURN(call->outputs, NewOutputs(node));
+      return Ok();
+    }
+    const auto* items = std::get_if<RecordedList>(&recording_.values[list]);
+    if (items == nullptr || items->size() != node.outputs().size()) {
+      return Internal("the trace unpacks something that is no list");
+    }
+    for (std::size_t i = 0; i < items->size(); ++i) ids_[node.outputs()[i]] = (*items)[i];
+    return Ok();
+  }
+
+  Recording recording_;
+  std::unordered_map<const jit::Value*, std::size_t> ids_;
+};
+
 }  // namespace
 
-Result<Graphs> TraceAll(const Forward& forward, const std::vector<NamedTensor>& state,
-                        const std::vector<at::Tensor>& examples, bool dynamic_batch) {
-  Graphs graphs;
-  for (const std::int64_t rows : kBatches) {
-    std::vector<at::Tensor> inputs;
-    for (const at::Tensor& example : examples) {
-      inputs.push_back(dynamic_batch ? WithRows(example, rows) : example.detach().clone());
-    }
-    MUSTER_ASSIGN_OR_RETURN(auto graph, TraceOnce(forward, state, inputs));
-    graphs.push_back(std::move(graph));
-    if (!dynamic_batch) break;
-  }
-  return graphs;
+bool ReadsValues(const std::string& op) {
+  static const std::set<std::string> reading = {"aten::item", "aten::_local_scalar_dense",
+                                                "aten::is_nonzero", "aten::equal",
+                                                "aten::allclose"};
+  return reading.contains(op);
+}
+
+Error ValueRead(const std::string& op) {
+  return Unsupported(
+      op + " hands a value that depends on the input to C++, where no recording can follow it");
+}
+
+Result<Recording> TraceWithTorchScript(const Forward& forward,
+                                       const std::vector<NamedTensor>& state,
+                                       const std::vector<at::Tensor>& inputs) {
+  MUSTER_ASSIGN_OR_RETURN(const auto graph, TraceOnce(forward, state, inputs));
+  return Recorder().Run(*graph);
 }
 
 }  // namespace muster::exporting

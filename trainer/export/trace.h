@@ -1,29 +1,29 @@
 #pragma once
 
-#include <array>
-#include <memory>
 #include <vector>
 
 #include "runtime/base/result.h"
 #include "trainer/export/export.h"
+#include "trainer/export/recording.h"
 
-namespace torch::jit {
-struct Graph;
-}
-
-/// Step 1 of export.h: LibTorch's tracer. Private to trainer/export.
+/// The port of step 1 of export.h: a front end runs the forward pass once and records what it did.
+/// Private to trainer/export.
 
 namespace muster::exporting {
 
-using Graphs = std::vector<std::shared_ptr<torch::jit::Graph>>;
+/// Runs `forward` on `inputs`. Gradients must be off. kUnsupported where a value that depends on an
+/// input is handed to C++, which no recording shows; kInternal with the words of a forward that threw.
+using Tracer = Result<Recording> (*)(const Forward& forward, const std::vector<NamedTensor>& state,
+                                     const std::vector<at::Tensor>& inputs);
 
-/// Pairwise different and none is 1, which would broadcast. Two show a line, the third that it is
-/// one.
-inline constexpr std::array<std::int64_t, 3> kBatches = {2, 3, 5};
+/// LibTorch's own tracer, which TorchScript came with.
+Result<Recording> TraceWithTorchScript(const Forward& forward,
+                                       const std::vector<NamedTensor>& state,
+                                       const std::vector<at::Tensor>& inputs);
 
-/// One graph for each of kBatches, or one with the examples as they are. The graphs' inputs are the
-/// examples, then the tensors of `state`. Gradients must be off.
-Result<Graphs> TraceAll(const Forward& forward, const std::vector<NamedTensor>& state,
-                        const std::vector<at::Tensor>& examples, bool dynamic_batch);
+/// Operators that hand a value of a tensor to C++ (item, a tensor in an "if").
+bool ReadsValues(const std::string& op);
+/// What is wrong where `op` read something computed from an input.
+Error ValueRead(const std::string& op);
 
 }  // namespace muster::exporting

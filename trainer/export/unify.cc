@@ -1,32 +1,14 @@
 #include "trainer/export/unify.h"
 
 #include <ATen/Functions.h>
-#include <torch/csrc/jit/ir/constants.h>
-#include <torch/csrc/jit/ir/ir.h>
 
 #include <cmath>
-#include <unordered_map>
 
 #include "trainer/export/aliases.h"
 #include "trainer/export/fold.h"
 
 namespace muster::exporting {
 namespace {
-
-namespace jit = torch::jit;
-
-/// Solves slope and offset from the numbers that the traces have in one place.
-std::optional<Affine> Solve(const std::vector<std::int64_t>& numbers) {
-  if (numbers.size() == 1 || (numbers[0] == numbers[1] && numbers[0] == numbers[2])) {
-    return Affine{0, numbers[0]};
-  }
-  const std::int64_t rise = numbers[1] - numbers[0];
-  const std::int64_t run = kBatches[1] - kBatches[0];
-  if (rise % run != 0) return std::nullopt;
-  const Affine line{rise / run, numbers[0] - rise / run * kBatches[0]};
-  if (line.slope * kBatches[2] + line.offset != numbers[2]) return std::nullopt;
-  return line;
-}
 
 std::string ModuleOf(const std::string& state) {
   const std::size_t dot = state.rfind('.');
@@ -36,169 +18,168 @@ std::string ModuleOf(const std::string& state) {
 /// Dropout in evaluation mode answers its input itself, which its schema does not say.
 bool MayAnswerItsInput(const std::string& op) { return op.find("dropout") != std::string::npos; }
 
-/// Walks the graphs in lockstep.
+const c10::AliasInfo* AliasOf(const c10::FunctionSchema& schema, std::size_t argument) {
+  return argument < schema.arguments().size() ? schema.arguments()[argument].alias_info() : nullptr;
+}
+
+/// Walks the recordings in lockstep. A value of the program has the id that it has in all of them;
+/// what folding adds comes after.
 class Unifier {
  public:
-  Unifier(const Graphs& graphs, const std::vector<NamedTensor>& state, std::size_t input_count)
-      : graphs_(std::move(graphs)),
-        ids_(graphs_.size()),
-        state_(state),
-        input_count_(input_count) {}
+  Unifier(const std::vector<Recording>& runs, const std::vector<NamedTensor>& state,
+          const Symbols& symbols)
+      : runs_(runs), first_(runs[0]), state_(state), symbols_(symbols) {}
 
   Result<Program> Run() {
+    program_.values.resize(first_.values.size());
+    bound_.resize(first_.values.size());
     MUSTER_RETURN_IF_ERROR(AddInputs());
-    std::vector<jit::graph_node_list_iterator> at;
-    for (const auto& graph : graphs_) at.push_back(graph->nodes().begin());
-    while (at[0] != graphs_[0]->nodes().end()) {
-      std::vector<jit::Node*> nodes;
-      for (std::size_t g = 0; g < graphs_.size(); ++g) {
-        if (at[g] == graphs_[g]->nodes().end()) return Diverged("one trace is shorter");
-        nodes.push_back(*at[g]++);
+    for (std::size_t i = 0; i < first_.calls.size(); ++i) {
+      for (const Recording& run : runs_) {
+        if (i >= run.calls.size()) return Diverged("one run is shorter");
       }
-      MUSTER_RETURN_IF_ERROR(AddNode(nodes));
+      MUSTER_RETURN_IF_ERROR(AddCall(i));
     }
-    for (std::size_t g = 1; g < graphs_.size(); ++g) {
-      if (at[g] != graphs_[g]->nodes().end()) return Diverged("one trace is longer");
+    for (const Recording& run : runs_) {
+      if (run.calls.size() > first_.calls.size()) return Diverged("one run is longer");
     }
     MUSTER_RETURN_IF_ERROR(AddOutputs());
     return std::move(program_);
   }
 
  private:
-  using Nodes = std::vector<jit::Node*>;
-
-  Error Diverged(const std::string& how) const {
-    return Unsupported("the forward pass takes another course for another batch size (" + how +
-                       (last_module_.empty() ? "" : ", after module '" + last_module_ + "'") +
-                       "); export without a dynamic batch, or make its control flow independent");
-  }
+  Value& At(std::size_t id) { return program_.values[id]; }
 
   std::size_t NewValue(Value value) {
     program_.values.push_back(std::move(value));
     return program_.values.size() - 1;
   }
 
-  void Bind(std::size_t id, const Nodes& nodes, std::size_t output) {
-    for (std::size_t g = 0; g < nodes.size(); ++g) ids_[g][nodes[g]->output(output)] = id;
+  std::string SymbolNames() const {
+    std::string names;
+    for (const Symbol& symbol : symbols_)
+      names += (names.empty() ? "'" : ", '") + symbol.name + "'";
+    return names;
   }
 
-  Value& At(std::size_t id) { return program_.values[id]; }
+  std::string Where() const {
+    return last_module_.empty() ? " (before the first module with parameters)"
+                                : " (in or after module '" + last_module_ + "')";
+  }
 
-  Result<TensorType> TypeOf(const std::vector<const jit::Value*>& values) const {
+  Error Diverged(const std::string& how) const {
+    return Unsupported("the forward pass takes another course for another size of " +
+                       SymbolNames() + " (" + how +
+                       (last_module_.empty() ? "" : ", after module '" + last_module_ + "'") +
+                       "); export with that size fixed, or make its control flow independent");
+  }
+
+  /// Numbers that no polynomial gives, by what they are.
+  Error Unfit(const std::string& what, const std::vector<std::int64_t>& numbers) const {
+    std::string list;
+    for (const std::int64_t n : numbers) list += (list.empty() ? "" : ", ") + std::to_string(n);
+    return Unsupported(what + " is " + list + " as sizes change" + Where() +
+                       ": not a whole multiple of " + SymbolNames() +
+                       " or their products plus a number. Where it is a quotient, say in "
+                       "ExportOptions::multiples what divides the size; else export with the size "
+                       "fixed");
+  }
+
+  Result<TensorType> TypeOf(std::size_t id, const std::string& what) const {
     TensorType type;
     std::vector<std::vector<std::int64_t>> shapes;
-    for (const jit::Value* value : values) {
-      const auto tensor = value->type()->cast<c10::TensorType>();
-      const auto sizes = tensor ? tensor->sizes().concrete_sizes() : std::nullopt;
-      if (!sizes || !tensor->scalarType()) return Diverged("a value without a known shape");
-      type.dtype = *tensor->scalarType();
-      shapes.push_back(*sizes);
+    for (const Recording& run : runs_) {
+      const auto* tensor =
+          id < run.values.size() ? std::get_if<RecordedTensor>(&run.values[id]) : nullptr;
+      if (tensor == nullptr) return Diverged("other values");
+      type.dtype = tensor->dtype;
+      shapes.push_back(tensor->sizes);
       if (shapes.back().size() != shapes.front().size())
         return Diverged("a tensor of another rank");
     }
     for (std::size_t d = 0; d < shapes[0].size(); ++d) {
       std::vector<std::int64_t> numbers;
       for (const auto& shape : shapes) numbers.push_back(shape[d]);
-      const std::optional<Affine> dim = Solve(numbers);
-      if (!dim) return Diverged("a dimension that is not a multiple of the batch plus a number");
-      type.shape.push_back(*dim);
+      std::optional<Polynomial> dim = Fit(numbers, symbols_);
+      if (!dim) return Unfit("dimension " + std::to_string(d) + " of " + what, numbers);
+      type.shape.push_back(std::move(*dim));
     }
     return type;
   }
 
-  Result<TensorType> OutputType(const Nodes& nodes, std::size_t output) const {
-    std::vector<const jit::Value*> values;
-    for (const jit::Node* node : nodes) values.push_back(node->output(output));
-    return TypeOf(values);
-  }
-
   Status AddInputs() {
-    for (std::size_t i = 0; i < graphs_[0]->inputs().size(); ++i) {
-      std::vector<const jit::Value*> values;
-      for (const auto& graph : graphs_) values.push_back(graph->inputs()[i]);
-      MUSTER_ASSIGN_OR_RETURN(TensorType type, TypeOf(values));
-      const bool is_state = i >= input_count_;
-      Value value{Computed{}, std::move(type)};
+    const std::size_t given = first_.inputs.size() - state_.size();
+    for (std::size_t i = 0; i < first_.inputs.size(); ++i) {
+      const std::size_t id = first_.inputs[i];
+      const bool is_state = i >= given;
+      MUSTER_ASSIGN_OR_RETURN(At(id).type, TypeOf(id, "input " + std::to_string(i)));
+      At(id).held = Computed{};
       if (is_state) {
-        const NamedTensor& named = state_[i - input_count_];
-        value.held = Known{named.tensor, named.name, false, named.name};
+        const NamedTensor& named = state_[i - given];
+        At(id).held = Known{named.tensor, named.name, false, named.name};
+      } else {
+        program_.inputs.push_back(id);
       }
-      const std::size_t id = NewValue(std::move(value));
-      for (std::size_t g = 0; g < graphs_.size(); ++g) ids_[g][values[g]] = id;
+      bound_[id] = true;
       aliases_.Fresh(id, is_state);
-      if (!is_state) program_.inputs.push_back(id);
     }
     return Ok();
   }
 
-  /// The ids of a node's inputs, the same in every trace.
-  Result<List> InputsOf(const Nodes& nodes) {
-    List inputs;
-    for (std::size_t i = 0; i < nodes[0]->inputs().size(); ++i) {
-      for (std::size_t g = 0; g < nodes.size(); ++g) {
-        if (i >= nodes[g]->inputs().size()) return Diverged("other inputs");
-        const auto found = ids_[g].find(nodes[g]->input(i));
-        if (found == ids_[g].end()) return Internal("the trace uses a value that it never made");
-        if (g == 0) inputs.push_back(found->second);
-        if (found->second != inputs.back()) return Diverged("other inputs");
+  /// Takes over a constant or list when it is read first, by `reader`.
+  Status Bind(std::size_t id, const std::string& reader) {
+    if (bound_[id]) return Ok();
+    bound_[id] = true;
+    for (const Recording& run : runs_) {
+      if (id >= run.values.size() || run.values[id].index() != first_.values[id].index()) {
+        return Diverged("other inputs of " + reader);
       }
     }
-    return inputs;
-  }
-
-  Status AddNode(const Nodes& nodes) {
-    const jit::Node* first = nodes[0];
-    for (const jit::Node* node : nodes) {
-      if (node->kind() != first->kind() || node->outputs().size() != first->outputs().size() ||
-          node->inputs().size() != first->inputs().size()) {
-        return Diverged(std::string(first->kind().toQualString()) + " in one trace, " +
-                        node->kind().toQualString() + " in another");
+    if (const auto* items = std::get_if<RecordedList>(&first_.values[id])) {
+      for (const Recording& run : runs_) {
+        if (std::get<RecordedList>(run.values[id]) != *items) {
+          return Diverged("other inputs of " + reader);
+        }
       }
-    }
-    if (first->kind() == c10::prim::Constant) return AddConstant(nodes);
-    MUSTER_ASSIGN_OR_RETURN(const List inputs, InputsOf(nodes));
-    if (first->kind() == c10::prim::ListConstruct || first->kind() == c10::prim::TupleConstruct) {
-      Bind(NewValue({inputs, {}}), nodes, 0);
+      for (const std::size_t item : *items) MUSTER_RETURN_IF_ERROR(Bind(item, reader));
+      At(id).held = *items;
       return Ok();
     }
-    if (first->kind() == c10::prim::ListUnpack) return AddUnpack(nodes, inputs);
-    return AddOperator(nodes, inputs);
-  }
-
-  Status AddConstant(const Nodes& nodes) {
     std::vector<c10::IValue> values;
-    for (const jit::Node* node : nodes) {
-      const auto value = jit::toIValue(node->output());
-      if (!value) return Internal("the trace has a constant without a value");
+    for (const Recording& run : runs_) {
+      const auto* value = std::get_if<c10::IValue>(&run.values[id]);
+      if (value == nullptr) return Internal(reader + " uses a value that nothing made");
       values.push_back(*value);
     }
-    MUSTER_ASSIGN_OR_RETURN(Value value, ConstantValue(values));
-    const bool tensor = value.is_tensor();
-    const std::size_t id = NewValue(std::move(value));
-    if (tensor) aliases_.Fresh(id);
-    Bind(id, nodes, 0);
+    MUSTER_ASSIGN_OR_RETURN(At(id), ConstantValue(values, reader));
+    if (At(id).is_tensor()) aliases_.Fresh(id);
     return Ok();
   }
 
-  Result<Value> ConstantValue(const std::vector<c10::IValue>& values) const {
+  Result<Value> ConstantValue(const std::vector<c10::IValue>& values,
+                              const std::string& reader) const {
     const c10::IValue& first = values[0];
+    for (const c10::IValue& value : values) {
+      if (value.type()->kind() != first.type()->kind()) {
+        return Diverged("other inputs of " + reader);
+      }
+    }
     if (first.isInt()) {
       std::vector<std::int64_t> numbers;
       for (const c10::IValue& value : values) numbers.push_back(value.toInt());
-      const std::optional<Affine> line = Solve(numbers);
-      if (!line) return Diverged("an integer that is not a multiple of the batch plus a number");
-      return Value{*line, {}};
+      std::optional<Polynomial> number = Fit(numbers, symbols_);
+      if (!number) return Unfit("an integer for " + reader, numbers);
+      return Value{std::move(*number), {}};
     }
-    if (first.isTensor()) return ConstantTensor(values);
+    if (first.isTensor()) return ConstantTensor(values, reader);
     for (const c10::IValue& value : values) {
-      const bool same =
-          first.isDouble()
-              ? value.isDouble() && (value.toDouble() == first.toDouble() ||
-                                     (std::isnan(value.toDouble()) && std::isnan(first.toDouble())))
-          : first.isBool()   ? value.isBool() && value.toBool() == first.toBool()
-          : first.isString() ? value.isString() && value.toStringRef() == first.toStringRef()
-                             : true;
-      if (!same) return Diverged("a number that is not an integer changes with the batch");
+      const bool same = first.isDouble()
+                            ? value.toDouble() == first.toDouble() ||
+                                  (std::isnan(value.toDouble()) && std::isnan(first.toDouble()))
+                        : first.isBool()   ? value.toBool() == first.toBool()
+                        : first.isString() ? value.toStringRef() == first.toStringRef()
+                                           : true;
+      if (!same) return Diverged("a number for " + reader + " that is no integer changes with it");
     }
     if (first.isDouble()) return Value{first.toDouble(), {}};
     if (first.isBool()) return Value{first.toBool(), {}};
@@ -206,80 +187,57 @@ class Unifier {
     return Value{None{}, {}};
   }
 
-  Result<Value> ConstantTensor(const std::vector<c10::IValue>& values) const {
+  Result<Value> ConstantTensor(const std::vector<c10::IValue>& values,
+                               const std::string& reader) const {
     const at::Tensor tensor = values[0].toTensor();
     for (const c10::IValue& value : values) {
       const at::Tensor other = value.toTensor();
+      if (other.is_same(tensor)) continue;
       if (other.sizes() != tensor.sizes() || other.scalar_type() != tensor.scalar_type() ||
           !at::equal(other, tensor)) {
-        return Diverged("a tensor made outside of LibTorch's operators changes with the batch");
+        return Diverged("a tensor for " + reader +
+                        " that was made outside of LibTorch's operators changes with it");
       }
     }
     return KnownValue(tensor, "");
   }
 
-  /// The tracer puts an unpacking after every operator that answers a list: the operator gets the
-  /// unpacked values as outputs.
-  Status AddUnpack(const Nodes& nodes, const List& inputs) {
-    Value& list = At(inputs[0]);
-    if (const auto* items = std::get_if<List>(&list.held)) {
-      for (std::size_t i = 0; i < items->size(); ++i) Bind((*items)[i], nodes, i);
-      return Ok();
-    }
-    MUSTER_ASSIGN_OR_RETURN(const List outputs, NewOutputs(nodes));
-    for (const std::size_t id : outputs) aliases_.View(id, inputs[0]);
-    for (auto maker = program_.operations.rbegin(); maker != program_.operations.rend(); ++maker) {
-      if (maker->outputs != List{inputs[0]}) continue;
-      // Pieces beside each other, whose whole nobody reads again.
-      if (maker->op.starts_with("unsafe_")) {
-        for (const std::size_t id : outputs) aliases_.Fresh(id);
+  Status AddCall(std::size_t position) {
+    const RecordedCall& call = first_.calls[position];
+    for (const Recording& run : runs_) {
+      const RecordedCall& other = run.calls[position];
+      if (other.name != call.name) {
+        return Diverged(call.name + " in one run, " + other.name + " in another");
       }
-      maker->outputs = outputs;
-      return Ok();
-    }
-    return Internal("the trace unpacks a list that it never made");
-  }
-
-  Result<List> NewOutputs(const Nodes& nodes) {
-    List outputs;
-    for (std::size_t i = 0; i < nodes[0]->outputs().size(); ++i) {
-      Value value{Computed{}, {}};
-      if (nodes[0]->output(i)->type()->kind() == c10::TypeKind::TensorType) {
-        MUSTER_ASSIGN_OR_RETURN(value.type, OutputType(nodes, i));
+      if (other.inputs != call.inputs || other.outputs != call.outputs) {
+        return Diverged("other inputs of " + call.name);
       }
-      outputs.push_back(NewValue(std::move(value)));
-      Bind(outputs.back(), nodes, i);
     }
-    return outputs;
-  }
+    for (const std::size_t input : call.inputs) MUSTER_RETURN_IF_ERROR(Bind(input, call.name));
 
-  Status AddOperator(const Nodes& nodes, const List& inputs) {
-    const jit::Node* node = nodes[0];
-    Operation operation{.traced = node->kind().toQualString(), .inputs = inputs};
-    operation.op = node->kind().toUnqualString();
-    const c10::FunctionSchema* schema = node->maybeSchema();
+    Operation operation{.op = call.name, .traced = call.name, .inputs = call.inputs};
+    if (operation.op.starts_with("aten::")) operation.op.erase(0, 6);
     bool writes = false;
-    if (schema != nullptr) {
-      for (std::size_t i = 0; i < inputs.size(); ++i) {
-        operation.arguments.push_back(schema->arguments()[i].name());
+    if (call.schema != nullptr) {
+      for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+        operation.arguments.push_back(call.schema->arguments()[i].name());
+        const c10::AliasInfo* alias = AliasOf(*call.schema, i);
+        if (alias == nullptr || !alias->isWrite()) continue;
+        if (i > 0 || call.outputs.empty()) {
+          return Unsupported(call.name + " writes to something that is not its result" + Where());
+        }
+        writes = true;
       }
-      const auto* alias = inputs.empty() ? nullptr : schema->arguments()[0].alias_info();
-      writes = alias != nullptr && alias->isWrite();
     }
     if (writes && operation.op.ends_with('_')) operation.op.pop_back();
     MUSTER_RETURN_IF_ERROR(CheckReads(operation, writes));
-    if (schema != nullptr && KnownNow(program_, inputs)) {
-      if (node->isNondeterministic() && operation.op.find("dropout") == std::string::npos) {
-        return Unsupported(operation.traced + " draws random numbers" + Where());
-      }
-      return Fold(nodes, operation, writes);
+    if (call.schema == nullptr || !KnownNow(program_, call.inputs)) {
+      return Keep(call, std::move(operation), writes);
     }
-    return Keep(nodes, std::move(operation), writes, schema);
-  }
-
-  std::string Where() const {
-    return last_module_.empty() ? " (before the first module with parameters)"
-                                : " (in or after module '" + last_module_ + "')";
+    if (IsRandom(*call.schema) && !MayAnswerItsInput(operation.op)) {
+      return Unsupported(operation.traced + " draws random numbers" + Where());
+    }
+    return Fold(call, operation, writes);
   }
 
   Status CheckReads(const Operation& operation, bool writes) {
@@ -300,41 +258,51 @@ class Unifier {
     return Ok();
   }
 
-  /// Computes the node with LibTorch: nothing it reads depends on inputs or batch.
-  Status Fold(const Nodes& nodes, const Operation& operation, bool writes) {
+  /// Computes the operator with LibTorch: nothing it reads depends on inputs or their sizes.
+  Status Fold(const RecordedCall& call, const Operation& operation, bool writes) {
     // A constant that nobody has read yet may change, and its views with it; else a copy does.
     const bool in_place = writes && !aliases_.Captured(operation.inputs[0]);
-    MUSTER_ASSIGN_OR_RETURN(const jit::Stack stack,
-                            ComputeNow(program_, *nodes[0], operation.inputs, writes && !in_place));
-    const std::string origin = OriginOf(program_, operation.inputs);
-    for (std::size_t i = 0; i < stack.size(); ++i) {
-      const std::size_t id = FoldedValue(stack[i], origin, operation);
-      Bind(id, nodes, i);
+    MUSTER_ASSIGN_OR_RETURN(
+        std::vector<c10::IValue> results,
+        ComputeNow(program_, *call.schema, operation.inputs, writes && !in_place));
+    if (results.size() == 1 && results[0].isTensorList() &&
+        !std::holds_alternative<std::monostate>(first_.values[call.outputs[0]])) {
+      const auto items = results[0].toTensorVector();
+      results.assign(items.begin(), items.end());
+    }
+    if (results.size() != call.outputs.size())
+      return Internal(call.name + " has other results now");
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const std::size_t id = call.outputs[i];
+      MUSTER_RETURN_IF_ERROR(SetFolded(id, results[i], operation));
       if (in_place) aliases_.View(id, operation.inputs[0]);
       if (writes && !in_place) aliases_.Written(id, operation.inputs[0]);
     }
     return Ok();
   }
 
-  std::size_t FoldedValue(const c10::IValue& result, const std::string& origin,
-                          const Operation& operation) {
+  Status SetFolded(std::size_t id, const c10::IValue& result, const Operation& operation) {
+    bound_[id] = true;
+    const std::string origin = OriginOf(program_, operation.inputs);
     if (result.isTensorList()) {
       List items;
       for (const at::Tensor& tensor : result.toTensorVector()) {
         items.push_back(NewValue(KnownValue(tensor, origin)));
         RememberMemory(items.back(), operation);
       }
-      return NewValue({items, {}});
+      At(id).held = std::move(items);
+      return Ok();
     }
     if (!result.isTensor()) {
-      auto value = ConstantValue({result});
-      return NewValue(value.ok() ? *value : Value{None{}, {}});
+      const std::vector<c10::IValue> in_each_run(runs_.size(), result);
+      MUSTER_ASSIGN_OR_RETURN(At(id), ConstantValue(in_each_run, operation.traced));
+      return Ok();
     }
     Value value = KnownValue(result.toTensor(), origin);
     MarkTranspose(operation, std::get<Known>(value.held));
-    const std::size_t id = NewValue(std::move(value));
+    At(id) = std::move(value);
     RememberMemory(id, operation);
-    return id;
+    return Ok();
   }
 
   /// A result on the same storage as an input is a view of it.
@@ -359,24 +327,27 @@ class Unifier {
     result.transposed = true;
   }
 
-  /// The node becomes an operation of the model.
-  Status Keep(const Nodes& nodes, Operation operation, bool writes,
-              const c10::FunctionSchema* schema) {
+  /// The operator becomes one of the model.
+  Status Keep(const RecordedCall& call, Operation operation, bool writes) {
     operation.module = ModuleOf(OriginOf(program_, operation.inputs));
     if (!operation.module.empty()) last_module_ = operation.module;
     for (const std::size_t input : operation.inputs) {
       ForEachLeaf(program_, input, [&](std::size_t id) { aliases_.Capture(id); });
     }
-    MUSTER_ASSIGN_OR_RETURN(operation.outputs, NewOutputs(nodes));
-    const bool view =
-        schema != nullptr && !operation.inputs.empty() &&
-        (schema->arguments()[0].alias_info() != nullptr || MayAnswerItsInput(operation.op)) &&
-        At(operation.inputs[0]).is_tensor();
-    for (const std::size_t id : operation.outputs) {
+    const bool view = call.schema != nullptr && !call.inputs.empty() &&
+                      (AliasOf(*call.schema, 0) != nullptr || MayAnswerItsInput(operation.op)) &&
+                      At(call.inputs[0]).is_tensor();
+    operation.outputs = call.outputs;
+    for (const std::size_t id : call.outputs) {
+      bound_[id] = true;
+      At(id).held = Computed{};
+      if (std::holds_alternative<RecordedTensor>(first_.values[id])) {
+        MUSTER_ASSIGN_OR_RETURN(At(id).type, TypeOf(id, "the result of " + call.name));
+      }
       if (writes) {
-        aliases_.Written(id, operation.inputs[0]);
+        aliases_.Written(id, call.inputs[0]);
       } else if (view) {
-        aliases_.View(id, operation.inputs[0]);
+        aliases_.View(id, call.inputs[0]);
       } else {
         aliases_.Fresh(id);
       }
@@ -386,18 +357,16 @@ class Unifier {
   }
 
   Status AddOutputs() {
-    for (std::size_t i = 0; i < graphs_[0]->outputs().size(); ++i) {
-      const std::size_t id = ids_[0].at(graphs_[0]->outputs()[i]);
-      for (std::size_t g = 1; g < graphs_.size(); ++g) {
-        if (graphs_[g]->outputs().size() != graphs_[0]->outputs().size() ||
-            ids_[g].at(graphs_[g]->outputs()[i]) != id) {
-          return Diverged("other outputs");
-        }
-      }
-      if (!At(id).is_tensor())
-        return Unsupported("output " + std::to_string(i) + " is not a tensor");
+    for (const Recording& run : runs_) {
+      if (run.outputs != first_.outputs) return Diverged("other outputs");
+    }
+    for (std::size_t i = 0; i < first_.outputs.size(); ++i) {
+      const std::size_t id = first_.outputs[i];
+      const std::string label = "output " + std::to_string(i);
+      MUSTER_RETURN_IF_ERROR(Bind(id, label));
+      if (!At(id).is_tensor()) return Unsupported(label + " is not a tensor");
       if (aliases_.Stale(id)) {
-        return Unsupported("output " + std::to_string(i) +
+        return Unsupported(label +
                            " is a view of a tensor that was changed in place through another view");
       }
       program_.outputs.push_back(id);
@@ -405,20 +374,21 @@ class Unifier {
     return Ok();
   }
 
-  const Graphs& graphs_;
-  std::vector<std::unordered_map<const jit::Value*, std::size_t>> ids_;  ///< one map a trace
+  const std::vector<Recording>& runs_;
+  const Recording& first_;
   const std::vector<NamedTensor>& state_;
-  std::size_t input_count_;
+  const Symbols& symbols_;
   Program program_;
+  std::vector<bool> bound_;  ///< by id: the program's value is what it will be
   Aliases aliases_;
   std::string last_module_;
 };
 
 }  // namespace
 
-Result<Program> Unify(const Graphs& graphs, const std::vector<NamedTensor>& state,
-                      std::size_t input_count) {
-  return Unifier(graphs, state, input_count).Run();
+Result<Program> Unify(const std::vector<Recording>& runs, const std::vector<NamedTensor>& state,
+                      const Symbols& symbols) {
+  return Unifier(runs, state, symbols).Run();
 }
 
 }  // namespace muster::exporting

@@ -151,23 +151,23 @@ TEST(Export, UnusedOperatorWithoutTranslation_IsLeftOut) {
 TEST(Export, ControlFlowByBatch_IsRefused) {
   const auto by_kind =
       ExportFunction([](const Tensor& x) { return x.size(0) > 2 ? x.relu() : x.tanh(); });
-  EXPECT_THAT(ErrorOf(by_kind), AllOf(HasSubstr("another course for another batch size"),
-                                      HasSubstr("aten::tanh in one trace, aten::relu in another")));
+  EXPECT_THAT(ErrorOf(by_kind), AllOf(HasSubstr("another course for another size of 'batch'"),
+                                      HasSubstr("aten::tanh in one run, aten::relu in another")));
   const auto by_length = ExportFunction([](const Tensor& x) {
     Tensor y = x;
     for (std::int64_t i = 0; i < x.size(0); ++i) y = y + 1;
     return y;
   });
-  EXPECT_THAT(ErrorOf(by_length), HasSubstr("another course for another batch size"));
+  EXPECT_THAT(ErrorOf(by_length), HasSubstr("another course for another size of 'batch'"));
 }
 
 TEST(Export, NumberNotLinearInTheBatch_IsRefused) {
   const auto square = ExportFunction([](const Tensor& x) { return x * (x.size(0) * x.size(0)); });
-  EXPECT_THAT(ErrorOf(square), HasSubstr("not a multiple of the batch plus a number"));
+  EXPECT_THAT(ErrorOf(square), HasSubstr("an integer for aten::mul is 4, 9, 25 as sizes change"));
   const auto inverse =
       ExportFunction([](const Tensor& x) { return x * (1.0 / static_cast<double>(x.size(0))); });
   EXPECT_THAT(ErrorOf(inverse),
-              HasSubstr("a number that is not an integer changes with the batch"));
+              HasSubstr("a number for aten::mul that is no integer changes with it"));
 }
 
 TEST(Export, ValueReadByCpp_IsRefused) {
@@ -249,10 +249,59 @@ TEST(Export, BadOptionsAndExamples_AreInvalid) {
   EXPECT_THAT(ErrorOf(ExportOnnx(Of(relu), {}, {})), HasSubstr("at least one example"));
   EXPECT_THAT(ErrorOf(ExportOnnx(Of(relu), {}, {at::ones({})})),
               HasSubstr("has no batch dimension"));
-  EXPECT_THAT(ErrorOf(ExportOnnx(Of(relu), {}, {at::ones({2, 1}), at::ones({3, 1})})),
-              HasSubstr("input 1 has 3 rows; wanted at least 1 and as many as input 0 (2)"));
+  EXPECT_THAT(
+      ErrorOf(ExportOnnx(Of(relu), {}, {at::ones({2, 1}), at::ones({3, 1})})),
+      HasSubstr("input 1 has 3 in dimension 0; wanted at least 1 and, as 'batch', as many as "
+                "the first of them (2)"));
   EXPECT_THAT(ErrorOf(ExportFunction(relu, {.input_names = {"x"}, .output_names = {"x"}})),
               HasSubstr("value 'x' is made twice"));
+}
+
+TEST(Export, ProductOfTwoSymbols_IsComputedInTheGraph) {
+  const auto model =
+      ExportOnnx(Of([](const Tensor& x) { return x.repeat({1, 1, x.size(1)}).view({-1, 6}); }), {},
+                 {at::ones({2, 8, 6})}, {.dynamic_axes = {{"input", {{1, "length"}}}}});
+  EXPECT_THAT(ErrorOf(model), HasSubstr("dimension 0 of the result of aten::view"));
+  const auto rows =
+      ExportOnnx(Of([](const Tensor& x) { return at::arange(x.size(0) * x.size(1)) + x.size(1); }),
+                 {}, {at::ones({2, 8, 6})}, {.dynamic_axes = {{"input", {{1, "length"}}}}});
+  ASSERT_TRUE(rows.ok()) << ErrorOf(rows);
+  EXPECT_EQ(onnx::TypeText(rows->graph.inputs[0]), "float[batch, length, 6]");
+  EXPECT_EQ(onnx::TypeText(rows->graph.outputs[0]), "int64[batch*length]");
+}
+
+TEST(Export, QuotientOfALength_NeedsItsDivisor) {
+  const OneForward halves = [](const Tensor& x) { return at::max_pool1d(x, 2).flatten(1); };
+  ExportOptions options{.dynamic_axes = {{"input", {{2, "length"}}}}};
+  const auto refused = ExportOnnx(Of(halves), {}, {at::ones({2, 3, 12})}, options);
+  EXPECT_THAT(ErrorOf(refused), AllOf(HasSubstr("dimension 2 of the result of aten::max_pool1d"),
+                                      HasSubstr("ExportOptions::multiples")));
+  options.multiples["length"] = 2;
+  const auto model = ExportOnnx(Of(halves), {}, {at::ones({2, 3, 12})}, options);
+  ASSERT_TRUE(model.ok()) << ErrorOf(model);
+  EXPECT_EQ(onnx::TypeText(model->graph.outputs[0]), "float[batch, 3*length/2]");
+}
+
+TEST(Export, Opset_IsWhatWasAskedForOrWhy) {
+  const OneForward mean = [](const Tensor& x) { return at::layer_norm(x, {6}).mean(1); };
+  EXPECT_EQ(ExportFunction(mean)->opsets.at(""), 17);
+  EXPECT_EQ(ExportFunction(mean, {.opset = 20})->opsets.at(""), 20);
+  EXPECT_THAT(ErrorOf(ExportFunction(mean, {.opset = 16})),
+              HasSubstr("is LayerNormalization, which came with 17"));
+}
+
+TEST(Export, DynamicAxesThatDoNotFit_AreInvalid) {
+  const OneForward relu = [](const Tensor& x) { return x.relu(); };
+  const auto with = [&](ExportOptions options) { return ErrorOf(ExportFunction(relu, options)); };
+  EXPECT_EQ(with({.dynamic_axes = {{"x", {{1, "length"}}}}}), "dynamic_axes names 'x', no input");
+  EXPECT_EQ(with({.dynamic_axes = {{"input", {{3, "length"}}}}}),
+            "dynamic_axes names dimension 3 of input 'input', which has 3");
+  EXPECT_EQ(
+      with({.dynamic_axes = {{"input", {{1, "length"}}}}}),
+      "symbol 'length' has 4 in the examples; to be varied it wants a multiple of 1, at least 5");
+  EXPECT_THAT(
+      with({.dynamic_axes = {{"input", {{1, "n"}, {2, "n"}}}}}),
+      HasSubstr("has 6 in dimension 2; wanted at least 1 and, as 'n', as many as the first"));
 }
 
 TEST(Export, SupportedOperators_AreSortedAndNamed) {

@@ -19,6 +19,8 @@ struct ExportCase {
   exporting::Forward forward;  ///< calls `module`, which lives as long as the case
   /// Inputs with so many rows, seeded by it.
   std::function<std::vector<at::Tensor>(std::int64_t rows)> inputs;
+  exporting::ExportOptions options = {};
+  bool weights_apart = false;  ///< in a file of their own
 };
 
 ExportCase DigitsCnn();
@@ -37,6 +39,8 @@ std::vector<ExportCase> ConvolutionalArchitectures();
 std::vector<ExportCase> VisionArchitectures();
 std::vector<ExportCase> SequenceArchitectures();
 std::vector<ExportCase> TabularArchitectures();
+/// Models with open lengths beside the batch: their inputs differ in them by the number of rows.
+std::vector<ExportCase> DynamicCases();
 /// Small functions without weights, which together use every translation.
 std::vector<ExportCase> OperatorCases();
 

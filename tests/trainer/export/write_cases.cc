@@ -2,13 +2,13 @@
 // oracle.py to compare with other engines. Layout: DIR/<model>/model.onnx, DIR/<model>/<rows>/
 // {input_0, output_0, ...}.npy.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 
-#include "registry/onnx/reader.h"
-#include "registry/onnx/writer.h"
+#include "registry/files/onnx_file.h"
 #include "tests/support/npy.h"
 #include "tests/trainer/export/models.h"
 #include "trainer/export/builder.h"
@@ -46,17 +46,24 @@ void WriteTensors(const std::filesystem::path& folder, const std::string& stem,
 
 Status WriteCase(const ExportCase& model, const std::filesystem::path& folder) {
   const auto start = std::chrono::steady_clock::now();
-  MUSTER_ASSIGN_OR_RETURN(const onnx::Model exported,
-                          exporting::ExportModule(*model.module, model.forward, model.inputs(2),
-                                                  {.model_name = model.name}));
-  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, onnx::Write(exported));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  MUSTER_ASSIGN_OR_RETURN(const onnx::Model again, onnx::Read(bytes));
-  if (!(again == exported)) return Corrupt("the file does not read back as what was written");
+  exporting::ExportOptions options = model.options;
+  options.model_name = model.name;
+  MUSTER_ASSIGN_OR_RETURN(
+      const onnx::Model exported,
+      exporting::ExportModule(*model.module, model.forward, model.inputs(2), options));
   std::filesystem::create_directories(folder);
-  std::ofstream(folder / "model.onnx", std::ios::binary) << bytes;
+  const std::filesystem::path file = folder / "model.onnx";
+  if (model.weights_apart) {
+    MUSTER_RETURN_IF_ERROR(registry::WriteOnnxFile(exported, file, {.inline_bytes_max = 0}));
+  } else {
+    MUSTER_ASSIGN_OR_RETURN(const std::string bytes, onnx::Write(exported));
+    std::ofstream(file, std::ios::binary) << bytes;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  MUSTER_ASSIGN_OR_RETURN(const onnx::Model again, registry::ReadOnnxFile(file));
+  if (!(again == exported)) return Corrupt("the file does not read back as what was written");
   std::printf("%-20s %zu nodes, %zu bytes, exported in %.3f s\n", model.name.c_str(),
-              exported.graph.nodes.size(), bytes.size(), seconds.count());
+              exported.graph.nodes.size(), onnx::WeightBytes(exported), seconds.count());
 
   model.module->eval();
   const at::NoGradGuard no_grad;
@@ -82,10 +89,19 @@ int main(int argc, char** argv) {
   namespace cases = muster::testing;
   std::vector<cases::ExportCase> all;
   for (const auto& family :
-       {cases::ModelCases, cases::TrialCases, cases::ConvolutionalArchitectures,
-        cases::VisionArchitectures, cases::SequenceArchitectures, cases::TabularArchitectures,
-        cases::OperatorCases}) {
+       {cases::ModelCases, cases::TrialCases, cases::DynamicCases,
+        cases::ConvolutionalArchitectures, cases::VisionArchitectures, cases::SequenceArchitectures,
+        cases::TabularArchitectures, cases::OperatorCases}) {
     for (auto& one : family()) all.push_back(std::move(one));
+  }
+  for (const char* name : {"causal_transformer", "op_extremes_of", "op_mean", "op_norms", "op_pads",
+                           "op_prod", "op_splits", "op_spread", "op_upsample_both_corner_conventions"}) {
+    const auto same = std::ranges::find(all, name, &cases::ExportCase::name);
+    MUSTER_CHECK(same != all.end(), "a case of that name");
+    cases::ExportCase newest = *same;
+    newest.name += "_opset_20";
+    newest.options.opset = 20;
+    all.push_back(std::move(newest));
   }
   for (const auto& model : all) {
     const muster::Status status =
