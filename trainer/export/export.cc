@@ -160,10 +160,12 @@ Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTe
     MUSTER_ASSIGN_OR_RETURN(const auto input_names,
                             Names(options.input_names, examples.size(), "input"));
     MUSTER_ASSIGN_OR_RETURN(const Symbols symbols, DeclareSymbols(examples, input_names, options));
+    const Tracer tracer =
+        options.front_end == FrontEnd::kDispatcher ? TraceWithDispatcher : TraceWithTorchScript;
     std::vector<Recording> runs;
     for (std::size_t trace = 0; trace < TraceCount(symbols); ++trace) {
       MUSTER_ASSIGN_OR_RETURN(runs.emplace_back(),
-                              TraceWithTorchScript(forward, state, Resized(examples, symbols, trace)));
+                              tracer(forward, state, Resized(examples, symbols, trace)));
     }
     MUSTER_ASSIGN_OR_RETURN(const Program program, Unify(runs, state, symbols));
     MUSTER_ASSIGN_OR_RETURN(onnx::Model built, Build(program, symbols, input_names, options));

@@ -46,6 +46,10 @@ struct NamedTensor {
 
 using Forward = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 
+/// What records the forward pass. Both lead to the same graph; TorchScript is deprecated, the
+/// dispatcher hook newer.
+enum class FrontEnd { kTorchScript, kDispatcher };
+
 struct ExportOptions {
   std::string model_name = "model";
   /// One a tensor; missing ones are "input", "input_1", ...; likewise "output".
@@ -64,6 +68,7 @@ struct ExportOptions {
   /// The operator set to write; 0: 17, or the least that the model's operators are in. One that cannot
   /// be had is kUnsupported.
   std::int64_t opset = 0;
+  FrontEnd front_end = FrontEnd::kTorchScript;
 };
 
 /// Exports `forward`, which reads the tensors of `state` (parameters and buffers, dotted names).

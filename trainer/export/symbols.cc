@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "trainer/export/export.h"
+
 namespace muster::exporting {
 namespace {
 
@@ -96,6 +98,7 @@ std::size_t TraceCount(const Symbols& symbols) {
 std::vector<at::Tensor> Resized(const std::vector<at::Tensor>& examples, const Symbols& symbols,
                                 std::size_t trace) {
   std::vector<at::Tensor> inputs;
+  inputs.reserve(examples.size());
   for (const at::Tensor& example : examples) inputs.push_back(example.detach().clone());
   for (std::size_t i = 0; i < symbols.size(); ++i) {
     const std::int64_t size = UnitsIn(symbols[i], i, symbols.size(), trace) * symbols[i].multiple;

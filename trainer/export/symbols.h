@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "runtime/base/result.h"
-#include "trainer/export/export.h"
 #include "trainer/export/polynomial.h"
 
 /// Step 1 of export.h: which dimensions of the examples vary, in which sizes they are tried, and what
 /// follows from the numbers that were seen. Private to trainer/export.
 
 namespace muster::exporting {
+
+struct ExportOptions;
 
 /// A size that is open in the exported model: `multiple` times what polynomials count.
 struct Symbol {

@@ -21,6 +21,11 @@ Result<Recording> TraceWithTorchScript(const Forward& forward,
                                        const std::vector<NamedTensor>& state,
                                        const std::vector<at::Tensor>& inputs);
 
+/// Every operator that C++ calls on this thread, as the dispatcher hands it on: no part of TorchScript.
+/// It keeps what was computed until the end of the run.
+Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
+                                      const std::vector<at::Tensor>& inputs);
+
 /// Operators that hand a value of a tensor to C++ (item, a tensor in an "if").
 bool ReadsValues(const std::string& op);
 /// What is wrong where `op` read something computed from an input.

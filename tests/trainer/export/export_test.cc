@@ -282,6 +282,39 @@ TEST(Export, QuotientOfALength_NeedsItsDivisor) {
   EXPECT_EQ(onnx::TypeText(model->graph.outputs[0]), "float[batch, 3*length/2]");
 }
 
+TEST(Export, DispatcherFrontEnd_GivesTheSameModels) {
+  std::vector<testing::ExportCase> cases = testing::ModelCases();
+  for (auto& trial : testing::TrialCases()) cases.push_back(std::move(trial));
+  for (auto& dynamic : testing::DynamicCases()) cases.push_back(std::move(dynamic));
+  for (const testing::ExportCase& c : cases) {
+    ExportOptions options = c.options;
+    const auto inputs = c.inputs(2);
+    const auto traced = ExportModule(*c.module, c.forward, inputs, options);
+    options.front_end = FrontEnd::kDispatcher;
+    const auto recorded = ExportModule(*c.module, c.forward, inputs, options);
+    ASSERT_TRUE(traced.ok()) << c.name << ": " << ErrorOf(traced);
+    ASSERT_TRUE(recorded.ok()) << c.name << ": " << ErrorOf(recorded);
+    EXPECT_EQ(onnx::Describe(*recorded), onnx::Describe(*traced)) << c.name;
+    EXPECT_TRUE(*recorded == *traced) << c.name;
+  }
+}
+
+TEST(Export, DispatcherFrontEnd_RefusesTheSame) {
+  const ExportOptions options{.front_end = FrontEnd::kDispatcher};
+  EXPECT_THAT(
+      ErrorOf(ExportFunction([](const Tensor& x) { return x * x.max().item<float>(); }, options)),
+      HasSubstr("aten::item hands a value that depends on the input to C++"));
+  EXPECT_THAT(
+      ErrorOf(ExportFunction([](const Tensor& x) { return x + at::rand({4, 6}); }, options)),
+      HasSubstr("aten::rand draws random numbers"));
+  EXPECT_THAT(ErrorOf(ExportFunction(
+                  [](const Tensor& x) { return x.size(0) > 2 ? x.relu() : x.tanh(); }, options)),
+              HasSubstr("aten::tanh in one run, aten::relu in another"));
+  EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return x.view({5, 5}); }, options)),
+              HasSubstr("shape '[5, 5]' is invalid"));
+  EXPECT_TRUE(ExportFunction([](const Tensor& x) { return x + torch::arange(6); }, options).ok());
+}
+
 TEST(Export, Opset_IsWhatWasAskedForOrWhy) {
   const OneForward mean = [](const Tensor& x) { return at::layer_norm(x, {6}).mean(1); };
   EXPECT_EQ(ExportFunction(mean)->opsets.at(""), 17);

@@ -1,0 +1,185 @@
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <unordered_map>
+
+#include "trainer/export/trace.h"
+
+namespace muster::exporting {
+namespace {
+
+/// A key that LibTorch leaves to others, above all of its own: what is registered for it sees an
+/// operator before it is taken apart.
+constexpr auto kKey = c10::DispatchKey::TESTING_ONLY_GenericMode;
+
+/// Records the operators that are called while it lives, on its thread.
+class Watch {
+ public:
+  Watch(const std::vector<NamedTensor>& state, const std::vector<at::Tensor>& inputs) {
+    for (const at::Tensor& input : inputs) AddInput(input, true);
+    for (const NamedTensor& named : state) AddInput(named.tensor, false);
+    current = this;
+  }
+  ~Watch() { current = nullptr; }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  Result<Recording> Finish(const std::vector<at::Tensor>& outputs) {
+    for (const at::Tensor& output : outputs) recording_.outputs.push_back(IdOf(output));
+    if (error_) return *error_;
+    return std::move(recording_);
+  }
+
+  void Call(const c10::OperatorHandle& op, c10::Stack& stack) {
+    const c10::FunctionSchema& schema = op.schema();
+    const std::size_t count = schema.arguments().size();
+    RecordedCall call{.name = schema.name(), .schema = &schema};
+    bool depends = false;
+    const c10::IValue* arguments = stack.data() + stack.size() - count;
+    for (std::size_t i = 0; i < count; ++i) {
+      call.inputs.push_back(IdOf(arguments[i]));
+      depends = depends || Depends(call.inputs.back());
+    }
+    // LibTorch's attention layer asks whether query and key are one tensor: no value decides.
+    const bool itself = count >= 2 && call.inputs[0] == call.inputs[1];
+    if (depends && !itself && ReadsValues(call.name)) Fail(ValueRead(call.name));
+    op.callBoxed(stack);
+    for (std::size_t i = stack.size() - schema.returns().size(); i < stack.size(); ++i) {
+      AddResult(stack[i], depends, call.outputs);
+    }
+    recording_.calls.push_back(std::move(call));
+  }
+
+  static thread_local Watch* current;
+
+ private:
+  void Fail(Error error) {
+    if (!error_) error_ = std::move(error);
+  }
+
+  [[nodiscard]] bool Depends(std::size_t id) const {
+    const auto* items = std::get_if<RecordedList>(&recording_.values[id]);
+    if (items == nullptr) return id < depends_.size() && depends_[id];
+    return std::ranges::any_of(*items, [&](std::size_t item) { return Depends(item); });
+  }
+
+  std::size_t Name(const at::Tensor& tensor, bool depends) {
+    const std::size_t id =
+        recording_.Add(RecordedTensor{tensor.scalar_type(), tensor.sizes().vec()});
+    ids_[tensor.unsafeGetTensorImpl()] = id;
+    if (tensor.has_storage())
+      on_storage_[tensor.storage().unsafeGetStorageImpl()].push_back(tensor);
+    kept_.push_back(tensor);  // an address that is given again would be another tensor
+    depends_.resize(id + 1);
+    depends_[id] = depends;
+    return id;
+  }
+
+  void AddInput(const at::Tensor& tensor, bool depends) {
+    recording_.inputs.push_back(Name(tensor, depends));
+  }
+
+  void AddResult(const c10::IValue& result, bool depends, std::vector<std::size_t>& outputs) {
+    if (result.isTensorList()) {
+      for (const at::Tensor& item : result.toTensorVector()) outputs.push_back(Name(item, depends));
+    } else if (result.isTensor() && result.toTensor().defined()) {
+      outputs.push_back(Name(result.toTensor(), depends));
+    } else {
+      outputs.push_back(recording_.Add(std::monostate()));
+    }
+  }
+
+  std::size_t IdOf(const at::Tensor& tensor) {
+    const auto found = ids_.find(tensor.unsafeGetTensorImpl());
+    if (found != ids_.end()) return found->second;
+    if (!tensor.has_storage()) return Constant(tensor);
+    // LibTorch wraps some results anew (torch::arange) without an operator.
+    const auto others = on_storage_.find(tensor.storage().unsafeGetStorageImpl());
+    if (others == on_storage_.end()) return Constant(tensor);
+    for (auto other = others->second.rbegin(); other != others->second.rend(); ++other) {
+      if (other->sizes() == tensor.sizes() && other->strides() == tensor.strides() &&
+          other->storage_offset() == tensor.storage_offset() &&
+          other->scalar_type() == tensor.scalar_type()) {
+        kept_.push_back(tensor);
+        return ids_[tensor.unsafeGetTensorImpl()] = ids_.at(other->unsafeGetTensorImpl());
+      }
+    }
+    Fail(Unsupported("the forward pass makes a view of a tensor past LibTorch's operators"));
+    return Constant(tensor);
+  }
+
+  std::size_t Constant(const at::Tensor& tensor) {
+    kept_.push_back(tensor);
+    return ids_[tensor.unsafeGetTensorImpl()] = recording_.Add(c10::IValue(tensor));
+  }
+
+  std::size_t IdOf(const c10::IValue& value) {
+    if (value.isTensor()) {
+      return value.toTensor().defined() ? IdOf(value.toTensor()) : recording_.Add(c10::IValue());
+    }
+    if (!value.isList()) return recording_.Add(value);
+    RecordedList items;
+    for (const c10::IValue& item : value.toListRef()) items.push_back(IdOf(item));
+    return recording_.Add(std::move(items));
+  }
+
+  Recording recording_;
+  std::unordered_map<const c10::TensorImpl*, std::size_t> ids_;
+  std::unordered_map<const c10::StorageImpl*, std::vector<at::Tensor>> on_storage_;
+  std::vector<at::Tensor> kept_;
+  std::vector<bool> depends_;  ///< by id: on an input
+  std::optional<Error> error_;
+};
+
+thread_local Watch* Watch::current = nullptr;
+
+/// Operators that stand for others, and have no translation of their own, are watched at work: what
+/// LibTorch's tracer does too.
+std::optional<c10::DispatchKey> TakenApart(const c10::OperatorHandle& op) {
+  static const std::vector<std::string> whole = SupportedOperators();
+  std::string name = op.schema().name();
+  if (std::ranges::binary_search(whole, name)) return std::nullopt;
+  if (name.ends_with('_')) name.pop_back();
+  if (std::ranges::binary_search(whole, name) || ReadsValues(name)) return std::nullopt;
+  const auto key = name == "aten::convolution" ? c10::DispatchKey::CompositeExplicitAutograd
+                                               : c10::DispatchKey::CompositeImplicitAutograd;
+  if (!op.hasKernelForDispatchKey(key)) return std::nullopt;
+  return key;
+}
+
+void OnOperator(const c10::OperatorHandle& op, c10::Stack* stack) {
+  if (Watch::current != nullptr) {
+    if (const auto key = TakenApart(op)) return op.callBoxedForDispatchKey(*key, *stack);
+  }
+  const c10::impl::ExcludeDispatchKeyGuard inner(kKey);
+  if (Watch::current != nullptr) return Watch::current->Call(op, *stack);
+  op.callBoxed(*stack);
+}
+
+}  // namespace
+
+Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
+                                      const std::vector<at::Tensor>& inputs) {
+  static const c10::RegistrationHandleRAII registered =
+      c10::Dispatcher::singleton().registerFallback(
+          kKey, c10::KernelFunction::makeFromBoxedFunction<&OnOperator>(), "muster");
+  Watch watch(state, inputs);
+  try {
+    std::vector<at::Tensor> outputs;
+    {
+      const c10::impl::IncludeDispatchKeyGuard on(kKey);
+      outputs = forward(inputs);
+    }
+    return watch.Finish(outputs);
+  } catch (const c10::Error& error) {
+    return Internal("the forward pass failed while it was traced: " +
+                    std::string(error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return Internal("the forward pass failed while it was traced: " + std::string(error.what()));
+  }
+}
+
+}  // namespace muster::exporting
