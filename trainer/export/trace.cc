@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <ATen/TracerMode.h>
 #include <ATen/record_function.h>
+#include <c10/util/Backtrace.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/ir/ir.h>
 
@@ -48,34 +49,19 @@ class DataReads {
   void Read(const at::RecordFunction& call) {
     const c10::ArrayRef<const c10::IValue> inputs = call.inputs();
     if (std::string_view(call.name()) == "aten::equal" &&
-        PicksAWay(inputs[0].toTensor(), inputs[1].toTensor())) {
+        Decided(inputs[0].toTensor(), inputs[1].toTensor())) {
       return;
     }
-    query_.reset();
-    key_.reset();
     for (const c10::IValue& input : inputs) {
       if (input.isTensor() && ComesFromInput(input)) found_ = call.name();
     }
   }
 
-  /// LibTorch's attention layer compares query and key, then key and value, to take a shorter way
-  /// to the same numbers. No value decides that where the two are one tensor or differ in shape.
-  /// Where they only differ now, the longer way is right for all values: it is known by the second
-  /// comparison, which is of the same pair or begins with the first one's key.
-  bool PicksAWay(const at::Tensor& left, const at::Tensor& right) {
-    const bool follows = left.is_same(key_) || (left.is_same(query_) && right.is_same(key_));
-    if (follows) found_.clear();
-    const bool repeated = follows && right.is_same(key_);
-    query_.reset();
-    key_.reset();
-    if (repeated || left.is_same(right) || left.sizes() != right.sizes()) return true;
+  /// Whether at::equal answers now what it does for all values.
+  static bool Decided(const at::Tensor& left, const at::Tensor& right) {
+    const std::optional<bool> answer = EqualForAllValues(left, right);
     const at::tracer::impl::NoTracerDispatchMode untraced;
-    if (!ComesFromInput(left) && !ComesFromInput(right)) return true;
-    if (!found_.empty() || at::equal(left, right)) return false;
-    query_ = left;
-    key_ = right;
-    found_ = "aten::equal";  // Unless such a second one follows.
-    return true;
+    return answer && (*answer || !at::equal(left, right));
   }
 
   [[nodiscard]] bool ComesFromInput(const c10::IValue& tensor) const {
@@ -96,7 +82,6 @@ class DataReads {
 
   static thread_local DataReads* current;
   std::size_t input_count_;
-  at::Tensor query_, key_;  ///< compared last, and found to differ
   at::CallbackHandle handle_ = 0;
   int depth_ = 0;
   std::string found_;
@@ -223,6 +208,19 @@ bool ReadsValues(const std::string& op) {
                                                 "aten::is_nonzero", "aten::equal",
                                                 "aten::allclose"};
   return reading.contains(op);
+}
+
+std::optional<bool> EqualForAllValues(const at::Tensor& left, const at::Tensor& right) {
+  if (left.sizes() != right.sizes()) return false;
+  // A tensor with a NaN does not equal itself.
+  if (left.is_same(right) && c10::isIntegralType(left.scalar_type(), true)) return true;
+  // LibTorch's attention layer asks whether it may take a shorter way to the same numbers, which is
+  // right for one tensor; the longer way is right for all.
+  const std::string stack = c10::get_backtrace();
+  if (stack.find("torch::nn::MultiheadAttentionImpl::forward") == std::string::npos) {
+    return std::nullopt;
+  }
+  return left.is_same(right);
 }
 
 Error ValueRead(const std::string& op) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "runtime/base/result.h"
@@ -22,12 +23,16 @@ Result<Recording> TraceWithTorchScript(const Forward& forward,
                                        const std::vector<at::Tensor>& inputs);
 
 /// Every operator that C++ calls on this thread, as the dispatcher hands it on: no part of TorchScript.
-/// It keeps what was computed until the end of the run.
+/// What depends on an input is not computed, but for its shape ("meta" tensors). Where `forward` does
+/// not run so, it runs on values, and what it computes is kept until the end.
 Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
                                       const std::vector<at::Tensor>& inputs);
 
 /// Operators that hand a value of a tensor to C++ (item, a tensor in an "if").
 bool ReadsValues(const std::string& op);
+/// What at::equal answers now for all values that such tensors may have; nullopt where they decide.
+/// Called from inside of it: that LibTorch's attention layer asks is seen on the call stack.
+std::optional<bool> EqualForAllValues(const at::Tensor& left, const at::Tensor& right);
 /// What is wrong where `op` read something computed from an input.
 Error ValueRead(const std::string& op);
 

@@ -1,3 +1,4 @@
+#include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
@@ -18,7 +19,8 @@ constexpr auto kKey = c10::DispatchKey::TESTING_ONLY_GenericMode;
 /// Records the operators that are called while it lives, on its thread.
 class Watch {
  public:
-  Watch(const std::vector<NamedTensor>& state, const std::vector<at::Tensor>& inputs) {
+  Watch(const std::vector<NamedTensor>& state, const std::vector<at::Tensor>& inputs)
+      : device_(state.empty() ? at::kCPU : state[0].tensor.device()) {
     for (const at::Tensor& input : inputs) AddInput(input, true);
     for (const NamedTensor& named : state) AddInput(named.tensor, false);
     current = this;
@@ -38,15 +40,27 @@ class Watch {
     const std::size_t count = schema.arguments().size();
     RecordedCall call{.name = schema.name(), .schema = &schema};
     bool depends = false;
-    const c10::IValue* arguments = stack.data() + stack.size() - count;
-    for (std::size_t i = 0; i < count; ++i) {
-      call.inputs.push_back(IdOf(arguments[i]));
+    bool shapes_only = false;
+    for (std::size_t i = stack.size() - count; i < stack.size(); ++i) {
+      call.inputs.push_back(IdOf(stack[i]));
       depends = depends || Depends(call.inputs.back());
+      shapes_only = shapes_only || HasMeta(stack[i]);
     }
-    // LibTorch's attention layer asks whether query and key are one tensor: no value decides.
-    const bool itself = count >= 2 && call.inputs[0] == call.inputs[1];
-    if (depends && !itself && ReadsValues(call.name)) Fail(ValueRead(call.name));
-    op.callBoxed(stack);
+    std::optional<bool> answer;
+    if (depends && call.name == "aten::equal") {
+      answer = EqualForAllValues(stack[stack.size() - 2].toTensor(), stack.back().toTensor());
+    }
+    if (answer) {
+      stack.resize(stack.size() - count);
+      stack.emplace_back(*answer);
+    } else {
+      if (depends && ReadsValues(call.name)) Fail(ValueRead(call.name));
+      if (shapes_only) {
+        RunOnShapes(op, stack);
+      } else {
+        op.callBoxed(stack);
+      }
+    }
     for (std::size_t i = stack.size() - schema.returns().size(); i < stack.size(); ++i) {
       AddResult(stack[i], depends, call.outputs);
     }
@@ -55,7 +69,63 @@ class Watch {
 
   static thread_local Watch* current;
 
+  static at::Tensor WithoutValues(const at::Tensor& tensor) {
+    if (!tensor.defined() || tensor.is_meta()) return tensor;
+    return at::empty_strided(tensor.sizes(), tensor.strides(), tensor.options().device(at::kMeta));
+  }
+
  private:
+  static bool HasMeta(const c10::IValue& value) {
+    if (value.isTensor()) return value.toTensor().defined() && value.toTensor().is_meta();
+    return value.isList() && std::ranges::any_of(value.toListRef(), HasMeta);
+  }
+
+  /// `value` with each tensor in it as `change` answers it.
+  template <typename Change>
+  static c10::IValue Changed(const c10::IValue& value, const Change& change) {
+    if (value.isTensor()) return change(value.toTensor());
+    if (!value.isList() || std::ranges::none_of(value.toListRef(), &c10::IValue::isTensor)) {
+      return value;
+    }
+    c10::impl::GenericList list(value.toList().elementType());
+    for (const c10::IValue& item : value.toListRef()) list.push_back(Changed(item, change));
+    return list;
+  }
+
+  /// Computes the shapes of the results. Where LibTorch has no kernel that does no more, the operator
+  /// runs on zeros, which are valid as ids too.
+  void RunOnShapes(const c10::OperatorHandle& op, c10::Stack& stack) const {
+    const std::vector<c10::Argument>& schema = op.schema().arguments();
+    const std::size_t base = stack.size() - schema.size();
+    const std::vector<c10::IValue> given(stack.begin() + static_cast<std::ptrdiff_t>(base),
+                                         stack.end());
+    bool writes = false;
+    for (std::size_t i = 0; i < given.size(); ++i) {
+      const bool written = schema[i].alias_info() != nullptr && schema[i].alias_info()->isWrite();
+      TORCH_CHECK(!written || HasMeta(given[i]), "a write to a tensor with values");
+      writes = writes || written;
+      stack[base + i] =
+          Changed(given[i], [](const at::Tensor& t) -> at::Tensor { return WithoutValues(t); });
+    }
+    try {
+      return op.callBoxed(stack);
+    } catch (const c10::Error&) {
+      if (writes) throw;
+    }
+    stack.resize(base);
+    for (const c10::IValue& value : given) {
+      stack.push_back(Changed(value, [this](const at::Tensor& t) -> at::Tensor {
+        if (!t.defined() || !t.is_meta()) return t;
+        return at::empty_strided(t.sizes(), t.strides(), t.options().device(device_)).zero_();
+      }));
+    }
+    op.callBoxed(stack);
+    for (std::size_t i = base; i < stack.size(); ++i) {
+      stack[i] =
+          Changed(stack[i], [](const at::Tensor& t) -> at::Tensor { return WithoutValues(t); });
+    }
+  }
+
   void Fail(Error error) {
     if (!error_) error_ = std::move(error);
   }
@@ -126,6 +196,7 @@ class Watch {
     return recording_.Add(std::move(items));
   }
 
+  const at::Device device_;
   Recording recording_;
   std::unordered_map<const c10::TensorImpl*, std::size_t> ids_;
   std::unordered_map<const c10::StorageImpl*, std::vector<at::Tensor>> on_storage_;
@@ -136,18 +207,23 @@ class Watch {
 
 thread_local Watch* Watch::current = nullptr;
 
-/// Operators that stand for others, and have no translation of their own, are watched at work: what
-/// LibTorch's tracer does too.
+/// Operators that stand for others, and have no translation of their own, are
+/// watched at work: what LibTorch's tracer does too.
 std::optional<c10::DispatchKey> TakenApart(const c10::OperatorHandle& op) {
   static const std::vector<std::string> whole = SupportedOperators();
   std::string name = op.schema().name();
   if (std::ranges::binary_search(whole, name)) return std::nullopt;
   if (name.ends_with('_')) name.pop_back();
   if (std::ranges::binary_search(whole, name) || ReadsValues(name)) return std::nullopt;
-  const auto key = name == "aten::convolution" ? c10::DispatchKey::CompositeExplicitAutograd
-                                               : c10::DispatchKey::CompositeImplicitAutograd;
-  if (!op.hasKernelForDispatchKey(key)) return std::nullopt;
-  return key;
+  std::vector keys = {c10::DispatchKey::CompositeImplicitAutograd};
+  if (name == "aten::convolution" || name == "aten::rsub") {
+    // Such too, though not said to be: the kernel for CPUs calls operators on whatever it is given.
+    keys.insert(keys.end(), {c10::DispatchKey::CompositeExplicitAutograd, c10::DispatchKey::CPU});
+  }
+  for (const c10::DispatchKey key : keys) {
+    if (op.hasKernelForDispatchKey(key)) return key;
+  }
+  return std::nullopt;
 }
 
 void OnOperator(const c10::OperatorHandle& op, c10::Stack* stack) {
@@ -159,10 +235,8 @@ void OnOperator(const c10::OperatorHandle& op, c10::Stack* stack) {
   op.callBoxed(*stack);
 }
 
-}  // namespace
-
-Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
-                                      const std::vector<at::Tensor>& inputs) {
+Result<Recording> Record(const Forward& forward, const std::vector<NamedTensor>& state,
+                         const std::vector<at::Tensor>& inputs) {
   static const c10::RegistrationHandleRAII registered =
       c10::Dispatcher::singleton().registerFallback(
           kKey, c10::KernelFunction::makeFromBoxedFunction<&OnOperator>(), "muster");
@@ -180,6 +254,19 @@ Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<
   } catch (const std::exception& error) {
     return Internal("the forward pass failed while it was traced: " + std::string(error.what()));
   }
+}
+
+}  // namespace
+
+Result<Recording> TraceWithDispatcher(const Forward& forward, const std::vector<NamedTensor>& state,
+                                      const std::vector<at::Tensor>& inputs) {
+  // Shapes are all that is wanted: what depends on an input is not computed, unless the forward pass
+  // does not run without.
+  std::vector<at::Tensor> shapes;
+  shapes.reserve(inputs.size());
+  for (const at::Tensor& input : inputs) shapes.push_back(Watch::WithoutValues(input));
+  auto recording = Record(forward, state, shapes);
+  return recording.ok() ? std::move(recording) : Record(forward, state, inputs);
 }
 
 }  // namespace muster::exporting

@@ -179,6 +179,37 @@ TEST(Export, ValueReadByCpp_IsRefused) {
       HasSubstr("aten::is_nonzero" + wanted));
 }
 
+TEST(Export, ComparisonThatPicksAWay_IsRefusedUnlessAllValuesPickTheSame) {
+  // What LibTorch's attention layer asks, asked by somebody else.
+  const OneForward picks = [](const Tensor& x) {
+    const Tensor y = x * 2;
+    const Tensor z = x + 1;
+    const bool all = at::equal(x, y) && at::equal(y, z);
+    return all ? x : at::equal(y, z) ? y : z;
+  };
+  const OneForward finds_nan = [](const Tensor& x) { return at::equal(x, x) ? x : x.nan_to_num(); };
+  const OneForward by_shape = [](const Tensor& x) {
+    return at::equal(x, x.select(1, 0)) ? x : x.tanh();
+  };
+  nn::MultiheadAttention attention(6, 2);
+  attention->eval();
+  const OneForward attends = [&](const Tensor& x) {
+    return std::get<0>(attention(x, x.tanh(), x.sin()));
+  };
+  for (const FrontEnd front_end : {FrontEnd::kTorchScript, FrontEnd::kDispatcher}) {
+    const auto error_of = [&](const OneForward& forward) {
+      std::vector<NamedTensor> state;
+      for (const auto& p : attention->named_parameters()) state.push_back({p.key(), p.value()});
+      return ErrorOf(
+          ExportOnnx(Of(forward), state, {at::ones({2, 4, 6})}, {.front_end = front_end}));
+    };
+    EXPECT_THAT(error_of(picks), HasSubstr("aten::equal hands a value"));
+    EXPECT_THAT(error_of(finds_nan), HasSubstr("aten::equal hands a value"));
+    EXPECT_EQ(error_of(by_shape), "no error");
+    EXPECT_EQ(error_of(attends), "no error");
+  }
+}
+
 TEST(Export, ConstantReadByCpp_IsFine) {
   const Tensor scale = at::full({1}, 2);
   const auto model = ExportOnnx(Of([&](const Tensor& x) { return x * (scale * 2).item<float>(); }),
