@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -9,7 +11,8 @@ namespace muster::onnx {
 
 /// A string that may borrow: the bytes of a tensor, which lie in memory of their own, or in a
 /// framework's tensor or a mapped file that is kept for as long as somebody borrows from it. A copy
-/// of borrowed bytes borrows too. Writing copies them first, so anything that is not const may cost
+/// of borrowed bytes borrows too. Or they are made when they are wanted: what a pass makes of a large
+/// weight need not lie beside it. Writing copies either first, so anything that is not const may cost
 /// that; threads may share a const one.
 class TensorBytes {
  public:
@@ -23,12 +26,32 @@ class TensorBytes {
     return borrowed;
   }
 
-  [[nodiscard]] bool borrowed() const { return owner_ != nullptr; }
-  [[nodiscard]] std::string_view view() const { return owner_ ? view_ : std::string_view(own_); }
+  /// `size` bytes that `make` answers, always the same and on any thread. Reading them keeps them;
+  /// Visit does not.
+  static TensorBytes Later(std::size_t size, std::function<std::string()> make) {
+    TensorBytes later;
+    later.later_ = std::make_shared<Deferred>();
+    later.later_->size = size;
+    later.later_->make = std::move(make);
+    return later;
+  }
+
+  [[nodiscard]] bool borrowed() const { return owner_ != nullptr || later_ != nullptr; }
+  [[nodiscard]] std::string_view view() const {
+    if (later_) return later_->Kept();
+    return owner_ ? view_ : std::string_view(own_);
+  }
+  /// What `use` answers, given the bytes for as long as it runs.
+  template <typename Use>
+  auto Visit(Use use) const {
+    if (!later_) return use(view());
+    const std::string made = later_->make();
+    return use(std::string_view(made));
+  }
   operator std::string_view() const { return view(); }  // NOLINT: to be read like a string
   [[nodiscard]] const char* data() const { return view().data(); }
-  [[nodiscard]] std::size_t size() const { return view().size(); }
-  [[nodiscard]] bool empty() const { return view().empty(); }
+  [[nodiscard]] std::size_t size() const { return later_ ? later_->size : view().size(); }
+  [[nodiscard]] bool empty() const { return size() == 0; }
   char operator[](std::size_t i) const { return view()[i]; }
   [[nodiscard]] auto begin() const { return view().begin(); }
   [[nodiscard]] auto end() const { return view().end(); }
@@ -39,14 +62,16 @@ class TensorBytes {
   /// A part, borrowed where these are.
   [[nodiscard]] TensorBytes Slice(std::size_t from, std::size_t count) const {
     const std::string_view part = view().substr(from, count);
+    if (later_) return Borrow(part, later_);
     return owner_ ? Borrow(part, owner_) : TensorBytes(std::string(part));
   }
 
   /// The bytes as a string to change.
   std::string& Own() {
-    if (owner_) {
-      own_ = view_;
+    if (borrowed()) {
+      own_ = view();
       owner_.reset();
+      later_.reset();
     }
     return own_;
   }
@@ -68,9 +93,21 @@ class TensorBytes {
   friend bool operator==(const TensorBytes& a, const std::string& b) { return a.view() == b; }
 
  private:
+  struct Deferred {
+    std::string_view Kept() {
+      std::call_once(once, [this] { kept = make(); });
+      return kept;
+    }
+    std::size_t size = 0;
+    std::function<std::string()> make;
+    std::once_flag once;
+    std::string kept;
+  };
+
   std::string own_;
   std::string_view view_;
-  std::shared_ptr<const void> owner_;  ///< null: own_ counts
+  std::shared_ptr<const void> owner_;
+  std::shared_ptr<Deferred> later_;  ///< both null: own_ counts
 };
 
 }  // namespace muster::onnx

@@ -63,10 +63,10 @@ void WireWriter::Text(int field, std::string_view value) {
   if (!value.empty()) Bytes(field, value);
 }
 
-void WireWriter::Borrow(int field, std::string_view value) {
+void WireWriter::Borrow(int field, const TensorBytes& value) {
   Key(field, WireKind::kBytes);
   AppendVarint(value.size(), out_);
-  splices_.push_back({out_.size(), value});
+  splices_.push_back({out_.size(), &value});
   borrowed_ += value.size();
 }
 
@@ -92,7 +92,7 @@ Status WireWriter::ForEachPiece(const std::function<Status(std::string_view)>& v
   std::size_t done = 0;
   for (const Splice& splice : splices_) {
     MUSTER_RETURN_IF_ERROR(visit(std::string_view(out_).substr(done, splice.at - done)));
-    MUSTER_RETURN_IF_ERROR(visit(splice.bytes));
+    MUSTER_RETURN_IF_ERROR(splice.bytes->Visit(visit));
     done = splice.at;
   }
   return visit(std::string_view(out_).substr(done));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/onnx/tensor_bytes.h"
 #include "runtime/base/result.h"
 
 /// Protobuf's wire format (protobuf.dev/programming-guides/encoding): a message is a row of fields,
@@ -22,8 +23,8 @@ class WireWriter {
   void Int(int field, std::int64_t value);
   void Float(int field, float value);
   void Bytes(int field, std::string_view value);
-  /// Bytes that stay where they are for as long as this lives.
-  void Borrow(int field, std::string_view value);
+  /// Bytes that are not copied, nor made before they are written; `value` lives as long as this.
+  void Borrow(int field, const TensorBytes& value);
   /// Bytes, unless `value` is empty, which is the default and needs no room.
   void Text(int field, std::string_view value);
   /// Opens an inner message; give the answer, its size() then, to End.
@@ -38,7 +39,7 @@ class WireWriter {
  private:
   struct Splice {
     std::size_t at;  ///< in out_
-    std::string_view bytes;
+    const TensorBytes* bytes;
   };
   void Key(int field, WireKind kind);
   std::string out_;

@@ -177,7 +177,7 @@ Status WriteWeights(const Model& model, const WeightFile& weights) {
     if (!placement.Outside(tensor)) continue;
     const std::size_t offset = placement.Take(tensor.bytes.size());
     MUSTER_RETURN_IF_ERROR(weights.sink(std::string_view(kZeros, offset - written)));
-    MUSTER_RETURN_IF_ERROR(weights.sink(tensor.bytes));
+    MUSTER_RETURN_IF_ERROR(tensor.bytes.Visit(weights.sink));
     written = offset + tensor.bytes.size();
   }
   return Ok();

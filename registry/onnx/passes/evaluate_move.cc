@@ -11,6 +11,9 @@ namespace {
 using Inputs = std::vector<const Tensor*>;
 using Dims = std::vector<std::int64_t>;
 
+/// Results of so many bytes are made when they are written, where their source stays.
+constexpr std::size_t kLater = std::size_t{1} << 16;
+
 /// Where element 0 lies in the source and how far apart neighbours are, by dimension of the result: every operator
 /// here but Concat is such a walk.
 struct Walk {
@@ -30,16 +33,35 @@ std::optional<std::size_t> AxisOf(std::int64_t axis, std::size_t rank) {
   return static_cast<std::size_t>(axis < 0 ? axis + count : axis);
 }
 
-Tensor Walked(const Tensor& source, const Walk& walk) {
-  Tensor out{.name = "", .type = source.type, .dims = walk.dims, .bytes = {}};
-  const auto count = static_cast<std::size_t>(out.elements());
-  const std::size_t width = DataTypeSize(source.type);
-  out.bytes.resize(count * width);
+/// A matrix, in blocks that stay in the cache whichever way it is walked.
+template <std::size_t kWidth>
+void WalkMatrix(const char* source, const Walk& walk, char* out) {
+  constexpr std::int64_t kBlock = 32;
+  const std::int64_t rows = walk.dims[0], columns = walk.dims[1];
+  for (std::int64_t r = 0; r < rows; r += kBlock) {
+    for (std::int64_t c = 0; c < columns; c += kBlock) {
+      for (std::int64_t i = r; i < std::min(r + kBlock, rows); ++i) {
+        for (std::int64_t j = c; j < std::min(c + kBlock, columns); ++j) {
+          const std::int64_t from = walk.begin + i * walk.steps[0] + j * walk.steps[1];
+          std::memcpy(out + (i * columns + j) * kWidth, source + from * kWidth, kWidth);
+        }
+      }
+    }
+  }
+}
+
+std::string Walked(std::string_view source, std::size_t width, const Walk& walk,
+                   std::size_t count) {
+  std::string out(count * width, '\0');
+  if (walk.dims.size() == 2 && width == 4) {
+    WalkMatrix<4>(source.data(), walk, out.data());
+    return out;
+  }
   Dims at(walk.dims.size(), 0);
   std::int64_t from = walk.begin;
   for (std::size_t i = 0; i < count; ++i) {
-    std::memcpy(out.bytes.data() + i * width,
-                source.bytes.data() + static_cast<std::size_t>(from) * width, width);
+    std::memcpy(out.data() + i * width, source.data() + static_cast<std::size_t>(from) * width,
+                width);
     for (std::size_t d = at.size(); d > 0; --d) {
       from += walk.steps[d - 1];
       if (++at[d - 1] < walk.dims[d - 1]) break;
@@ -51,10 +73,21 @@ Tensor Walked(const Tensor& source, const Walk& walk) {
 }
 
 std::optional<Tensor> Limited(const Tensor& source, const Walk& walk, std::int64_t max_elements) {
-  const std::int64_t count =
-      Tensor{.name = "", .type = source.type, .dims = walk.dims, .bytes = {}}.elements();
-  if (count < 0 || count > max_elements || (source.bytes.empty() && count > 0)) return std::nullopt;
-  return Walked(source, walk);
+  Tensor out{.name = "", .type = source.type, .dims = walk.dims, .bytes = {}};
+  const std::int64_t elements = out.elements();
+  if (elements < 0 || elements > max_elements || (source.bytes.empty() && elements > 0))
+    return std::nullopt;
+  const std::size_t width = DataTypeSize(source.type);
+  const auto count = static_cast<std::size_t>(elements);
+  const auto make = [bytes = source.bytes, width, walk, count] {
+    return Walked(bytes, width, walk, count);
+  };
+  if (source.bytes.borrowed() && count * width >= kLater) {
+    out.bytes = TensorBytes::Later(count * width, make);
+  } else {
+    out.bytes = make();
+  }
+  return out;
 }
 
 std::optional<Tensor> Transpose(const Node& node, const Tensor& source, std::int64_t max_elements) {

@@ -140,5 +140,22 @@ TEST(TensorBytes, WritingToBorrowedBytes_ChangesACopy) {
   EXPECT_FALSE(copy.borrowed());
 }
 
+TEST(TensorBytes, MadeLater_AreMadeWhenWrittenAndNotKept) {
+  int made = 0;
+  Model later = Sized();
+  for (Tensor& tensor : later.graph.initializers) {
+    const std::string bytes(tensor.bytes.view());
+    tensor.bytes = TensorBytes::Later(bytes.size(), [&made, bytes] { return ++made, bytes; });
+  }
+  const Pair pair = WritePair(later);
+  EXPECT_EQ(made, 3);
+  const Pair wanted = WritePair(Sized());
+  EXPECT_EQ(pair.model, wanted.model);
+  EXPECT_EQ(pair.weights, wanted.weights);
+  EXPECT_TRUE(later == Sized());
+  EXPECT_TRUE(later == Sized());
+  EXPECT_EQ(made, 6) << "those that were read are kept";
+}
+
 }  // namespace
 }  // namespace muster::onnx

@@ -144,6 +144,28 @@ TEST(FoldConstants, SharedLargeWeight_IsNotStoredTwice) {
   EXPECT_EQ(FoldConstants(model).changes, 0u);
 }
 
+TEST(FoldConstants, TurnedWeight_IsItsTransposeWhoeverOwnsIt) {
+  const std::vector<std::int64_t> perm = {1, 0};
+  constexpr std::int64_t kRows = 130, kColumns = 150;
+  std::vector<float> values, turned;
+  for (int i = 0; i < kRows * kColumns; ++i) values.push_back(static_cast<float>(i));
+  for (int c = 0; c < kColumns; ++c) {
+    for (int r = 0; r < kRows; ++r) turned.push_back(values[r * kColumns + c]);
+  }
+  Tensor weight = FloatTensor("w", {kRows, kColumns}, values);
+  const auto owner = std::make_shared<const std::string>(weight.bytes.view());
+  for (const bool borrowed : {false, true}) {
+    if (borrowed) weight.bytes = TensorBytes::Borrow(*owner, owner);
+    const Model after =
+        After(FoldConstants,
+              Around({MakeNode("Transpose", {"w"}, "t", {{"perm", perm}}),
+                      MakeNode("ReduceSum", {"t"}, "sum"), MakeNode("Add", {"x", "sum"}, "y")},
+                     {weight}));
+    EXPECT_EQ(Find(after, "t")->dims, (std::vector<std::int64_t>{kColumns, kRows}));
+    EXPECT_EQ(*FloatsOf(*Find(after, "t")), turned) << borrowed;
+  }
+}
+
 TEST(FoldBatchNorm, AfterConv_GoesIntoItsWeights) {
   const Node conv = MakeNode("Conv", {"x", "w"}, "a", {{"pads", std::vector<std::int64_t>{0, 0}}});
   const Node norm = MakeNode("BatchNormalization", {"a", "scale", "shift", "mean", "var"}, "y",
