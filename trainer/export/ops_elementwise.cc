@@ -213,17 +213,25 @@ void LogAddExp(Call& call) {
 }
 
 /// The angle of (other, self) in (-pi, pi].
+/// -0 too, whose reciprocal is minus infinity.
+std::string IsNegative(Call& call, const std::string& x) {
+  const std::string zero = call.Scalar(0);
+  return call.Node("Or", {call.Node("Less", {x, zero}),
+                          call.Node("Less", {call.Node("Div", {call.Scalar(1), x}), zero})});
+}
+
 void Atan2(Call& call) {
   const at::ScalarType type = call.Out().dtype;
   const std::string y = call.In("self", type);
   const std::string x = call.In("other", type);
-  const std::string zero = call.Scalar(0);
+  // Two zeros and two infinities have no quotient, but the angle of their signs.
+  const std::string diagonal = call.Node("Equal", {call.Node("Abs", {y}), call.Node("Abs", {x})});
+  const std::string signs = call.Node("Mul", {call.Node("Sign", {y}), call.Node("Sign", {x})});
+  const std::string slope = call.Node("Where", {diagonal, signs, call.Node("Div", {y, x})});
   const std::string half_turn =
-      call.Node("Where", {call.Node("Less", {y, zero}), call.Scalar(-M_PI), call.Scalar(M_PI)});
-  const std::string turn = call.Node("Where", {call.Node("Less", {x, zero}), half_turn, zero});
-  const std::string angle = call.Node("Add", {call.Node("Atan", {call.Node("Div", {y, x})}), turn});
-  const std::string upright = call.Node("Mul", {call.Node("Sign", {y}), call.Scalar(M_PI / 2)});
-  call.Return(call.Node("Where", {call.Node("Equal", {x, zero}), upright, angle}));
+      call.Node("Where", {IsNegative(call, y), call.Scalar(-M_PI), call.Scalar(M_PI)});
+  const std::string turn = call.Node("Where", {IsNegative(call, x), half_turn, call.Scalar(0)});
+  call.Return(call.Node("Add", {call.Node("Atan", {slope}), turn}));
 }
 
 void Hypot(Call& call) {

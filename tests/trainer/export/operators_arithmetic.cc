@@ -35,7 +35,8 @@ std::vector<OperatorCase> FunctionCases() {
        }},
       {"angles",
        [](auto& x, auto& y) {
-         return Flat({at::atan2(x, y), at::atan2(x.round() + 0.0, y.round()), at::hypot(x, y)});
+         return Flat({at::atan2(x, y), at::atan2(x.round(), y.round()),  // -0 among them
+                      at::atan2(x.round() / 0, y.round() / 0).nan_to_num(7), at::hypot(x, y)});
        }},
       {"parts_of_numbers",
        [](auto& x, auto& y) {
