@@ -5,7 +5,7 @@
 #include <torch/nn/module.h>
 
 #include "registry/evaluation.h"
-#include "registry/onnx/writer.h"
+#include "registry/files/onnx_file.h"
 #include "runtime/base/file.h"
 #include "trainer/export/export.h"
 #include "trainer/files/checkpoint_folder.h"
@@ -40,8 +40,9 @@ at::Tensor Example(const registry::Tensor& input, const registry::TensorSpec& sp
       .clone();
 }
 
-Status WriteOnnx(Trial& trial, torch::nn::Module& module, const HeldOut& rows,
-                 const std::filesystem::path& path) {
+/// The operator set of what was written: `path`, and weights beyond a file's limit beside it.
+Result<std::int64_t> WriteOnnx(Trial& trial, torch::nn::Module& module, const HeldOut& rows,
+                               const std::filesystem::path& path) {
   exporting::ExportOptions options{.model_name = trial.name()};
   std::vector<at::Tensor> examples;
   for (std::size_t i = 0; i < rows.inputs.size(); ++i) {
@@ -52,8 +53,8 @@ Status WriteOnnx(Trial& trial, torch::nn::Module& module, const HeldOut& rows,
   const auto forward = [&](const std::vector<at::Tensor>& in) { return trial.Serve(in); };
   MUSTER_ASSIGN_OR_RETURN(const onnx::Model model,
                           exporting::ExportModule(module, forward, examples, options));
-  MUSTER_ASSIGN_OR_RETURN(const std::string bytes, onnx::Write(model));
-  return WriteFileAtomically(path, bytes);
+  MUSTER_RETURN_IF_ERROR(registry::WriteOnnxFile(model, path));
+  return model.opsets.at("");
 }
 
 Status Export(Trial& trial, const Options& options) {
@@ -74,10 +75,11 @@ Status Export(Trial& trial, const Options& options) {
   MUSTER_ASSIGN_OR_RETURN(const auto means,
                           EvaluateSource(trial, *module, *source, Gang(), HostAccelerator(),
                                          Precision::kFp32, static_cast<std::uint64_t>(rows.batch)));
-  MUSTER_RETURN_IF_ERROR(WriteOnnx(trial, *module, rows, out / "model.onnx"));
+  MUSTER_ASSIGN_OR_RETURN(const std::int64_t opset,
+                          WriteOnnx(trial, *module, rows, out / "model.onnx"));
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(
       out / "evaluation.safetensors", registry::WriteSafetensors(rows.tensors, rows.metadata)));
-  registry::ExportInfo info{.opset = onnx::kOpset,
+  registry::ExportInfo info{.opset = opset,
                             .task = RegistryTask(trial.served().task),
                             .inputs = rows.inputs,
                             .outputs = rows.outputs};
