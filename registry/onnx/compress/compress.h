@@ -13,8 +13,10 @@
 /// stay as they are, and so do all values that are not named here. Each form is valid in operator set 13 and
 /// above; the model's own set is kept.
 ///
-///   QuantizeDynamic   x -> DynamicQuantizeLinear -> MatMulInteger -> Cast -> Mul (-> Add of the bias). MatMul, Gemm.
-///                     The range of x is that of the whole batch: an answer depends on the rows beside it.
+///   QuantizeDynamic   x -> QuantizeLinear -> MatMulInteger -> Cast -> Mul -> Mul (-> Add of the bias). MatMul, Gemm.
+///                     Each row of x has a scale of its own, max|x| / 127 with the zero point 128, or max(x) / 255
+///                     with 0 where x is never negative. ONNX's DynamicQuantizeLinear has one scale for all rows: with
+///                     it an answer depends on the rows beside it.
 ///   QuantizeWeights   int8 weights -> DequantizeLinear. MatMul, Gemm, Conv; of Gather (embeddings) the rows that
 ///                     were gathered are dequantised, each with its own scale.
 ///   QuantizeStatic    QuantizeLinear -> DequantizeLinear around Conv, MatMul and Gemm, with ranges from calibration

@@ -9,6 +9,9 @@
 namespace muster::onnx::compress {
 namespace {
 
+/// Below that a row counts as zeros; its scale is still a normal number.
+constexpr float kLeastMagnitude = 1e-30F;
+
 class DynamicQuantizer {
  public:
   DynamicQuantizer(Rewriter& out, Layers& layers) : out_(out), layers_(layers) {}
@@ -28,12 +31,14 @@ class DynamicQuantizer {
     const std::string sum =
         out_.Add("MatMulInteger", {x.values, weights.values, x.zero_point}, y + ".int32");
     const std::string cast = out_.Add("Cast", {sum}, y + ".float", {{"to", ToFloat()}});
-    const std::string scale = out_.Add("Mul", {x.scale, weights.scale}, y + ".scale");
+    // One scale after the other: ONNX Runtime 1.30 takes a product of both for DynamicQuantizeLinear's, and of
+    // its rows the first.
+    const std::string of_row = out_.Add("Mul", {cast, x.scale}, y + ".row");
     if (!gemm || !Has(node, 2)) {
-      out_.Append({node.name, "Mul", "", {cast, scale}, {y}, {}});
+      out_.Append({node.name, "Mul", "", {of_row, weights.scale}, {y}, {}});
       return Ok();
     }
-    const std::string product = out_.Add("Mul", {cast, scale}, y + ".product");
+    const std::string product = out_.Add("Mul", {of_row, weights.scale}, y + ".product");
     out_.Append({node.name, "Add", "", {product, Bias(node)}, {y}, {}});
     return Ok();
   }
@@ -86,17 +91,44 @@ class DynamicQuantizer {
   const Activation& Quantized(const std::string& x) {
     const auto [entry, added] = activations_.try_emplace(x);
     Activation& names = entry->second;
-    if (added) {
-      names = {out_.Fresh(x + ".quantized"), out_.Fresh(x + ".scale"),
-               out_.Fresh(x + ".zero_point")};
-      out_.Append({names.values,
-                   "DynamicQuantizeLinear",
-                   "",
-                   {x},
-                   {names.values, names.scale, names.zero_point},
-                   {}});
-    }
+    if (!added) return names;
+    // What is never negative needs no levels below 0.
+    const bool positive = out_.NeverNegative(x);
+    const std::string magnitude = positive ? x : out_.Add("Abs", {x}, x + ".magnitude");
+    const std::string most = RowMaximum(magnitude, x + ".most");
+    const std::string some =
+        out_.Add("Max", {most, Scalar("row.least", kLeastMagnitude)}, x + ".most");
+    names.scale = out_.Add("Mul",
+                           {some, positive ? Scalar("row.unsigned_step", 1 / 255.0F)
+                                           : Scalar("row.signed_step", 1 / 127.0F)},
+                           x + ".scale");
+    names.zero_point = ZeroPoint(positive ? 0 : 128);
+    const std::string levels = out_.Add("Div", {x, names.scale}, x + ".levels");
+    names.values = out_.Add("QuantizeLinear", {levels, Scalar("row.one", 1), names.zero_point},
+                            x + ".quantized");
     return names;
+  }
+
+  /// Of the last axis, which stays with size 1. The axes became an input with set 18.
+  std::string RowMaximum(const std::string& x, const std::string& stem) {
+    const std::vector<std::int64_t> axes{-1};
+    if (out_.opset() < 18) return out_.Add("ReduceMax", {x}, stem, {{"axes", axes}});
+    const std::string last = Shared("row.axes", IntTensor("", DataType::kInt64, {1}, axes));
+    return out_.Add("ReduceMax", {x, last}, stem);
+  }
+
+  std::string Scalar(const std::string& name, float value) {
+    return Shared(name, FloatTensor("", {}, {value}));
+  }
+  std::string ZeroPoint(std::int64_t level) {
+    return Shared("row.zero_point." + std::to_string(level),
+                  IntTensor("", DataType::kUint8, {}, {level}));
+  }
+  /// A constant that all layers share.
+  const std::string& Shared(const std::string& stem, Tensor value) {
+    std::string& name = shared_[stem];
+    if (name.empty()) name = out_.AddConstant(stem, std::move(value));
+    return name;
   }
 
   /// Gemm's C times beta.
@@ -113,6 +145,7 @@ class DynamicQuantizer {
   Layers& layers_;
   std::map<std::tuple<std::string, int, float>, Weights> weights_;
   std::map<std::string, Activation> activations_;
+  std::map<std::string, std::string> shared_;
 };
 
 }  // namespace

@@ -55,10 +55,8 @@ bool Has(const Node& node, std::size_t input) {
 
 Result<Layers> FindLayers(const Model& model, const Rewriter& rewriter, const Options& options,
                           std::initializer_list<std::string_view> operators) {
-  const auto opset = model.opsets.find("");
-  if (opset == model.opsets.end() || opset->second < kOldestOpset) {
-    return Unsupported("the model imports operator set " +
-                       std::to_string(opset == model.opsets.end() ? 0 : opset->second) +
+  if (rewriter.opset() < kOldestOpset) {
+    return Unsupported("the model imports operator set " + std::to_string(rewriter.opset()) +
                        "; to be compressed it must be of " + std::to_string(kOldestOpset) +
                        " or above: export it anew, or convert it with onnx.version_converter");
   }

@@ -1,5 +1,9 @@
 #include "registry/onnx/compress/rewriter.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 namespace muster::onnx::compress {
 
 Rewriter::Rewriter(const Model& model) : model_(model) {
@@ -11,6 +15,7 @@ Rewriter::Rewriter(const Model& model) : model_(model) {
   for (const ValueInfo& input : graph.inputs) names_.insert(input.name);
   for (const Node& node : graph.nodes) {
     for (const std::string& input : node.inputs) ++uses_[input];
+    for (const std::string& output : node.outputs) makers_[output] = &node;
     names_.insert(node.outputs.begin(), node.outputs.end());
     names_.insert(node.name);
   }
@@ -24,6 +29,30 @@ Rewriter::Rewriter(const Model& model) : model_(model) {
 const Tensor* Rewriter::Constant(const std::string& name) const {
   const auto found = constants_.find(name);
   return found == constants_.end() ? nullptr : found->second;
+}
+
+const Node* Rewriter::Maker(const std::string& name) const {
+  const auto found = makers_.find(name);
+  return found == makers_.end() ? nullptr : found->second;
+}
+
+bool Rewriter::NeverNegative(const std::string& name) const {
+  static constexpr std::string_view kSources[] = {"Abs",  "Exp",     "HardSigmoid", "Relu",
+                                                  "Sqrt", "Sigmoid", "Softmax",     "Softplus"};
+  static constexpr std::string_view kKeepSigns[] = {
+      "AveragePool", "Dropout", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "Identity",
+      "MaxPool",     "Reshape", "Slice",   "Squeeze",           "Transpose",     "Unsqueeze"};
+  for (const Node* node = Maker(name); node != nullptr; node = Maker(node->inputs[0])) {
+    if (!node->domain.empty() || node->inputs.empty()) return false;
+    if (std::ranges::find(kSources, node->op_type) != std::end(kSources)) return true;
+    if (std::ranges::find(kKeepSigns, node->op_type) == std::end(kKeepSigns)) return false;
+  }
+  return false;
+}
+
+std::int64_t Rewriter::opset() const {
+  const auto own = model_.opsets.find("");
+  return own == model_.opsets.end() ? 0 : own->second;
 }
 
 int Rewriter::Uses(const std::string& name) const {

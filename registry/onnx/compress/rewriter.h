@@ -21,6 +21,12 @@ class Rewriter {
   [[nodiscard]] const Tensor* Constant(const std::string& name) const;
   /// How many nodes and graph outputs use a value.
   [[nodiscard]] int Uses(const std::string& name) const;
+  /// The node that computes a value; null of constants and inputs.
+  [[nodiscard]] const Node* Maker(const std::string& name) const;
+  /// Of Relu, Sigmoid and the like, seen through what only moves or pools values.
+  [[nodiscard]] bool NeverNegative(const std::string& name) const;
+  /// The version of ONNX's own operator set; 0 without.
+  [[nodiscard]] std::int64_t opset() const;
   [[nodiscard]] bool IsOutput(const std::string& name) const { return outputs_.contains(name); }
   /// "stem", or "stem.2" ... when that is taken. Taken from then on.
   std::string Fresh(const std::string& stem);
@@ -37,6 +43,7 @@ class Rewriter {
  private:
   const Model& model_;
   std::unordered_map<std::string, const Tensor*> constants_;
+  std::unordered_map<std::string, const Node*> makers_;
   std::unordered_map<std::string, int> uses_;
   std::unordered_set<std::string> outputs_, names_;
   std::vector<Node> nodes_;
