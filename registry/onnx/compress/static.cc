@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
+#include <optional>
 #include <set>
 
 #include "registry/onnx/attributes.h"
@@ -46,6 +49,32 @@ std::string QuantizedOutput(const Model& model, const Rewriter& rewriter, const 
     if (next->op_type == "Relu" && next->domain.empty()) y = next->outputs[0];
   }
   return rewriter.IsOutput(y) ? "" : y;
+}
+
+/// Whether a factor that is negative in some channels is all that lies between `value` and what computes it.
+/// OpenVINO 2026.4's CPU engine fuses such a Mul, Div or LayerNormalization into the QuantizeLinear behind it and
+/// then is wrong in those channels.
+bool ScaledByNegatives(const Rewriter& model, std::string value) {
+  static constexpr std::string_view kFusedToo[] = {
+      "Add", "Clip",    "Div",     "Dropout", "Flatten",   "Identity", "Mul",
+      "Neg", "Reshape", "Squeeze", "Sub",     "Transpose", "Unsqueeze"};
+  while (const Node* node = model.Maker(value)) {
+    const bool norm = node->op_type.ends_with("Normalization");
+    if (norm || node->op_type == "Mul" || node->op_type == "Div") {
+      for (const std::string& input : node->inputs) {
+        const Tensor* factor = model.Constant(input);
+        const auto values = factor == nullptr ? std::nullopt : FloatsOf(*factor);
+        if (values && std::ranges::any_of(*values, [](float x) { return x < 0; })) return true;
+        if (values && norm) break;  // the others are no factors
+      }
+    }
+    if (std::ranges::find(kFusedToo, node->op_type) == std::end(kFusedToo)) return false;
+    const auto computed = std::ranges::find_if(
+        node->inputs, [&](const std::string& input) { return model.Constant(input) == nullptr; });
+    if (computed == node->inputs.end()) return false;
+    value = *computed;
+  }
+  return false;
 }
 
 class StaticQuantizer {
@@ -101,8 +130,18 @@ class StaticQuantizer {
     const std::string zero =
         out_.AddConstant(value + ".zero_point", {"", DataType::kUint8, {}, std::string(1, level)});
     const std::string levels =
-        out_.Add("QuantizeLinear", {value, scale, zero}, value + ".quantized");
+        out_.Add("QuantizeLinear", {Unfused(value), scale, zero}, value + ".quantized");
     return name = out_.Add("DequantizeLinear", {levels, scale, zero}, value + ".dequantized");
+  }
+
+  /// The value behind a Max with float's lowest number, which changes nothing and is fused with nothing.
+  std::string Unfused(const std::string& value) {
+    if (!ScaledByNegatives(out_, value)) return value;
+    if (lowest_.empty()) {
+      lowest_ = out_.AddConstant("float.lowest",
+                                 FloatTensor("", {}, {std::numeric_limits<float>::lowest()}));
+    }
+    return out_.Add("Max", {value, lowest_}, value + ".unfused");
   }
 
   Status QuantizeConstants(const Layer& layer, float x_scale, Node& node) {
@@ -161,6 +200,7 @@ class StaticQuantizer {
   const std::map<std::string, Range>& ranges_;
   Rewriter& out_;
   Layers& layers_;
+  std::string lowest_;
   std::set<std::string> for_all_;
   std::map<std::string, std::string> quantized_;
   std::map<std::tuple<std::string, int, std::vector<float>>, std::string> dequantized_;

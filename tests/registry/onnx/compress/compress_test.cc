@@ -61,6 +61,39 @@ TEST(QuantizeDynamic, OneValueIntoThreeLayers_QuantizedOnce) {
   EXPECT_EQ(LeftOf(*compressed, "/scores"), "its weights are not constant");
 }
 
+TEST(QuantizeDynamic, SetsFrom18_AxesOfReduceMaxAreAnInput) {
+  Model model = Mlp();
+  model.opsets[""] = 18;
+  const auto compressed = QuantizeDynamic(model, {.min_elements = 1});
+  ASSERT_TRUE(compressed.ok()) << compressed.error().message;
+  for (const Node& node : compressed->model.graph.nodes) {
+    if (node.op_type != "ReduceMax") continue;
+    EXPECT_THAT(node.inputs, ElementsAre(::testing::_, "row.axes"));
+    EXPECT_THAT(node.attributes, IsEmpty());
+  }
+}
+
+TEST(QuantizeStatic, FactorsThatAreNegativeInSomeChannels_NotFusedWithTheQuantisation) {
+  const auto barriers = [](const char* op, float first, const char* between) {
+    Model model = ModelBuilder("scaled", 6)
+                      .Input("x", DataType::kFloat, {32})
+                      .Weight("gain", {32}, 0)
+                      .Weight("w", {32, 16}, 0.2)
+                      .Node(op, {"x", "gain"}, "scaled")
+                      .Node(between, {"scaled"}, "moved")
+                      .Node("MatMul", {"moved", "w"}, "y")
+                      .Output("y", {16})
+                      .Build();
+    FirstFloat(model, 0) = first;
+    const auto compressed = QuantizeStatic(model, {{"moved", {-1, 1}}}, {.min_elements = 1});
+    return std::ranges::count(Ops(compressed->model), "Max");
+  };
+  EXPECT_EQ(barriers("Mul", -1, "Identity"), 1);
+  EXPECT_EQ(barriers("LayerNormalization", -1, "Flatten"), 1);
+  EXPECT_EQ(barriers("Mul", 1, "Identity"), 0);
+  EXPECT_EQ(barriers("Mul", -1, "Relu"), 0) << "OpenVINO fuses nothing over it";
+}
+
 TEST(Compress, LayersThatAreLeftAlone_SayWhy) {
   const auto small = QuantizeWeights(Mlp(), {.min_elements = 1'600});
   EXPECT_EQ(small->rewritten(), 1);
