@@ -149,13 +149,13 @@ Result<CompressionChoice> ChooseForm(const onnx::Model& model,
 }
 
 std::string TableText(const CompressionChoice& choice, std::string_view metric) {
-  std::string text = "form         size MB  ms b1   ms b32  speed-up b1 b32  agreement  " +
+  std::string text = "form             size MB  ms b1   ms b32  speed-up b1 b32  agreement  " +
                      std::string(metric) + "\n";
   const FormFigures& full = choice.table.front();
   for (std::size_t i = 0; i < choice.table.size(); ++i) {
     const FormFigures& row = choice.table[i];
     char line[160];
-    std::snprintf(line, sizeof line, "%c %-10s %8.2f %7.3f %8.3f %8.2f %6.2f %10.4f  %.5f  ",
+    std::snprintf(line, sizeof line, "%c %-14s %8.2f %7.3f %8.3f %8.2f %6.2f %10.4f  %.5f  ",
                   i == choice.chosen && i > 0 ? '*' : ' ', row.form.c_str(),
                   static_cast<double>(row.bytes) / 1e6, row.ms_1, row.ms_32, full.ms_1 / row.ms_1,
                   full.ms_32 / row.ms_32, row.agreement, row.metric);

@@ -9,8 +9,7 @@
 #include "runtime/base/clock.h"
 
 /// Which compressed form of a model (registry/onnx/compress) is to serve, by measuring all that come into question
-/// on the engine at hand: which one is fast differs by engine and machine (dynamic int8 is four times faster than
-/// f32 in ONNX Runtime and no faster in OpenVINO; weight-only is the other way round).
+/// on the engine at hand: which one is fast differs by engine and machine (scripts/bench/registry/int8).
 
 namespace muster::registry {
 

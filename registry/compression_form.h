@@ -15,7 +15,7 @@
 
 namespace muster::registry {
 
-enum class CompressionKind { kDynamic, kWeightOnly, kStatic, kHalf, kPrune };
+enum class CompressionKind { kDynamic, kWeightOnly, kEngineDynamic, kStatic, kHalf, kPrune };
 
 struct CompressionForm {
   CompressionKind kind = CompressionKind::kDynamic;
@@ -23,7 +23,9 @@ struct CompressionForm {
   friend bool operator==(const CompressionForm&, const CompressionForm&) = default;
 };
 
-/// "dynamic", "weight-only", "static", "fp16", "prune=0.5" (of all weights together). "auto": the first four.
+/// "dynamic", "weight-only", "engine-dynamic", "static", "fp16", "prune=0.5" (of all weights together). "auto": the
+/// first five. "engine-dynamic" is weight-only's graph, with the permission that the engine quantises activations in
+/// its own way (kActivationGroupKey): OpenVINO does, others may overlook it.
 /// kInvalid lists what there is.
 Result<std::vector<CompressionForm>> ParseCompressionForms(std::string_view text);
 std::string CompressionFormName(const CompressionForm& form);

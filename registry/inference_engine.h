@@ -71,10 +71,15 @@ class InferenceModel {
   virtual Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) = 0;
 };
 
+/// In a model's metadata_props: how many neighbours of a row an engine may give one scale when it quantises the
+/// activations in front of int8 weights by itself ("128"). Without it an engine computes what the model says.
+inline constexpr std::string_view kActivationGroupKey = "muster.activation_group";
+
 class InferenceEngine {
  public:
   virtual ~InferenceEngine() = default;
-  /// Computes in f32 exactly as the model says (no silent bf16). `threads` 0: the engine's choice.
+  /// Computes in f32 exactly as the model says (no silent bf16, no int8 but where kActivationGroupKey allows it).
+  /// `threads` 0: the engine's choice.
   /// kNotFound without the file, kInvalid when it is no model that the engine can compute; kResource: no memory.
   virtual Result<std::unique_ptr<InferenceModel>> Load(const std::filesystem::path& onnx_file,
                                                        int threads) = 0;

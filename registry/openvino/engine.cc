@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -41,6 +42,19 @@ Result<TensorSpec> SpecOf(const std::string& name, const ov::Output<const ov::No
     return Unsupported("tensor '" + name + "' has no fixed number of dimensions");
   }
   return TensorSpec{name, pair->first, ShapeOf(port.get_partial_shape())};
+}
+
+/// 0 when the model has no kActivationGroupKey.
+Result<std::uint64_t> ActivationGroup(const ov::Model& model) {
+  const std::string key(kActivationGroupKey);
+  // Where OpenVINO's reader puts metadata_props.
+  if (!model.has_rt_info("framework", key)) return std::uint64_t{0};
+  const auto text = model.get_rt_info<std::string>("framework", key);
+  std::uint64_t group = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, group);
+  if (read.ec == std::errc() && read.ptr == end && group > 0) return group;
+  return Invalid("the model's " + key + " is '" + text + "'; wanted a number above 0");
 }
 
 class OpenVinoModel final : public InferenceModel {
@@ -130,6 +144,9 @@ class OpenVinoEngine final : public InferenceEngine {
                          ov::hint::inference_precision(ov::element::f32), ov::num_streams(1)};
       if (threads > 0) options.insert(ov::inference_num_threads(threads));
       const auto model = core_.read_model(onnx_file.string());
+      MUSTER_ASSIGN_OR_RETURN(const std::uint64_t group, ActivationGroup(*model));
+      // The default is 32: activations in front of int8 weights are quantised, asked or not.
+      options.insert(ov::hint::dynamic_quantization_group_size(group));
       return Wrap(*model, core_.compile_model(model, "CPU", options));
     } catch (const std::bad_alloc&) {
       return ResourceExhausted("OpenVINO: out of memory with " + onnx_file.string());

@@ -95,8 +95,8 @@ void AddModelCompress(CLI::App& model, Context& context) {
   command->add_option("model", flags->model, "NAME@ALIAS or NAME/VERSION")->required();
   command
       ->add_option("--form", flags->form,
-                   "auto (the fastest that holds the bound), dynamic, weight-only, static, fp16 or "
-                   "prune=SHARE")
+                   "auto (the fastest that holds the bound), dynamic, weight-only, engine-dynamic, "
+                   "static, fp16 or prune=SHARE")
       ->capture_default_str();
   command->add_option("--calibration", flags->calibration,
                       "Held-out rows that the static form is calibrated with (default: a quarter, "
