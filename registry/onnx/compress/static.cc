@@ -175,7 +175,11 @@ class StaticQuantizer {
     const std::string scale =
         out_.AddConstant(stem + ".scale", FloatTensor("", {channels}, weights.scales));
     const std::string levels = out_.AddConstant(stem + ".int8", std::move(weights.values));
-    return name = out_.Add("DequantizeLinear", {levels, scale}, stem + ".dequantized",
+    // It may be left out, but without it ONNX Runtime 1.30 finds no integer kernel for a Gemm.
+    const std::string zero = out_.AddConstant(
+        stem + ".zero_point",
+        {"", DataType::kInt8, {channels}, std::string(weights.scales.size(), '\0')});
+    return name = out_.Add("DequantizeLinear", {levels, scale, zero}, stem + ".dequantized",
                            {{"axis", std::int64_t{layer.channel_axis}}});
   }
 
