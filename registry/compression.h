@@ -34,7 +34,8 @@ struct CompressionChoice {
   std::string onnx;                ///< the bytes of the chosen form
 };
 
-/// Builds, measures and compares; the fastest at batch 1 of those that hold the bound. A form that cannot be built or
+/// Builds, measures and compares. Chosen is, of those that hold the bound and come within a tenth of the fastest at
+/// batch 1, the fastest at batch 32. A form that cannot be built or
 /// computed is a refused row of the table. Judged on `evaluation`, which shares no row with `calibration`. Takes
 /// seconds, and all of `load`'s threads.
 Result<CompressionChoice> ChooseForm(const onnx::Model& model,
