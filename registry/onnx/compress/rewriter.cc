@@ -42,7 +42,8 @@ bool Rewriter::NeverNegative(const std::string& name) const {
   static constexpr std::string_view kKeepSigns[] = {
       "AveragePool", "Dropout", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "Identity",
       "MaxPool",     "Reshape", "Slice",   "Squeeze",           "Transpose",     "Unsqueeze"};
-  for (const Node* node = Maker(name); node != nullptr; node = Maker(node->inputs[0])) {
+  const Node* node = Maker(name);
+  for (int i = 0; i < kLongestWalk && node != nullptr; ++i, node = Maker(node->inputs[0])) {
     if (!node->domain.empty() || node->inputs.empty()) return false;
     if (std::ranges::find(kSources, node->op_type) != std::end(kSources)) return true;
     if (std::ranges::find(kKeepSigns, node->op_type) == std::end(kKeepSigns)) return false;

@@ -11,6 +11,9 @@
 
 namespace muster::onnx::compress {
 
+/// Whoever walks from a value to what it is made of stops after so many nodes: a hostile graph has cycles.
+inline constexpr int kLongestWalk = 64;
+
 /// A model that is written anew, node after node.
 class Rewriter {
  public:

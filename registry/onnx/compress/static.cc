@@ -58,7 +58,9 @@ bool ScaledByNegatives(const Rewriter& model, std::string value) {
   static constexpr std::string_view kFusedToo[] = {
       "Add", "Clip",    "Div",     "Dropout", "Flatten",   "Identity", "Mul",
       "Neg", "Reshape", "Squeeze", "Sub",     "Transpose", "Unsqueeze"};
-  while (const Node* node = model.Maker(value)) {
+  for (int i = 0; i < kLongestWalk; ++i) {
+    const Node* node = model.Maker(value);
+    if (node == nullptr) return false;
     const bool norm = node->op_type.ends_with("Normalization");
     if (norm || node->op_type == "Mul" || node->op_type == "Div") {
       for (const std::string& input : node->inputs) {
@@ -74,7 +76,7 @@ bool ScaledByNegatives(const Rewriter& model, std::string value) {
     if (computed == node->inputs.end()) return false;
     value = *computed;
   }
-  return false;
+  return true;  // or so it may be
 }
 
 class StaticQuantizer {

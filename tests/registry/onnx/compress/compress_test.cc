@@ -73,6 +73,19 @@ TEST(QuantizeDynamic, SetsFrom18_AxesOfReduceMaxAreAnInput) {
   }
 }
 
+TEST(Compress, ValuesMadeInACycle_Ends) {
+  Model model = ModelBuilder("cycle", 6)
+                    .Input("x", DataType::kFloat, {32})
+                    .Weight("w", {32, 16}, 0.2)
+                    .Node("Identity", {"b"}, "a")
+                    .Node("Identity", {"a"}, "b")
+                    .Node("MatMul", {"b", "w"}, "y")
+                    .Output("y", {16})
+                    .Build();
+  EXPECT_EQ(QuantizeDynamic(model)->rewritten(), 1);
+  EXPECT_EQ(QuantizeStatic(model, {{"b", {-1, 1}}})->rewritten(), 1);
+}
+
 TEST(QuantizeStatic, FactorsThatAreNegativeInSomeChannels_NotFusedWithTheQuantisation) {
   const auto barriers = [](const char* op, float first, const char* between) {
     Model model = ModelBuilder("scaled", 6)
