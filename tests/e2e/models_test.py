@@ -80,6 +80,7 @@ class ModelsTest(unittest.TestCase):
                               "--set", "model.segments=[labels]")
         self.assertGreater(gates["better than champion on test/average_precision"]["seen"], 0.9)
         self.check_lineage()
+        self.check_compressed()
 
     def check_lineage(self):
         """Of tabular@champion, up and down, by the command line and in its package."""
@@ -111,6 +112,24 @@ class ModelsTest(unittest.TestCase):
         self.assertEqual(card, {key: value for key, value in lineage.items() if key != "metrics"})
         shown = self.cluster.muster("model", "lineage", "tabular@champion").out
         self.assertIn(f"data_digests.train\t{train}", shown)
+
+    def check_compressed(self):
+        """tabular@champion in int8 is a version of its own, and serves once somebody promotes it."""
+        bound = ["--agreement", "0.9", "--drop", "0.1", "--calibration", "20"]
+        answer = self.cluster.ask("model", "compress", "tabular@champion", "--form", "dynamic", *bound)
+        self.assertEqual((answer["from"], answer["version"], answer["form"]), (1, 2, "dynamic"), answer)
+        self.assertEqual([row["form"] for row in answer["forms"]], ["f32", "dynamic"])
+        self.assertIn("compressed agrees in 0.9", answer["gates"][-1]["gate"])
+        shown = self.cluster.ask("model", "show", "tabular/2")
+        self.assertEqual((shown["tags"]["compressed_from"], shown["tags"]["form"]), ("1", "dynamic"))
+        self.assertEqual(self.cluster.ask("model", "show", "tabular")["aliases"], {"champion": 1})
+        refused = self.cluster.muster("model", "compress", "tabular@champion", "--form", "prune=0.95", "--agreement",
+                                      "1", "--drop", "0")
+        self.assertEqual(refused.code, 1, refused)
+        self.assertIn("no version was made", refused.out)
+        self.assertIn("prune=0.95", refused.out)
+        wrong = self.cluster.muster("model", "compress", "tabular@champion", "--form", "int4")
+        self.assertEqual(wrong.code, 2, wrong)
 
     def test_ResNet_PixelsInBytes_IsJudgedByAccuracy(self):
         draw = random.Random(3)
