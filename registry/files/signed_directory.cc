@@ -53,7 +53,7 @@ Result<std::vector<SignedFile>> DigestFiles(const fs::path& directory) {
     const std::string name = entry->path().lexically_relative(directory).generic_string();
     if (fs::is_directory(status) || name == kSignatureFile) continue;
     if (!fs::is_regular_file(status)) {
-      return Invalid(name + " in " + directory.string() + " is neither a file nor a folder");
+      return Invalid(name + " is no plain file; what a link leads to could change unseen");
     }
     MUSTER_ASSIGN_OR_RETURN(const FileDigest digest, DigestFile(entry->path()));
     files.push_back({name, digest.sha256});
@@ -86,8 +86,12 @@ Result<std::vector<std::string>> VerifyDirectory(const fs::path& directory,
     return std::vector<std::string>{"model.sig: is of '" + signature->model + "', not of '" +
                                     model + "'"};
   }
-  MUSTER_ASSIGN_OR_RETURN(const auto found, DigestFiles(directory));
-  return Differences(signature->files, found);
+  const auto found = DigestFiles(directory);
+  if (!found.ok() && found.error().kind == ErrorKind::kInvalid) {
+    return std::vector{found.error().message};
+  }
+  if (!found.ok()) return found.error();
+  return Differences(signature->files, *found);
 }
 
 }  // namespace muster::registry

@@ -19,8 +19,8 @@ struct FileDigest {
 /// kNotFound, kIo.
 Result<FileDigest> DigestFile(const std::filesystem::path& file);
 
-/// All files below `directory` but model.sig at its top. kInvalid for a link or anything else that is neither a
-/// file nor a folder: what it leads to could change unseen.
+/// All files below `directory` but model.sig at its top. kInvalid, by name, for a link or anything else that is
+/// neither a file nor a folder: what it leads to could change unseen.
 Result<std::vector<SignedFile>> DigestFiles(const std::filesystem::path& directory);
 
 /// Writes model.sig, flushed.
@@ -29,7 +29,8 @@ Status SignDirectory(const std::filesystem::path& directory, std::string_view mo
 
 /// What is wrong with the directory, a sentence a file that begins with its name; empty: it is what was signed with
 /// the key, as the files of `model` (empty: of any). A signature that is missing or wrong is one finding,
-/// "model.sig: ...", and then no file is looked at. kInvalid when the key is none; kIo.
+/// "model.sig: ...", and then no file is looked at; a link is one too, and then no other file is. kInvalid when the
+/// key is none; kIo.
 Result<std::vector<std::string>> VerifyDirectory(const std::filesystem::path& directory,
                                                  const std::string& public_key_pem,
                                                  const std::string& model = "");

@@ -1,6 +1,6 @@
 """Loads a published version with one consumer and computes with it.
 
-usage: consumers.py CONSUMER DIRECTORY PUBLIC_KEY
+usage: consumers.py CONSUMER DIRECTORY
 """
 
 import pathlib

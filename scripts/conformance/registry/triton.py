@@ -1,10 +1,12 @@
-"""Serves an exported model repository with NVIDIA's Triton, and asks it.
+"""Serves a model repository with NVIDIA's Triton, as it is, and asks it.
 
-usage: triton.py REPOSITORY ENVIRONMENT FOLDER
+usage: triton.py serve|vertex REPOSITORY FOLDER [BACKENDS]
 
-ENVIRONMENT has nvidia-pytriton. Its Triton has no backend but Python's, so two things are shown: of the repository as
-it is, that Triton reads config.pbtxt and misses its onnxruntime backend alone; with a model.py beside model.onnx and
-the backend's name changed, that it serves the same directory and answers as ONNX Runtime does.
+To run with an environment that has nvidia-pytriton. FOLDER is new, for what Triton needs and logs. The Triton of that
+wheel has no backend but Python's: "serve" shows that it misses onnxruntime's alone, then that it serves the repository,
+of which no byte is changed, with a backend of that name over ONNX Runtime (BACKEND), answers as ONNX Runtime does, and
+takes a version that appears by one rename while it polls. "vertex" asks over the routes of Vertex AI. BACKENDS is a
+folder that holds onnxruntime/libtriton_onnxruntime.so, NVIDIA's own, to use in place of BACKEND.
 """
 
 import json
@@ -15,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 import urllib.error
 import urllib.request
@@ -22,10 +25,13 @@ import urllib.request
 import numpy as np
 import onnxruntime
 
+SITE = pathlib.Path(sysconfig.get_path("purelib"))
+TREE = SITE / "pytriton" / "tritonserver"
+
 # The stub's embedded interpreter does not see the environment's packages.
-MODEL_PY = '''
+BACKEND = f'''
 import json, os, sys
-sys.path.insert(0, SITE)
+sys.path.insert(0, {str(SITE)!r})
 import onnxruntime
 import triton_python_backend_utils as pb
 
@@ -41,36 +47,51 @@ class TritonPythonModel:
     def execute(self, requests):
         answers = []
         for request in requests:
-            fed = {name: pb.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}
+            fed = {{name: pb.get_input_tensor_by_name(request, name).as_numpy() for name in self.inputs}}
             outputs = zip(self.outputs, self.session.run(self.outputs, fed))
             answers.append(pb.InferenceResponse([pb.Tensor(name, value) for name, value in outputs]))
         return answers
 '''
 
 
-class Triton:
-    def __init__(self, repository, environment, folder, *flags):
-        site = next((environment / "lib").glob("python3*/site-packages"))
-        tree = site / "pytriton" / "tritonserver"
-        version = site.parent.name.removeprefix("python")
-        backends = folder / "backends"
-        if not backends.exists():
-            shutil.copytree(tree / "backends", backends)
-            shutil.copy(tree / "python_backend_stubs" / version / "triton_python_backend_stub", backends / "python")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.log = folder / "triton.log"
-        import sysconfig
+def make_backends(folder, theirs):
+    """Folders of backends: Python's alone, and with onnxruntime's beside it."""
+    alone, both = folder / "python-alone", folder / "backends"
+    shutil.copytree(TREE / "backends", alone)
+    version = sysconfig.get_python_version()
+    shutil.copy(TREE / "python_backend_stubs" / version / "triton_python_backend_stub", alone / "python")
+    shutil.copytree(alone, both)
+    if theirs:
+        shutil.copytree(pathlib.Path(theirs) / "onnxruntime", both / "onnxruntime")
+    else:
+        (both / "onnxruntime").mkdir()
+        (both / "onnxruntime" / "model.py").write_text(BACKEND)
+    return alone, both
 
-        libraries = [sysconfig.get_config_var("LIBDIR"), str(site / "nvidia_pytriton.libs")]
-        variables = {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
-        with open(self.log, "wb") as log:
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Triton:
+    """A server of `repository`. With `vertex`, its only routes are Vertex AI's."""
+
+    def __init__(self, repository, backends, log, *flags, vertex=False):
+        self.port, self.log = free_port(), log
+        self.live = "/health" if vertex else "/v2/health/live"
+        routes = [f"--http-address=127.0.0.1", f"--http-port={self.port}"]
+        variables = {**os.environ, "LD_LIBRARY_PATH": f"{sysconfig.get_config_var('LIBDIR')}:{SITE}/nvidia_pytriton.libs"}
+        if vertex:
+            routes = ["--allow-http=false"]
+            variables |= {"AIP_MODE": "PREDICTION", "AIP_HTTP_PORT": str(self.port), "AIP_HEALTH_ROUTE": "/health",
+                          "AIP_PREDICT_ROUTE": "/predict"}
+        with open(log, "wb") as file:
             self.process = subprocess.Popen(
-                [tree / "bin" / "tritonserver", f"--model-repository={repository}", f"--backend-directory={backends}",
-                 "--http-address=127.0.0.1", f"--http-port={self.port}", "--allow-grpc=false", "--allow-metrics=false",
-                 "--exit-on-error=false", "--model-control-mode=explicit", *flags],
-                stdout=log, stderr=log, env=variables)
+                [TREE / "bin" / "tritonserver", f"--model-repository={repository}", f"--backend-directory={backends}",
+                 "--allow-grpc=false", "--allow-metrics=false", "--exit-on-error=false",
+                 "--disable-auto-complete-config", *routes, *flags], stdout=file, stderr=file, env=variables)
 
     def ask(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -82,16 +103,27 @@ class Triton:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
 
-    def __enter__(self):
+    def wait(self, path, wanted):
         for _ in range(300):
             try:
-                if self.ask("/v2/health/live")[0] == 200:
-                    return self
+                if self.ask(path)[0] in wanted:
+                    return
             except OSError:
                 pass
-            assert self.process.poll() is None, self.log.read_text()[-500:]
+            assert self.process.poll() is None, self.words()
             time.sleep(0.1)
-        raise AssertionError("Triton does not answer: " + self.log.read_text()[-500:])
+        raise AssertionError(f"{path} is not ready: {self.words()}")
+
+    def words(self):
+        """What its log says is wrong."""
+        lines = self.log.read_text().splitlines()
+        wrong = [line for line in lines if line.startswith("E") or "error:" in line or "UNAVAILABLE" in line]
+        return " ".join(wrong[-1:] or lines[-1:])[:600]
+
+    def __enter__(self):
+        # Of Vertex AI, health is readiness: 400 while a model does not load.
+        self.wait(self.live, (200, 400))
+        return self
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
@@ -102,40 +134,57 @@ class Triton:
             self.process.wait()
 
 
-def main():
-    repository, environment, folder = map(pathlib.Path, sys.argv[1:])
-    folder.mkdir()
-    (name,) = (entry.name for entry in repository.iterdir())
-    with Triton(repository, environment, folder) as triton:
-        status, answer = triton.ask(f"/v2/repository/models/{name}/load", {})
-        assert status != 200 and "onnxruntime" in str(answer) and "backend" in str(answer), answer
-    as_it_is = answer["error"]
-
-    model = repository / name
-    config = model / "config.pbtxt"
-    config.write_text(config.read_text().replace('backend: "onnxruntime"', 'backend: "python"'))
-    (version,) = (entry for entry in model.iterdir() if entry.is_dir())
-    site = next((environment / "lib").glob("python3*/site-packages"))
-    (version / "model.py").write_text(MODEL_PY.replace("SITE", repr(str(site))))
-    session = onnxruntime.InferenceSession(str(version / "model.onnx"), providers=["CPUExecutionProvider"])
+def largest_difference(file, ask):
+    """Between what `ask` answers to a request of the Open Inference Protocol and ONNX Runtime, on random rows."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     (tensor,) = session.get_inputs()
-    with Triton(repository, environment, folder) as triton:
+    worst = 0.0
+    for batch in (1, 3, 64):
+        values = np.random.default_rng(batch).random((batch, *tensor.shape[1:]), dtype=np.float32)
+        status, answer = ask({"inputs": [{"name": tensor.name, "shape": list(values.shape), "datatype": "FP32",
+                                          "data": values.ravel().tolist()}]})
+        assert status == 200, answer
+        (got,) = answer["outputs"]
+        wanted = session.run(None, {tensor.name: values})[0]
+        worst = max(worst, float(np.abs(np.array(got["data"], np.float32).reshape(got["shape"]) - wanted).max()))
+    assert worst <= 1e-5, worst
+    return f"batches of 1, 3 and 64 within {worst:.1e} of ONNX Runtime"
+
+
+def serve(repository, name, version, alone, both, folder):
+    model = f"/v2/models/{name}"
+    with Triton(repository, alone, folder / "alone.log", "--model-control-mode=explicit") as triton:
         status, answer = triton.ask(f"/v2/repository/models/{name}/load", {})
-        assert status == 200, (answer, triton.log.read_text()[-800:])
-        metadata = triton.ask(f"/v2/models/{name}")[1]
-        worst = 0.0
-        for batch in (1, 3, 64):
-            values = np.random.default_rng(batch).random((batch, *tensor.shape[1:]), dtype=np.float32)
-            status, answer = triton.ask(f"/v2/models/{name}/versions/{version.name}/infer", {"inputs": [
-                {"name": tensor.name, "shape": list(values.shape), "datatype": "FP32", "data": values.ravel().tolist()}]})
-            assert status == 200, answer
-            wanted = session.run(None, {tensor.name: values})[0]
-            got = np.array(answer["outputs"][0]["data"], np.float32).reshape(answer["outputs"][0]["shape"])
-            worst = max(worst, float(np.abs(got - wanted).max()))
-        assert worst <= 1e-5, worst
+        assert status != 200, answer
+        assert "unable to find backend library for backend 'onnxruntime'" in str(answer), answer
+    with Triton(repository, both, folder / "triton.log", "--model-control-mode=poll", "--repository-poll-secs=1") as triton:
+        status, metadata = triton.ask(model)
+        assert status == 200, triton.words()
+        seen = largest_difference(repository / name / version / "model.onnx",
+                                  lambda body: triton.ask(f"{model}/versions/{version}/infer", body))
+        # As muster publishes the next one.
+        shutil.copytree(repository / name / version, folder / "next")
+        (folder / "next").rename(repository / name / "2")
+        triton.wait(f"{model}/versions/2/ready", (200,))
+        assert triton.ask(f"{model}/versions/{version}/ready")[0] == 200
     shapes = {entry["name"]: entry["shape"] for entry in (*metadata["inputs"], *metadata["outputs"])}
-    print(f"as it is: {as_it_is}")
-    print(f"reads the layout and {shapes}; by model.py within {worst:.1e}; its wheel has no onnxruntime backend")
+    return f"{metadata['platform']} {shapes}, {seen}; polls and takes version 2"
+
+
+def vertex(repository, name, version, _, both, folder):
+    with Triton(repository, both, folder / "triton.log", f"--vertex-ai-default-model={name}", vertex=True) as triton:
+        assert triton.ask("/health")[0] == 200, triton.words()
+        return "AIP_PREDICT_ROUTE: " + largest_difference(repository / name / version / "model.onnx",
+                                                          lambda body: triton.ask("/predict", body))
+
+
+def main():
+    how, repository, folder = {"serve": serve, "vertex": vertex}[sys.argv[1]], *map(pathlib.Path, sys.argv[2:4])
+    folder.mkdir()
+    alone, both = make_backends(folder, *sys.argv[4:] or [None])
+    (name,) = (entry.name for entry in repository.iterdir())
+    (version,) = (entry.name for entry in (repository / name).iterdir() if entry.is_dir())
+    print(how(repository, name, version, alone, both, folder))
 
 
 main()
