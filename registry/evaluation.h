@@ -93,7 +93,8 @@ Result<Evaluation> EvaluationFromTensors(const SafetensorsFile& file);
 struct ExportBundle {
   std::filesystem::path directory;
   std::string onnx_sha256;      ///< of model.onnx, hex
-  std::int64_t onnx_bytes = 0;  ///< of model.onnx, with its external data
+  std::string weights_sha256;   ///< of model.onnx.data; empty: the weights are in model.onnx
+  std::int64_t onnx_bytes = 0;  ///< of both
   ExportInfo info;
   Evaluation evaluation;
 

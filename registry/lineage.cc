@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kRoles = {"train", "validation", "test"};
 constexpr std::string_view kSweepTag = "muster.sweep", kTrialTag = "muster.trial",
-                           kCommitTag = "muster.commit", kDataTag = "muster.data.",
-                           kRequestTag = "muster.lineage";
+                           kCommitTag = "muster.commit", kDataTag = "muster.data.";
 constexpr std::size_t kShortest = 7;
 
 bool IsHex(std::string_view text) {

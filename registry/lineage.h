@@ -34,6 +34,8 @@ struct Lineage {
 void AddExport(const ExportInfo& info, Lineage& lineage);
 /// As card.json and the audit have it; the diff itself is left out, its digest not.
 boost::json::object LineageJson(const Lineage& lineage);
+/// The tag that holds the request id of the promotion that made a version.
+inline constexpr std::string_view kRequestTag = "muster.lineage";
 std::vector<Tag> LineageTags(const Lineage& lineage, std::string_view request_id);
 inline constexpr std::string_view kLineageAction = "version.lineage";
 /// The audit's request id for what the promotion `request_id` found out.

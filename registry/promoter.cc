@@ -7,15 +7,18 @@
 #include "registry/package/model_signature.h"
 #include "registry/package/triton_config.h"
 #include "registry/tensor_values.h"
-#include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
 namespace {
 
 constexpr std::string_view kDecisionAction = "promotion.decision";
-/// The folder of the run's artifacts that MLflow's clients load.
-constexpr std::string_view kArtifactFolder = "model";
+/// The folder of the run's artifacts that MLflow's clients load. A run has one version of its own and any number of
+/// compressed forms of it, which must not lie in each other's place.
+std::string ArtifactFolder(const Candidate& candidate, const PackageSpec& spec) {
+  if (candidate.compressed_from == 0) return "model";
+  return "model-" + spec.model_uuid.substr(0, 12);
+}
 
 /// As it is written to the audit.
 struct ResultFile {
@@ -247,7 +250,7 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   PackageSpec spec;
   spec.model = candidate.model.name;
   spec.program = candidate.program;
-  spec.model_uuid = Sha256Hex(candidate.request_id).substr(0, 32);
+  spec.model_uuid = ModelUuid(candidate.request_id);
   spec.created_ms = parts_.clock.UnixNow();
   spec.info = judged.bundle.info;
   spec.lineage = candidate.lineage;
@@ -255,6 +258,7 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   spec.verdicts = judged.verdicts;
   spec.onnx_file = judged.bundle.onnx_file();
   spec.onnx_sha256 = judged.bundle.onnx_sha256;
+  spec.weights_sha256 = judged.bundle.weights_sha256;
   spec.engine = parts_.engine.name();
   spec.evaluation = &judged.bundle.evaluation;
   spec.logits = &judged.logits;
@@ -264,9 +268,9 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   MUSTER_RETURN_IF_ERROR(parts_.files.Sign(staged, spec.model));
   files.push_back({std::string(kSignatureFile), "", {}});
   const std::string& run = candidate.lineage.run_id;
+  const std::string folder = ArtifactFolder(candidate, spec);
   for (const PackageFile& file : files) {
-    MUSTER_RETURN_IF_ERROR(parts_.artifacts.Put(run, std::string(kArtifactFolder) + "/" + file.path,
-                                                staged / file.path));
+    MUSTER_RETURN_IF_ERROR(parts_.artifacts.Put(run, folder + "/" + file.path, staged / file.path));
   }
   if (const auto model = parts_.store.CreateModel(spec.model, "", {}, actor);
       !model.ok() && model.error().kind != ErrorKind::kAlreadyExists) {
@@ -278,8 +282,7 @@ Result<ModelVersion> Promoter::Register(const Candidate& candidate, const Judged
   wanted.request_id = candidate.request_id;
   wanted.author = candidate.author;
   wanted.description = "trial " + candidate.lineage.trial;
-  MUSTER_ASSIGN_OR_RETURN(wanted.source,
-                          parts_.artifacts.Source(run, std::string(kArtifactFolder)));
+  MUSTER_ASSIGN_OR_RETURN(wanted.source, parts_.artifacts.Source(run, folder));
   wanted.tags = LineageTags(spec.lineage, candidate.request_id);
   for (std::size_t i = 0; i < judged.verdicts.size(); ++i) {
     const GateVerdict& verdict = judged.verdicts[i];

@@ -75,9 +75,11 @@ Result<ExportBundle> ModelDirectory::ReadBundle(const fs::path& directory) {
   }
   MUSTER_ASSIGN_OR_RETURN(const FileDigest digest, DigestFile(bundle.onnx_file()));
   bundle.onnx_sha256 = digest.sha256;
-  for (const char* name : {"model.onnx", "model.onnx.data"}) {
-    const auto size = fs::file_size(directory / name, code);
-    if (!code) bundle.onnx_bytes += static_cast<std::int64_t>(size);
+  bundle.onnx_bytes = digest.bytes;
+  if (const fs::path weights = directory / "model.onnx.data"; fs::exists(weights, code)) {
+    MUSTER_ASSIGN_OR_RETURN(const FileDigest more, DigestFile(weights));
+    bundle.weights_sha256 = more.sha256;
+    bundle.onnx_bytes += more.bytes;
   }
   return bundle;
 }

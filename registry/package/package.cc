@@ -7,9 +7,12 @@
 #include "registry/package/model_card.h"
 #include "registry/package/provenance.h"
 #include "registry/package/triton_config.h"
+#include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::registry {
+
+std::string ModelUuid(std::string_view request_id) { return Sha256Hex(request_id).substr(0, 32); }
 
 std::string PackageSpec::DataDigest(const std::string& role) const {
   if (const auto seen = info.data.find(role); seen != info.data.end()) return seen->second.digest;
@@ -37,6 +40,9 @@ std::vector<PackageFile> BuildPackage(const PackageSpec& spec) {
                                     {"provenance.json", ProvenanceText(spec), {}},
                                     {"baseline.json", BaselineText(spec), {}}};
   for (PackageFile& file : MlflowFiles(spec)) files.push_back(std::move(file));
+  if (!spec.weights_sha256.empty()) {
+    files.push_back({"model.onnx.data", "", spec.onnx_file.string() + ".data"});
+  }
   const std::string& diff = spec.lineage.code.diff;
   if (!diff.empty()) files.push_back({"code.diff", diff, {}});
   return files;

@@ -46,11 +46,16 @@ std::string ProvenanceText(const PackageSpec& spec) {
       {"builder", boost::json::object{{"id", "urn:muster:promoter:v1"}}},
       {"metadata", boost::json::object{{"invocationId", from.run_id},
                                        {"finishedOn", IsoTime(spec.created_ms)}}}};
-  const boost::json::object subject = {
-      {"name", "model.onnx"}, {"digest", boost::json::object{{"sha256", spec.onnx_sha256}}}};
+  boost::json::array subjects;
+  const auto made = [&](std::string_view name, const std::string& sha256) {
+    const boost::json::object digest = {{"sha256", sha256}};
+    subjects.push_back(boost::json::object{{"name", name}, {"digest", digest}});
+  };
+  made("model.onnx", spec.onnx_sha256);
+  if (!spec.weights_sha256.empty()) made("model.onnx.data", spec.weights_sha256);
   return wire::SerializeJson(boost::json::object{
              {"_type", "https://in-toto.io/Statement/v1"},
-             {"subject", boost::json::array{subject}},
+             {"subject", std::move(subjects)},
              {"predicateType", "https://slsa.dev/provenance/v1"},
              {"predicate",
               boost::json::object{{"buildDefinition", definition}, {"runDetails", details}}}}) +

@@ -11,6 +11,8 @@
 
 #include "registry/files/compressing_exporter.h"
 #include "registry/files/model_directory.h"
+#include "registry/files/onnx_file.h"
+#include "registry/files/signed_directory.h"
 #include "registry/onnx/checker.h"
 #include "registry/onnx/numbers.h"
 #include "registry/onnx/reader.h"
@@ -265,10 +267,10 @@ TEST_F(Compression, SplitRows_KeepsAllOfBothHalves) {
 /// What a trial's program leaves.
 class MlpExporter final : public ModelExporter {
  public:
-  MlpExporter(const onnx::Model& model, const Evaluation& rows) : model_(model), rows_(rows) {}
+  MlpExporter(const onnx::Model& model, const Evaluation& rows, const OnnxFileOptions& file = {})
+      : model_(model), rows_(rows), file_(file) {}
   Status Export(const ExportRequest& request) override {
-    MUSTER_RETURN_IF_ERROR(
-        WriteFileAtomically(request.out_dir / "model.onnx", *onnx::Write(model_)));
+    MUSTER_RETURN_IF_ERROR(WriteOnnxFile(model_, request.out_dir / "model.onnx", file_));
     MUSTER_RETURN_IF_ERROR(WriteFileAtomically(
         request.out_dir / "evaluation.safetensors",
         WriteSafetensors({rows_.inputs[0], Make("labels", ElementType::kI64, {kRows}, rows_.labels),
@@ -287,11 +289,17 @@ class MlpExporter final : public ModelExporter {
  private:
   const onnx::Model& model_;
   Evaluation rows_;
+  OnnxFileOptions file_;
 };
 
-class NoArtifacts final : public ArtifactSink {
+class CountedArtifacts final : public ArtifactSink {
  public:
-  Status Put(const std::string&, const std::string&, const fs::path&) override { return Ok(); }
+  std::map<std::string, int> puts;  ///< run/path -> how often it was written
+
+  Status Put(const std::string& run, const std::string& path, const fs::path&) override {
+    ++puts[run + "/" + path];
+    return Ok();
+  }
   Result<std::string> Source(const std::string& run, const std::string& path) override {
     return "mlflow-artifacts:/1/" + run + "/artifacts/" + path;
   }
@@ -331,7 +339,7 @@ class CompressedPromotion : public Compression {
 
   Evaluation rows_of_trial_ = rows_;
   std::unique_ptr<ModelStore> store_;
-  NoArtifacts artifacts_;
+  CountedArtifacts artifacts_;
   ModelDirectory files_{{home_ / "models", home_ / "work", home_ / "keys/model-signing.pem"}};
 };
 
@@ -356,6 +364,36 @@ TEST_F(CompressedPromotion, GoodForm_IsAVersionOfItsOwnWithoutAlias) {
       model->graph.nodes, [](const onnx::Node& node) { return node.op_type == "MatMulInteger"; }));
   EXPECT_EQ(Run("c1", "dynamic").version, 1) << "the same request makes no second version";
   EXPECT_EQ(store_->GetModel("mlp")->latest_versions.at(0).version, 1);
+}
+
+TEST_F(CompressedPromotion, TwoFormsOfOneRun_DoNotLieInEachOthersPlace) {
+  ASSERT_EQ(Run("c1", "dynamic").version, 1);
+  ASSERT_EQ(Run("c2", "fp16").version, 2);
+  const std::string full = *artifacts_.Source("run", "model");
+  EXPECT_NE(store_->GetVersion("mlp", 1)->source, full);
+  EXPECT_NE(store_->GetVersion("mlp", 1)->source, store_->GetVersion("mlp", 2)->source);
+  for (const auto& [path, times] : artifacts_.puts) EXPECT_EQ(times, 1) << path;
+}
+
+TEST_F(CompressedPromotion, WeightsInAFileOfTheirOwn_ArePublishedAndSigned) {
+  MlpExporter exporter(model_, rows_of_trial_, {.inline_bytes_max = 0, .external_bytes_min = 64});
+  Promoter promoter({*store_, *engine_, exporter, artifacts_, files_, SystemClock()});
+  Candidate candidate;
+  candidate.request_id = "w1";
+  candidate.lineage = {.sweep = "s", .trial = "s/1", .run_id = "run", .checkpoint = "c"};
+  candidate.model.name = "mlp";
+  candidate.model.gates = {{.metric = "test/accuracy", .at_least = 0.5}};
+  const auto result = promoter.Run(candidate);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  ASSERT_EQ(result->version, 1) << result->reason;
+  const fs::path version = home_ / "models/mlp/1";
+  EXPECT_EQ(*onnx::Write(*ReadOnnxFile(version / "model.onnx")), *onnx::Write(model_));
+  EXPECT_EQ(artifacts_.puts["run/model/model.onnx.data"], 1);
+  const auto key = ModelKey::LoadOrMake(home_ / "keys/model-signing.pem");
+  EXPECT_THAT(*VerifyDirectory(version, key->public_key_pem()), IsEmpty());
+  ASSERT_TRUE(OverwriteFile(version / "model.onnx.data", "x").ok());
+  EXPECT_THAT(*VerifyDirectory(version, key->public_key_pem()),
+              ElementsAre(HasSubstr("model.onnx.data")));
 }
 
 TEST_F(CompressedPromotion, WorseForm_IsRefusedWithTheFigures) {
