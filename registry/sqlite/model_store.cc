@@ -23,6 +23,9 @@ Result<SigningKey> LoadOrMakeKey(const std::filesystem::path& file) {
     return *key;
   }
   if (text.error().kind != ErrorKind::kNotFound) return text.error();
+  std::error_code code;
+  std::filesystem::create_directories(file.parent_path(), code);
+  if (code) return IoError("make " + file.parent_path().string(), code.value());
   const SigningKey made = SigningKey::Generate();
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, made.Pem(), 0600));
   return made;
@@ -43,7 +46,7 @@ Result<std::unique_ptr<SqliteModelStore>> SqliteModelStore::Open(const std::file
 
 Result<std::unique_ptr<SqliteModelStore>> SqliteModelStore::OpenSigned(
     const std::filesystem::path& file, const Clock& clock) {
-  MUSTER_ASSIGN_OR_RETURN(auto key, LoadOrMakeKey(file.parent_path() / "audit.key"));
+  MUSTER_ASSIGN_OR_RETURN(auto key, LoadOrMakeKey(file.parent_path() / kAuditKeyFile));
   return Open(file, clock, std::move(key));
 }
 

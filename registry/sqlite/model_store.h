@@ -20,6 +20,9 @@
 
 namespace muster::registry {
 
+/// The private key of the audit, below the folder of registry.db: Ed25519 in PEM.
+inline constexpr std::string_view kAuditKeyFile = "keys/audit-signing.pem";
+
 /// The durable model store: registry.db. One connection behind a mutex; a change is a savepoint with
 /// its audit entry, its event and its request id, on disk when the call returns. Changes that wait for the mutex while
 /// another commits go into the next commit together: a disk that syncs a hundred times a second takes thousands of
@@ -31,7 +34,7 @@ class SqliteModelStore final : public ModelStore, public TrustStore {
   static Result<std::unique_ptr<SqliteModelStore>> Open(
       const std::filesystem::path& file, const Clock& clock,
       std::optional<SigningKey> key = std::nullopt);
-  /// With the key in `audit.key` beside the file, which is made with mode 0600 when it is missing.
+  /// With the key in kAuditKeyFile beside the file, which is made with mode 0600 when it is missing.
   static Result<std::unique_ptr<SqliteModelStore>> OpenSigned(const std::filesystem::path& file,
                                                               const Clock& clock);
 

@@ -21,7 +21,7 @@
 ///   uploads/          bodies of requests under way      candidates/ exports that are being judged
 ///   attempts/, node, agent.starts, agent.lock           the local agent's
 ///   server.key, agent.key                               CURVE keys, mode 0600
-///   audit.key         signs the registry's audit (Ed25519), mode 0600
+///   keys/             audit-signing.pem and model-signing.pem, the registry's (Ed25519, P-256), mode 0600
 ///   agents.json       public keys of agents elsewhere (runtime/net/node_keys.h)
 ///   server.json       {"url", "pid", "agents"} of the server that runs or ran last
 ///   server.lock       held while a server runs

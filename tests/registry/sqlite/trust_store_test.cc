@@ -266,7 +266,7 @@ TEST(TrustFile, ManyWriters_ShareCommitsAndKeepTheChain) {
     EXPECT_EQ(report->entries, 1 + kWriters * (3 + 2 * kEach));
     EXPECT_EQ(report->signatures, report->entries);
     using std::filesystem::perms;
-    EXPECT_EQ(std::filesystem::status(folder / "audit.key").permissions(),
+    EXPECT_EQ(std::filesystem::status(folder / kAuditKeyFile).permissions(),
               perms::owner_read | perms::owner_write);
   }
   std::filesystem::remove_all(folder);
