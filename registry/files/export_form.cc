@@ -82,7 +82,11 @@ Result<std::string> ExportVersion(ExportForm form, const ExportedVersion& versio
   }
   fs::path target = out;
   if (form == ExportForm::kSagemaker) {
-    if (fs::is_directory(out, code)) target = out / "model.tar.gz";
+    if (!out.string().ends_with(".tar.gz")) {
+      target = out / "model.tar.gz";
+      fs::create_directories(out, code);
+      if (code) return IoError("make " + out.string(), code.value());
+    }
     MUSTER_RETURN_IF_ERROR(PackTarGz(version.directory, target));
   } else {
     if (fs::exists(out, code) && !fs::is_empty(out, code)) {

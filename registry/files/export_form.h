@@ -14,7 +14,7 @@
 ///   azureml     OUT/...                                 the same: Azure ML deploys an MLflow model without code
 ///   triton      OUT/<name>/config.pbtxt, OUT/<name>/<version>/...       a model repository
 ///   vertex      the same as triton: Vertex AI runs Triton's image on a model repository
-///   sagemaker   OUT, or OUT/model.tar.gz where OUT is a folder: the files at the archive's root, from where
+///   sagemaker   OUT where it ends in .tar.gz, else OUT/model.tar.gz: the files at the archive's root, from where
 ///               SageMaker puts them into /opt/ml/model
 
 namespace muster::registry {
@@ -29,7 +29,7 @@ struct ExportedVersion {
   std::int64_t version = 0;
 };
 
-/// Writes `version` to `out`, which must not be there or be an empty folder (for sagemaker: any folder, or a file
+/// Writes `version` to `out`, which must not be there or be an empty folder (for sagemaker: any folder, or an archive
 /// to replace). Answers how it is deployed, in a sentence. kAlreadyExists; kInvalid when the form wants a file
 /// that the version lacks (it is no package of muster's); PackTarGz's.
 Result<std::string> ExportVersion(ExportForm form, const ExportedVersion& version,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <vector>
 
@@ -31,6 +32,7 @@ class GzipFile {
   GzipFile(const GzipFile&) = delete;
   GzipFile& operator=(const GzipFile&) = delete;
 
+  [[nodiscard]] bool open() const { return out_.is_open(); }
   void Write(std::string_view bytes) { Deflate(bytes, Z_NO_FLUSH); }
   /// True when all of it reached the file.
   bool Finish() {
@@ -127,7 +129,9 @@ Status PackTarGz(const fs::path& directory, const fs::path& out) {
   MUSTER_ASSIGN_OR_RETURN(const auto names, Names(directory));
   const fs::path temporary = out.string() + ".part";
   Status packed = [&]() -> Status {
+    errno = 0;
     GzipFile archive(temporary);
+    if (!archive.open()) return IoError("create " + temporary.string(), errno != 0 ? errno : EIO);
     for (const std::string& name : names) {
       MUSTER_RETURN_IF_ERROR(AddFile(archive, directory / name, name));
     }

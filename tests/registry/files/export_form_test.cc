@@ -72,8 +72,9 @@ TEST_F(ExportForms, Repositories_HoldConfigAndVersion) {
 }
 
 TEST_F(ExportForms, Archive_IsReadByTarAndTheSameEveryTime) {
-  fs::create_directories(home_ / "out");
-  ASSERT_TRUE(Export("sagemaker", home_ / "out").ok());
+  const auto how = Export("sagemaker", home_ / "out");
+  ASSERT_TRUE(how.ok()) << how.error().message;
+  EXPECT_THAT(*how, HasSubstr("aws s3 cp " + (home_ / "out/model.tar.gz").string() + " s3://"));
   fs::last_write_time(version_.directory / "MLmodel", fs::file_time_type::clock::now());
   ASSERT_TRUE(Export("sagemaker", home_ / "second.tar.gz").ok());
   EXPECT_EQ(*ReadWholeFile(home_ / "out/model.tar.gz"), *ReadWholeFile(home_ / "second.tar.gz"));
@@ -91,6 +92,8 @@ TEST_F(ExportForms, WhatCannotBe_IsRefused) {
   fs::remove(version_.directory / "config.pbtxt");
   EXPECT_THAT(Export("triton", home_ / "triton").error().message, HasSubstr("no config.pbtxt"));
   EXPECT_FALSE(fs::exists(home_ / "triton"));
+  const auto nowhere = Export("sagemaker", home_ / "nowhere/a.tar.gz");
+  EXPECT_THAT(nowhere.error().message, HasSubstr("nowhere/a.tar.gz.part: No such file"));
   Put(std::string(101, 'n'), "");
   EXPECT_EQ(Export("sagemaker", home_ / "a.tar.gz").error().kind, ErrorKind::kUnsupported);
   fs::remove(version_.directory / std::string(101, 'n'));
