@@ -72,7 +72,7 @@ std::string_view ClassOf(const Box& box) {
 constexpr std::string_view kStyle = R"(<style>
 text{font:11px "DejaVu Sans",Helvetica,Arial,sans-serif;fill:#333}
 .t{font-weight:bold;font-size:12px;fill:#111}.c{font-size:13px;fill:#111}
-.l{font-size:10px;fill:#667;paint-order:stroke;stroke:#fff;stroke-width:3px}
+.l,.h{font-size:10px;fill:#667}.h{fill:#fff;stroke:#fff;stroke-width:3px}
 rect{stroke:#8a8f98;stroke-width:1;rx:5}
 .plain{fill:#f4f4ee}.product{fill:#d6e6f7}.form{fill:#ececf0}.pool{fill:#dcefdc}.norm{fill:#f6e9cf}
 .end{fill:#fff;stroke:#333;stroke-width:1.5}.module{fill:#e6e0f3}
@@ -125,7 +125,8 @@ Result<std::string> Svg(const Model& model, const SvgOptions& options) {
   MUSTER_ASSIGN_OR_RETURN(const Layout layout, Arrange(sizes, drawing.arrows));
   // Labels stand beside their arrow and may pass the last box.
   const double caption = 7.5 * static_cast<double>(drawing.caption.size()) + 40;
-  const std::string width = Fixed(std::max(layout.size.width + 60, caption));
+  const double drawn = layout.size.width + 60;
+  const std::string width = Fixed(std::max(drawn, caption));
   const std::string height = Fixed(layout.size.height + kTop);
   std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + width + "\" height=\"" +
                     height + "\" viewBox=\"0 0 " + width + " " + height + "\">\n";
@@ -136,6 +137,7 @@ Result<std::string> Svg(const Model& model, const SvgOptions& options) {
       "<path d=\"M0 0L6 3L0 6z\" style=\"fill:#8a8f98;stroke:none\"/></marker></defs>\n"
       "<rect width=\"100%\" height=\"100%\" style=\"fill:#fff;stroke:none\"/>\n";
   AppendText(svg, {20, 26}, "c", drawing.caption, "start");
+  svg += "<g transform=\"translate(" + Fixed(std::max(0.0, (caption - drawn) / 2)) + " 0)\">\n";
   for (const auto& route : layout.routes) AppendRoute(svg, route);
   for (std::size_t i = 0; i < drawing.boxes.size(); ++i) {
     AppendBox(svg, drawing.boxes[i], layout.boxes[i], sizes[i]);
@@ -143,9 +145,12 @@ Result<std::string> Svg(const Model& model, const SvgOptions& options) {
   for (std::size_t i = 0; i < drawing.arrows.size(); ++i) {
     if (drawing.labels[i].empty()) continue;
     const Point& start = layout.routes[i].front();
-    AppendText(svg, {start.x + 5, start.y + kTop + 15}, "l", drawing.labels[i], "start");
+    // A white rim of its own first: not every program knows paint-order.
+    for (const std::string_view style : {"h", "l"}) {
+      AppendText(svg, {start.x + 5, start.y + kTop + 15}, style, drawing.labels[i], "start");
+    }
   }
-  return svg + "</svg>\n";
+  return svg + "</g>\n</svg>\n";
 }
 
 }  // namespace muster::onnx
