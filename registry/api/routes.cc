@@ -230,6 +230,11 @@ class Routes {
     return boost::json::object{{"public_key", key}};
   }
 
+  Result<Json> ModelKey(const Request&) const {
+    MUSTER_ASSIGN_OR_RETURN(const std::string key, parts_.model_key());
+    return boost::json::object{{"public_key", key}};
+  }
+
   Result<Json> Policy(const Request& request) const {
     MUSTER_ASSIGN_OR_RETURN(const auto policy, parts_.trust->Policy(Capture(request, "name")));
     return boost::json::object{
@@ -378,6 +383,7 @@ void AddRegistryRoutes(http::Router& router, RegistryParts parts) {
     add("POST", "models/{name}/versions/{version}/approve", &Routes::Approve);
     add("POST", "models/{name}/versions/{version}/reject", &Routes::Reject);
   }
+  if (parts.model_key) add("GET", "model-key", &Routes::ModelKey);
   add("GET", "triggers", &Routes::Triggers);
   add("GET", "triggers/{name}", &Routes::Trigger);
   add("POST", "triggers", &Routes::AddTrigger);

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "registry/model_store.h"
 #include "registry/trigger.h"
 #include "registry/trust_store.h"
@@ -26,7 +29,8 @@
 ///   GET    models/{name}/served[?alias=&at_ms=] what the alias named then, who let it, and what was known
 ///   GET    audit[?model=&after=&limit=]         {"entries": [...]}, oldest first
 ///   GET    audit/verify                         {"ok", "message", "entries", "head", "signed_since", "signatures"}
-///   GET    audit/key                            {"public_key"}; PEM
+///   GET    audit/key                            {"public_key"}; PEM, of the audit
+///   GET    model-key                            {"public_key"}; PEM, of the versions' model.sig
 ///   GET    triggers, triggers/{name}            with next_ms and the newest firings
 ///   POST   triggers                             {name, sweep, cron, enabled}
 ///   DELETE triggers/{name}
@@ -42,6 +46,7 @@ struct RegistryParts {
   TriggerService& trigger_service;
   const Clock& clock;
   TrustStore* trust = nullptr;  ///< null: no approvals, no history at a time
+  std::function<Result<std::string>()> model_key = {};  ///< PEM; empty: there is no such route
 };
 
 /// All parts must outlive the router, and be safe from its threads.

@@ -71,6 +71,14 @@ int ExitOf(ErrorKind kind) {
   }
 }
 
+Error WithHint(Error error, std::string_view hint) {
+  if (error.kind == ErrorKind::kNotFound && !hint.empty()) {
+    if (error.message.ends_with('.')) error.message.pop_back();
+    error.message += "; " + std::string(hint);
+  }
+  return error;
+}
+
 int Fail(const Context& context, const Error& error) {
   if (context.json) {
     const boost::json::object body{{"error",
@@ -151,7 +159,7 @@ int Ask(const Context& context, const Question& question,
   if (!client.ok()) return Fail(context, client.error());
   client->SetToken(question.token);
   auto answer = client->Json(question.method, question.target, question.body);
-  if (!answer.ok()) return Fail(context, answer.error());
+  if (!answer.ok()) return Fail(context, WithHint(answer.error(), question.hint));
   return ShowAnswer(context, *answer, show);
 }
 

@@ -48,6 +48,8 @@ struct Context {
   [[nodiscard]] std::filesystem::path Home() const;
 };
 
+/// `error`, with `hint` behind its message if it is that something is not found.
+Error WithHint(Error error, std::string_view hint);
 /// Prints "muster: <message>" to standard error (a JSON object with --json) and answers the exit code.
 int Fail(const Context& context, const Error& error);
 int ExitOf(ErrorKind kind);
@@ -81,6 +83,7 @@ struct Question {
   std::string target;       ///< "/api/muster/v1/sweeps"
   std::optional<boost::json::value> body = std::nullopt;
   std::string token = {};  ///< who asks; empty: nobody in particular
+  std::string hint = {};   ///< what to do when it is not found
 };
 /// Prints what a server answered: as it is with --json, else as `show` does. An error that `show` finds is printed
 /// by Fail, and so is an answer of another shape than `show` expects.

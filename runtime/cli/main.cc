@@ -5,6 +5,7 @@
 #include "runtime/cli/context.h"
 #include "runtime/cli/hidden.h"
 #include "runtime/cli/version.h"
+#include "runtime/config/suggest.h"
 
 namespace {
 
@@ -12,6 +13,26 @@ namespace {
 std::string FromEnvironment(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+/// A sentence about a word that stands where a command was wanted; empty: there is none such.
+std::string UnknownCommand(const CLI::App& app) {
+  const auto words = app.remaining(true);
+  if (words.empty() || words.front().starts_with('-')) return "";
+  const CLI::App* within = &app;
+  std::string path = app.get_name() + " ";
+  while (!within->get_subcommands().empty()) {
+    within = within->get_subcommands().back();
+    path += within->get_name() + " ";
+  }
+  if (within->get_require_subcommand_min() == 0) return "";
+  std::string sentence = "there is no '" + path + words.front() + "'; wanted one of ";
+  bool first = true;
+  for (const CLI::App* command : within->get_subcommands([](const CLI::App*) { return true; })) {
+    sentence += (first ? "" : ", ") + command->get_name();
+    first = false;
+  }
+  return muster::config::WithSuggestion(sentence, words.front());
 }
 
 }  // namespace
@@ -63,6 +84,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string unknown = UnknownCommand(app); !unknown.empty()) {
+      return Fail(context, muster::Invalid(unknown));
+    }
     // 0 for --help and --version; every mistake is usage.
     return app.exit(error) == 0 ? kDone : kUsage;
   }

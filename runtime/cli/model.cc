@@ -56,12 +56,18 @@ Status PrintModel(const value& answer) {
 /// A model with its versions, or one version with its gates.
 int Show(const Context& context, const std::string& name) {
   if (name.find_first_of("@/") == std::string::npos) {
-    return Ask(context, {"GET", ModelPath(name)}, PrintModel);
+    return Ask(context,
+               {.method = "GET", .target = ModelPath(name), .hint = std::string(kModelHint)},
+               PrintModel);
   }
   const auto reference = ParseModelReference(name);
   if (!reference.ok()) return Fail(context, reference.error());
   const std::string version = "/versions/" + http::PercentEncode(reference->version);
-  return Ask(context, {"GET", ModelPath(reference->name, version)}, PrintVersion);
+  return Ask(context,
+             {.method = "GET",
+              .target = ModelPath(reference->name, version),
+              .hint = std::string(kModelHint)},
+             PrintVersion);
 }
 
 struct MoveFlags {
@@ -81,10 +87,17 @@ int Move(const Context& context, MoveFlags flags, const std::string& verb) {
   if (flags.expected) body["expected"] = *flags.expected;
   if (flags.to) body["to"] = *flags.to;
   if (flags.wait) body["wait"] = true;
-  return Ask(context, {"POST", ModelPath(flags.model, "/" + verb), body}, [&](const value& answer) {
-    std::cout << flags.model << "@" << flags.alias << " is now version "
-              << Text(answer.as_object(), "version")
-              << " (before: " << Text(answer.as_object(), "previous") << ")\n";
+  const Question question{.method = "POST",
+                          .target = ModelPath(flags.model, "/" + verb),
+                          .body = body,
+                          .hint = std::string(kModelHint)};
+  return Ask(context, question, [&](const value& answer) {
+    const auto named = [&](std::string_view key) {
+      const std::string version = Text(answer.as_object(), key);
+      return version == "0" ? "no version" : "version " + version;
+    };
+    std::cout << flags.model << "@" << flags.alias << " now names " << named("version")
+              << " (before: " << named("previous") << ")\n";
     return Ok();
   });
 }

@@ -55,16 +55,20 @@ int Decide(const Context& context, const ApproveFlags& flags, const std::string&
   if (!reference.ok()) return Fail(context, reference.error());
   const auto token = ReadToken(flags.token_file);
   if (!token.ok()) return Fail(context, token.error());
-  return Ask(
-      context,
-      {"POST", VersionPath(*reference, "/" + verb), object{{"reason", flags.reason}}, *token},
-      PrintState);
+  return Ask(context,
+             {"POST", VersionPath(*reference, "/" + verb), object{{"reason", flags.reason}}, *token,
+              std::string(kModelHint)},
+             PrintState);
 }
 
 int Approvals(const Context& context, const std::string& model) {
   const auto reference = ParseModelReference(model);
   if (!reference.ok()) return Fail(context, reference.error());
-  return Ask(context, {"GET", VersionPath(*reference, "/approvals")}, PrintState);
+  return Ask(context,
+             {.method = "GET",
+              .target = VersionPath(*reference, "/approvals"),
+              .hint = std::string(kModelHint)},
+             PrintState);
 }
 
 /// The registry of the home. Policies and people are changed by whoever may write it, and by nobody over HTTP.

@@ -82,7 +82,7 @@ int Compress(const Context& context, const CompressFlags& flags) {
                   "/api/muster/v1/models/" + http::PercentEncode(reference->name) + "/versions/" +
                       http::PercentEncode(reference->version) + "/compress",
                   body);
-  if (!answer.ok()) return Fail(context, answer.error());
+  if (!answer.ok()) return Fail(context, WithHint(answer.error(), kModelHint));
   return Print(context, reference->name, answer->as_object());
 }
 

@@ -65,11 +65,11 @@ Result<registry::serve::ModelLocation> FetchModel(http::Client& client,
                                                   const ModelReference& reference,
                                                   const std::filesystem::path& cache) {
   MUSTER_RETURN_IF_ERROR(registry::CheckModelName(reference.name));
-  MUSTER_ASSIGN_OR_RETURN(
-      const auto answer,
+  const auto answer =
       client.Json("GET", "/api/muster/v1/models/" + http::PercentEncode(reference.name) +
-                             "/versions/" + http::PercentEncode(reference.version)));
-  MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(answer));
+                             "/versions/" + http::PercentEncode(reference.version));
+  if (!answer.ok()) return WithHint(answer.error(), kModelHint);
+  MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(*answer));
   MUSTER_ASSIGN_OR_RETURN(const auto version, wire::FromJson<std::int64_t>(fields["version"]));
   MUSTER_ASSIGN_OR_RETURN(const auto source, wire::FromJson<std::string>(fields["source"]));
   // The number alone would take another server's version, or one of a registry that was made anew, for this one.

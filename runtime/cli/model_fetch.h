@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "registry/serve/model_source.h"
 #include "runtime/cli/context.h"
@@ -17,6 +18,9 @@ struct ModelReference {
 };
 /// kInvalid for anything else; also for "digits@3", which an alias of digits alone would make ambiguous.
 Result<ModelReference> ParseModelReference(const std::string& text);
+/// What to do when a model, version or alias is not found.
+inline constexpr std::string_view kModelHint =
+    "'muster model ls' lists the models, 'muster model show NAME' the versions and aliases of one";
 
 /// A version's files from the server, kept in `cache`/<name>/<version>-<hash>, which appears whole by rename. The
 /// hash is of the server's URL and of the version's source, run and time: another registry's version of that

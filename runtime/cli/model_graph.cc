@@ -22,6 +22,9 @@ struct GraphFlags {
 /// A file needs no server.
 Result<onnx::Model> ReadModel(const Context& context, const std::string& name) {
   if (name.ends_with(".onnx")) return registry::ReadOnnxFile(name);
+  if (const auto reference = ParseModelReference(name); !reference.ok()) {
+    return Invalid(reference.error().message + ", or a file that ends in .onnx");
+  }
   MUSTER_ASSIGN_OR_RETURN(auto client, context.Connect());
   return ReadVersion(context, client, name);
 }
@@ -33,7 +36,7 @@ int ShowGraph(const Context& context, const GraphFlags& flags) {
                 Invalid("--out " + flags.out + ": wanted a name that ends in .svg or .txt"));
   }
   const auto model = ReadModel(context, flags.model);
-  if (!model.ok()) return Fail(context, model.error().With(flags.model));
+  if (!model.ok()) return Fail(context, model.error());
   const Result<std::string> page =
       svg ? onnx::Svg(*model, flags.svg) : Result<std::string>(onnx::Summary(*model));
   if (!page.ok()) return Fail(context, page.error().With(flags.model + " (see --depth)"));

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "runtime/cli/model_fetch.h"
 #include "runtime/cli/model_output.h"
 
 namespace muster::cli {
@@ -50,7 +51,10 @@ Status PrintServed(const value& answer) {
 
 int History(const Context& context, const HistoryFlags& flags) {
   if (flags.at.empty()) {
-    return Ask(context, {"GET", ModelPath(flags.model, "/history")}, [](const value& answer) {
+    const Question question{.method = "GET",
+                            .target = ModelPath(flags.model, "/history"),
+                            .hint = std::string(kModelHint)};
+    return Ask(context, question, [](const value& answer) {
       PrintList(answer, "history", {"FROM", "ALIAS", "VERSION", "BEFORE", "MOVE", "BY", "WHY"},
                 [](const object& change) {
                   return std::vector<std::string>{When(change, "from_ms"), Text(change, "alias"),
@@ -75,10 +79,11 @@ void AddModelHistory(CLI::App& model, Context& context) {
   auto* command =
       model.add_subcommand("history", "Which version an alias named when, and who moved it");
   command->add_option("model", flags->model, "NAME")->required();
-  command->add_option("--at", flags->at,
-                      "What served at this time (UTC, 2026-11-27T12:00:00Z), who let it, on what "
-                      "evidence");
-  command->add_option("--alias", flags->alias, "Of --at")->capture_default_str();
+  auto* at = command->add_option(
+      "--at", flags->at,
+      "What served at this time (UTC, 2026-11-27T12:00:00Z), who let it, on what "
+      "evidence");
+  command->add_option("--alias", flags->alias, "Of --at")->capture_default_str()->needs(at);
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return History(context, *flags); }; });
 }

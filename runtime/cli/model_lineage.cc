@@ -17,6 +17,7 @@ struct LineageFlags {
 };
 
 std::string Text(const boost::json::value& value) {
+  if (value.is_double()) return Short(value.get_double());
   return value.is_string() ? std::string(value.get_string()) : boost::json::serialize(value);
 }
 
@@ -38,7 +39,8 @@ int Up(const Context& context, const std::string& model) {
   if (!reference.ok()) return Fail(context, reference.error());
   const std::string target = "/api/muster/v1/models/" + http::PercentEncode(reference->name) +
                              "/versions/" + http::PercentEncode(reference->version) + "/lineage";
-  return Ask(context, {"GET", target}, [](const boost::json::value& answer) {
+  const Question question{.method = "GET", .target = target, .hint = std::string(kModelHint)};
+  return Ask(context, question, [](const boost::json::value& answer) {
     std::cout << Text(answer.at("model")) << " version " << Text(answer.at("version"))
               << ", as entry " << Text(answer.at("audit")) << " of the audit has it\n";
     Table table({"FROM", "WHAT"});

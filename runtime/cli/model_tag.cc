@@ -48,7 +48,10 @@ Result<std::string> Git(const std::string& repo, std::vector<std::string> argume
   if (failed != 0) return NotFound("git cannot be started: is it installed?");
   int status = 0;
   waitpid(child, &status, 0);
-  if (status != 0) return Invalid("git " + arguments[3] + " in " + repo + ": " + text);
+  if (status != 0) {
+    text.erase(text.find_last_not_of('\n') + 1);
+    return Invalid("git " + arguments[3] + " " + arguments.back() + " in " + repo + ": " + text);
+  }
   return text;
 }
 

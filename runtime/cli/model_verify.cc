@@ -5,14 +5,14 @@
 #include <iostream>
 #include <memory>
 
+#include "registry/files/onnx_file.h"
 #include "registry/files/signed_directory.h"
 #include "registry/onnx/checker.h"
-#include "registry/onnx/reader.h"
-#include "registry/onnx/writer.h"
 #include "registry/package/model_card.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
+#include "runtime/cli/model_output.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {
@@ -33,22 +33,57 @@ Result<std::string> AuditFinding(http::Client& client) {
   return wire::FromJson<std::string>(fields["message"]);
 }
 
+/// That of the flag, of the home, or the one that the server names.
 Result<std::string> PublicKey(const Context& context, const std::string& file) {
-  const fs::path path = file.empty() ? context.Home() / "keys/model-signing.pub" : fs::path(file);
-  auto key = ReadWholeFile(path);
-  if (!key.ok() && file.empty() && key.error().kind == ErrorKind::kNotFound) {
-    return NotFound("there is no " + path.string() +
-                    " to verify signatures with; name the "
-                    "server's (keys/model-signing.pub in its home) with --public-key");
+  if (!file.empty()) {
+    MUSTER_ASSIGN_OR_RETURN(const std::string pem, ReadWholeFile(file, 1 << 16));
+    auto key = registry::CanonicalPublicKey(pem);
+    if (!key.ok()) return key.error().With(file);
+    return key;
   }
-  return key;
+  const fs::path path = context.Home() / "keys/model-signing.pub";
+  auto key = ReadWholeFile(path);
+  if (key.ok() || key.error().kind != ErrorKind::kNotFound) return key;
+  auto client = context.Connect();
+  if (!client.ok()) {
+    return NotFound("there is no " + path.string() +
+                    " to verify signatures with; name the server's public key with --public-key, "
+                    "or a server that hands it out with --server");
+  }
+  MUSTER_ASSIGN_OR_RETURN(const auto answer, client->Json("GET", "/api/muster/v1/model-key"));
+  MUSTER_ASSIGN_OR_RETURN(auto fields, wire::FromJson<boost::json::object>(answer));
+  MUSTER_ASSIGN_OR_RETURN(std::string pem, wire::FromJson<std::string>(fields["public_key"]));
+  if (!context.json && !context.quiet) {
+    std::cout << "key: as " << client->base_url()
+              << " names it; to depend on no server, name a copy of your own with --public-key\n";
+  }
+  return pem;
+}
+
+/// A model's versions are signed alike: the files of another one must not pass for those of this one.
+Status FindOtherVersion(http::Client& client, const registry::serve::ModelLocation& location,
+                        std::vector<std::string>& findings) {
+  MUSTER_ASSIGN_OR_RETURN(
+      const auto answer,
+      client.Json("GET",
+                  ModelPath(location.name, "/versions/" + std::to_string(location.version))));
+  MUSTER_ASSIGN_OR_RETURN(auto version, wire::FromJson<boost::json::object>(answer));
+  MUSTER_ASSIGN_OR_RETURN(auto tags, wire::FromJson<boost::json::object>(version["tags"]));
+  // Without the tag no promotion made the version.
+  const std::string request = Text(tags, registry::kRequestTag);
+  const auto mlmodel = ReadWholeFile(location.directory / "MLmodel");
+  if (request.empty() || !mlmodel.ok()) return Ok();
+  const std::string uuid = registry::ModelUuid(request);
+  if (mlmodel->find("\nmodel_uuid: '" + uuid + "'\n") == std::string::npos) {
+    findings.push_back("MLmodel: is that of another version: the model_uuid of version " +
+                       std::to_string(location.version) + " is " + uuid);
+  }
+  return Ok();
 }
 
 /// A model.onnx that is no model is a finding, not an error.
 void FindInOnnx(const fs::path& directory, std::vector<std::string>& findings) {
-  const auto bytes = ReadWholeFile(directory / "model.onnx", onnx::kMaxModelBytes);
-  if (!bytes.ok()) return findings.push_back("model.onnx: " + bytes.error().message);
-  const auto model = onnx::Read(*bytes);
+  const auto model = registry::ReadOnnxFile(directory / "model.onnx");
   const Status checked = model.ok() ? onnx::Check(*model) : Status(model.error());
   if (!checked.ok()) findings.push_back("model.onnx: " + checked.error().message);
 }
@@ -96,6 +131,7 @@ Result<std::vector<std::string>> Findings(const fs::path& directory, const std::
 int Verify(const Context& context, const VerifyFlags& flags) {
   std::error_code code;
   const bool local = fs::is_directory(flags.model, code);
+  std::vector<std::string> findings;
   fs::path directory =
       fs::absolute(flags.model.empty() ? "." : flags.model, code).lexically_normal();
   if (!directory.has_filename()) directory = directory.parent_path();
@@ -108,20 +144,23 @@ int Verify(const Context& context, const VerifyFlags& flags) {
     audit = *finding;
     if (!flags.model.empty()) {
       const auto reference = ParseModelReference(flags.model);
-      if (!reference.ok()) return Fail(context, reference.error());
+      if (!reference.ok()) {
+        return Fail(context, Invalid(reference.error().message + "; nor is it a folder"));
+      }
       const auto location = FetchModel(*client, *reference, context.Home() / "serving");
       if (!location.ok()) return Fail(context, location.error());
       directory = location->directory;
       name = location->name;
+      const Status found = FindOtherVersion(*client, *location, findings);
+      if (!found.ok()) return Fail(context, found.error());
     }
   }
-  std::vector<std::string> findings;
   if (!flags.model.empty()) {
     const auto key = PublicKey(context, flags.public_key);
     if (!key.ok()) return Fail(context, key.error());
     auto found = Findings(directory, *key, name);
     if (!found.ok()) return Fail(context, found.error());
-    findings = std::move(found).value();
+    findings.insert(findings.end(), found->begin(), found->end());
   }
   boost::json::object answer = {{"audit", local ? boost::json::value(nullptr) : audit.empty()},
                                 {"message", audit},
@@ -148,7 +187,8 @@ void AddModelVerify(CLI::App& model, Context& context) {
   command->add_option("model", flags->model,
                       "NAME@ALIAS, NAME/VERSION, or a version's folder (needs no server)");
   command->add_option("--public-key", flags->public_key,
-                      "PEM file (default: keys/model-signing.pub of the home)");
+                      "PEM file (default: keys/model-signing.pub of the home, else what the server "
+                      "names)");
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Verify(context, *flags); }; });
 }

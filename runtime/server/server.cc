@@ -12,7 +12,9 @@
 #include "registry/api/gate_routes.h"
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
+#include "registry/files/model_key.h"
 #include "registry/sqlite/trigger_store.h"
+#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/config/gate_file.h"
 #include "runtime/coordinator/checkpoints.h"
@@ -130,6 +132,10 @@ struct Server::Impl {
   [[nodiscard]] std::string Advertised(const std::string& url) const;
   Result<WireAddress> AddressOfAgents();
   void AddRoutes();
+  /// Made with the first version that is signed.
+  [[nodiscard]] std::filesystem::path ModelKeyFile() const {
+    return options.home / "keys/model-signing.pem";
+  }
   CoordinatorHost::Ports MakePorts();
   void RunCommand(coordinator::RunCommand command,
                   std::function<void(Result<boost::json::object>)> done);
@@ -198,7 +204,7 @@ void Server::Impl::MakeRegistry() {
   // A version that another client registered: its file is in the artifacts.
   model_files = std::make_unique<registry::ModelDirectory>(
       registry::ModelDirectory::Places{options.home / "models", options.home / "candidates",
-                                       options.home / "keys/model-signing.pem"},
+                                       ModelKeyFile()},
       [this](const registry::ModelVersion& version) -> Result<std::filesystem::path> {
         MUSTER_ASSIGN_OR_RETURN(const auto path,
                                 tracker::ArtifactStorePath(version.source, "model.onnx"));
@@ -240,7 +246,8 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const Run
 void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
   registry::AddRegistryRoutes(
-      router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get()});
+      router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get(),
+               [this] { return ReadWholeFile(registry::PublicKeyFile(ModelKeyFile())); }});
   registry::AddGateRoutes(router, *tracking->models, config::ParseGateFile);
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddCompressRoutes(router, late,
