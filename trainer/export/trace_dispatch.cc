@@ -16,6 +16,48 @@ namespace {
 /// operator before it is taken apart.
 constexpr auto kKey = c10::DispatchKey::TESTING_ONLY_GenericMode;
 
+/// The result, without values, of operators that are in most models and for which LibTorch has no
+/// kernel on shapes; nullopt for other operators, and for arguments that LibTorch is to judge.
+std::optional<at::Tensor> ResultShape(const std::string& op,
+                                      const std::vector<c10::IValue>& arguments) {
+  const auto shaped = [](at::IntArrayRef sizes, const at::Tensor& like) {
+    return at::empty(sizes, like.options().device(at::kMeta));
+  };
+  if (op == "aten::layer_norm") {
+    const at::Tensor& x = arguments[0].toTensor();
+    const std::vector<std::int64_t> last = arguments[1].toIntVector();
+    const auto fits = [&](const c10::IValue& weight) {
+      return weight.isNone() || !weight.toTensor().defined() || weight.toTensor().sizes() == last;
+    };
+    if (last.size() > x.sizes().size() || x.sizes().slice(x.sizes().size() - last.size()) != last ||
+        !fits(arguments[2]) || !fits(arguments[3])) {
+      return std::nullopt;
+    }
+    return shaped(x.sizes(), x);
+  }
+  if (op == "aten::embedding") {
+    const at::Tensor &weight = arguments[0].toTensor(), &ids = arguments[1].toTensor();
+    if (weight.dim() != 2 || (ids.scalar_type() != at::kLong && ids.scalar_type() != at::kInt)) {
+      return std::nullopt;
+    }
+    std::vector<std::int64_t> sizes = ids.sizes().vec();
+    sizes.push_back(weight.size(1));
+    return shaped(sizes, weight);
+  }
+  if (op == "aten::scaled_dot_product_attention") {
+    const at::Tensor &query = arguments[0].toTensor(), &key = arguments[1].toTensor();
+    const at::Tensor& value = arguments[2].toTensor();
+    const bool masked = !arguments[3].isNone() && arguments[3].toTensor().defined();
+    const bool plain = !masked && query.dim() == 4 && key.sizes() == value.sizes() &&
+                       key.dim() == 4 && key.size(0) == query.size(0) &&
+                       key.size(1) == query.size(1) && key.size(3) == query.size(3) &&
+                       key.scalar_type() == query.scalar_type() &&
+                       value.scalar_type() == query.scalar_type();
+    if (plain) return shaped(query.sizes(), query);
+  }
+  return std::nullopt;
+}
+
 /// Records the operators that are called while it lives, on its thread.
 class Watch {
  public:
@@ -106,6 +148,11 @@ class Watch {
       writes = writes || written;
       stack[base + i] =
           Changed(given[i], [](const at::Tensor& t) -> at::Tensor { return WithoutValues(t); });
+    }
+    if (const auto result = ResultShape(op.schema().name(), given)) {
+      stack.resize(base);
+      stack.emplace_back(*result);
+      return;
     }
     try {
       return op.callBoxed(stack);

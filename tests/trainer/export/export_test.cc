@@ -344,6 +344,20 @@ TEST(Export, DispatcherFrontEnd_RefusesTheSame) {
   EXPECT_THAT(ErrorOf(ExportFunction([](const Tensor& x) { return x.view({5, 5}); }, options)),
               HasSubstr("shape '[5, 5]' is invalid"));
   EXPECT_TRUE(ExportFunction([](const Tensor& x) { return x + torch::arange(6); }, options).ok());
+  // What is not computed is judged all the same.
+  EXPECT_THAT(
+      ErrorOf(ExportFunction([](const Tensor& x) { return at::layer_norm(x, {5}); }, options)),
+      HasSubstr("normalized_shape=[5]"));
+  EXPECT_THAT(ErrorOf(ExportFunction(
+                  [](const Tensor& x) {
+                    const Tensor heads = x.unsqueeze(1);
+                    return at::scaled_dot_product_attention(heads, heads.narrow(3, 0, 5), heads);
+                  },
+                  options)),
+              HasSubstr("the forward pass failed while it was traced"));
+  EXPECT_THAT(ErrorOf(ExportFunction(
+                  [](const Tensor& x) { return at::embedding(at::ones({3, 2}), x); }, options)),
+              HasSubstr("the forward pass failed while it was traced"));
 }
 
 TEST(Export, Opset_IsWhatWasAskedForOrWhy) {
