@@ -82,7 +82,7 @@ class Measurement {
   Status Form(const std::string& onnx, FormFigures& figures) {
     std::vector<float> logits;
     MUSTER_RETURN_IF_ERROR(Measure(onnx, figures, logits));
-    figures.agreement = Agreement(full_logits_, logits, evaluation_);
+    figures.agreement = AgreementOf(full_logits_, logits, evaluation_).share();
     MUSTER_ASSIGN_OR_RETURN(const bool higher, HigherIsBetter(bound_.metric));
     const double drop = higher ? full_metric_ - figures.metric : figures.metric - full_metric_;
     if (!(figures.agreement >= bound_.min_agreement)) {

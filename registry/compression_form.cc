@@ -60,7 +60,7 @@ Result<Compressed> BestStatic(const onnx::Model& model, const Evaluation& calibr
     MUSTER_ASSIGN_OR_RETURN(auto built, onnx::compress::QuantizeStatic(model, ranges));
     if (built.rewritten() == 0) return built;
     MUSTER_ASSIGN_OR_RETURN(const auto seen, Answers(built.model, calibration, load));
-    const double agreement = Agreement(full, seen, calibration);
+    const double agreement = AgreementOf(full, seen, calibration).share();
     if (agreement <= most) continue;
     most = agreement;
     best = std::move(built);
@@ -186,24 +186,6 @@ Result<Compressed> BuildForm(const onnx::Model& model, const CompressionForm& fo
   MUSTER_ASSIGN_OR_RETURN(Compressed built, build());
   if (built.rewritten() == 0) return Invalid(LeftText(built));
   return built;
-}
-
-double Agreement(const std::vector<float>& a, const std::vector<float>& b, const Evaluation& rows) {
-  MUSTER_CHECK(a.size() == b.size() && !a.empty(), "both are (N, W)");
-  if (rows.task == Task::kRegression || rows.task == Task::kRetrieval) return 1;
-  const auto classes = static_cast<std::ptrdiff_t>(rows.classes);
-  const auto decision = [&](std::vector<float>::const_iterator first) -> std::ptrdiff_t {
-    if (std::any_of(first, first + classes, [](float x) { return std::isnan(x); })) return -1;
-    if (rows.task != Task::kBinary) return std::max_element(first, first + classes) - first;
-    const double logit = classes == 1 ? double{*first} : double{first[1]} - double{first[0]};
-    return 1 / (1 + std::exp(-logit)) > rows.threshold ? 1 : 0;
-  };
-  std::size_t same = 0, all = 0;
-  for (auto x = a.begin(), y = b.begin(); x != a.end(); x += classes, y += classes, ++all) {
-    const std::ptrdiff_t of_a = decision(x);
-    same += of_a >= 0 && of_a == decision(y) ? 1 : 0;
-  }
-  return static_cast<double>(same) / static_cast<double>(all);
 }
 
 Evaluation RowsOf(const Evaluation& evaluation, std::int64_t begin, std::int64_t count) {

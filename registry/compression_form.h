@@ -44,10 +44,6 @@ Result<std::map<std::string, onnx::compress::Range>> Calibrate(
 Result<onnx::compress::Compressed> BuildForm(const onnx::Model& model, const CompressionForm& form,
                                              const Evaluation& calibration, const LoadOnnx& load);
 
-/// The share of decisions that are the same: the largest of the last dimension, of binary the side of the threshold;
-/// 1 where the task has none (regression, retrieval). Outputs (N, W); one with a NaN agrees with nothing.
-double Agreement(const std::vector<float>& a, const std::vector<float>& b, const Evaluation& rows);
-
 /// Rows [begin, begin + count).
 Evaluation RowsOf(const Evaluation& evaluation, std::int64_t begin, std::int64_t count);
 

@@ -122,6 +122,18 @@ Result<double> ComputeMetric(std::string_view metric, const std::vector<float>& 
 /// Candidates of retrieval stay those of all rows.
 Result<double> ComputeMetric(std::string_view metric, const std::vector<float>& logits,
                              const Evaluation& evaluation, std::span<const std::int64_t> rows);
+/// Decisions that two vectors of outputs (N, W) have in common: the largest of the last dimension, of binary the side
+/// of the threshold. One with a NaN agrees with nothing; where the task has no decisions (regression, retrieval), all
+/// rows agree.
+struct Agreement {
+  std::int64_t same = 0, all = 0;
+  [[nodiscard]] double share() const {
+    return static_cast<double>(same) / static_cast<double>(all);
+  }
+};
+Agreement AgreementOf(const std::vector<float>& a, const std::vector<float>& b,
+                      const Evaluation& evaluation);
+
 /// Whatever the task: accuracy true, loss false. kInvalid for another name lists all.
 Result<bool> HigherIsBetter(std::string_view metric);
 

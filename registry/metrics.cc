@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -103,6 +105,28 @@ Result<bool> HigherIsBetter(std::string_view metric) {
     known += (known.empty() ? "" : "; ") + std::string(family.name) + ": " + NamesOf(family);
   }
   return Unknown(metric, "one of these, by task: " + known);
+}
+
+Agreement AgreementOf(const std::vector<float>& a, const std::vector<float>& b,
+                      const Evaluation& evaluation) {
+  MUSTER_CHECK(a.size() == b.size() && !a.empty(), "both are (N, W)");
+  if (evaluation.task == Task::kRegression || evaluation.task == Task::kRetrieval) {
+    return {evaluation.rows(), evaluation.rows()};
+  }
+  const auto classes = static_cast<std::ptrdiff_t>(evaluation.classes);
+  const auto decision = [&](std::vector<float>::const_iterator first) -> std::ptrdiff_t {
+    if (std::any_of(first, first + classes, [](float x) { return std::isnan(x); })) return -1;
+    if (evaluation.task != Task::kBinary) return std::max_element(first, first + classes) - first;
+    const double logit = classes == 1 ? double{*first} : double{first[1]} - double{first[0]};
+    return 1 / (1 + std::exp(-logit)) > evaluation.threshold ? 1 : 0;
+  };
+  Agreement agreement;
+  for (auto x = a.begin(), y = b.begin(); x != a.end(); x += classes, y += classes) {
+    const std::ptrdiff_t of_a = decision(x);
+    agreement.same += of_a >= 0 && of_a == decision(y) ? 1 : 0;
+    ++agreement.all;
+  }
+  return agreement;
 }
 
 }  // namespace muster::registry

@@ -1,34 +1,7 @@
-#include <algorithm>
-#include <cmath>
-
 #include "registry/gates/kinds.h"
 
 namespace muster::registry::gates {
 namespace {
-
-/// Decisions that are the same, of all: argmax over the last dimension, of binary the side of the threshold.
-struct Agreement {
-  std::int64_t same = 0, all = 0;
-};
-
-Agreement AgreementOf(const std::vector<float>& a, const std::vector<float>& b,
-                      const Evaluation& evaluation) {
-  Agreement found;
-  if (evaluation.task == Task::kBinary) {
-    const auto ours = DecisionsOf(a, evaluation), theirs = DecisionsOf(b, evaluation);
-    found.all = evaluation.rows();
-    for (std::size_t i = 0; i < ours->chosen.size(); ++i) {
-      found.same += ours->chosen[i] == theirs->chosen[i] ? 1 : 0;
-    }
-    return found;
-  }
-  const auto classes = static_cast<std::ptrdiff_t>(evaluation.classes);
-  for (auto x = a.begin(), y = b.begin(); x != a.end(); x += classes, y += classes) {
-    ++found.all;
-    found.same += std::max_element(x, x + classes) - x == std::max_element(y, y + classes) - y;
-  }
-  return found;
-}
 
 bool HasDecisions(Task task) {
   return task == Task::kClasses || task == Task::kBinary || task == Task::kTokens;
@@ -60,7 +33,7 @@ Result<GateVerdict> Judge(const wire::GateSpec& gate, const Context& context) {
   ApplyAtMost(gate, asked.drop_at_most, verdict);
   if (!HasDecisions(context.evaluation().task)) return verdict;
   const Agreement agreement = AgreementOf(*full, context.evidence.logits, context.evaluation());
-  const double share = static_cast<double>(agreement.same) / static_cast<double>(agreement.all);
+  const double share = agreement.share();
   const auto interval =
       statistics::WilsonInterval(agreement.same, agreement.all, context.Ask(gate).confidence);
   verdict.method += "; of the agreement: Wilson's score interval";

@@ -227,6 +227,22 @@ TEST(Logits, InputsAndOutputs_GoByTheirNames) {
   EXPECT_THAT(Logits(model, rows).error().message, HasSubstr("2 inputs and 2 outputs"));
 }
 
+TEST(Agreement, CountsDecisionsOfTheTask) {
+  Evaluation rows;
+  rows.classes = 2;
+  EXPECT_EQ(AgreementOf({1, 2, 3, 0}, {1, 3, 0, 3}, rows).share(), 0.5);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(AgreementOf({nan, 2, 3, 0}, {nan, 2, 3, 0}, rows).share(), 0.5);
+  rows.task = Task::kBinary;
+  rows.threshold = 0.9;  // a logit of 2.197
+  EXPECT_EQ(AgreementOf({0, 1, 0, 3}, {0, 2, 0, 2}, rows).share(), 0.5);
+  rows.classes = 1;
+  EXPECT_EQ(AgreementOf({1, 3, 2.1F}, {2, 2, 2.3F}, rows).share(), 1 / 3.0);
+  rows.task = Task::kRegression;
+  rows.inputs = {Make<float>("x", ElementType::kF32, {2, 1}, {0, 0})};
+  EXPECT_EQ(AgreementOf({1, 3}, {5, 6}, rows).share(), 1);
+}
+
 TEST(TensorValues, ReadEveryFloat) {
   const auto values = [](ElementType type, auto first, auto second) {
     const decltype(first) both[] = {first, second};

@@ -66,21 +66,6 @@ TEST(CompressionForms, NamesGoBothWays) {
   }
 }
 
-TEST(Agreement, CountsDecisionsOfTheTask) {
-  Evaluation rows;
-  rows.classes = 2;
-  EXPECT_EQ(Agreement({1, 2, 3, 0}, {1, 3, 0, 3}, rows), 0.5);
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(Agreement({nan, 2, 3, 0}, {nan, 2, 3, 0}, rows), 0.5);
-  rows.task = Task::kBinary;
-  rows.threshold = 0.9;  // a logit of 2.197
-  EXPECT_EQ(Agreement({0, 1, 0, 3}, {0, 2, 0, 2}, rows), 0.5);
-  rows.classes = 1;
-  EXPECT_EQ(Agreement({1, 3, 2.1F}, {2, 2, 2.3F}, rows), 1 / 3.0);
-  rows.task = Task::kRegression;
-  EXPECT_EQ(Agreement({1, 3}, {5, 6}, rows), 1);
-}
-
 class Compression : public ::testing::Test {
  protected:
   ~Compression() override { fs::remove_all(home_); }

@@ -53,7 +53,7 @@ Status Measure(std::vector<Form>& forms, const Evaluation& rows) {
   for (Form& form : forms) {
     MUSTER_ASSIGN_OR_RETURN(const auto logits, Logits(*form.model, rows));
     if (full.empty()) full = logits;
-    form.agreement = Agreement(full, logits, rows);
+    form.agreement = AgreementOf(full, logits, rows).share();
     MUSTER_ASSIGN_OR_RETURN(form.accuracy, ComputeMetric("accuracy", logits, rows));
   }
   for (int round = 0; round < kRounds; ++round) {
