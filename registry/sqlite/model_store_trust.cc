@@ -2,6 +2,7 @@
 
 #include "registry/approval.h"
 #include "registry/change_detail.h"
+#include "registry/cron.h"
 #include "registry/model_rules.h"
 #include "registry/sqlite/model_store.h"
 #include "runtime/base/random.h"
@@ -280,7 +281,7 @@ Result<Served> SqliteModelStore::ServedAt(std::string_view name, std::string_vie
     MUSTER_ASSIGN_OR_RETURN(const bool row, select.BindAll(model, alias, at_ms).Step());
     if (!row) {
       return NotFound("alias '" + std::string(alias) + "' of '" + std::string(name) +
-                      "' named nothing at " + std::to_string(at_ms) + " ms since 1970");
+                      "' named nothing at " + UtcText(at_ms / 1'000));
     }
     served.change = {std::string(alias),
                      select.Int(0),

@@ -149,19 +149,16 @@ Result<onnx::Model> Build(const Program& program, const Symbols& symbols,
   return model;
 }
 
-}  // namespace
-
-Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTensor>& state,
-                               const std::vector<at::Tensor>& examples,
-                               const ExportOptions& options) {
+Result<onnx::Model> ExportBy(const Tracer& tracer, const Forward& forward,
+                             const std::vector<NamedTensor>& state,
+                             const std::vector<at::Tensor>& examples,
+                             const ExportOptions& options) {
   try {
     MUSTER_RETURN_IF_ERROR(CheckExamples(examples, options.dynamic_batch));
     const at::NoGradGuard no_grad;
     MUSTER_ASSIGN_OR_RETURN(const auto input_names,
                             Names(options.input_names, examples.size(), "input"));
     MUSTER_ASSIGN_OR_RETURN(const Symbols symbols, DeclareSymbols(examples, input_names, options));
-    const Tracer tracer =
-        options.front_end == FrontEnd::kDispatcher ? TraceWithDispatcher : TraceWithTorchScript;
     std::vector<Recording> runs;
     for (std::size_t trace = 0; trace < TraceCount(symbols); ++trace) {
       MUSTER_ASSIGN_OR_RETURN(runs.emplace_back(),
@@ -176,6 +173,27 @@ Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTe
   } catch (const std::exception& error) {
     return Internal("export of '" + options.model_name + "': " + error.what());
   }
+}
+
+}  // namespace
+
+Result<onnx::Model> ExportOnnx(const Forward& forward, const std::vector<NamedTensor>& state,
+                               const std::vector<at::Tensor>& examples,
+                               const ExportOptions& options) {
+  const auto by = [&](const Tracer& tracer) {
+    return ExportBy(tracer, forward, state, examples, options);
+  };
+  switch (options.front_end) {
+    case FrontEnd::kDispatcher:
+      return by(TraceWithDispatcher);
+    case FrontEnd::kTorchScript:
+      return by(TraceWithTorchScript);
+    case FrontEnd::kEither:
+      break;
+  }
+  auto model = by(TraceWithDispatcher);
+  // The tracer's errors name operators as they are called, the dispatcher's what they are made of.
+  return model.ok() ? std::move(model) : by(TraceWithTorchScript);
 }
 
 std::vector<std::string> SupportedOperators() {

@@ -93,15 +93,12 @@ Status Run(const std::filesystem::path& folder, const std::vector<std::int64_t>&
   const auto start = std::chrono::steady_clock::now();
   MUSTER_ASSIGN_OR_RETURN(
       const onnx::Model exported,
-      exporting::ExportModule(*model,
-                              [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
-                                return {model->forward(in[0])};
-                              },
-                              {ids},
-                              {.model_name = "gpt",
-                               .input_names = {"ids"},
-                               .output_names = {"logits"},
-                               .front_end = exporting::FrontEnd::kDispatcher}));
+      exporting::ExportModule(
+          *model,
+          [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+            return {model->forward(in[0])};
+          },
+          {ids}, {.model_name = "gpt", .input_names = {"ids"}, .output_names = {"logits"}}));
   const std::chrono::duration<double> traced = std::chrono::steady_clock::now() - start;
   MUSTER_RETURN_IF_ERROR(registry::WriteOnnxFile(exported, folder / "model.onnx"));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -48,6 +48,7 @@ Status WriteCase(const ExportCase& model, const std::filesystem::path& folder) {
   const auto start = std::chrono::steady_clock::now();
   exporting::ExportOptions options = model.options;
   options.model_name = model.name;
+  options.front_end = exporting::FrontEnd::kTorchScript;
   MUSTER_ASSIGN_OR_RETURN(
       const onnx::Model exported,
       exporting::ExportModule(*model.module, model.forward, model.inputs(2), options));
