@@ -46,6 +46,16 @@ Result<bool> BoolParameter(const json::object& object, std::string_view key, boo
   return value->get_bool();
 }
 
+Result<std::optional<std::chrono::microseconds>> TimeoutParameter(const json::object& object) {
+  const json::value* value = Parameter(object, "timeout");
+  if (value == nullptr) return std::optional<std::chrono::microseconds>();
+  if (!value->is_int64() || value->get_int64() < 0) {
+    return Invalid("parameter 'timeout' must be a number of microseconds, an integer from 0");
+  }
+  if (value->get_int64() == 0) return std::optional<std::chrono::microseconds>();
+  return std::optional(std::chrono::microseconds(value->get_int64()));
+}
+
 Result<std::vector<std::int64_t>> ShapeMember(const json::object& input, std::string_view name) {
   const json::value* value = Member(input, "shape");
   const std::string wrong =
@@ -155,6 +165,7 @@ Result<InferRequest> DecodeParsed(const json::value& parsed, std::string_view af
   }
   MUSTER_ASSIGN_OR_RETURN(request.binary_output,
                           BoolParameter(object, "binary_data_output", false));
+  MUSTER_ASSIGN_OR_RETURN(request.timeout, TimeoutParameter(object));
   if (const json::value* outputs = Member(object, "outputs"); outputs != nullptr) {
     MUSTER_RETURN_IF_ERROR(DecodeOutputs(*outputs, request));
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,8 @@ struct InferRequest {
   std::vector<Tensor> inputs;
   std::vector<WantedOutput> outputs;  ///< empty: all
   bool binary_output = false;         ///< of the outputs that are not named
+  /// Parameter `timeout`, Triton's: how long the request may wait for its turn. Without it, or 0: as long as it takes.
+  std::optional<std::chrono::microseconds> timeout;
 };
 
 inline constexpr std::string_view kJsonLengthHeader = "Inference-Header-Content-Length";

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "registry/serve/batch.h"
 #include "registry/serve/infer_codec.h"
 #include "registry/serve/invocations.h"
 #include "runtime/base/log.h"
@@ -19,10 +20,6 @@ http::Response ProtocolError(int status, std::string_view message) {
   json::object body;
   body["error"] = json::string_view(message.data(), message.size());
   return http::Response::Json(body, status);
-}
-
-http::Response ProtocolError(const Error& error) {
-  return ProtocolError(http::HttpStatus(error.kind), error.message);
 }
 
 http::Response MlflowError(int status, std::string_view message) {
@@ -66,10 +63,6 @@ std::vector<Tensor> Zeros(const std::vector<TensorSpec>& specs) {
   return inputs;
 }
 
-std::int64_t RowsOf(const std::vector<Tensor>& inputs) {
-  return inputs.empty() || inputs[0].shape.empty() ? 1 : inputs[0].shape[0];
-}
-
 http::Handler NoBody(int status) {
   return http::Sync([status](const http::Request&) { return http::Response{.status = status}; });
 }
@@ -79,6 +72,12 @@ http::Handler NoBody(int status) {
 ModelServer::ModelServer(InferenceEngine& engine, ModelServerOptions options, const Clock& clock)
     : engine_(engine), options_(std::move(options)), clock_(clock) {}
 
+ModelServer::~ModelServer() {
+  for (const auto& [name, served] : models_) {
+    if (served->batcher != nullptr) served->batcher->Hurry();
+  }
+}
+
 Status ModelServer::Load(const ModelLocation& location) {
   auto served = std::make_shared<Served>();
   served->name = location.name;
@@ -87,6 +86,9 @@ Status ModelServer::Load(const ModelLocation& location) {
                           engine_.Load(location.directory / "model.onnx", options_.threads));
   const auto tried = served->model->Infer(Zeros(served->model->inputs()));
   served->warm = tried.ok();
+  if (options_.batch.rows > 1) {
+    served->batcher = std::make_unique<Batcher>(served->model, options_.batch, clock_);
+  }
   ServedPtr replaced;  // destroyed after the lock is released
   const std::lock_guard lock(mutex_);
   if (!tried.ok()) {
@@ -100,6 +102,7 @@ Status ModelServer::Load(const ModelLocation& location) {
   if (stats == nullptr) stats = std::make_shared<ServingStats>();
   served->stats = stats;
   replaced = std::exchange(models_[served->name], served);
+  if (replaced != nullptr && replaced->batcher != nullptr) replaced->batcher->Hurry();
   return Ok();
 }
 
@@ -120,50 +123,81 @@ ModelServer::ServedPtr ModelServer::Only() const {
   return models_.size() == 1 ? models_.begin()->second : nullptr;
 }
 
-template <typename Compute>
-http::Response ModelServer::Counted(const Served& served, Compute compute) {
-  const MonotonicTime start = clock_.Now();
-  std::int64_t rows = 0;
-  Result<http::Response> response = compute(rows);
-  const auto duration = clock_.Now() - start;
+void ModelServer::Finish(const Call& call, Result<http::Response> response) {
+  const auto duration = clock_.Now() - call.start;
   if (response.ok()) {
-    served.stats->Succeeded(duration, rows);
-    return std::move(response).value();
+    call.served->stats->Succeeded(duration, call.rows);
+    return call.respond(std::move(response).value());
   }
-  served.stats->Failed(duration);
-  return ProtocolError(response.error());
+  call.served->stats->Failed(duration);
+  const Error& error = response.error();
+  call.respond(call.failed(http::HttpStatus(error.kind), error.message));
 }
 
-http::Response ModelServer::Infer(const http::Request& request) {
-  const ServedPtr served = Find(request);
-  if (served == nullptr) return UnknownModel(request);
-  return Counted(*served, [&](std::int64_t& rows) -> Result<http::Response> {
-    MUSTER_ASSIGN_OR_RETURN(
-        const InferRequest decoded,
-        DecodeInfer(request.body, request.Header(kJsonLengthHeader), served->model->inputs()));
-    rows = RowsOf(decoded.inputs);
-    MUSTER_ASSIGN_OR_RETURN(const auto outputs, served->model->Infer(decoded.inputs));
-    return EncodeInfer(decoded, served->name, served->version, outputs);
-  });
+void ModelServer::Compute(Call call, std::vector<Tensor> inputs,
+                          std::optional<std::chrono::microseconds> timeout, Encode encode) {
+  call.rows = RowsOf(inputs).value_or(1);
+  const auto finish = [this](const Call& of, const Encode& as,
+                             const Result<std::vector<Tensor>>& outputs) {
+    Finish(of, outputs.ok() ? as(*outputs) : Result<http::Response>(outputs.error()));
+  };
+  const ServedPtr served = call.served;
+  if (served->batcher == nullptr) return finish(call, encode, served->model->Infer(inputs));
+  // A call that is wrong by itself is not to cost its neighbours theirs.
+  if (const Status fits = CheckInputs(served->model->inputs(), inputs); !fits.ok()) {
+    return Finish(call, fits.error());
+  }
+  std::optional<MonotonicTime> deadline;
+  if (timeout) deadline = call.start + *timeout;
+  const auto refused = std::make_shared<const Call>(std::move(call));
+  const bool taken = served->batcher->Infer(
+      std::move(inputs), deadline,
+      [finish, refused, encode = std::move(encode)](const Result<std::vector<Tensor>>& outputs) {
+        finish(*refused, encode, outputs);
+      });
+  if (taken) return;
+  served->stats->Failed(clock_.Now() - refused->start);
+  http::Response busy =
+      refused->failed(429, std::to_string(options_.batch.queue) + " requests wait for '" +
+                               served->name + "'; try again");
+  busy.headers["Retry-After"] = "1";
+  refused->respond(std::move(busy));
 }
 
-http::Response ModelServer::Invoke(const http::Request& request) {
+void ModelServer::Infer(const http::Request& request, http::Respond respond) {
+  Call call{Find(request), clock_.Now(), std::move(respond), ProtocolError};
+  if (call.served == nullptr) return call.respond(UnknownModel(request));
+  auto decoded =
+      DecodeInfer(request.body, request.Header(kJsonLengthHeader), call.served->model->inputs());
+  if (!decoded.ok()) return Finish(call, decoded.error());
+  auto inputs = std::exchange(decoded->inputs, {});
+  const auto timeout = decoded->timeout;
+  const ServedPtr served = call.served;
+  Compute(std::move(call), std::move(inputs), timeout,
+          [served, asked = std::move(*decoded)](const std::vector<Tensor>& outputs) {
+            return EncodeInfer(asked, served->name, served->version, outputs);
+          });
+}
+
+void ModelServer::Invoke(const http::Request& request, http::Respond respond) {
   const std::string_view type = request.Header("Content-Type");
   if (!type.empty() && !type.starts_with("application/json")) {
-    return MlflowError(415, "Content-Type must be application/json, got " + std::string(type));
+    return respond(
+        MlflowError(415, "Content-Type must be application/json, got " + std::string(type)));
   }
-  const ServedPtr served = Only();
-  if (served == nullptr) return MlflowError(404, "/invocations needs exactly one served model");
-  http::Response response = Counted(*served, [&](std::int64_t& rows) -> Result<http::Response> {
-    MUSTER_ASSIGN_OR_RETURN(const Invocation decoded,
-                            DecodeInvocation(request.body, served->model->inputs()));
-    rows = RowsOf(decoded.inputs);
-    MUSTER_ASSIGN_OR_RETURN(const auto outputs, served->model->Infer(decoded.inputs));
-    MUSTER_ASSIGN_OR_RETURN(std::string body, EncodePredictions(decoded, outputs));
-    return http::Response::Text(std::move(body), 200, "application/json");
-  });
-  if (response.status < 400) return response;
-  return MlflowError(response.status, http::ErrorFromResponse(response).message);
+  Call call{Only(), clock_.Now(), std::move(respond), MlflowError};
+  if (call.served == nullptr) {
+    return call.respond(MlflowError(404, "/invocations needs exactly one served model"));
+  }
+  auto decoded = DecodeInvocation(request.body, call.served->model->inputs());
+  if (!decoded.ok()) return Finish(call, decoded.error());
+  auto inputs = std::exchange(decoded->inputs, {});
+  Compute(
+      std::move(call), std::move(inputs), std::nullopt,
+      [asked = std::move(*decoded)](const std::vector<Tensor>& outputs) -> Result<http::Response> {
+        MUSTER_ASSIGN_OR_RETURN(std::string body, EncodePredictions(asked, outputs));
+        return http::Response::Text(std::move(body), 200, "application/json");
+      });
 }
 
 http::Response ModelServer::ServerMetadata() const {
@@ -215,7 +249,9 @@ void ModelServer::AddRoutes(http::Router& router) {
   };
   for (const std::string model : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
     serve("GET", model, &ModelServer::ModelMetadata);
-    serve("POST", model + "/infer", &ModelServer::Infer);
+    router.Add("POST", model + "/infer", [this](const Request& request, http::Respond respond) {
+      Infer(request, std::move(respond));
+    });
     router.Add("GET", model + "/ready", Sync([this](const Request& request) {
                  if (Find(request) != nullptr) return http::Response{};
                  return ProtocolError(400, "Model version not ready");
@@ -235,8 +271,9 @@ void ModelServer::AddRoutes(http::Router& router) {
 void ModelServer::AddMlflowRoutes(http::Router& router) {
   using http::Request;
   using http::Sync;
-  router.Add("POST", "/invocations",
-             Sync([this](const Request& request) { return Invoke(request); }));
+  router.Add("POST", "/invocations", [this](const Request& request, http::Respond respond) {
+    Invoke(request, std::move(respond));
+  });
   for (const std::string_view path : {"/ping", "/health"}) {
     router.Add("GET", path, Sync([this](const Request&) {
                  if (Only() != nullptr) return http::Response::Text("\n");

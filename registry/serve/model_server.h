@@ -1,12 +1,17 @@
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "registry/inference_engine.h"
+#include "registry/serve/batcher.h"
 #include "registry/serve/model_source.h"
 #include "registry/serve/serving_stats.h"
 #include "runtime/base/clock.h"
@@ -22,14 +27,17 @@
 ///   GET  /metrics                                                        Prometheus
 ///
 /// Errors are {"error": "..."}, on /invocations MLflow's {"error_code", "message"}: 400 for a wrong
-/// request, 404 for an unknown model, 500 for the engine's failure, 507 when it had no memory. Where Triton
-/// answers a malformed JSON with 500, this server answers 400.
+/// request, 404 for an unknown model, 429 with Retry-After while too many wait, 500 for the engine's failure, 503 when
+/// the request's parameter `timeout` (microseconds, as Triton's) passed while it waited, 507 when the engine had no
+/// memory. Where Triton answers a malformed JSON with 500, this server answers 400.
 
 namespace muster::registry::serve {
 
 struct ModelServerOptions {
   std::string version = "0.1.0";  ///< of this program, told at /v2 and /version
   int threads = 1;                ///< that one inference may use; 0: the engine's choice
+  /// With more than one row requests share calls, on threads of their own; else each is computed on the connection's.
+  BatchOptions batch = {};
 };
 
 /// Safe from any thread. A model is replaced at once and whole: requests in flight finish on the version
@@ -39,6 +47,10 @@ class ModelServer {
   /// `engine` and `clock` must outlive the server.
   ModelServer(InferenceEngine& engine, ModelServerOptions options,
               const Clock& clock = SystemClock());
+
+  ~ModelServer();  ///< requests that wait for others in a batch are computed at once
+  ModelServer(const ModelServer&) = delete;
+  ModelServer& operator=(const ModelServer&) = delete;
 
   /// Loads a version, tries it once on zeros, and lets it take the place of the model of that name, if there is
   /// one. A version that fails the try does not replace one that passed it. Blocks; on an error nothing changes.
@@ -50,8 +62,9 @@ class ModelServer {
  private:
   struct Served {
     std::string name, version;  ///< version in decimal
-    std::unique_ptr<InferenceModel> model;
-    bool warm = false;  ///< zeros were computed
+    std::shared_ptr<InferenceModel> model;
+    std::unique_ptr<Batcher> batcher;  ///< null: requests are computed where they come in
+    bool warm = false;                 ///< zeros were computed
     std::shared_ptr<ServingStats> stats;
   };
   using ServedPtr = std::shared_ptr<const Served>;
@@ -60,15 +73,25 @@ class ModelServer {
   ServedPtr Find(const http::Request& request) const;
   /// The model when there is only one, for routes that name none.
   ServedPtr Only() const;
-  http::Response Infer(const http::Request& request);
-  http::Response Invoke(const http::Request& request);
+  void Infer(const http::Request& request, http::Respond respond);
+  void Invoke(const http::Request& request, http::Respond respond);
   [[nodiscard]] http::Response ServerMetadata() const;
   [[nodiscard]] http::Response ModelMetadata(const http::Request& request) const;
   [[nodiscard]] http::Response Index() const;
   [[nodiscard]] http::Response Metrics() const;
   void AddMlflowRoutes(http::Router& router);
-  template <typename Compute>
-  http::Response Counted(const Served& served, Compute compute);
+  /// From the first byte decoded to the answer that is ready, counted.
+  struct Call {
+    ServedPtr served;
+    MonotonicTime start;
+    http::Respond respond;
+    http::Response (*failed)(int status, std::string_view message);  ///< in the protocol's form
+    std::int64_t rows = 0;
+  };
+  using Encode = std::function<Result<http::Response>(const std::vector<Tensor>& outputs)>;
+  void Compute(Call call, std::vector<Tensor> inputs,
+               std::optional<std::chrono::microseconds> timeout, Encode encode);
+  void Finish(const Call& call, Result<http::Response> response);
 
   InferenceEngine& engine_;
   const ModelServerOptions options_;

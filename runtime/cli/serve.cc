@@ -18,6 +18,8 @@ struct ServeFlags {
   std::string model, host = "127.0.0.1", port_file;
   std::uint16_t port = 7071;
   int threads = 1;
+  registry::serve::BatchOptions batch;
+  std::int64_t delay_us = 0;
 };
 
 int Serve(const Context& context, const ServeFlags& flags) {
@@ -25,7 +27,9 @@ int Serve(const Context& context, const ServeFlags& flags) {
   auto source = MakeModelSource(context, flags.model);
   if (!source.ok()) return Fail(context, source.error());
   const auto engine = modules::MakeOpenVinoEngine(context.program.parent_path());
-  registry::serve::ModelServer models(*engine, {.version = MUSTER_VERSION});
+  registry::serve::BatchOptions batch = flags.batch;
+  batch.delay = std::chrono::microseconds(flags.delay_us);
+  registry::serve::ModelServer models(*engine, {.version = MUSTER_VERSION, .batch = batch});
   registry::serve::AliasFollower follower(**source, models);
   if (const Status first = follower.Step(); !first.ok()) return Fail(context, first.error());
   http::Router router;
@@ -67,6 +71,28 @@ void AddServe(CLI::App& app, Context& context) {
   command->add_option("--port-file", flags->port_file, "Write the port there once it is ready");
   command->add_option("--threads", flags->threads, "Threads that answer requests")
       ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command
+      ->add_option("--batch-rows", flags->batch.rows,
+                   "Most rows that requests which come at the same time are computed in together; "
+                   "1: each by itself")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--batch-delay-us", flags->delay_us,
+                   "Microseconds that the first request of a batch waits for others; 0: whoever "
+                   "waits while the model computes makes the next batch")
+      ->check(CLI::Range(0, 10'000'000))
+      ->capture_default_str();
+  command
+      ->add_option("--instances", flags->batch.instances,
+                   "Batches that are computed at the same time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      ->add_option("--queue", flags->batch.queue,
+                   "Requests that may wait for a batch; one more is answered with 429")
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });

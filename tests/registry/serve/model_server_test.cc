@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <future>
+#include <thread>
 
 #include "registry/openvino/engine.h"
 #include "registry/serve/infer_codec.h"
@@ -16,9 +18,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
+std::string RowBody(float first, float second, const std::string& parameters = "{}") {
+  return R"({"parameters":)" + parameters +
+         R"(,"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[)" +
+         std::to_string(first) + "," + std::to_string(second) + "]}]}";
+}
+
 /// The oracle's model: "fraud", y = x [1, 2]. Answers marked "Triton" are recorded from Triton 2.51.
 class ModelServerTest : public ::testing::Test {
  protected:
+  explicit ModelServerTest(const BatchOptions& batch = {})
+      : server_(*engine_, {.version = "9.8.7", .batch = batch}) {}
   void SetUp() override {
     folder_ = std::filesystem::path(::testing::TempDir()) /
               ("serve-" + std::to_string(::getpid()) + "-" +
@@ -39,14 +49,15 @@ class ModelServerTest : public ::testing::Test {
     http::SetTarget(request, target);
     request.headers = std::move(headers);
     request.body = std::move(body);
-    http::Response answer{.status = 0};
-    router_.Dispatch(std::move(request), [&](http::Response response) { answer = response; });
-    return answer;
+    std::promise<http::Response> answer;
+    router_.Dispatch(std::move(request),
+                     [&](http::Response response) { answer.set_value(std::move(response)); });
+    return answer.get_future().get();
   }
 
   std::filesystem::path folder_;
   std::unique_ptr<InferenceEngine> engine_ = MakeOpenVinoEngine();
-  ModelServer server_{*engine_, {.version = "9.8.7"}};
+  ModelServer server_;
   http::Router router_;
 };
 
@@ -143,6 +154,64 @@ TEST_F(ModelServerTest, Mlflow_InvocationsPingVersion) {
   EXPECT_EQ(Send("GET", "/ping").status, 200);
   EXPECT_EQ(Send("GET", "/health").status, 200);
   EXPECT_EQ(Send("GET", "/version").body, "9.8.7");
+}
+
+/// The same server, with requests computed together.
+class BatchedServerTest : public ModelServerTest {
+ protected:
+  explicit BatchedServerTest(const BatchOptions& batch = {.rows = 8,
+                                                          .delay = std::chrono::milliseconds(1)})
+      : ModelServerTest(batch) {}
+};
+
+TEST_F(BatchedServerTest, ManyAtOnce_EachGetsItsOwnAnswer) {
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 8; ++client) {
+    clients.emplace_back([&, client] {
+      for (int i = 0; i < 50; ++i) {
+        const auto value = static_cast<float>(100 * client + i);
+        const auto response = Send("POST", "/v2/models/fraud/infer", RowBody(value, 1));
+        EXPECT_THAT(response.body, HasSubstr("\"data\":[" + std::to_string(100 * client + i + 2)));
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_THAT(Send("GET", "/metrics").body,
+              HasSubstr(R"(nv_inference_request_success{model="fraud",version="1"} 400)"));
+}
+
+TEST_F(BatchedServerTest, WrongRequests_AreAnsweredAsWithoutBatches) {
+  const auto wrong =
+      Send("POST", "/v2/models/fraud/infer",
+           R"({"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]})");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_THAT(wrong.body, HasSubstr("[1,3], the model wants [-1,2]"));
+  EXPECT_THAT(Send("POST", "/v2/models/fraud/infer", RowBody(1, 2, R"({"timeout":-1})")).body,
+              HasSubstr("'timeout' must be a number of microseconds"));
+  EXPECT_EQ(Send("POST", "/invocations", R"({"inputs":[[1,2],[3,4]]})").body,
+            R"({"predictions":{"y":[[5.0],[11.0]]}})");
+}
+
+/// One request waits for an hour for others, unless it says otherwise.
+class PatientServerTest : public BatchedServerTest {
+ protected:
+  PatientServerTest()
+      : BatchedServerTest({.rows = 8, .delay = std::chrono::hours(1), .queue = 1}) {}
+};
+
+TEST_F(PatientServerTest, FullQueue_Is429AndTheEndAnswersWhatWaits) {
+  std::promise<http::Response> first;
+  http::Request request{.method = "POST"};
+  http::SetTarget(request, "/v2/models/fraud/infer");
+  request.body = RowBody(1, 2);
+  router_.Dispatch(std::move(request),
+                   [&](http::Response response) { first.set_value(std::move(response)); });
+  const auto refused = Send("POST", "/v2/models/fraud/infer", RowBody(3, 4));
+  EXPECT_EQ(refused.status, 429) << refused.body;
+  EXPECT_EQ(refused.headers.at("Retry-After"), "1");
+  EXPECT_THAT(refused.body, HasSubstr("1 requests wait for 'fraud'; try again"));
+  Load("fraud", 2, {1, 1});  // the old version goes, and with it what it still has to do
+  EXPECT_THAT(first.get_future().get().body, HasSubstr("\"data\":[5.0]"));
 }
 
 TEST_F(ModelServerTest, Load_Broken_KeepsTheOld) {
