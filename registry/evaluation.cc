@@ -27,9 +27,9 @@ std::vector<T> Values(const Tensor& tensor) {
   return values;
 }
 
-std::string Metadata(const SafetensorsFile& file, const std::string& key, std::string missing) {
+std::string Metadata(const SafetensorsFile& file, const std::string& key, const char* missing) {
   const auto found = file.metadata.find(key);
-  return found == file.metadata.end() ? std::move(missing) : found->second;
+  return found == file.metadata.end() ? missing : found->second;
 }
 
 /// The tensors of a file by what they are; names without their prefix.

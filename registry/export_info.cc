@@ -44,6 +44,7 @@ Result<std::vector<TensorSpec>> Specs(const std::vector<End>& ends, std::string_
 
 std::vector<End> Ends(const std::vector<TensorSpec>& specs) {
   std::vector<End> ends;
+  ends.reserve(specs.size());
   for (const TensorSpec& spec : specs) {
     ends.push_back({spec.name, std::string(ElementTypeName(spec.type)), spec.shape});
   }

@@ -102,6 +102,7 @@ Result<std::vector<std::string>> LineageFilters(const LineageQuery& query) {
   }
   if (!IsHex(query.data)) return WrongQuery("data", query.data);
   std::vector<std::string> filters;
+  filters.reserve(std::size(kRoles));
   for (const std::string_view role : kRoles) {
     filters.push_back(Starts(std::string(kDataTag) + std::string(role), query.data));
   }

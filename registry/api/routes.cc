@@ -96,7 +96,7 @@ Result<std::int64_t> NumberOf(const Request& request, std::string_view key, std:
 class Routes {
  public:
   using Json = boost::json::object;
-  explicit Routes(RegistryParts parts) : parts_(parts) {}
+  explicit Routes(const RegistryParts& parts) : parts_(parts) {}
 
   Result<Json> Models(const Request& request) const {
     ModelQuery query;
@@ -348,7 +348,7 @@ class Routes {
 
 }  // namespace
 
-void AddRegistryRoutes(http::Router& router, RegistryParts parts) {
+void AddRegistryRoutes(http::Router& router, const RegistryParts& parts) {
   const Routes routes(parts);
   const auto add = [&](std::string_view method, std::string_view path,
                        Result<boost::json::object> (Routes::*answer)(const Request&) const) {

@@ -50,6 +50,6 @@ struct RegistryParts {
 };
 
 /// All parts must outlive the router, and be safe from its threads.
-void AddRegistryRoutes(http::Router& router, RegistryParts parts);
+void AddRegistryRoutes(http::Router& router, const RegistryParts& parts);
 
 }  // namespace muster::registry

@@ -43,7 +43,7 @@ class TensorBytes {
   }
   /// What `use` answers, given the bytes for as long as it runs.
   template <typename Use>
-  auto Visit(Use use) const {
+  auto Visit(const Use& use) const {
     if (!later_) return use(view());
     const std::string made = later_->make();
     return use(std::string_view(made));

@@ -124,6 +124,7 @@ void ExceedanceTest::Add(bool event) {
 
 double ExceedanceTest::evidence() const {
   std::vector<double> logs;
+  logs.reserve(rates_.size());
   for (const double rate : rates_) logs.push_back(LogLikelihoodRatio(events_, rate, limit_));
   return std::exp(Mixed(logs));
 }

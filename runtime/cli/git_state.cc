@@ -24,6 +24,7 @@ std::optional<std::string> Git(const std::filesystem::path& folder,
   std::vector<std::string> words = {"git", "-C", folder};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 

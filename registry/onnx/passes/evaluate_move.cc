@@ -35,7 +35,7 @@ std::optional<std::size_t> AxisOf(std::int64_t axis, std::size_t rank) {
 
 /// A matrix, in blocks that stay in the cache whichever way it is walked.
 template <std::size_t kWidth>
-void WalkMatrix(const char* source, const Walk& walk, char* out) {
+void WalkMatrix(std::string_view source, const Walk& walk, char* out) {
   constexpr std::int64_t kBlock = 32;
   const std::int64_t rows = walk.dims[0], columns = walk.dims[1];
   for (std::int64_t r = 0; r < rows; r += kBlock) {
@@ -43,7 +43,8 @@ void WalkMatrix(const char* source, const Walk& walk, char* out) {
       for (std::int64_t i = r; i < std::min(r + kBlock, rows); ++i) {
         for (std::int64_t j = c; j < std::min(c + kBlock, columns); ++j) {
           const std::int64_t from = walk.begin + i * walk.steps[0] + j * walk.steps[1];
-          std::memcpy(out + (i * columns + j) * kWidth, source + from * kWidth, kWidth);
+          std::memcpy(out + (i * columns + j) * kWidth,
+                      &source[static_cast<std::size_t>(from) * kWidth], kWidth);
         }
       }
     }
@@ -54,7 +55,7 @@ std::string Walked(std::string_view source, std::size_t width, const Walk& walk,
                    std::size_t count) {
   std::string out(count * width, '\0');
   if (walk.dims.size() == 2 && width == 4) {
-    WalkMatrix<4>(source.data(), walk, out.data());
+    WalkMatrix<4>(source, walk, out.data());
     return out;
   }
   Dims at(walk.dims.size(), 0);
