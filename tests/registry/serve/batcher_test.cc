@@ -84,11 +84,11 @@ TEST(Batcher, RequestsThatWaitTogether_ShareACall) {
   auto first = Ask(batcher, Rows({1, 2}));
   model->WaitForCalls(1);
   std::vector<std::future<Answered>> others;
-  for (float i = 0; i < 3; ++i) others.push_back(Ask(batcher, Rows({i, i + 1})));
+  for (const float i : {0.0F, 1.0F, 2.0F}) others.push_back(Ask(batcher, Rows({i, i + 1})));
   others.push_back(Ask(batcher, Rows({7, 8, 9, 10})));  // two rows: beyond four
   model->Hold(false);
   EXPECT_THAT(ValuesOf(std::move(first)), ElementsAre(2, 4));
-  for (float i = 0; i < 3; ++i) {
+  for (const float i : {0.0F, 1.0F, 2.0F}) {
     EXPECT_THAT(ValuesOf(std::move(others[static_cast<std::size_t>(i)])),
                 ElementsAre(2 * i, 2 * i + 2));
   }
@@ -117,6 +117,7 @@ TEST(Batcher, BadNeighbour_FailsAlone) {
   auto good = Ask(batcher, Rows({1, 2}));
   auto bad = Ask(batcher, Rows({std::numeric_limits<float>::quiet_NaN(), 0}));
   model->Hold(false);
+  EXPECT_THAT(ValuesOf(std::move(first)), ElementsAre(0, 0));
   EXPECT_THAT(ValuesOf(std::move(good)), ElementsAre(2, 4));
   EXPECT_THAT(bad.get().error().message, HasSubstr("NaN"));
 }
@@ -131,6 +132,7 @@ TEST(Batcher, FullQueue_RefusesAtOnce) {
   EXPECT_EQ(batcher.waiting(), 1U);
   EXPECT_FALSE(batcher.Infer(Rows({2, 2}), std::nullopt, [](const Answered&) { FAIL(); }));
   model->Hold(false);
+  EXPECT_THAT(ValuesOf(std::move(computing)), ElementsAre(0, 0));
   EXPECT_THAT(ValuesOf(std::move(waiting)), ElementsAre(2, 2));
 }
 
@@ -145,12 +147,13 @@ TEST(Batcher, PassedDeadline_IsNotComputed) {
 
 TEST(Batcher, End_AnswersWhatWasTaken) {
   const auto model = std::make_shared<Doubler>();
+  constexpr float kFive[] = {0, 1, 2, 3, 4};
   std::vector<std::future<Answered>> answers;
   {
     Batcher batcher(model, {.rows = 2, .delay = std::chrono::hours(1), .instances = 2});
-    for (float i = 0; i < 5; ++i) answers.push_back(Ask(batcher, Rows({i, i})));
+    for (const float i : kFive) answers.push_back(Ask(batcher, Rows({i, i})));
   }
-  for (float i = 0; i < 5; ++i) {
+  for (const float i : kFive) {
     EXPECT_THAT(ValuesOf(std::move(answers[static_cast<std::size_t>(i)])),
                 ElementsAre(2 * i, 2 * i));
   }
