@@ -116,8 +116,8 @@ TEST(Rollout, EqualModels_GoBackAtMostAlphaOfTheTime) {
   int back = 0;
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
     const Rollout rollout =
-        Roll({.step_answers = 500}, {.champion = {.answers = 0.99}, .challenger = {.answers = 0.99}},
-            seed);
+        Roll({.step_answers = 500},
+             {.champion = {.answers = 0.99}, .challenger = {.answers = 0.99}}, seed);
     EXPECT_NE(rollout.state(), State::kRunning);
     back += rollout.state() == State::kRolledBack ? 1 : 0;
   }
