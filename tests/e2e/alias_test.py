@@ -7,17 +7,6 @@ import urllib.request
 
 import cluster
 
-SWEEP = """
-name: digits
-seed: 1
-trial: {program: digits, ranks: 1}
-data: {train: digits-train.h5, validation: digits-validation.h5, test: digits-test.h5}
-space: {lr: {float: [0.004, 0.01]}, width: 16, epochs: 1}
-objective: {metric: validation/accuracy}
-budget: {trials: 1}
-sampler: random
-model: {name: digits, gates: [parity]}
-"""
 CLIENTS, MOVES = 4, 6
 
 
@@ -26,7 +15,7 @@ class AliasTest(unittest.TestCase):
         with cluster.Cluster() as muster:
             muster.digits_data()
             muster.start_server()
-            file = muster.write("digits.yaml", SWEEP)
+            file = muster.write("digits.yaml", cluster.DIGITS_SWEEP)
             for seed, version in ((1, 1), (2, 2)):
                 outcome = muster.muster("--json", "sweep", "submit", file, "--set", f"seed={seed}", "--wait")
                 self.assertEqual(outcome.json()["promotion"]["version"], version, outcome)

@@ -25,6 +25,18 @@ import urllib.request
 BIN = pathlib.Path(os.environ["MUSTER_BIN"])
 PYTHON = os.environ["MUSTER_PYTHON"]
 FINAL = ("complete", "failed", "cancelled", "pruned")
+# One small trial of the shipped digits, judged by parity alone: a version of a real model in seconds.
+DIGITS_SWEEP = """
+name: digits
+seed: 1
+trial: {program: digits, ranks: 1}
+data: {train: digits-train.h5, validation: digits-validation.h5, test: digits-test.h5}
+space: {lr: {float: [0.004, 0.01]}, width: 16, epochs: 1}
+objective: {metric: validation/accuracy}
+budget: {trials: 1}
+sampler: random
+model: {name: digits, gates: [parity]}
+"""
 
 
 class Outcome:

@@ -6,18 +6,6 @@ import unittest
 
 import cluster
 
-SWEEP = """
-name: digits
-seed: 1
-trial: {program: digits, ranks: 1}
-data: {train: digits-train.h5, validation: digits-validation.h5, test: digits-test.h5}
-space: {lr: {float: [0.004, 0.01]}, width: 16, epochs: 1}
-objective: {metric: validation/accuracy}
-budget: {trials: 1}
-sampler: random
-model: {name: digits, gates: [parity]}
-"""
-
 
 class VerifyTest(unittest.TestCase):
     """Version 1 of a sweep, and version 2, a compressed form of it: of one run, signed with one key."""
@@ -28,7 +16,7 @@ class VerifyTest(unittest.TestCase):
         cls.addClassCleanup(cls.cluster.close)
         cls.cluster.digits_data()
         cls.cluster.start_server()
-        outcome = cls.cluster.muster("--json", "sweep", "submit", cls.cluster.write("digits.yaml", SWEEP), "--wait")
+        outcome = cls.cluster.muster("--json", "sweep", "submit", cls.cluster.write("digits.yaml", cluster.DIGITS_SWEEP), "--wait")
         assert outcome.json()["promotion"]["version"] == 1, outcome
         made = cls.cluster.ask("model", "compress", "digits/1", "--form", "fp16", "--agreement", "0.5", "--drop", "0.5")
         assert made["version"] == 2, made
