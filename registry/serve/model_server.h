@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,9 +10,8 @@
 #include <vector>
 
 #include "registry/inference_engine.h"
-#include "registry/serve/batcher.h"
 #include "registry/serve/model_source.h"
-#include "registry/serve/serving_stats.h"
+#include "registry/serve/protocol.h"
 #include "runtime/base/clock.h"
 #include "runtime/wire/http.h"
 
@@ -59,38 +57,34 @@ class ModelServer {
   /// Routes into `router`; the server must outlive it.
   void AddRoutes(http::Router& router);
 
- private:
-  struct Served {
-    std::string name, version;  ///< version in decimal
-    std::shared_ptr<InferenceModel> model;
-    std::unique_ptr<Batcher> batcher;  ///< null: requests are computed where they come in
-    bool warm = false;                 ///< zeros were computed
-    std::shared_ptr<ServingStats> stats;
-  };
-  using ServedPtr = std::shared_ptr<const Served>;
+  /// Decodes, computes, encodes and counts: the handler of every protocol. `protocol` must live for ever.
+  void Predict(const Protocol& protocol, const http::Request& request, http::Respond respond);
 
-  /// The model that a request's {model} and {version} captures name; null when it is not served.
-  ServedPtr Find(const http::Request& request) const;
+  /// Null when it is not served. An empty `version` is any.
+  [[nodiscard]] ServedPtr Find(std::string_view name, std::string_view version = {}) const;
   /// The model when there is only one, for routes that name none.
-  ServedPtr Only() const;
-  void Infer(const http::Request& request, http::Respond respond);
-  void Invoke(const http::Request& request, http::Respond respond);
-  [[nodiscard]] http::Response ServerMetadata() const;
-  [[nodiscard]] http::Response ModelMetadata(const http::Request& request) const;
-  [[nodiscard]] http::Response Index() const;
-  [[nodiscard]] http::Response Metrics() const;
-  void AddMlflowRoutes(http::Router& router);
+  [[nodiscard]] ServedPtr Only() const;
+  /// By name.
+  [[nodiscard]] std::vector<ServedPtr> All() const;
+  /// By model and version; those of replaced versions too, for counters must not fall.
+  using StatsByVersion =
+      std::map<std::pair<std::string, std::string>, std::shared_ptr<ServingStats>>;
+  [[nodiscard]] StatsByVersion Stats() const;
+  [[nodiscard]] const ModelServerOptions& options() const { return options_; }
+
+ private:
   /// From the first byte decoded to the answer that is ready, counted.
   struct Call {
-    ServedPtr served;
+    const Protocol* protocol;
     MonotonicTime start;
     http::Respond respond;
-    http::Response (*failed)(int status, std::string_view message);  ///< in the protocol's form
+    ServedPtr served;
+    decltype(Question::encode) encode;
     std::int64_t rows = 0;
   };
-  using Encode = std::function<Result<http::Response>(const std::vector<Tensor>& outputs)>;
   void Compute(Call call, std::vector<Tensor> inputs,
-               std::optional<std::chrono::microseconds> timeout, Encode encode);
+               std::optional<std::chrono::microseconds> timeout);
+  void Encode(const Call& call, const Result<std::vector<Tensor>>& outputs);
   void Finish(const Call& call, Result<http::Response> response);
 
   InferenceEngine& engine_;
@@ -98,8 +92,7 @@ class ModelServer {
   const Clock& clock_;
   mutable std::mutex mutex_;  ///< guards what follows; never held during an inference
   std::map<std::string, ServedPtr, std::less<>> models_;
-  /// By model and version, kept after a version is replaced: counters must not fall.
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<ServingStats>> stats_;
+  StatsByVersion stats_;
 };
 
 }  // namespace muster::registry::serve
