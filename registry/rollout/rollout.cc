@@ -46,7 +46,7 @@ Status CheckRollout(const RolloutSpec& spec) {
     }
     before = step;
   }
-  if (before != 1) return Invalid("at steps: wanted 1 as the last, got " + Number(before));
+  if (spec.steps.empty()) return Invalid("at steps: wanted at least one share");
   if (spec.step_time.count() < 0) return Invalid("at step_time: wanted 0 or more");
   if (spec.step_answers < 0) return Invalid("at step_answers: wanted 0 or more");
   MUSTER_RETURN_IF_ERROR(CheckMember("alpha", spec.alpha, 0, 1));
@@ -73,9 +73,10 @@ Rollout::Rollout(RolloutSpec spec, std::string salt, MonotonicTime now)
       salt_(std::move(salt)),
       answers_(spec_.loss),
       labels_(spec_.loss),
+      better_(spec_.loss),
       slow_(spec_.slow_share) {
   MUSTER_CHECK(CheckRollout(spec_).ok(), "the spec was checked");
-  Decide(now, State::kRunning, spec_.steps[0], "started");
+  Decide(now, spec_.steps[0] < 1 ? State::kRunning : State::kDone, spec_.steps[0], "started");
 }
 
 double Rollout::share() const { return log_.back().share; }
@@ -86,13 +87,20 @@ Arm Rollout::Choose(std::string_view key) const {
 }
 
 void Rollout::Answered(Arm arm, bool success, double milliseconds) {
+  (arm == Arm::kChampion ? champion_ms_ : challenger_ms_) += milliseconds;
   if (arm == Arm::kChampion) return answers_.AddChampion(success);
   answers_.AddChallenger(success);
   if (spec_.slow_ms > 0) slow_.Add(milliseconds > spec_.slow_ms);
 }
 
 void Rollout::Labelled(Arm arm, bool right) {
-  arm == Arm::kChampion ? labels_.AddChampion(right) : labels_.AddChallenger(right);
+  if (arm == Arm::kChampion) {
+    labels_.AddChampion(right);
+    better_.AddChallenger(right);
+  } else {
+    labels_.AddChallenger(right);
+    better_.AddChampion(right);
+  }
 }
 
 bool Rollout::Look(MonotonicTime now) {
@@ -101,14 +109,22 @@ bool Rollout::Look(MonotonicTime now) {
     Decide(now, State::kRolledBack, 0, std::move(reason));
     return true;
   }
+  if (step_ + 1 == spec_.steps.size() && share() < 1) return false;  // an A/B test goes on
   const std::int64_t answers = answers_.challenger().trials - answers_before_step_;
   if (now - log_.back().at < spec_.step_time || answers < spec_.step_answers) return false;
   answers_before_step_ = answers_.challenger().trials;
-  const std::string reason = "challenger " + Of(answers_.challenger()) + " answered, champion " +
-                             Of(answers_.champion()) + "; right " + Of(labels_.challenger()) +
-                             " and " + Of(labels_.champion()) + "; nothing speaks against it";
   const double next = spec_.steps[++step_];
-  Decide(now, next >= 1 ? State::kDone : State::kRunning, next, reason);
+  Decide(now, next >= 1 ? State::kDone : State::kRunning, next,
+         Percent(next) + " of the requests: challenger " + Of(answers_.challenger()) +
+             " answered, champion " + Of(answers_.champion()) + "; right " +
+             Of(labels_.challenger()) + " and " + Of(labels_.champion()) +
+             "; nothing speaks against it");
+  return true;
+}
+
+bool Rollout::GoBack(MonotonicTime now, std::string reason) {
+  if (state() != State::kRunning) return false;
+  Decide(now, State::kRolledBack, 0, std::move(reason));
   return true;
 }
 
@@ -142,6 +158,8 @@ Rollout::Figures Rollout::figures(Arm arm) const {
   const auto interval = [&](const statistics::Rate& rate) {
     return statistics::SequentialInterval(rate.successes, rate.trials, 1 - spec_.alpha);
   };
+  figures.mean_ms =
+      (champion ? champion_ms_ : challenger_ms_) / static_cast<double>(figures.answered.trials);
   figures.answered_interval = interval(figures.answered);
   figures.labelled_interval = interval(figures.labelled);
   return figures;

@@ -16,8 +16,8 @@
 namespace muster::registry {
 
 struct RolloutSpec {
-  std::vector<double> steps = {0.01, 0.05, 0.25,
-                               1};     ///< shares of the requests, rising, the last is 1
+  /// Shares of the requests, rising. A last one below 1 is kept: an A/B test, which never ends by itself but may go back.
+  std::vector<double> steps = {0.01, 0.05, 0.25, 1};
   std::chrono::seconds step_time{60};  ///< that a step lasts at least,
   std::int64_t step_answers = 200;     ///< and until the challenger has answered so many in it
   double alpha =
@@ -62,6 +62,8 @@ class Rollout {
   };
   /// Decides. True when something was: the newest of log() says what.
   bool Look(MonotonicTime now);
+  /// Back, because somebody says so. False when it has ended already.
+  bool GoBack(MonotonicTime now, std::string reason);
   [[nodiscard]] State state() const { return log_.back().state; }
   [[nodiscard]] const std::vector<Decision>& log() const {
     return log_;
@@ -71,8 +73,12 @@ class Rollout {
   struct Figures {
     statistics::Rate answered, labelled;
     statistics::Interval answered_interval, labelled_interval;  ///< hold at all times
+    double mean_ms = 0;                                         ///< of its answers; NaN without any
   };
   [[nodiscard]] Figures figures(Arm arm) const;
+  /// Against "the challenger is right no more often"; at least 1 / alpha: it is better, wrongly said with probability
+  /// alpha. What an A/B test is looked at for; decides nothing.
+  [[nodiscard]] double evidence_better() const { return better_.evidence(); }
 
  private:
   /// What speaks against the challenger strongly enough; empty: nothing.
@@ -82,7 +88,9 @@ class Rollout {
   const RolloutSpec spec_;
   const std::string salt_;
   statistics::LossTest answers_, labels_;
+  statistics::LossTest better_;  ///< labels with the arms' roles exchanged
   statistics::ExceedanceTest slow_;
+  double champion_ms_ = 0, challenger_ms_ = 0;  ///< sums
   std::size_t step_ = 0;
   std::int64_t answers_before_step_ = 0;
   std::vector<Decision> log_;

@@ -8,9 +8,11 @@ namespace muster::registry::serve {
 
 AliasFollower::AliasFollower(ModelSource& source, ModelServer& server, FollowOptions options,
                              const Clock& clock)
-    : source_(source), server_(server), options_(options), clock_(clock) {}
-
-AliasFollower::~AliasFollower() { Stop(); }
+    : source_(source),
+      server_(server),
+      options_(options),
+      clock_(clock),
+      thread_([this] { return Step(); }, options.poll) {}
 
 Status AliasFollower::Step() {
   MUSTER_ASSIGN_OR_RETURN(const ModelLocation current, source_.Current());
@@ -30,34 +32,6 @@ Status AliasFollower::Step() {
   serving_ = current;
   failing_.reset();
   return Ok();
-}
-
-void AliasFollower::Start() {
-  if (thread_.joinable()) return;
-  stopping_ = false;
-  thread_ = std::thread([this] { Run(); });
-}
-
-void AliasFollower::Run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    lock.unlock();
-    const Status step = Step();
-    const std::string message = step.ok() ? "" : step.error().message;
-    if (!step.ok() && message != last_message_) LogWarning("serve", message);
-    last_message_ = message;
-    lock.lock();
-    stop_.wait_for(lock, options_.poll, [&] { return stopping_; });
-  }
-}
-
-void AliasFollower::Stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  stop_.notify_all();
-  if (thread_.joinable()) thread_.join();
 }
 
 }  // namespace muster::registry::serve

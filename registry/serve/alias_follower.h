@@ -1,14 +1,11 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
-#include <string>
-#include <thread>
 
 #include "registry/serve/model_server.h"
 #include "registry/serve/model_source.h"
+#include "registry/serve/poll_thread.h"
 
 namespace muster::registry::serve {
 
@@ -25,7 +22,6 @@ class AliasFollower {
   /// All must outlive the follower.
   AliasFollower(ModelSource& source, ModelServer& server, FollowOptions options = {},
                 const Clock& clock = SystemClock());
-  ~AliasFollower();  ///< stops
   AliasFollower(const AliasFollower&) = delete;
   AliasFollower& operator=(const AliasFollower&) = delete;
 
@@ -36,12 +32,10 @@ class AliasFollower {
   [[nodiscard]] const std::optional<ModelLocation>& serving() const { return serving_; }
 
   /// Steps in a thread of its own until Stop.
-  void Start();
-  void Stop();
+  void Start() { thread_.Start(); }
+  void Stop() { thread_.Stop(); }
 
  private:
-  void Run();
-
   ModelSource& source_;
   ModelServer& server_;
   const FollowOptions options_;
@@ -56,11 +50,7 @@ class AliasFollower {
     MonotonicTime retry_at;
   };
   std::optional<Failing> failing_;
-  std::string last_message_;  ///< an error is logged once, not twice a second
-  std::mutex mutex_;          ///< guards stopping_
-  std::condition_variable stop_;
-  bool stopping_ = false;
-  std::thread thread_;
+  PollThread thread_;
 };
 
 }  // namespace muster::registry::serve

@@ -34,7 +34,7 @@ ModelServer::~ModelServer() {
   }
 }
 
-Status ModelServer::Load(const ModelLocation& location) {
+Result<ModelServer::Prepared> ModelServer::Prepare(const ModelLocation& location) {
   auto served = std::make_shared<ServedModel>();
   served->name = location.name;
   served->version = std::to_string(location.version);
@@ -45,18 +45,27 @@ Status ModelServer::Load(const ModelLocation& location) {
   if (options_.batch.rows > 1) {
     served->batcher = std::make_unique<Batcher>(served->model, options_.batch, clock_);
   }
-  ServedPtr replaced;  // destroyed after the lock is released
   const std::lock_guard lock(mutex_);
-  if (!tried.ok()) {
-    const auto now = models_.find(served->name);
-    if (now != models_.end() && now->second->warm) return tried.error().With("warm-up");
-    // A model may well refuse zeros of size one; with nothing better there, that it loaded is what counts.
-    LogWarning("serve", location.name + " version " + served->version +
-                            " failed its warm-up: " + tried.error().message);
-  }
   auto& stats = stats_[{served->name, served->version}];
   if (stats == nullptr) stats = std::make_shared<ServingStats>();
   served->stats = stats;
+  return Prepared{served, tried.ok() ? Error() : tried.error().With("warm-up")};
+}
+
+Status ModelServer::Load(const ModelLocation& location) {
+  MUSTER_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(location));
+  const auto& served = prepared.model;
+  ServedPtr replaced;  // destroyed, as the experiment, after the lock is released
+  std::shared_ptr<Experiment> over;
+  const std::lock_guard lock(mutex_);
+  if (!served->warm) {
+    const auto now = models_.find(served->name);
+    if (now != models_.end() && now->second->warm) return prepared.cold;
+    // A model may well refuse zeros of size one; with nothing better there, that it loaded is what counts.
+    LogWarning("serve", location.name + " version " + served->version + " failed its " +
+                            prepared.cold.message);
+  }
+  over = TakeExperiment(served->name);  // it was against another champion
   replaced = std::exchange(models_[served->name], served);
   if (replaced != nullptr && replaced->batcher != nullptr) replaced->batcher->Hurry();
   return Ok();
@@ -66,8 +75,11 @@ ServedPtr ModelServer::Find(std::string_view name, std::string_view version) con
   const std::lock_guard lock(mutex_);
   const auto found = models_.find(name);
   if (found == models_.end()) return nullptr;
-  if (!version.empty() && version != found->second->version) return nullptr;
-  return found->second;
+  if (version.empty() || version == found->second->version) return found->second;
+  const auto experiment = experiments_.find(name);
+  if (experiment == experiments_.end()) return nullptr;
+  const ServedPtr& challenger = experiment->second->challenger();
+  return version == challenger->version ? challenger : nullptr;
 }
 
 ServedPtr ModelServer::Only() const {
@@ -92,6 +104,7 @@ void ModelServer::AddRoutes(http::Router& router) {
   AddOpenInferenceRoutes(routes);
   AddMlflowRoutes(routes);
   AddMetricsRoute(routes);
+  AddRolloutRoutes(routes);
 }
 
 }  // namespace muster::registry::serve

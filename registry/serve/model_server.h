@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <boost/json/array.hpp>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "registry/inference_engine.h"
+#include "registry/serve/experiment.h"
 #include "registry/serve/model_source.h"
 #include "registry/serve/protocol.h"
 #include "runtime/base/clock.h"
@@ -23,6 +26,7 @@
 ///   POST /v2/repository/index
 ///   POST /invocations, GET /ping, /health, /version                      MLflow's, invocations.h
 ///   GET  /metrics                                                        Prometheus
+///   GET  /v2/models/M/rollout, POST /v2/models/M/rollout/rollback        routes_rollout.cc
 ///
 /// Errors are {"error": "..."}, on /invocations MLflow's {"error_code", "message"}: 400 for a wrong
 /// request, 404 for an unknown model, 429 with Retry-After while too many wait, 500 for the engine's failure, 503 when
@@ -54,13 +58,24 @@ class ModelServer {
   /// one. A version that fails the try does not replace one that passed it. Blocks; on an error nothing changes.
   Status Load(const ModelLocation& location);
 
+  /// Loads a version beside the one that is served under its name, for as long as the experiment runs; another experiment
+  /// of that name ends. Blocks. kConflict when nothing is served under the name, or this very version is; kInvalid when
+  /// its inputs or outputs are others than the champion's, or the options are wrong; an error of the warm-up, and Load's.
+  Status Challenge(const ModelLocation& location, const ExperimentOptions& options);
+  /// Null without one. One that has ended stays until EndExperiment, or until Load brings another champion.
+  [[nodiscard]] std::shared_ptr<Experiment> ExperimentOn(std::string_view name) const;
+  /// `takes_over`: the challenger is the champion from here on; else what it holds goes.
+  void EndExperiment(std::string_view name, bool takes_over);
+  /// Descriptions of the latest experiments that have ended, oldest first.
+  [[nodiscard]] boost::json::array PastExperiments(std::string_view name) const;
+
   /// Routes into `router`; the server must outlive it.
   void AddRoutes(http::Router& router);
 
   /// Decodes, computes, encodes and counts: the handler of every protocol. `protocol` must live for ever.
   void Predict(const Protocol& protocol, const http::Request& request, http::Respond respond);
 
-  /// Null when it is not served. An empty `version` is any.
+  /// Null when it is not served. An empty `version` is the champion's.
   [[nodiscard]] ServedPtr Find(std::string_view name, std::string_view version = {}) const;
   /// The model when there is only one, for routes that name none.
   [[nodiscard]] ServedPtr Only() const;
@@ -79,13 +94,23 @@ class ModelServer {
     MonotonicTime start;
     http::Respond respond;
     ServedPtr served;
+    std::shared_ptr<Experiment> experiment;  ///< null: its outcome proves nothing
     decltype(Question::encode) encode;
+    std::vector<Tensor> copied;  ///< inputs for the shadow
     std::int64_t rows = 0;
   };
   void Compute(Call call, std::vector<Tensor> inputs,
                std::optional<std::chrono::microseconds> timeout);
-  void Encode(const Call& call, const Result<std::vector<Tensor>>& outputs);
+  void Encode(Call& call, const Result<std::vector<Tensor>>& outputs);
   void Finish(const Call& call, Result<http::Response> response);
+  /// Loaded and tried on zeros; `warm` says with what success, `cold` why without.
+  struct Prepared {
+    std::shared_ptr<ServedModel> model;
+    Error cold;
+  };
+  Result<Prepared> Prepare(const ModelLocation& location);
+  /// `mutex_` is held. What goes is to be destroyed after it is released.
+  std::shared_ptr<Experiment> TakeExperiment(std::string_view name, bool takes_over = false);
 
   InferenceEngine& engine_;
   const ModelServerOptions options_;
@@ -93,6 +118,10 @@ class ModelServer {
   mutable std::mutex mutex_;  ///< guards what follows; never held during an inference
   std::map<std::string, ServedPtr, std::less<>> models_;
   StatsByVersion stats_;
+  std::map<std::string, std::shared_ptr<Experiment>, std::less<>> experiments_;
+  std::map<std::string, boost::json::array, std::less<>> past_experiments_;
+  std::atomic<bool> experimenting_ =
+      false;  ///< experiments_ is not empty: most requests need not lock for it
 };
 
 }  // namespace muster::registry::serve

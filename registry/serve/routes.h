@@ -27,5 +27,7 @@ void AddOpenInferenceRoutes(Routes& routes);
 void AddMlflowRoutes(Routes& routes);
 /// /metrics
 void AddMetricsRoute(Routes& routes);
+/// /v2/models/M/rollout: what the experiment with a challenger has shown and decided; POST .../rollback ends it.
+void AddRolloutRoutes(Routes& routes);
 
 }  // namespace muster::registry::serve

@@ -8,6 +8,7 @@
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
+#include "runtime/cli/serve_challenger.h"
 #include "runtime/http/server.h"
 #include "runtime/modules/openvino.h"
 
@@ -20,6 +21,7 @@ struct ServeFlags {
   int threads = 1;
   registry::serve::BatchOptions batch;
   std::int64_t delay_us = 0;
+  ChallengerFlags challenger;
 };
 
 int Serve(const Context& context, const ServeFlags& flags) {
@@ -42,6 +44,8 @@ int Serve(const Context& context, const ServeFlags& flags) {
   if (!server.ok()) return Fail(context, server.error());
   const registry::serve::ModelLocation serving = *follower.serving();  // the thread's, once it runs
   follower.Start();
+  const auto challenger = StartChallenger(context, flags.challenger, flags.model, models);
+  if (!challenger.ok()) return Fail(context, challenger.error());
   if (!flags.port_file.empty()) {
     const Status written =
         WriteFileAtomically(flags.port_file, std::to_string((*server)->port()) + "\n");
@@ -94,6 +98,7 @@ void AddServe(CLI::App& app, Context& context) {
                    "Requests that may wait for a batch; one more is answered with 429")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  AddChallengerFlags(*command, flags->challenger);
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
 }

@@ -124,6 +124,24 @@ TEST(Rollout, EqualModels_GoBackAtMostAlphaOfTheTime) {
   EXPECT_LE(back, 3);
 }
 
+TEST(Rollout, LastShareBelowOne_IsAnAbTestThatGoesOn) {
+  const RolloutSpec half{.steps = {0.5}};
+  const Rollout better = Roll(half, {.challenger = {.right = 0.95}, .requests = 20'000}, 5);
+  EXPECT_EQ(better.state(), State::kRunning);
+  EXPECT_EQ(better.log().size(), 1U);
+  EXPECT_GT(better.evidence_better(), 20) << "five points in 20,000 requests, alpha 5 %";
+  EXPECT_NEAR(better.figures(Arm::kChallenger).mean_ms, 5, 0.1);
+  const Rollout equal = Roll(half, {.requests = 20'000}, 5);
+  EXPECT_LT(equal.evidence_better(), 20);
+  EXPECT_EQ(Roll(half, {.challenger = {.right = 0.8}}, 5).state(), State::kRolledBack);
+}
+
+TEST(Rollout, OneStepOfAll_IsDoneAtOnce) {
+  Rollout rollout({.steps = {1}}, "s", {});
+  EXPECT_EQ(rollout.state(), State::kDone);
+  EXPECT_FALSE(rollout.Look({}));
+}
+
 TEST(Rollout, NoTraffic_Waits) {
   MonotonicTime now{};
   Rollout rollout({}, "s", now);
@@ -146,8 +164,8 @@ TEST(CheckRollout, NamesWhatIsWrong) {
   const auto message = [](const RolloutSpec& spec) { return CheckRollout(spec).error().message; };
   EXPECT_THAT(message({.steps = {0.5, 0.1, 1}}),
               HasSubstr("rising shares between 0 and 1, got 0.1 after 0.5"));
-  EXPECT_THAT(message({.steps = {0.5}}), HasSubstr("wanted 1 as the last, got 0.5"));
-  EXPECT_THAT(message({.steps = {}}), HasSubstr("wanted 1 as the last"));
+  EXPECT_THAT(message({.steps = {0.5, 1.5}}), HasSubstr("got 1.5 after 0.5"));
+  EXPECT_THAT(message({.steps = {}}), HasSubstr("wanted at least one share"));
   EXPECT_THAT(message({.alpha = 1}), HasSubstr("at alpha: wanted a number between 0 and 1, got 1"));
   EXPECT_THAT(message({.loss = 0}), HasSubstr("at loss"));
   EXPECT_THAT(message({.slow_ms = -1}), HasSubstr("at slow_ms"));

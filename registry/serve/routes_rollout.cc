@@ -1,0 +1,60 @@
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+#include "registry/serve/model_server.h"
+#include "registry/serve/routes.h"
+
+namespace muster::registry::serve {
+namespace {
+
+namespace json = boost::json;
+
+http::Response Failed(const Error& error) {
+  return http::Response::Json(json::object{{"error", error.message}}, StatusOf(error));
+}
+
+/// Null and an answer when the model is not served.
+Result<std::string> ModelName(const ModelServer& server, const http::Request& request) {
+  const std::string& name = request.captures.find("model")->second;
+  if (server.Find(name) != nullptr) return name;
+  return NotFound("Request for unknown model: '" + name + "' is not found");
+}
+
+/// {"running": experiment or null, "past": [experiment...]}
+http::Response Show(ModelServer& server, const http::Request& request) {
+  const auto name = ModelName(server, request);
+  if (!name.ok()) return Failed(name.error());
+  json::object body{{"running", nullptr}, {"past", server.PastExperiments(*name)}};
+  if (const auto experiment = server.ExperimentOn(*name)) body["running"] = experiment->Describe();
+  return http::Response::Json(body);
+}
+
+/// {"reason": "..."}, which may be left out.
+http::Response RollBack(ModelServer& server, const http::Request& request) {
+  const auto name = ModelName(server, request);
+  if (!name.ok()) return Failed(name.error());
+  const auto experiment = server.ExperimentOn(*name);
+  if (experiment == nullptr) return Failed(NotFound("'" + *name + "' has no challenger now"));
+  std::string reason = "asked for";
+  if (!request.body.empty()) {
+    json::error_code failed;
+    const json::value body = json::parse(request.body, failed);
+    const auto* given =
+        failed || !body.is_object() ? nullptr : body.get_object().if_contains("reason");
+    if (given == nullptr || !given->is_string()) {
+      return Failed(Invalid("the body must be {\"reason\": \"...\"} or empty"));
+    }
+    reason += ": " + std::string(given->get_string());
+  }
+  experiment->GoBack(reason);
+  return http::Response::Json(experiment->Describe());
+}
+
+}  // namespace
+
+void AddRolloutRoutes(Routes& routes) {
+  routes.Add("GET", "/v2/models/{model}/rollout", Show);
+  routes.Add("POST", "/v2/models/{model}/rollout/rollback", RollBack);
+}
+
+}  // namespace muster::registry::serve
