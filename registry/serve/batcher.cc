@@ -115,30 +115,55 @@ class Batcher::Queue {
       }
       const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - request.came);
       request.answer(Unavailable("the deadline passed after " + std::to_string(waited.count()) +
-                                 " ms in the queue"));
+                                 " ms in the queue"),
+                     Execution{});
     }
     return timely;
   }
 
   void Compute(std::vector<Request> batch) {
-    if (batch.size() == 1) return batch[0].answer(model_->Infer(batch[0].inputs));
+    if (batch.size() == 1) return ComputeAlone(batch[0]);
     std::vector<const std::vector<Tensor>*> requests;
     std::vector<std::int64_t> rows;
+    Execution execution;
     for (const Request& request : batch) {
       requests.push_back(&request.inputs);
       rows.push_back(request.rows);
+      execution.rows += request.rows;
     }
-    auto answers = InferTogether(requests, rows);
+    const MonotonicTime taken = clock_.Now();
+    auto answers = InferTogether(requests, rows, execution.times);
+    if (!answers.ok()) {
+      for (Request& request : batch) ComputeAlone(request);
+      return;
+    }
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      batch[i].answer(answers.ok() ? Result(std::move((*answers)[i]))
-                                   : model_->Infer(batch[i].inputs));
+      execution.first = i == 0;
+      execution.times.queue = taken - batch[i].came;
+      batch[i].answer(std::move((*answers)[i]), execution);
     }
+  }
+  void ComputeAlone(Request& request) {
+    const MonotonicTime taken = clock_.Now();
+    Execution execution{.rows = request.rows, .first = true};
+    execution.times.queue = taken - request.came;
+    auto outputs = model_->Infer(request.inputs);
+    execution.times.infer = clock_.Now() - taken;
+    request.answer(std::move(outputs), execution);
   }
   Result<std::vector<std::vector<Tensor>>> InferTogether(
       const std::vector<const std::vector<Tensor>*>& requests,
-      const std::vector<std::int64_t>& rows) {
-    MUSTER_ASSIGN_OR_RETURN(const auto outputs, model_->Infer(Join(requests)));
-    return Split(outputs, rows);
+      const std::vector<std::int64_t>& rows, RequestTimes& times) {
+    const MonotonicTime taken = clock_.Now();
+    const std::vector<Tensor> joined = Join(requests);
+    const MonotonicTime begun = clock_.Now();
+    MUSTER_ASSIGN_OR_RETURN(const auto outputs, model_->Infer(joined));
+    const MonotonicTime ended = clock_.Now();
+    auto answers = Split(outputs, rows);
+    times.input = begun - taken;
+    times.infer = ended - begun;
+    times.output = clock_.Now() - ended;
+    return answers;
   }
 
   const std::shared_ptr<InferenceModel> model_;

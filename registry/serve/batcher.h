@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "registry/inference_engine.h"
+#include "registry/serve/serving_stats.h"
 #include "runtime/base/clock.h"
 
 namespace muster::registry::serve {
@@ -20,11 +21,18 @@ struct BatchOptions {
   std::size_t queue = 512;  ///< requests that may wait
 };
 
+/// The call of the engine that a request was computed in.
+struct Execution {
+  std::int64_t rows = 0;  ///< of all its requests; 0: there was none
+  bool first = false;     ///< said to one request of each call
+  RequestTimes times;     ///< queue is the request's own; no total
+};
+
 /// Puts requests that come at the same time through the model together. Safe from any thread.
 class Batcher {
  public:
   /// From a thread of the batcher's.
-  using Answer = std::function<void(Result<std::vector<Tensor>>)>;
+  using Answer = std::function<void(Result<std::vector<Tensor>>, const Execution&)>;
 
   /// `clock` must outlive what was taken.
   Batcher(std::shared_ptr<InferenceModel> model, const BatchOptions& options,

@@ -1,5 +1,7 @@
 #include "registry/serve/model_server.h"
 
+#include <unistd.h>
+
 #include <utility>
 #include <vector>
 
@@ -26,7 +28,11 @@ std::vector<Tensor> Zeros(const std::vector<TensorSpec>& specs) {
 }  // namespace
 
 ModelServer::ModelServer(InferenceEngine& engine, ModelServerOptions options, const Clock& clock)
-    : engine_(engine), options_(std::move(options)), clock_(clock) {}
+    : engine_(engine),
+      options_(std::move(options)),
+      clock_(clock),
+      first_id_(static_cast<std::uint64_t>(clock.UnixNow()) ^ static_cast<std::uint64_t>(::getpid())
+                                                                  << 44U) {}
 
 ModelServer::~ModelServer() {
   for (const auto& [name, served] : models_) {

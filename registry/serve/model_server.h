@@ -3,6 +3,7 @@
 #include <atomic>
 #include <boost/json/array.hpp>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "registry/inference_engine.h"
+#include "registry/serve/access_log.h"
+#include "registry/serve/envelope.h"
 #include "registry/serve/experiment.h"
 #include "registry/serve/model_source.h"
 #include "registry/serve/protocol.h"
@@ -31,7 +34,8 @@
 /// Errors are {"error": "..."}, on /invocations MLflow's {"error_code", "message"}: 400 for a wrong
 /// request, 404 for an unknown model, 429 with Retry-After while too many wait, 500 for the engine's failure, 503 when
 /// the request's parameter `timeout` (microseconds, as Triton's) passed while it waited, 507 when the engine had no
-/// memory. Where Triton answers a malformed JSON with 500, this server answers 400.
+/// memory, 415 for a content type or coding that is not known. Every answer has X-Request-Id, the request's or one of
+/// ours, and the request's traceparent and tracestate; bodies may be packed both ways (content_coding.h). Where Triton answers a malformed JSON with 500, this server answers 400.
 
 namespace muster::registry::serve {
 
@@ -40,6 +44,9 @@ struct ModelServerOptions {
   int threads = 1;                ///< that one inference may use; 0: the engine's choice
   /// With more than one row requests share calls, on threads of their own; else each is computed on the connection's.
   BatchOptions batch = {};
+  std::size_t body_max = 64U << 20;  ///< bytes of a packed body once it is unpacked
+  /// Told of every answer, from any thread; may be empty.
+  std::function<void(const AccessRecord&)> access_log = {};
 };
 
 /// Safe from any thread. A model is replaced at once and whole: requests in flight finish on the version
@@ -72,8 +79,14 @@ class ModelServer {
   /// Routes into `router`; the server must outlive it.
   void AddRoutes(http::Router& router);
 
-  /// Decodes, computes, encodes and counts: the handler of every protocol. `protocol` must live for ever.
-  void Predict(const Protocol& protocol, const http::Request& request, http::Respond respond);
+  /// Decodes, computes, encodes and counts: the handler of every protocol. `protocol` must live for ever. `route` goes
+  /// into the access log.
+  void Predict(const Protocol& protocol, std::string_view route, const http::Request& request,
+               http::Respond respond);
+  /// Around all other answers: Open() when the request is there, Close() when its answer is ready, which it completes.
+  Envelope Open(const http::Request& request);
+  void Close(const Envelope& envelope, std::string_view method, std::string_view route,
+             const ServedModel* served, const RequestTimes& times, http::Response& response) const;
 
   /// Null when it is not served. An empty `version` is the champion's.
   [[nodiscard]] ServedPtr Find(std::string_view name, std::string_view version = {}) const;
@@ -91,18 +104,22 @@ class ModelServer {
   /// From the first byte decoded to the answer that is ready, counted.
   struct Call {
     const Protocol* protocol;
-    MonotonicTime start;
     http::Respond respond;
-    ServedPtr served;
-    std::shared_ptr<Experiment> experiment;  ///< null: its outcome proves nothing
-    decltype(Question::encode) encode;
-    std::vector<Tensor> copied;  ///< inputs for the shadow
+    Envelope envelope;
+    std::string route = {};  ///< for the access log
+    ServedPtr served = nullptr;
+    decltype(Question::encode) encode = {};
+    std::shared_ptr<Experiment> experiment = nullptr;  ///< null: its outcome proves nothing
+    std::vector<Tensor> copied = {};                   ///< inputs for the shadow
     std::int64_t rows = 0;
+    RequestTimes times = {};
   };
   void Compute(Call call, std::vector<Tensor> inputs,
                std::optional<std::chrono::microseconds> timeout);
-  void Encode(Call& call, const Result<std::vector<Tensor>>& outputs);
-  void Finish(const Call& call, Result<http::Response> response);
+  void Encode(Call& call, const Result<std::vector<Tensor>>& outputs, const Execution& execution);
+  void Finish(Call& call, Result<http::Response> response);
+  void Busy(Call& call);
+  void Answer(Call& call, http::Response response) const;
   /// Loaded and tried on zeros; `warm` says with what success, `cold` why without.
   struct Prepared {
     std::shared_ptr<ServedModel> model;
@@ -115,6 +132,8 @@ class ModelServer {
   InferenceEngine& engine_;
   const ModelServerOptions options_;
   const Clock& clock_;
+  const std::uint64_t first_id_;
+  std::atomic<std::uint64_t> requests_ = 0;
   mutable std::mutex mutex_;  ///< guards what follows; never held during an inference
   std::map<std::string, ServedPtr, std::less<>> models_;
   StatsByVersion stats_;

@@ -27,8 +27,9 @@ struct Question {
 struct Protocol {
   /// The model that the request means; the error when it is not served.
   Result<ServedPtr> (*find)(const ModelServer& server, const http::Request& request);
-  /// kInvalid for a wrong body, kUnsupported (answered with 415) for a content type.
-  Result<Question> (*decode)(const http::Request& request, const ServedModel& model);
+  /// `body` is the request's, unpacked. kInvalid for a wrong body, kUnsupported (answered with 415) for a content type.
+  Result<Question> (*decode)(const http::Request& request, std::string_view body,
+                             const ServedModel& model);
   /// An error in the protocol's form.
   http::Response (*failed)(const Error& error);
 };

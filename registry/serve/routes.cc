@@ -13,15 +13,20 @@ int StatusOf(const Error& error) {
 void Routes::Add(std::string_view method, std::string_view pattern, Answer answer) {
   router_.Add(
       method, pattern,
-      [&server = server_, answer](const http::Request& request, const http::Respond& respond) {
-        respond(answer(server, request));
+      [&server = server_, answer, method = std::string(method), pattern = std::string(pattern)](
+          const http::Request& request, const http::Respond& respond) {
+        const Envelope envelope = server.Open(request);
+        http::Response response = answer(server, request);
+        server.Close(envelope, method, pattern, nullptr, {}, response);
+        respond(std::move(response));
       });
 }
 
 void Routes::AddPrediction(std::string_view pattern, const Protocol& protocol) {
   router_.Add("POST", pattern,
-              [&server = server_, &protocol](const http::Request& request, http::Respond respond) {
-                server.Predict(protocol, request, std::move(respond));
+              [&server = server_, &protocol, pattern = std::string(pattern)](
+                  const http::Request& request, http::Respond respond) {
+                server.Predict(protocol, pattern, request, std::move(respond));
               });
 }
 

@@ -22,12 +22,13 @@ Result<ServedPtr> FindOnly(const ModelServer& server, const http::Request&) {
   return NotFound("/invocations needs exactly one served model");
 }
 
-Result<Question> Decode(const http::Request& request, const ServedModel& model) {
+Result<Question> Decode(const http::Request& request, std::string_view body,
+                        const ServedModel& model) {
   const std::string_view type = request.Header("Content-Type");
   if (!type.empty() && !type.starts_with("application/json")) {
     return Unsupported("Content-Type must be application/json, got " + std::string(type));
   }
-  MUSTER_ASSIGN_OR_RETURN(Invocation asked, DecodeInvocation(request.body, model.model->inputs()));
+  MUSTER_ASSIGN_OR_RETURN(Invocation asked, DecodeInvocation(body, model.model->inputs()));
   Question question{std::exchange(asked.inputs, {}), std::nullopt, {}};
   question.encode = [asked = std::move(asked)](
                         const ServedModel&,

@@ -26,10 +26,10 @@ Result<ServedPtr> FindModel(const ModelServer& server, const http::Request& requ
                   (any ? "" : " version " + captured->second) + " is not found");
 }
 
-Result<Question> Decode(const http::Request& request, const ServedModel& model) {
-  MUSTER_ASSIGN_OR_RETURN(
-      InferRequest asked,
-      DecodeInfer(request.body, request.Header(kJsonLengthHeader), model.model->inputs()));
+Result<Question> Decode(const http::Request& request, std::string_view body,
+                        const ServedModel& model) {
+  MUSTER_ASSIGN_OR_RETURN(InferRequest asked, DecodeInfer(body, request.Header(kJsonLengthHeader),
+                                                          model.model->inputs()));
   Question question{std::exchange(asked.inputs, {}), asked.timeout, {}};
   question.encode = [asked = std::move(asked)](const ServedModel& served,
                                                const std::vector<Tensor>& outputs) {

@@ -1,95 +1,75 @@
 #include "registry/serve/serving_stats.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace muster::registry::serve {
 
 namespace {
 
-/// Label values escape backslash, quote and line feed.
-std::string Escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') escaped += '\\';
-    if (c == '\n') {
-      escaped += "\\n";
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
+std::uint64_t Count(std::chrono::nanoseconds duration) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0));
 }
 
-/// 1500 -> "0.0015", exactly.
-std::string SecondsText(std::uint64_t microseconds) {
-  std::string fraction = std::to_string(microseconds % 1'000'000);
-  fraction.insert(0, 6 - fraction.size(), '0');
-  fraction.erase(std::min(fraction.size(), fraction.find_last_not_of('0') + 1));
-  const std::string whole = std::to_string(microseconds / 1'000'000);
-  return fraction.empty() ? whole : whole + "." + fraction;
+void Add(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+  counter.fetch_add(by, std::memory_order_relaxed);
 }
 
 }  // namespace
 
-void ServingStats::Time(std::chrono::nanoseconds duration) {
-  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+void ServingStats::Bucket(std::chrono::nanoseconds total) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(total).count();
   const auto* const bound = std::lower_bound(kBoundsUs.begin(), kBoundsUs.end(), us);
-  const auto bucket = static_cast<std::size_t>(bound - kBoundsUs.begin());
-  buckets_[bucket].fetch_add(1, std::memory_order_relaxed);
-  duration_ns_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
+  Add(buckets_[static_cast<std::size_t>(bound - kBoundsUs.begin())], 1);
 }
 
-void ServingStats::Succeeded(std::chrono::nanoseconds duration, std::int64_t rows) {
-  success_.fetch_add(1, std::memory_order_relaxed);
-  rows_.fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);
-  Time(duration);
+void ServingStats::Succeeded(const RequestTimes& times, std::int64_t rows, UnixMillis now) {
+  Add(success_, 1);
+  Add(rows_, static_cast<std::uint64_t>(rows));
+  Add(success_ns_, Count(times.total));
+  Add(queue_ns_, Count(times.queue));
+  Add(input_ns_, Count(times.input));
+  Add(infer_ns_, Count(times.infer));
+  Add(output_ns_, Count(times.output));
+  last_inference_.store(now, std::memory_order_relaxed);
+  Bucket(times.total);
 }
 
-void ServingStats::Failed(std::chrono::nanoseconds duration) {
-  failure_.fetch_add(1, std::memory_order_relaxed);
-  Time(duration);
+void ServingStats::Failed(std::chrono::nanoseconds total, FailureReason reason) {
+  Add(failures_[static_cast<std::size_t>(reason)], 1);
+  Add(fail_ns_, Count(total));
+  Bucket(total);
+}
+
+void ServingStats::Executed(std::int64_t rows, const RequestTimes& times) {
+  Add(executions_, 1);
+  const std::lock_guard lock(mutex_);
+  if (batches_.size() >= kMostBatchSizes && !batches_.contains(rows)) return;
+  Batch& batch = batches_[rows];
+  ++batch.count;
+  batch.input_ns += Count(times.input);
+  batch.infer_ns += Count(times.infer);
+  batch.output_ns += Count(times.output);
 }
 
 ServingStats::Snapshot ServingStats::Read() const {
-  Snapshot read{success_, failure_, rows_, duration_ns_ / 1000, {}};
+  Snapshot read;
+  read.rows = rows_;
+  read.executions = executions_;
+  read.last_inference = last_inference_;
+  const std::uint64_t success = success_;
+  std::copy(failures_.begin(), failures_.end(), read.failures.begin());
+  const auto failed = std::accumulate(read.failures.begin(), read.failures.end(), std::uint64_t{0});
+  read.success = {success, success_ns_};
+  read.fail = {failed, fail_ns_};
+  read.queue = {success, queue_ns_};
+  read.input = {success, input_ns_};
+  read.infer = {success, infer_ns_};
+  read.output = {success, output_ns_};
   std::copy(buckets_.begin(), buckets_.end(), read.buckets.begin());
+  const std::lock_guard lock(mutex_);
+  read.batches = batches_;
   return read;
-}
-
-void PrometheusText::Add(std::string_view model, std::string_view version,
-                         const ServingStats::Snapshot& stats) {
-  const std::string labels =
-      "model=\"" + Escaped(model) + "\",version=\"" + Escaped(version) + "\"";
-  const auto line = [&](std::size_t block, std::string_view suffix, std::string_view more,
-                        const std::string& value) {
-    auto& [name, type, help, lines] = blocks_[block];
-    lines.append(name).append(suffix).append("{").append(labels).append(more).append("} ");
-    lines.append(value).append("\n");
-  };
-  line(0, "", "", std::to_string(stats.success));
-  line(1, "", ",reason=\"OTHER\"", std::to_string(stats.failure));
-  line(2, "", "", std::to_string(stats.rows));
-  line(3, "", "", std::to_string(stats.duration_us));
-  std::uint64_t so_far = 0;
-  for (std::size_t i = 0; i < stats.buckets.size(); ++i) {
-    so_far += stats.buckets[i];
-    const bool last = i == ServingStats::kBoundsUs.size();
-    const std::string bound =
-        last ? "+Inf" : SecondsText(static_cast<std::uint64_t>(ServingStats::kBoundsUs[i]));
-    line(4, "_bucket", ",le=\"" + bound + "\"", std::to_string(so_far));
-  }
-  line(4, "_sum", "", SecondsText(stats.duration_us));
-  line(4, "_count", "", std::to_string(so_far));
-}
-
-std::string PrometheusText::Take() && {
-  std::string text;
-  for (const Block& block : blocks_) {
-    text.append("# HELP ").append(block.name).append(" ").append(block.help).append("\n");
-    text.append("# TYPE ").append(block.name).append(" ").append(block.type).append("\n");
-    text.append(block.lines);
-  }
-  return text;
 }
 
 }  // namespace muster::registry::serve

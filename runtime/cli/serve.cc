@@ -16,7 +16,7 @@ namespace muster::cli {
 namespace {
 
 struct ServeFlags {
-  std::string model, host = "127.0.0.1", port_file;
+  std::string model, host = "127.0.0.1", port_file, access_log;
   std::uint16_t port = 7071;
   int threads = 1;
   registry::serve::BatchOptions batch;
@@ -31,7 +31,17 @@ int Serve(const Context& context, const ServeFlags& flags) {
   const auto engine = modules::MakeOpenVinoEngine(context.program.parent_path());
   registry::serve::BatchOptions batch = flags.batch;
   batch.delay = std::chrono::microseconds(flags.delay_us);
-  registry::serve::ModelServer models(*engine, {.version = MUSTER_VERSION, .batch = batch});
+  registry::serve::ModelServerOptions serving{.version = MUSTER_VERSION, .batch = batch};
+  std::unique_ptr<registry::serve::AccessLogFile> log;
+  if (!flags.access_log.empty()) {
+    auto opened = registry::serve::AccessLogFile::Open(flags.access_log);
+    if (!opened.ok()) return Fail(context, opened.error());
+    log = std::move(*opened);
+    serving.access_log = [&log = *log](const registry::serve::AccessRecord& record) {
+      log.Write(registry::serve::AccessLine(record));
+    };
+  }
+  registry::serve::ModelServer models(*engine, std::move(serving));
   registry::serve::AliasFollower follower(**source, models);
   if (const Status first = follower.Step(); !first.ok()) return Fail(context, first.error());
   http::Router router;
@@ -42,7 +52,8 @@ int Serve(const Context& context, const ServeFlags& flags) {
   options.threads = flags.threads;
   auto server = http::Server::Start(options, router);
   if (!server.ok()) return Fail(context, server.error());
-  const registry::serve::ModelLocation serving = *follower.serving();  // the thread's, once it runs
+  const registry::serve::ModelLocation first_served =
+      *follower.serving();  // the thread's, once it runs
   follower.Start();
   const auto challenger = StartChallenger(context, flags.challenger, flags.model, models);
   if (!challenger.ok()) return Fail(context, challenger.error());
@@ -51,8 +62,8 @@ int Serve(const Context& context, const ServeFlags& flags) {
         WriteFileAtomically(flags.port_file, std::to_string((*server)->port()) + "\n");
     if (!written.ok()) return Fail(context, written.error());
   }
-  LogInfo("serve", flags.model + " on " + (*server)->url() + "/v2/models/" + serving.name +
-                       " (version " + std::to_string(serving.version) + ")");
+  LogInfo("serve", flags.model + " on " + (*server)->url() + "/v2/models/" + first_served.name +
+                       " (version " + std::to_string(first_served.version) + ")");
   signals.Wait();
   // First: the follower may be in the middle of a fetch.
   (*server)->Stop();
@@ -73,6 +84,8 @@ void AddServe(CLI::App& app, Context& context) {
   command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
   command->add_option("--port", flags->port, "Port; 0 picks one")->capture_default_str();
   command->add_option("--port-file", flags->port_file, "Write the port there once it is ready");
+  command->add_option("--access-log", flags->access_log,
+                      "Append a JSON object a request to this file; -: standard output");
   command->add_option("--threads", flags->threads, "Threads that answer requests")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

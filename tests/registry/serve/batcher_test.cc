@@ -64,9 +64,9 @@ std::vector<Tensor> Rows(const std::vector<float>& values) {
 std::future<Answered> Ask(Batcher& batcher, std::vector<Tensor> inputs,
                           std::optional<MonotonicTime> deadline = std::nullopt) {
   auto promise = std::make_shared<std::promise<Answered>>();
-  const bool taken = batcher.Infer(std::move(inputs), deadline, [promise](Answered answer) {
-    promise->set_value(std::move(answer));
-  });
+  const bool taken = batcher.Infer(
+      std::move(inputs), deadline,
+      [promise](Answered answer, const Execution&) { promise->set_value(std::move(answer)); });
   EXPECT_TRUE(taken);
   return promise->get_future();
 }
@@ -130,7 +130,8 @@ TEST(Batcher, FullQueue_RefusesAtOnce) {
   model->WaitForCalls(1);
   auto waiting = Ask(batcher, Rows({1, 1}));
   EXPECT_EQ(batcher.waiting(), 1U);
-  EXPECT_FALSE(batcher.Infer(Rows({2, 2}), std::nullopt, [](const Answered&) { FAIL(); }));
+  EXPECT_FALSE(
+      batcher.Infer(Rows({2, 2}), std::nullopt, [](const Answered&, const Execution&) { FAIL(); }));
   model->Hold(false);
   EXPECT_THAT(ValuesOf(std::move(computing)), ElementsAre(0, 0));
   EXPECT_THAT(ValuesOf(std::move(waiting)), ElementsAre(2, 2));
@@ -171,11 +172,12 @@ TEST(Batcher, DroppedByItsOwnAnswer_Ends) {
   std::promise<void> answered;
   auto batcher = std::make_shared<Batcher>(std::make_shared<Doubler>(), BatchOptions{});
   Batcher& kept = *batcher;
-  ASSERT_TRUE(kept.Infer(Rows({1, 1}), std::nullopt,
-                         [&answered, own = std::move(batcher)](const Answered&) mutable {
-                           own.reset();
-                           answered.set_value();
-                         }));
+  ASSERT_TRUE(
+      kept.Infer(Rows({1, 1}), std::nullopt,
+                 [&answered, own = std::move(batcher)](const Answered&, const Execution&) mutable {
+                   own.reset();
+                   answered.set_value();
+                 }));
   answered.get_future().wait();
 }
 

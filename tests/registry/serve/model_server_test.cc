@@ -27,8 +27,9 @@ std::string RowBody(float first, float second, const std::string& parameters = "
 /// The oracle's model: "fraud", y = x [1, 2]. Answers marked "Triton" are recorded from Triton 2.51.
 class ModelServerTest : public ::testing::Test {
  protected:
-  explicit ModelServerTest(const BatchOptions& batch = {})
-      : server_(*engine_, {.version = "9.8.7", .batch = batch}) {}
+  using AccessLog = decltype(ModelServerOptions::access_log);
+  explicit ModelServerTest(const BatchOptions& batch = {}, AccessLog log = {})
+      : server_(*engine_, {.version = "9.8.7", .batch = batch, .access_log = std::move(log)}) {}
   void SetUp() override {
     folder_ = std::filesystem::path(::testing::TempDir()) /
               ("serve-" + std::to_string(::getpid()) + "-" +
@@ -219,6 +220,54 @@ TEST_F(ModelServerTest, Load_Broken_KeepsTheOld) {
   std::filesystem::create_directories(directory);
   EXPECT_EQ(server_.Load({"fraud", 2, directory}).error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(Send("POST", "/invocations", R"({"inputs":[[1,2]]})").body, HasSubstr("5.0"));
+}
+
+TEST_F(ModelServerTest, PackedRequests_AnsweredAsPlainOnesAndPackedWhenWanted) {
+  std::string rows = "[[1,2]";
+  for (int i = 1; i < 400; ++i) rows += ",[1,2]";
+  const std::string body = R"({"inputs":)" + rows + "]}";
+  const auto plain = Send("POST", "/invocations", body);
+  for (const Coding coding : {Coding::kGzip, Coding::kDeflate}) {
+    const std::string name(CodingName(coding));
+    const auto packed = Send("POST", "/invocations", Pack(body, coding).value(),
+                             {{"Content-Encoding", name}, {"Accept-Encoding", name}});
+    ASSERT_EQ(packed.status, 200) << packed.body;
+    EXPECT_EQ(Unpack(packed.body, packed.headers.at("Content-Encoding"), 1 << 20).value(),
+              plain.body);
+    EXPECT_EQ(Send("POST", "/invocations", body, {{"Content-Encoding", name}}).status, 400);
+  }
+  EXPECT_EQ(Send("POST", "/invocations", body, {{"Content-Encoding", "br"}}).status, 415);
+}
+
+/// Keeps what the access log is told.
+class LoggingServerTest : public ModelServerTest {
+ protected:
+  LoggingServerTest()
+      : ModelServerTest(
+            {}, [this](const AccessRecord& record) { lines_.push_back(AccessLine(record)); }) {}
+  std::vector<std::string> lines_;
+};
+
+TEST_F(LoggingServerTest, EveryAnswer_HasALineAndItsId) {
+  const auto good = Send("POST", "/v2/models/fraud/infer", RowBody(1, 2),
+                         {{"X-Request-Id", "r1"}, {"traceparent", "00-a-b-01"}});
+  EXPECT_EQ(good.headers.at("X-Request-Id"), "r1");
+  EXPECT_EQ(good.headers.at("traceparent"), "00-a-b-01");
+  Send("POST", "/v2/models/none/infer", RowBody(1, 2));
+  const auto live = Send("GET", "/v2/health/live");
+  EXPECT_EQ(live.headers.at("X-Request-Id").size(), 15U);
+  ASSERT_EQ(lines_.size(), 3U);
+  EXPECT_THAT(lines_[0],
+              HasSubstr(R"("request_id":"r1","method":"POST","route":"/v2/models/{model}/infer",)"
+                        R"("model":"fraud","version":"1","status":200,"bytes_in":)" +
+                        std::to_string(RowBody(1, 2).size()) + R"(,"bytes_out":)" +
+                        std::to_string(good.body.size()) + ","));
+  EXPECT_THAT(lines_[0], HasSubstr(R"("compute_us":)"));
+  EXPECT_THAT(lines_[0], HasSubstr(R"("traceparent":"00-a-b-01")"));
+  EXPECT_THAT(lines_[1], HasSubstr(R"("status":404,)"));
+  EXPECT_THAT(lines_[1], ::testing::Not(HasSubstr("\"model\":")));
+  EXPECT_THAT(lines_[2],
+              HasSubstr(R"("route":"/v2/health/live","status":200,"bytes_in":0,"bytes_out":0,)"));
 }
 
 TEST_F(ModelServerTest, Metrics_CountByVersionAndStayAfterASwap) {
