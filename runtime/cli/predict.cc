@@ -14,7 +14,7 @@
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/modules/hdf5.h"
-#include "runtime/modules/openvino.h"
+#include "runtime/modules/engines.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {

@@ -10,13 +10,13 @@
 #include "runtime/cli/model_fetch.h"
 #include "runtime/cli/serve_challenger.h"
 #include "runtime/http/server.h"
-#include "runtime/modules/openvino.h"
+#include "runtime/modules/engines.h"
 
 namespace muster::cli {
 namespace {
 
 struct ServeFlags {
-  std::string model, host = "127.0.0.1", port_file, access_log;
+  std::string model, host = "127.0.0.1", port_file, access_log, engine = "openvino", library;
   std::uint16_t port = 7071;
   int threads = 1;
   registry::serve::BatchOptions batch;
@@ -28,7 +28,10 @@ int Serve(const Context& context, const ServeFlags& flags) {
   StopSignals signals;
   auto source = MakeModelSource(context, flags.model);
   if (!source.ok()) return Fail(context, source.error());
-  const auto engine = modules::MakeOpenVinoEngine(context.program.parent_path());
+  const std::filesystem::path folder = context.program.parent_path();
+  const auto engine = flags.engine == "onnxruntime"
+                          ? modules::MakeOnnxRuntimeEngine(folder, flags.library)
+                          : modules::MakeOpenVinoEngine(folder);
   registry::serve::BatchOptions batch = flags.batch;
   batch.delay = std::chrono::microseconds(flags.delay_us);
   registry::serve::ModelServerOptions serving{.version = MUSTER_VERSION, .batch = batch};
@@ -86,6 +89,11 @@ void AddServe(CLI::App& app, Context& context) {
   command->add_option("--port-file", flags->port_file, "Write the port there once it is ready");
   command->add_option("--access-log", flags->access_log,
                       "Append a JSON object a request to this file; -: standard output");
+  command->add_option("--engine", flags->engine, "What computes")
+      ->check(CLI::IsMember({"openvino", "onnxruntime"}))
+      ->capture_default_str();
+  command->add_option("--onnxruntime", flags->library,
+                      "The file of another libonnxruntime, for --engine onnxruntime");
   command->add_option("--threads", flags->threads, "Threads that answer requests")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

@@ -20,7 +20,7 @@
 #include "runtime/coordinator/checkpoints.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
-#include "runtime/modules/openvino.h"
+#include "runtime/modules/engines.h"
 #include "runtime/net/coordinator_socket.h"
 #include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"

@@ -31,6 +31,18 @@ endif()
 find_package(OpenVINO REQUIRED COMPONENTS Runtime ONNX
              PATHS ${site_packages}/openvino/cmake NO_DEFAULT_PATH)
 
+# A second engine, where its C header (DIR/onnxruntime_c_api.h) and its library are.
+if(NOT MUSTER_ONNXRUNTIME_INCLUDE)
+  set(MUSTER_ONNXRUNTIME_INCLUDE ${MUSTER_DEPS}/onnxruntime)
+endif()
+if(NOT MUSTER_ONNXRUNTIME_LIBRARY)
+  file(GLOB MUSTER_ONNXRUNTIME_LIBRARY ${site_packages}/onnxruntime/capi/libonnxruntime.so.*)
+endif()
+set(MUSTER_ONNXRUNTIME OFF)
+if(EXISTS ${MUSTER_ONNXRUNTIME_INCLUDE}/onnxruntime_c_api.h AND EXISTS "${MUSTER_ONNXRUNTIME_LIBRARY}")
+  set(MUSTER_ONNXRUNTIME ON)
+endif()
+
 if(MUSTER_TRAINER)
   find_package(MPI REQUIRED COMPONENTS C)
   if(NOT MUSTER_TORCH_DIR)

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "runtime/modules/hdf5.h"
-#include "runtime/modules/openvino.h"
+#include "runtime/modules/engines.h"
 #include "tests/support/tiny_onnx.h"
 
 namespace muster::modules {

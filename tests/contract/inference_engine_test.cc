@@ -1,14 +1,20 @@
-#include "registry/openvino/engine.h"
+#include "registry/inference_engine.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <fstream>
 #include <thread>
 
+#include "registry/openvino/engine.h"
+#ifdef MUSTER_TEST_ONNXRUNTIME
+#include "registry/onnxruntime/engine.h"
+#endif
+#include "tests/registry/serve/tensors.h"
 #include "tests/support/tiny_onnx.h"
+
+/// What every engine does, whichever library computes.
 
 namespace muster::registry {
 namespace {
@@ -17,22 +23,17 @@ using muster::testing::LinearModel;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-template <typename T>
-Tensor MakeTensor(std::string name, ElementType type, std::vector<std::int64_t> shape,
-                  const std::vector<T>& values) {
-  Tensor tensor{std::move(name), type, std::move(shape), {}};
-  tensor.bytes.resize(values.size() * sizeof(T));
-  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
-  return tensor;
-}
-template <typename T>
-std::vector<T> Values(const Tensor& tensor) {
-  std::vector<T> values(tensor.bytes.size() / sizeof(T));
-  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
-  return values;
-}
+using serve::MakeTensor;
+using serve::Values;
 
-class OpenVinoEngineTest : public ::testing::Test {
+struct Engine {
+  std::string name;
+  std::unique_ptr<InferenceEngine> (*make)();
+  std::string says;  ///< its name(), a pattern
+};
+void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
+
+class InferenceEngineTest : public ::testing::TestWithParam<Engine> {
  protected:
   void TearDown() override { std::filesystem::remove_all(folder_); }
   std::unique_ptr<InferenceModel> Load(const muster::testing::TinyOnnx& onnx) {
@@ -43,12 +44,11 @@ class OpenVinoEngineTest : public ::testing::Test {
   }
   const std::filesystem::path folder_ =
       std::filesystem::path(::testing::TempDir()) /
-      ("openvino-" + std::to_string(::getpid()) + "-" +
-       ::testing::UnitTest::GetInstance()->current_test_info()->name());
-  std::unique_ptr<InferenceEngine> engine_ = MakeOpenVinoEngine();
+      ("engine-" + GetParam().name + "-" + std::to_string(::getpid()));
+  std::unique_ptr<InferenceEngine> engine_ = GetParam().make();
 };
 
-TEST_F(OpenVinoEngineTest, Infer_DynamicBatch_AnyRows) {
+TEST_P(InferenceEngineTest, Infer_DynamicBatch_AnyRows) {
   const auto model = Load(LinearModel({1, 2}));
   ASSERT_EQ(model->inputs().size(), 1U);
   EXPECT_EQ(model->inputs()[0].name, "x");
@@ -65,7 +65,7 @@ TEST_F(OpenVinoEngineTest, Infer_DynamicBatch_AnyRows) {
   EXPECT_THAT(none->at(0).shape, ElementsAre(0, 1));
 }
 
-TEST_F(OpenVinoEngineTest, Infer_IntegersAndBools_KeepTheirTypes) {
+TEST_P(InferenceEngineTest, Infer_IntegersAndBools_KeepTheirTypes) {
   muster::testing::TinyOnnx onnx;
   onnx.Input("a", muster::testing::kOnnxInt64, {-1});
   onnx.Input("b", muster::testing::kOnnxInt64, {-1});
@@ -82,7 +82,7 @@ TEST_F(OpenVinoEngineTest, Infer_IntegersAndBools_KeepTheirTypes) {
   EXPECT_THAT(Values<std::uint8_t>(answer->at(1)), ElementsAre(1, 0));
 }
 
-TEST_F(OpenVinoEngineTest, Infer_WrongInputs_InvalidNamesBothSides) {
+TEST_P(InferenceEngineTest, Infer_WrongInputs_InvalidNamesBothSides) {
   const auto model = Load(LinearModel({1, 2}));
   const auto message = [&](const std::vector<Tensor>& inputs) {
     const auto answer = model->Infer(inputs);
@@ -105,7 +105,7 @@ TEST_F(OpenVinoEngineTest, Infer_WrongInputs_InvalidNamesBothSides) {
               HasSubstr("[-1,2]"));
 }
 
-TEST_F(OpenVinoEngineTest, Infer_ManyThreads_EachItsOwnAnswer) {
+TEST_P(InferenceEngineTest, Infer_ManyThreads_EachItsOwnAnswer) {
   const auto model = Load(LinearModel({1, 2}));
   std::vector<std::thread> threads;
   std::vector<int> wrong(4, 0);
@@ -123,7 +123,7 @@ TEST_F(OpenVinoEngineTest, Infer_ManyThreads_EachItsOwnAnswer) {
   EXPECT_THAT(wrong, ElementsAre(0, 0, 0, 0));
 }
 
-TEST_F(OpenVinoEngineTest, Load_MissingOrBroken_ErrorNamesTheFile) {
+TEST_P(InferenceEngineTest, Load_MissingOrBroken_ErrorNamesTheFile) {
   const auto missing = engine_->Load(folder_ / "none.onnx", 1);
   EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
   std::filesystem::create_directories(folder_);
@@ -134,26 +134,31 @@ TEST_F(OpenVinoEngineTest, Load_MissingOrBroken_ErrorNamesTheFile) {
   EXPECT_THAT(bad.error().message, HasSubstr("bad.onnx"));
 }
 
-TEST_F(OpenVinoEngineTest, Name_HasTheVersion) {
-  EXPECT_THAT(engine_->name(), ::testing::MatchesRegex("OpenVINO [0-9]+\\.[0-9]+\\.[0-9]+"));
+TEST_P(InferenceEngineTest, Name_HasTheVersion) {
+  EXPECT_THAT(engine_->name(), ::testing::MatchesRegex(GetParam().says));
 }
 
-TEST(ElementType, NamesRoundTrip) {
-  for (const auto* name : {"FP32", "FP64", "FP16", "BF16", "INT8", "INT16", "INT32", "INT64",
-                           "UINT8", "UINT16", "UINT32", "UINT64", "BOOL"}) {
-    const auto type = ElementTypeFromName(name);
-    ASSERT_TRUE(type.ok());
-    EXPECT_EQ(ElementTypeName(*type), name);
-  }
-  EXPECT_THAT(ElementTypeFromName("BYTES").error().message, HasSubstr("'BYTES'"));
+const std::vector<Engine>& Engines() {
+  static const std::vector<Engine> engines{
+      {"openvino", MakeOpenVinoEngine, "OpenVINO [0-9]+\\.[0-9]+\\.[0-9]+"},
+#ifdef MUSTER_TEST_ONNXRUNTIME
+      {"onnxruntime", [] { return MakeOnnxRuntimeEngine(MUSTER_TEST_ONNXRUNTIME).value(); },
+       "ONNX Runtime [0-9]+\\.[0-9]+\\.[0-9]+"},
+#endif
+  };
+  return engines;
 }
+INSTANTIATE_TEST_SUITE_P(All, InferenceEngineTest, ::testing::ValuesIn(Engines()),
+                         [](const auto& info) { return info.param.name; });
 
-TEST(ElementCount, RefusesWhatCannotBe) {
-  EXPECT_EQ(*ElementCount({}), 1);
-  EXPECT_EQ(*ElementCount({2, 0, 3}), 0);
-  EXPECT_FALSE(ElementCount({-1}).ok());
-  EXPECT_FALSE(ElementCount({1LL << 40, 1LL << 40}).ok());
+#ifdef MUSTER_TEST_ONNXRUNTIME
+TEST(OnnxRuntimeEngine, NoLibrary_IsSaidWithItsName) {
+  const auto none = MakeOnnxRuntimeEngine("/nowhere/libonnxruntime.so");
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(none.error().message, HasSubstr("/nowhere/libonnxruntime.so"));
 }
+#endif
 
 }  // namespace
 }  // namespace muster::registry
