@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numbers>
+#include <utility>
 
 #include "registry/package/class_figures.h"
 #include "registry/statistics/interval.h"
@@ -15,6 +18,11 @@ constexpr std::size_t kColumnsMax = 512;
 constexpr std::size_t kDistinctMax = 20;
 /// Every 5 %.
 constexpr std::size_t kBins = 20;
+/// Of the sine's square, so that they are close to each other in the tails.
+constexpr int kCdfSteps = 128;
+/// As the gate of calibration; of few rows fewer, so that each has some.
+constexpr std::size_t kCalibrationBins = 15;
+constexpr std::size_t kCalibrationRows = 30;
 constexpr double kLevels[] = {0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99};
 
 /// Values and their counts; empty when there are more than kDistinctMax.
@@ -32,12 +40,20 @@ boost::json::object Distinct(const std::vector<double>& sorted) {
   return {{"values", wire::ToJson(values)}, {"counts", wire::ToJson(counts)}};
 }
 
-boost::json::object Histogram(const std::vector<double>& sorted) {
+/// The distinct quantiles that cut `sorted` in `bins`; the two ends at least.
+std::vector<double> Edges(const std::vector<double>& sorted, std::size_t bins) {
   std::vector<double> edges;
-  for (std::size_t i = 0; i <= kBins; ++i) {
-    const double edge = statistics::SortedQuantile(sorted, static_cast<double>(i) / kBins);
+  for (std::size_t i = 0; i <= bins; ++i) {
+    const auto level = static_cast<double>(i) / static_cast<double>(bins);
+    const double edge = statistics::SortedQuantile(sorted, level);
     if (edges.empty() || edge > edges.back()) edges.push_back(edge);
   }
+  if (edges.size() == 1) edges.push_back(edges[0]);
+  return edges;
+}
+
+boost::json::object Histogram(const std::vector<double>& sorted) {
+  const std::vector<double> edges = Edges(sorted, kBins);
   // As numpy: a bin holds its lower edge, the last one its upper edge too.
   std::vector<std::int64_t> counts;
   auto from = sorted.begin();
@@ -48,6 +64,29 @@ boost::json::object Histogram(const std::vector<double>& sorted) {
     from = to;
   }
   return {{"edges", wire::ToJson(edges)}, {"counts", wire::ToJson(counts)}};
+}
+
+boost::json::object CdfObject(const std::vector<double>& sorted) {
+  const std::size_t count = sorted.size();
+  std::vector<double> values;
+  std::vector<std::size_t> ranks;
+  const auto add = [&](double value, std::size_t rank) {
+    values.push_back(value);
+    ranks.push_back(rank);
+  };
+  int step = 0;
+  double wanted = 0;  // the rank that the next point is to reach
+  for (std::size_t below = 0, through = 0; below < count; below = through) {
+    while (through < count && sorted[through] == sorted[below]) ++through;
+    if (static_cast<double>(through) < wanted && through < count) continue;
+    if (through - below > count / kCdfSteps) add(sorted[below], below);
+    add(sorted[below], through);
+    for (; step < kCdfSteps && wanted <= static_cast<double>(through); ++step) {
+      const double way = std::sin(std::numbers::pi / 2 * (step + 1) / kCdfSteps);
+      wanted = static_cast<double>(count) * way * way;
+    }
+  }
+  return {{"values", wire::ToJson(values)}, {"ranks", wire::ToJson(ranks)}};
 }
 
 /// Of numbers (N, width).
@@ -83,6 +122,53 @@ boost::json::array InputSummaries(const PackageSpec& spec) {
          Columns(name, ValuesAs<double>(input), static_cast<std::size_t>(evaluation.rows()))}});
   }
   return summaries;
+}
+
+/// How right rows of each confidence are.
+boost::json::object Calibration(const Predictions& predictions) {
+  std::vector<double> sorted = predictions.confidence;
+  std::erase_if(sorted, [](double x) { return std::isnan(x); });
+  if (sorted.empty()) return {};
+  std::ranges::sort(sorted);
+  const std::vector<double> edges =
+      Edges(sorted, std::clamp<std::size_t>(sorted.size() / kCalibrationRows, 1, kCalibrationBins));
+  std::vector<double> confidence(edges.size() - 1);
+  std::vector<std::int64_t> rows(edges.size() - 1), right(edges.size() - 1);
+  for (std::size_t row = 0; row < predictions.confidence.size(); ++row) {
+    if (std::isnan(predictions.confidence[row])) continue;
+    const auto bin = static_cast<std::size_t>(
+        std::upper_bound(edges.begin() + 1, edges.end() - 1, predictions.confidence[row]) -
+        (edges.begin() + 1));
+    ++rows[bin];
+    confidence[bin] += predictions.confidence[row];
+    right[bin] += predictions.right[row];
+  }
+  for (std::size_t bin = 0; bin < rows.size(); ++bin) {
+    confidence[bin] /= static_cast<double>(std::max<std::int64_t>(rows[bin], 1));
+  }
+  return {{"edges", wire::ToJson(edges)},
+          {"rows", wire::ToJson(rows)},
+          {"confidence", wire::ToJson(confidence)},
+          {"right", wire::ToJson(right)}};
+}
+
+boost::json::object Segments(const Evaluation& evaluation, const Predictions& predictions) {
+  boost::json::object columns;
+  for (const auto& [name, values] : evaluation.segments) {
+    std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>> figures;
+    for (std::size_t row = 0; row < values.size(); ++row) {
+      auto& [rows, right] = figures[values[row]];
+      ++rows;
+      right += predictions.right[row];
+    }
+    boost::json::array segments;
+    for (const auto& [value, counts] : figures) {
+      segments.push_back(
+          boost::json::object{{"value", value}, {"rows", counts.first}, {"right", counts.second}});
+    }
+    columns[name] = std::move(segments);
+  }
+  return columns;
 }
 
 std::vector<double> Doubles(const std::vector<float>& values) {
@@ -122,28 +208,43 @@ boost::json::object SummaryOf(std::string_view name, std::vector<double> values)
     summary["values"] = std::move(distinct);
   } else {
     summary["histogram"] = Histogram(values);
+    summary["cdf"] = CdfObject(values);
   }
   return summary;
 }
 
 std::string BaselineText(const PackageSpec& spec) {
   const Evaluation& evaluation = *spec.evaluation;
-  boost::json::object baseline = {
-      {"format", 1}, {"rows", evaluation.rows()}, {"inputs", InputSummaries(spec)}};
+  const auto rows = static_cast<std::size_t>(evaluation.rows());
+  boost::json::object baseline = {{"format", 2},
+                                  {"rows", rows},
+                                  {"task", TaskName(evaluation.task)},
+                                  {"inputs", InputSummaries(spec)}};
+  if (evaluation.task == Task::kBinary) baseline["threshold"] = evaluation.threshold;
   const Predictions predictions = PredictionsOf(evaluation, *spec.logits);
   if (!predictions.classes.empty()) {
-    boost::json::array labels, predicted;
+    boost::json::array labels, predicted, right;
     for (const ClassFigures& figures : predictions.classes) {
       labels.push_back(figures.labelled);
       predicted.push_back(figures.predicted);
+      right.push_back(figures.right);
     }
-    baseline["classes"] = boost::json::object{{"labels", labels}, {"predictions", predicted}};
+    baseline["classes"] =
+        boost::json::object{{"labels", labels}, {"predictions", predicted}, {"right", right}};
     baseline["confidence"] = SummaryOf("confidence", predictions.confidence);
+    if (auto calibration = Calibration(predictions); !calibration.empty()) {
+      baseline["calibration"] = std::move(calibration);
+    }
+    if (!evaluation.segments.empty()) baseline["segments"] = Segments(evaluation, predictions);
   }
   if (evaluation.task == Task::kRegression) {
-    const auto rows = static_cast<std::size_t>(evaluation.rows());
-    baseline["targets"] = Columns("target", Doubles(evaluation.targets), rows);
-    baseline["predictions"] = Columns("prediction", Doubles(*spec.logits), rows);
+    const std::vector<double> targets = Doubles(evaluation.targets),
+                              outputs = Doubles(*spec.logits);
+    std::vector<double> errors(targets.size());
+    for (std::size_t i = 0; i < errors.size(); ++i) errors[i] = std::abs(outputs[i] - targets[i]);
+    baseline["targets"] = Columns("target", targets, rows);
+    baseline["predictions"] = Columns("prediction", outputs, rows);
+    baseline["absolute_error"] = Columns("absolute_error", errors, rows);
   }
   return wire::SerializeJson(baseline) + "\n";
 }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
-#include <span>
 
 #include "runtime/base/check.h"
 
@@ -16,13 +14,9 @@ double Share(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
-struct Decision {
-  std::optional<std::size_t> of_class;
-  double confidence = std::numeric_limits<double>::quiet_NaN();
-};
+}  // namespace
 
-/// Of one row's logits; a single one is that of class 1 against class 0.
-Decision Decide(std::span<const float> logits, const Evaluation& evaluation) {
+Decision DecideClass(std::span<const float> logits, std::optional<double> threshold) {
   if (std::ranges::any_of(logits, [](float x) { return std::isnan(x); })) return {};
   const float alone[] = {0, logits[0]};
   if (logits.size() == 1) logits = alone;
@@ -30,14 +24,12 @@ Decision Decide(std::span<const float> logits, const Evaluation& evaluation) {
   double sum = 0;  // of probabilities relative to the best one's
   for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - *best);
   Decision decision{static_cast<std::size_t>(best - logits.begin()), 1 / sum};
-  if (evaluation.task == Task::kBinary) {
+  if (threshold) {
     const double positive = std::exp(static_cast<double>(logits[1]) - *best) / sum;
-    decision.of_class = positive > evaluation.threshold ? 1 : 0;
+    decision.of_class = positive > *threshold ? 1 : 0;
   }
   return decision;
 }
-
-}  // namespace
 
 double ClassFigures::recall() const { return Share(right, labelled); }
 double ClassFigures::precision() const { return Share(right, predicted); }
@@ -50,11 +42,13 @@ Predictions PredictionsOf(const Evaluation& evaluation, const std::vector<float>
   const auto rows = static_cast<std::size_t>(evaluation.rows());
   const auto width = static_cast<std::size_t>(evaluation.width());
   MUSTER_CHECK(logits.size() == rows * width, "logits are (N, W)");
+  const auto threshold = binary ? std::optional(evaluation.threshold) : std::nullopt;
   for (std::size_t row = 0; row < rows; ++row) {
     const auto label = static_cast<std::size_t>(evaluation.labels[row]);
     ++result.classes[label].labelled;
-    const Decision decision = Decide(std::span(logits).subspan(row * width, width), evaluation);
+    const Decision decision = DecideClass(std::span(logits).subspan(row * width, width), threshold);
     result.confidence.push_back(decision.confidence);
+    result.right.push_back(decision.of_class == label ? 1 : 0);
     if (!decision.of_class) continue;
     ++result.classes[*decision.of_class].predicted;
     if (*decision.of_class == label) ++result.classes[label].right;

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "registry/evaluation.h"
@@ -18,14 +22,23 @@ struct ClassFigures {
   [[nodiscard]] double precision() const;
 };
 
+/// Of one row's outputs; no class, and confidence NaN, when one of them is NaN.
+struct Decision {
+  std::optional<std::size_t> of_class;
+  double confidence = std::numeric_limits<double>::quiet_NaN();  ///< of the likeliest class
+};
+/// The class with the largest logit, the lower of two alike; where `threshold` is set (of the task binary), 1 where its
+/// probability is above it. A single logit is that of class 1 against class 0. Pure.
+Decision DecideClass(std::span<const float> logits, std::optional<double> threshold);
+
 struct Predictions {
   std::vector<ClassFigures>
-      classes;                     ///< by class; empty when the task is neither classes nor binary
-  std::vector<double> confidence;  ///< (N), the probability of each row's likeliest class
+      classes;                      ///< by class; empty when the task is neither classes nor binary
+  std::vector<double> confidence;   ///< (N), the probability of each row's likeliest class
+  std::vector<std::uint8_t> right;  ///< (N), whether a row is of its label's class
 };
 
-/// The class of a row is the one with the largest logit, the lower of two alike; of the task binary 1 where its
-/// probability is above the threshold. A row with a NaN logit is of no class, with confidence NaN. Pure.
+/// Each row as DecideClass has it. Pure.
 Predictions PredictionsOf(const Evaluation& evaluation, const std::vector<float>& logits);
 
 }  // namespace muster::registry

@@ -45,6 +45,11 @@ def check_baseline(package, rows):
     classes = logits.shape[1]
     assert baseline["classes"]["labels"] == np.bincount(rows["labels"], minlength=classes).tolist()
     assert baseline["classes"]["predictions"] == np.bincount(logits.argmax(1), minlength=classes).tolist()
+    right = rows["labels"][rows["labels"] == logits.argmax(1)]
+    assert baseline["classes"]["right"] == np.bincount(right, minlength=classes).tolist()
+    calibration = baseline["calibration"]
+    assert sum(calibration["rows"]) == len(rows["labels"]) and sum(calibration["right"]) == len(right), calibration
+    assert len(calibration["edges"]) == len(calibration["rows"]) + 1, calibration
     odds = np.exp(logits - logits.max(1, keepdims=True))
     # The engine's logits are as near to LibTorch's as parity wants.
     np.testing.assert_allclose(baseline["confidence"]["mean"], (1 / odds.sum(1)).mean(), rtol=1e-4)
