@@ -89,8 +89,9 @@ Error At(std::string_view path, std::string_view sentence) {
   return Corrupt("at " + std::string(path) + ": " + std::string(sentence));
 }
 
-template <typename T>
-Result<T> Under(std::string_view path, Result<T> result) {
+/// `result`, its error with `path` before the path that it has.
+template <typename Answer>
+Answer Under(std::string_view path, Answer result) {
   if (result.ok()) return result;
   std::string message = result.error().message;
   if (message.starts_with("at ")) message = message.substr(3);
@@ -212,16 +213,35 @@ Result<BaselineColumn> ColumnOf(const Summary& summary) {
   return column;
 }
 
+/// Of `rows` rows.
 Result<std::vector<BaselineColumn>> ColumnsOf(std::string_view path,
-                                              const std::vector<Summary>& summaries) {
+                                              const std::vector<Summary>& summaries,
+                                              std::int64_t rows) {
   std::vector<BaselineColumn> columns;
   for (std::size_t i = 0; i < summaries.size(); ++i) {
     MUSTER_ASSIGN_OR_RETURN(
         BaselineColumn column,
         Under(std::string(path) + "[" + std::to_string(i) + "]", ColumnOf(summaries[i])));
+    if (column.pooled) {
+      const std::int64_t values = column.count + column.missing + column.infinite;
+      column.elements = std::max<std::int64_t>(1, values / rows);
+    }
     columns.push_back(std::move(column));
   }
   return columns;
+}
+
+/// A column for each element of a row, or one of all.
+Status CheckShape(const Input& input) {
+  if (input.shape.empty()) return At("shape", "wanted (N, ...)");
+  const auto elements = ElementCount({input.shape.begin() + 1, input.shape.end()});
+  if (!elements.ok()) return At("shape", elements.error().message);
+  const auto columns = static_cast<std::int64_t>(input.columns.size());
+  const bool pooled = columns == 1 && input.columns[0].pooled && *elements > 0;
+  const bool any_pooled = std::ranges::any_of(input.columns, &Summary::pooled);
+  if (columns == 0 || pooled || (columns == *elements && !any_pooled)) return Ok();
+  return At("columns", "wanted " + std::to_string(*elements) +
+                           ", one of each element of a row, got " + std::to_string(columns));
 }
 
 Result<CalibrationTable> TableOf(const Calibrated& calibrated) {
@@ -247,7 +267,7 @@ Result<CalibrationTable> TableOf(const Calibrated& calibrated) {
 Status ReadClasses(const File& file, Baseline& baseline) {
   const Classes& classes = *file.classes;
   const std::size_t count = classes.labels.size();
-  if (count == 0) return At("classes.labels", "wanted one class at least");
+  if (count < 2) return At("classes.labels", "wanted two classes at least");
   MUSTER_RETURN_IF_ERROR(CheckCounts("classes.labels", classes.labels, count, baseline.rows));
   // Rows with a NaN are predicted to be of no class.
   const auto predicted =
@@ -301,7 +321,9 @@ Result<Baseline> BaselineOf(const File& file) {
     input.shape = file.inputs[i].shape;
     MUSTER_ASSIGN_OR_RETURN(input.type,
                             Under(path + ".type", ElementTypeFromName(file.inputs[i].type)));
-    MUSTER_ASSIGN_OR_RETURN(input.columns, ColumnsOf(path + ".columns", file.inputs[i].columns));
+    MUSTER_RETURN_IF_ERROR(Under(path, CheckShape(file.inputs[i])));
+    MUSTER_ASSIGN_OR_RETURN(input.columns,
+                            ColumnsOf(path + ".columns", file.inputs[i].columns, file.rows));
   }
   baseline.task = file.classes               ? Task::kClasses
                   : file.predictions.empty() ? Task::kTokens
@@ -323,8 +345,8 @@ Result<Baseline> BaselineOf(const File& file) {
     MUSTER_ASSIGN_OR_RETURN(baseline.calibration, Under("calibration", TableOf(*file.calibration)));
   }
   MUSTER_RETURN_IF_ERROR(ReadSegments(file, baseline));
-  MUSTER_ASSIGN_OR_RETURN(baseline.targets, ColumnsOf("targets", file.targets));
-  MUSTER_ASSIGN_OR_RETURN(baseline.outputs, ColumnsOf("predictions", file.predictions));
+  MUSTER_ASSIGN_OR_RETURN(baseline.targets, ColumnsOf("targets", file.targets, file.rows));
+  MUSTER_ASSIGN_OR_RETURN(baseline.outputs, ColumnsOf("predictions", file.predictions, file.rows));
   for (const Summary& error : file.absolute_error) {
     baseline.mean_absolute_error.push_back(
         error.mean.value_or(std::numeric_limits<double>::quiet_NaN()));

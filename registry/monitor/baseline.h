@@ -19,6 +19,7 @@ namespace muster::registry::monitor {
 struct BaselineColumn {
   std::string name;
   bool pooled = false;  ///< over all elements of a row, of which there are too many to be columns
+  std::int64_t elements = 1;  ///< that a row has in this column: more than one where it is pooled
   std::int64_t count = 0, missing = 0, infinite = 0;  ///< finite, NaN, infinite
   double min = 0, max = 0, std = 0;                   ///< of count > 0
   std::vector<double> values;                         ///< ascending

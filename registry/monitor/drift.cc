@@ -83,6 +83,8 @@ NumberPair Compare(const Cdf& reference, const Cdf& current, double std) {
 
 ColumnDrift NumberDrift(const NumberPair& pair, const Histograms& bins, const DriftSpec& spec) {
   ColumnDrift drift = DriftOf(bins, spec);
+  drift.reference_rows = pair.reference_rows;
+  drift.current_rows = pair.current_rows;
   drift.wasserstein = WassersteinEffect(pair, spec.confidence);
   drift.kolmogorov_smirnov = KolmogorovSmirnovEffect(pair, spec.confidence);
   drift.measure = "wasserstein";
@@ -102,14 +104,6 @@ ColumnDrift CategoryDrift(const Histograms& categories, const DriftSpec& spec) {
   drift.test = "chi_square";
   drift.bound = spec.category_bound;
   drift.p = Homogeneity(categories.reference, categories.current).p;
-  return drift;
-}
-
-ColumnDrift CategoryDrift(const NumberPair& pair, const Histograms& categories,
-                          const DriftSpec& spec) {
-  ColumnDrift drift = CategoryDrift(categories, spec);
-  drift.wasserstein = WassersteinEffect(pair, spec.confidence);
-  drift.kolmogorov_smirnov = KolmogorovSmirnovEffect(pair, spec.confidence);
   return drift;
 }
 

@@ -64,10 +64,8 @@ struct Histograms {
 };
 /// Effects and p of numbers.
 ColumnDrift NumberDrift(const NumberPair& pair, const Histograms& bins, const DriftSpec& spec);
-/// Of categories; those that are numbers have the effects of numbers too.
+/// Effects and p of categories.
 ColumnDrift CategoryDrift(const Histograms& categories, const DriftSpec& spec);
-ColumnDrift CategoryDrift(const NumberPair& pair, const Histograms& categories,
-                          const DriftSpec& spec);
 
 struct SetDrift {
   std::size_t columns = 0, drifted = 0;  ///< that were judged
