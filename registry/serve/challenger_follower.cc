@@ -2,6 +2,7 @@
 
 #include <boost/json/array.hpp>
 #include <charconv>
+#include <utility>
 
 #include "runtime/base/log.h"
 
@@ -27,12 +28,16 @@ ChallengerFollower::ChallengerFollower(ModelSource& source, ModelServer& server,
       thread_([this] { return Step(); }, poll) {}
 
 Status ChallengerFollower::Step() {
-  const auto experiment = model_.empty() ? nullptr : server_.ExperimentOn(model_);
-  if (experiment != nullptr) {
-    MUSTER_RETURN_IF_ERROR(WriteDecisions(*experiment));
-    if (experiment->state() != Rollout::State::kRunning) return Settle(*experiment);
-  }
-  return Follow(experiment);
+  auto experiment = model_.empty() ? nullptr : server_.ExperimentOn(model_);
+  if (experiment == nullptr) return Follow(nullptr);
+  MUSTER_RETURN_IF_ERROR(WriteDecisions(*experiment));
+  if (experiment->state() == Rollout::State::kRunning) return Follow(std::move(experiment));
+  const ExperimentEnd end{model_, Number(experiment->champion()->version),
+                          Number(experiment->challenger()->version),
+                          experiment->state() == Rollout::State::kDone,
+                          std::string(experiment->LastDecision().at("reason").as_string())};
+  experiment.reset();  // or the server would wait for it
+  return Settle(end);
 }
 
 Status ChallengerFollower::WriteDecisions(const Experiment& experiment) {
@@ -46,11 +51,7 @@ Status ChallengerFollower::WriteDecisions(const Experiment& experiment) {
   return Ok();
 }
 
-Status ChallengerFollower::Settle(const Experiment& experiment) {
-  const ExperimentEnd end{model_, Number(experiment.champion()->version),
-                          Number(experiment.challenger()->version),
-                          experiment.state() == Rollout::State::kDone,
-                          std::string(experiment.LastDecision().at("reason").as_string())};
+Status ChallengerFollower::Settle(const ExperimentEnd& end) {
   const Status told = reporter_.Report(end);
   // The share stands as decided, also while nobody can be told.
   if (!told.ok() && told.error().kind == ErrorKind::kUnavailable) return told;
@@ -63,13 +64,13 @@ Status ChallengerFollower::Settle(const Experiment& experiment) {
                                       {"share", 0},
                                       {"reason", told.error().message},
                                       {"model", model_},
-                                      {"champion", experiment.champion()->version},
-                                      {"challenger", experiment.challenger()->version}}));
-  return told.error().With(model_ + " version " + experiment.challenger()->version +
+                                      {"champion", std::to_string(end.champion)},
+                                      {"challenger", std::to_string(end.challenger)}}));
+  return told.error().With(model_ + " version " + std::to_string(end.challenger) +
                            " has passed its rollout and goes back all the same");
 }
 
-Status ChallengerFollower::Follow(const std::shared_ptr<Experiment>& experiment) {
+Status ChallengerFollower::Follow(std::shared_ptr<Experiment> experiment) {
   const auto current = source_.Current();
   if (!current.ok()) {
     if (current.error().kind != ErrorKind::kNotFound) return current.error();
@@ -83,6 +84,7 @@ Status ChallengerFollower::Follow(const std::shared_ptr<Experiment>& experiment)
   if (log_.WasSentBack(current->name, version)) return Ok();
   if (failed_ == *current) return failure_;
   failed_.reset();
+  experiment.reset();  // or the server would wait for it
   if (Status challenged = server_.Challenge(*current, options_); !challenged.ok()) {
     // The champion's change may have been what was wrong.
     if (challenged.error().kind != ErrorKind::kConflict) failed_ = *current;

@@ -49,8 +49,9 @@ class ChallengerFollower {
   void Stop() { thread_.Stop(); }
 
  private:
-  Status Settle(const Experiment& experiment);
-  Status Follow(const std::shared_ptr<Experiment>& experiment);
+  Status Settle(const ExperimentEnd& end);
+  /// `experiment`: the one that is running, or null.
+  Status Follow(std::shared_ptr<Experiment> experiment);
   Status WriteDecisions(const Experiment& experiment);
 
   ModelSource& source_;

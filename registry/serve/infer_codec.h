@@ -18,6 +18,8 @@
 ///
 /// An answer has the same form: an output is binary when the request asks so by
 /// outputs[i].parameters.binary_data or, for all that do not say, parameters.binary_data_output.
+/// An output with the parameter `classification` is of the type BYTES: strings, which in binary form have their length
+/// before them as a uint32.
 /// Source: github.com/kserve/open-inference-protocol, Triton's extension_binary_data.md.
 
 namespace muster::registry::serve {
@@ -25,6 +27,7 @@ namespace muster::registry::serve {
 struct WantedOutput {
   std::string name;
   bool binary = false;
+  std::int64_t classes = 0;  ///< above 0: so many of Triton's classes in place of the values
 };
 
 struct InferRequest {

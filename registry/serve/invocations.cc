@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
+#include <charconv>
 #include <utility>
 
 #include "registry/serve/json_tensors.h"
+#include "runtime/base/csv.h"
 
 namespace muster::registry::serve {
 
@@ -145,6 +147,38 @@ Result<std::vector<Tensor>> Inputs(const json::value& value, const std::vector<T
   return OnlyInput(value, specs);
 }
 
+/// Azure ML's.
+Result<std::vector<Tensor>> InputData(const json::value& value,
+                                      const std::vector<TensorSpec>& specs) {
+  const bool table = value.is_object() && value.get_object().contains("data") &&
+                     value.get_object().contains("columns");
+  return table ? Split(value, specs) : Inputs(value, specs);
+}
+
+/// A cell as JSON has it. The words are those that pandas.read_csv takes for NaN and booleans, and for what overflows.
+Result<json::value> ValueOf(const CsvCell& cell) {
+  const std::string& text = cell.text;
+  for (const std::string_view nothing : {"", "NaN", "nan", "NA", "N/A", "NULL", "null", "None"}) {
+    if (text == nothing) return json::value(nullptr);
+  }
+  if (text == "True" || text == "TRUE" || text == "true") return json::value(true);
+  if (text == "False" || text == "FALSE" || text == "false") return json::value(false);
+  if (text == "inf" || text == "Infinity") return json::value("Infinity");
+  if (text == "-inf" || text == "-Infinity") return json::value("-Infinity");
+  const char* const end = text.data() + text.size();
+  std::int64_t whole = 0;
+  if (const auto read = std::from_chars(text.data(), end, whole);
+      read.ec == std::errc() && read.ptr == end) {
+    return json::value(whole);
+  }
+  double real = 0;
+  if (const auto read = std::from_chars(text.data(), end, real);
+      read.ec == std::errc() && read.ptr == end) {
+    return json::value(real);
+  }
+  return Invalid("'" + text.substr(0, 40) + "' is no number");
+}
+
 }  // namespace
 
 Result<Invocation> DecodeInvocation(std::string_view body, const std::vector<TensorSpec>& specs) {
@@ -154,12 +188,14 @@ Result<Invocation> DecodeInvocation(std::string_view body, const std::vector<Ten
   struct Form {
     std::string_view key;
     Result<std::vector<Tensor>> (*decode)(const json::value&, const std::vector<TensorSpec>&);
-    bool as_table;
+    PredictionForm form;
+    bool bare = false;
   };
-  constexpr Form kForms[] = {{"dataframe_split", Split, true},
-                             {"dataframe_records", Records, true},
-                             {"instances", Instances, false},
-                             {"inputs", Inputs, false}};
+  constexpr Form kForms[] = {{"dataframe_split", Split, PredictionForm::kRecords},
+                             {"dataframe_records", Records, PredictionForm::kRecords},
+                             {"instances", Instances, PredictionForm::kByOutput},
+                             {"inputs", Inputs, PredictionForm::kByOutput},
+                             {"input_data", InputData, PredictionForm::kRows, true}};
   const Form* form = nullptr;
   const json::value* value = nullptr;
   for (const Form& candidate : kForms) {
@@ -178,30 +214,61 @@ Result<Invocation> DecodeInvocation(std::string_view body, const std::vector<Ten
         "the request must be a JSON object with one of dataframe_split, "
         "dataframe_records, instances, inputs");
   }
-  Invocation invocation;
-  invocation.as_table = form->as_table;
+  const json::value* params = parsed.get_object().if_contains("params");
+  if (params != nullptr && !params->is_object() && !params->is_null()) {
+    return Invalid("'params' must be an object");
+  }
+  Invocation invocation{.form = form->form, .bare = form->bare};
   MUSTER_ASSIGN_OR_RETURN(invocation.inputs, form->decode(*value, specs));
   return invocation;
 }
 
-Result<std::string> EncodePredictions(const Invocation& invocation,
-                                      const std::vector<Tensor>& outputs) {
-  std::string body = "{\"predictions\":";
-  if (!invocation.as_table) {
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      body += i == 0 ? '{' : ',';
-      AppendQuoted(body, outputs[i].name);
-      body += ':';
-      MUSTER_RETURN_IF_ERROR(AppendNested(body, outputs[i]));
+Result<Invocation> DecodeCsv(std::string_view body, bool has_header,
+                             const std::vector<TensorSpec>& specs) {
+  auto records = ParseCsv(body);
+  if (!records.ok()) return records.error().With("CSV, line");
+  json::array names, rows;
+  for (std::size_t i = 0; i < records->size(); ++i) {
+    const CsvRecord& record = (*records)[i];
+    json::array cells;
+    for (const CsvCell& cell : record.cells) {
+      if (has_header && i == 0) {
+        names.emplace_back(cell.text);
+        continue;
+      }
+      auto value = ValueOf(cell);
+      if (!value.ok()) return value.error().With("CSV, line " + std::to_string(record.line));
+      cells.push_back(std::move(*value));
     }
-    return body + "}}";
+    if (!has_header || i > 0) rows.emplace_back(std::move(cells));
   }
-  const auto rows_of = [](const Tensor& tensor) {
-    return tensor.shape.empty() ? -1 : tensor.shape.front();
-  };
-  const std::int64_t rows = rows_of(outputs.front());
+  if (rows.empty()) return Invalid("CSV: there is no row");
+  Invocation invocation{.form = PredictionForm::kRecords};
+  MUSTER_ASSIGN_OR_RETURN(invocation.inputs, Table(names, rows, specs));
+  return invocation;
+}
+
+namespace {
+
+std::int64_t RowsOf(const Tensor& tensor) {
+  return tensor.shape.empty() ? -1 : tensor.shape.front();
+}
+
+Status AppendByOutput(std::string& body, const std::vector<Tensor>& outputs) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    body += i == 0 ? '{' : ',';
+    AppendQuoted(body, outputs[i].name);
+    body += ':';
+    MUSTER_RETURN_IF_ERROR(AppendNested(body, outputs[i]));
+  }
+  body += '}';
+  return Ok();
+}
+
+Status AppendObjects(std::string& body, const std::vector<Tensor>& outputs, OneElement one) {
+  const std::int64_t rows = RowsOf(outputs.front());
   for (const Tensor& output : outputs) {
-    if (rows < 0 || rows_of(output) != rows) {
+    if (rows < 0 || RowsOf(output) != rows) {
       return Invalid("output '" + output.name + "' has shape " + ShapeText(output.shape) +
                      ", which is no column of a table; ask with 'inputs'");
     }
@@ -213,11 +280,36 @@ Result<std::string> EncodePredictions(const Invocation& invocation,
       if (i > 0) body += ',';
       AppendQuoted(body, outputs[i].name);
       body += ':';
-      MUSTER_RETURN_IF_ERROR(AppendRow(body, outputs[i], row));
+      MUSTER_RETURN_IF_ERROR(AppendRow(body, outputs[i], row, one));
     }
     body += '}';
   }
-  return body + "]}";
+  body += ']';
+  return Ok();
+}
+
+Status AppendPredictions(std::string& body, PredictionForm form,
+                         const std::vector<Tensor>& outputs) {
+  switch (form) {
+    case PredictionForm::kByOutput:
+      return AppendByOutput(body, outputs);
+    case PredictionForm::kRecords:
+      return AppendObjects(body, outputs, OneElement::kAlone);
+    case PredictionForm::kRows:
+      break;
+  }
+  if (outputs.size() == 1 && RowsOf(outputs[0]) >= 0) return AppendNested(body, outputs[0]);
+  return AppendObjects(body, outputs, OneElement::kInItsLists);
+}
+
+}  // namespace
+
+Result<std::string> EncodePredictions(const Invocation& invocation,
+                                      const std::vector<Tensor>& outputs) {
+  std::string body = invocation.bare ? "" : "{\"predictions\":";
+  MUSTER_RETURN_IF_ERROR(AppendPredictions(body, invocation.form, outputs));
+  if (!invocation.bare) body += '}';
+  return body;
 }
 
 }  // namespace muster::registry::serve

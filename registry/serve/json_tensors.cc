@@ -255,13 +255,13 @@ Status AppendNested(std::string& out, const Tensor& tensor) {
   });
 }
 
-Status AppendRow(std::string& out, const Tensor& tensor, std::int64_t row) {
+Status AppendRow(std::string& out, const Tensor& tensor, std::int64_t row, OneElement one) {
   return WithType(tensor.type, [&](auto element) {
     const std::size_t row_size =
         tensor.bytes.size() / static_cast<std::size_t>(tensor.shape.front());
     const std::byte* bytes = tensor.bytes.data() + static_cast<std::size_t>(row) * row_size;
     auto shape = std::span(tensor.shape).subspan(1);
-    if (row_size == sizeof element) shape = {};
+    if (one == OneElement::kAlone && row_size == sizeof element) shape = {};
     AppendLists<decltype(element)>(out, shape, bytes);
     return Ok();
   });

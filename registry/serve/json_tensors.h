@@ -23,8 +23,9 @@ Result<std::vector<std::byte>> BytesFromJson(const boost::json::value& data, Ele
 Status AppendFlat(std::string& out, const Tensor& tensor);
 /// Appends lists nested as the shape says; a scalar stands alone.
 Status AppendNested(std::string& out, const Tensor& tensor);
-/// Appends row `row` of the first dimension, nested; a row of one element in all stands alone.
-Status AppendRow(std::string& out, const Tensor& tensor, std::int64_t row);
+enum class OneElement { kAlone, kInItsLists };
+/// Appends row `row` of the first dimension, nested; `one` says how a row of one element in all is written.
+Status AppendRow(std::string& out, const Tensor& tensor, std::int64_t row, OneElement one);
 /// Appends a JSON string with its quotes.
 void AppendQuoted(std::string& out, std::string_view text);
 

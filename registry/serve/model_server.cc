@@ -5,27 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "registry/serve/open_inference.h"
 #include "registry/serve/routes.h"
-#include "runtime/base/log.h"
 
 namespace muster::registry::serve {
-
-namespace {
-
-/// Zeros of the smallest shape. The first inference of an engine allocates and compiles, which should
-/// not be on a client's time.
-std::vector<Tensor> Zeros(const std::vector<TensorSpec>& specs) {
-  std::vector<Tensor> inputs;
-  for (const TensorSpec& spec : specs) {
-    Tensor& tensor = inputs.emplace_back(Tensor{spec.name, spec.type, spec.shape, {}});
-    for (std::int64_t& size : tensor.shape) size = size < 0 ? 1 : size;
-    const auto count = ElementCount(tensor.shape);
-    tensor.bytes.resize(static_cast<std::size_t>(count.ok() ? *count : 0) * ElementSize(spec.type));
-  }
-  return inputs;
-}
-
-}  // namespace
 
 ModelServer::ModelServer(InferenceEngine& engine, ModelServerOptions options, const Clock& clock)
     : engine_(engine),
@@ -35,53 +18,17 @@ ModelServer::ModelServer(InferenceEngine& engine, ModelServerOptions options, co
                                                                   << 44U) {}
 
 ModelServer::~ModelServer() {
-  for (const auto& [name, served] : models_) {
-    if (served->batcher != nullptr) served->batcher->Hurry();
+  for (const auto& [name, slot] : models_) {
+    if (slot.served != nullptr && slot.served->batcher != nullptr) slot.served->batcher->Hurry();
   }
-}
-
-Result<ModelServer::Prepared> ModelServer::Prepare(const ModelLocation& location) {
-  auto served = std::make_shared<ServedModel>();
-  served->name = location.name;
-  served->version = std::to_string(location.version);
-  MUSTER_ASSIGN_OR_RETURN(served->model,
-                          engine_.Load(location.directory / "model.onnx", options_.threads));
-  const auto tried = served->model->Infer(Zeros(served->model->inputs()));
-  served->warm = tried.ok();
-  if (options_.batch.rows > 1) {
-    served->batcher = std::make_unique<Batcher>(served->model, options_.batch, clock_);
-  }
-  const std::lock_guard lock(mutex_);
-  auto& stats = stats_[{served->name, served->version}];
-  if (stats == nullptr) stats = std::make_shared<ServingStats>();
-  served->stats = stats;
-  return Prepared{served, tried.ok() ? Error() : tried.error().With("warm-up")};
-}
-
-Status ModelServer::Load(const ModelLocation& location) {
-  MUSTER_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(location));
-  const auto& served = prepared.model;
-  ServedPtr replaced;  // destroyed, as the experiment, after the lock is released
-  std::shared_ptr<Experiment> over;
-  const std::lock_guard lock(mutex_);
-  if (!served->warm) {
-    const auto now = models_.find(served->name);
-    if (now != models_.end() && now->second->warm) return prepared.cold;
-    // A model may well refuse zeros of size one; with nothing better there, that it loaded is what counts.
-    LogWarning("serve", location.name + " version " + served->version + " failed its " +
-                            prepared.cold.message);
-  }
-  over = TakeExperiment(served->name);  // it was against another champion
-  replaced = std::exchange(models_[served->name], served);
-  if (replaced != nullptr && replaced->batcher != nullptr) replaced->batcher->Hurry();
-  return Ok();
 }
 
 ServedPtr ModelServer::Find(std::string_view name, std::string_view version) const {
   const std::lock_guard lock(mutex_);
   const auto found = models_.find(name);
-  if (found == models_.end()) return nullptr;
-  if (version.empty() || version == found->second->version) return found->second;
+  if (found == models_.end() || found->second.served == nullptr) return nullptr;
+  const ServedPtr& served = found->second.served;
+  if (version.empty() || version == served->version) return served;
   const auto experiment = experiments_.find(name);
   if (experiment == experiments_.end()) return nullptr;
   const ServedPtr& challenger = experiment->second->challenger();
@@ -89,28 +36,64 @@ ServedPtr ModelServer::Find(std::string_view name, std::string_view version) con
 }
 
 ServedPtr ModelServer::Only() const {
+  ServedPtr only;
   const std::lock_guard lock(mutex_);
-  return models_.size() == 1 ? models_.begin()->second : nullptr;
+  for (const auto& [name, slot] : models_) {
+    if (slot.served == nullptr) continue;
+    if (only != nullptr) return nullptr;
+    only = slot.served;
+  }
+  return only;
 }
 
 std::vector<ServedPtr> ModelServer::All() const {
   std::vector<ServedPtr> all;
   const std::lock_guard lock(mutex_);
-  for (const auto& [name, served] : models_) all.push_back(served);
+  for (const auto& [name, slot] : models_) {
+    if (slot.served != nullptr) all.push_back(slot.served);
+  }
   return all;
 }
+
+std::vector<IndexEntry> ModelServer::Index() const {
+  std::map<std::string, IndexEntry> index;
+  if (options_.repository != nullptr) {
+    // A repository that cannot be listed has nothing new; what is served is served.
+    const auto names = options_.repository->Names();
+    if (names.ok()) {
+      for (const std::string& name : *names) index[name] = {.name = name};
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, slot] : models_) {
+    index[name] = {name, slot.state, slot.version, slot.reason};
+  }
+  std::vector<IndexEntry> entries;
+  for (auto& [name, entry] : index) entries.push_back(std::move(entry));
+  return entries;
+}
+
+bool ModelServer::ready() const { return options_.repository != nullptr || !All().empty(); }
 
 ModelServer::StatsByVersion ModelServer::Stats() const {
   const std::lock_guard lock(mutex_);
   return stats_;
 }
 
-void ModelServer::AddRoutes(http::Router& router) {
+void ModelServer::AddRoutes(http::Router& router, const std::optional<Container>& container) {
   Routes routes(router, *this);
+  if (container && !container->predict_route.empty()) AddVertexRoutes(routes, *container);
   AddOpenInferenceRoutes(routes);
-  AddMlflowRoutes(routes);
-  AddMetricsRoute(routes);
+  AddRepositoryRoutes(routes);
+  AddStatisticsRoutes(routes);
   AddRolloutRoutes(routes);
+  AddMlflowRoutes(routes);
+  AddKserveV1Routes(routes);
+  AddSagemakerRoutes(routes);
+  AddAzureRoutes(routes);
+  router.SetFallback([](const http::Request& request, const http::Respond& respond) {
+    respond(OpenInferenceError(NotFound("nothing answers " + request.method + " " + request.path)));
+  });
 }
 
 }  // namespace muster::registry::serve

@@ -14,28 +14,23 @@
 
 #include "registry/inference_engine.h"
 #include "registry/serve/access_log.h"
+#include "registry/serve/container.h"
 #include "registry/serve/envelope.h"
 #include "registry/serve/experiment.h"
+#include "registry/serve/model_repository.h"
 #include "registry/serve/model_source.h"
 #include "registry/serve/protocol.h"
 #include "runtime/base/clock.h"
 #include "runtime/wire/http.h"
 
-/// Answers inference requests over HTTP:
+/// Answers inference requests over HTTP, in the protocols of routes.h.
 ///
-///   GET  /v2, /v2/health/live, /v2/health/ready                          Open Inference Protocol v2
-///   GET  /v2/models/M[/versions/V][/ready]
-///   POST /v2/models/M[/versions/V]/infer                                 infer_codec.h
-///   POST /v2/repository/index
-///   POST /invocations, GET /ping, /health, /version                      MLflow's, invocations.h
-///   GET  /metrics                                                        Prometheus
-///   GET  /v2/models/M/rollout, POST /v2/models/M/rollout/rollback        routes_rollout.cc
-///
-/// Errors are {"error": "..."}, on /invocations MLflow's {"error_code", "message"}: 400 for a wrong
-/// request, 404 for an unknown model, 429 with Retry-After while too many wait, 500 for the engine's failure, 503 when
-/// the request's parameter `timeout` (microseconds, as Triton's) passed while it waited, 507 when the engine had no
-/// memory, 415 for a content type or coding that is not known. Every answer has X-Request-Id, the request's or one of
-/// ours, and the request's traceparent and tracestate; bodies may be packed both ways (content_coding.h). Where Triton answers a malformed JSON with 500, this server answers 400.
+/// Errors are in the protocol's form: 400 for a wrong request, 404 for an unknown model, 415 for a content type or coding
+/// that is not known, 429 with Retry-After while too many wait, 500 for the engine's failure, 503 when the request's
+/// parameter `timeout` (microseconds, as Triton's) passed while it waited, 507 when there is no memory. Where Triton says
+/// 500 to a client's mistake (malformed JSON, no such model to load), this server says which. Every answer has
+/// X-Request-Id, the request's or one of ours, and the request's traceparent and tracestate; bodies may be packed both
+/// ways (content_coding.h).
 
 namespace muster::registry::serve {
 
@@ -45,6 +40,11 @@ struct ModelServerOptions {
   /// With more than one row requests share calls, on threads of their own; else each is computed on the connection's.
   BatchOptions batch = {};
   std::size_t body_max = 64U << 20;  ///< bytes of a packed body once it is unpacked
+  int concurrency = 1;  ///< requests that are answered at the same time, told to SageMaker
+  /// Where models are loaded from by name, and unloaded; null: the models are another's to choose. Must outlive the server.
+  const ModelRepository* repository = nullptr;
+  /// Resident bytes of the process beyond which no model is loaded (507); 0: no bound.
+  std::uint64_t memory_max = 0;
   /// Told of every answer, from any thread; may be empty.
   std::function<void(const AccessRecord&)> access_log = {};
 };
@@ -62,22 +62,29 @@ class ModelServer {
   ModelServer& operator=(const ModelServer&) = delete;
 
   /// Loads a version, tries it once on zeros, and lets it take the place of the model of that name, if there is
-  /// one. A version that fails the try does not replace one that passed it. Blocks; on an error nothing changes.
+  /// one. A version that fails the try does not replace one that passed it. Blocks, also until requests in flight have
+  /// left the old version and its memory is the system's again, at most kRetireWait; on an error nothing changes.
   Status Load(const ModelLocation& location);
+  /// The same with a model's latest version in the repository.
+  Status LoadNamed(std::string_view name);
+  /// The same the other way. kNotFound when it is not served.
+  Status Unload(std::string_view name);
+  /// Ok where models may be loaded and unloaded from outside; kUnavailable without a repository.
+  [[nodiscard]] Status MayControl() const;
 
   /// Loads a version beside the one that is served under its name, for as long as the experiment runs; another experiment
   /// of that name ends. Blocks. kConflict when nothing is served under the name, or this very version is; kInvalid when
-  /// its inputs or outputs are others than the champion's, or the options are wrong; an error of the warm-up, and Load's.
+  /// its inputs or outputs are others than the champion's, or the options are wrong; Load's errors.
   Status Challenge(const ModelLocation& location, const ExperimentOptions& options);
   /// Null without one. One that has ended stays until EndExperiment, or until Load brings another champion.
   [[nodiscard]] std::shared_ptr<Experiment> ExperimentOn(std::string_view name) const;
-  /// `takes_over`: the challenger is the champion from here on; else what it holds goes.
+  /// `takes_over`: the challenger is the champion from here on; else it goes. Blocks as Load does.
   void EndExperiment(std::string_view name, bool takes_over);
   /// Descriptions of the latest experiments that have ended, oldest first.
   [[nodiscard]] boost::json::array PastExperiments(std::string_view name) const;
 
-  /// Routes into `router`; the server must outlive it.
-  void AddRoutes(http::Router& router);
+  /// Routes into `router`, a platform's own among them; the server must outlive it.
+  void AddRoutes(http::Router& router, const std::optional<Container>& container = std::nullopt);
 
   /// Decodes, computes, encodes and counts: the handler of every protocol. `protocol` must live for ever. `route` goes
   /// into the access log.
@@ -92,15 +99,32 @@ class ModelServer {
   [[nodiscard]] ServedPtr Find(std::string_view name, std::string_view version = {}) const;
   /// The model when there is only one, for routes that name none.
   [[nodiscard]] ServedPtr Only() const;
-  /// By name.
+  /// What is served, by name.
   [[nodiscard]] std::vector<ServedPtr> All() const;
-  /// By model and version; those of replaced versions too, for counters must not fall.
+  /// What is served, what failed to load, and what the repository has, by name.
+  [[nodiscard]] std::vector<IndexEntry> Index() const;
+  /// Whether models that a client may expect are there: always with a repository, else when one is loaded.
+  [[nodiscard]] bool ready() const;
+  /// By model and version; those of replaced versions too, for counters must not fall, but beyond kMostStats they go.
   using StatsByVersion =
       std::map<std::pair<std::string, std::string>, std::shared_ptr<ServingStats>>;
   [[nodiscard]] StatsByVersion Stats() const;
   [[nodiscard]] const ModelServerOptions& options() const { return options_; }
 
+  static constexpr std::size_t kMostStats = 4096;
+  static constexpr std::chrono::seconds kRetireWait{10};
+
  private:
+  Result<std::shared_ptr<ServedModel>> Loaded(const ModelLocation& location);
+  ServedPtr Publish(std::shared_ptr<ServedModel> served);
+  void Retire(ServedPtr served);
+  void LoadFailed(const std::string& name, const Error& error);
+  std::shared_ptr<ServingStats> StatsOf(const ServedModel& served);
+  /// `mutex_` is held.
+  std::shared_ptr<Experiment> TakeExperiment(std::string_view name);
+  /// Ends it, if there is one; its challenger is to be retired.
+  ServedPtr StopExperiment(std::string_view name);
+
   /// From the first byte decoded to the answer that is ready, counted.
   struct Call {
     const Protocol* protocol;
@@ -108,9 +132,9 @@ class ModelServer {
     Envelope envelope;
     std::string route = {};  ///< for the access log
     ServedPtr served = nullptr;
-    decltype(Question::encode) encode = {};
     std::shared_ptr<Experiment> experiment = nullptr;  ///< null: its outcome proves nothing
     std::vector<Tensor> copied = {};                   ///< inputs for the shadow
+    decltype(Question::encode) encode = {};
     std::int64_t rows = 0;
     RequestTimes times = {};
   };
@@ -120,27 +144,25 @@ class ModelServer {
   void Finish(Call& call, Result<http::Response> response);
   void Busy(Call& call);
   void Answer(Call& call, http::Response response) const;
-  /// Loaded and tried on zeros; `warm` says with what success, `cold` why without.
-  struct Prepared {
-    std::shared_ptr<ServedModel> model;
-    Error cold;
-  };
-  Result<Prepared> Prepare(const ModelLocation& location);
-  /// `mutex_` is held. What goes is to be destroyed after it is released.
-  std::shared_ptr<Experiment> TakeExperiment(std::string_view name, bool takes_over = false);
 
   InferenceEngine& engine_;
   const ModelServerOptions options_;
   const Clock& clock_;
   const std::uint64_t first_id_;
   std::atomic<std::uint64_t> requests_ = 0;
+  std::mutex loading_;        ///< held while a model is loaded or unloaded: one at a time
   mutable std::mutex mutex_;  ///< guards what follows; never held during an inference
-  std::map<std::string, ServedPtr, std::less<>> models_;
+  struct Slot {
+    ServedPtr served;  ///< null: it is not
+    ModelState state = ModelState::kLoading;
+    std::string version, reason;
+  };
+  std::map<std::string, Slot, std::less<>> models_;
   StatsByVersion stats_;
   std::map<std::string, std::shared_ptr<Experiment>, std::less<>> experiments_;
   std::map<std::string, boost::json::array, std::less<>> past_experiments_;
-  std::atomic<bool> experimenting_ =
-      false;  ///< experiments_ is not empty: most requests need not lock for it
+  /// experiments_ is not empty: most requests need not lock for it.
+  std::atomic<bool> experimenting_ = false;
 };
 
 }  // namespace muster::registry::serve

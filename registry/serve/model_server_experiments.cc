@@ -31,23 +31,19 @@ Status CheckAlike(const ServedModel& champion, const ServedModel& challenger) {
 
 Status ModelServer::Challenge(const ModelLocation& location, const ExperimentOptions& options) {
   MUSTER_RETURN_IF_ERROR(CheckRollout(options.rollout));
+  const std::lock_guard loading(loading_);
   const std::string version = std::to_string(location.version);
   const ServedPtr champion = Find(location.name);
   if (champion == nullptr) return Conflict("no model '" + location.name + "' to challenge");
   if (champion->version == version) {
     return Conflict(location.name + " version " + version + " is the champion itself");
   }
-  MUSTER_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(location));
-  MUSTER_RETURN_IF_ERROR(CheckAlike(*champion, *prepared.model));
-  if (champion->warm && !prepared.model->warm) return prepared.cold;
-  auto experiment = std::make_shared<Experiment>(champion, prepared.model, options, clock_);
-  std::shared_ptr<Experiment> before;  // destroyed after the lock is released
+  MUSTER_ASSIGN_OR_RETURN(const auto challenger, Loaded(location));
+  MUSTER_RETURN_IF_ERROR(CheckAlike(*champion, *challenger));
+  Retire(StopExperiment(location.name));
   const std::lock_guard lock(mutex_);
-  if (models_.find(location.name)->second != champion) {
-    return Conflict("the champion of " + location.name + " changed meanwhile");
-  }
-  before = TakeExperiment(location.name);
-  experiments_[location.name] = std::move(experiment);
+  challenger->stats = StatsOf(*challenger);
+  experiments_[location.name] = std::make_shared<Experiment>(champion, challenger, options, clock_);
   experimenting_ = true;
   return Ok();
 }
@@ -58,7 +54,7 @@ std::shared_ptr<Experiment> ModelServer::ExperimentOn(std::string_view name) con
   return found == experiments_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<Experiment> ModelServer::TakeExperiment(std::string_view name, bool takes_over) {
+std::shared_ptr<Experiment> ModelServer::TakeExperiment(std::string_view name) {
   const auto found = experiments_.find(name);
   if (found == experiments_.end()) return nullptr;
   std::shared_ptr<Experiment> experiment = std::move(found->second);
@@ -67,19 +63,26 @@ std::shared_ptr<Experiment> ModelServer::TakeExperiment(std::string_view name, b
   boost::json::array& past = past_experiments_[std::string(name)];
   past.push_back(experiment->Describe());
   if (past.size() > kPastMax) past.erase(past.begin());
-  const ServedPtr& challenger = experiment->challenger();
-  if (!takes_over && challenger->batcher != nullptr) challenger->batcher->Hurry();
   return experiment;
 }
 
-void ModelServer::EndExperiment(std::string_view name, bool takes_over) {
-  ServedPtr replaced;
-  std::shared_ptr<Experiment> experiment;
+ServedPtr ModelServer::StopExperiment(std::string_view name) {
+  std::shared_ptr<Experiment> experiment;  // destroyed after the lock is released
   const std::lock_guard lock(mutex_);
-  experiment = TakeExperiment(name, takes_over);
-  if (experiment == nullptr || !takes_over) return;
-  replaced = std::exchange(models_.find(name)->second, experiment->challenger());
-  if (replaced->batcher != nullptr) replaced->batcher->Hurry();
+  experiment = TakeExperiment(name);
+  return experiment == nullptr ? nullptr : experiment->challenger();
+}
+
+void ModelServer::EndExperiment(std::string_view name, bool takes_over) {
+  const std::lock_guard loading(loading_);
+  ServedPtr goes = StopExperiment(name);
+  if (goes != nullptr && takes_over) {
+    const std::lock_guard lock(mutex_);
+    Slot& slot = models_.find(name)->second;
+    slot.version = goes->version;
+    std::swap(slot.served, goes);
+  }
+  Retire(std::move(goes));
 }
 
 boost::json::array ModelServer::PastExperiments(std::string_view name) const {

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace muster::registry::serve {
 
@@ -26,30 +27,36 @@ DirectorySource::DirectorySource(std::filesystem::path directory, std::string na
   directory_ = std::filesystem::weakly_canonical(directory, ignored);
   if (directory_.empty()) directory_ = std::move(directory);
   if (!directory_.has_filename()) directory_ = directory_.parent_path();
-  if (!name_.empty()) return;
-  name_ = (VersionOf(directory_) ? directory_.parent_path() : directory_).filename().string();
 }
 
-Result<ModelLocation> DirectorySource::Current() {
+Result<ModelLocation> DirectorySource::Current() { return In(directory_, true); }
+
+Result<ModelLocation> DirectorySource::In(const std::filesystem::path& directory,
+                                          bool may_be_around) const {
   std::error_code failed;
-  if (std::filesystem::is_regular_file(directory_ / kModelFile, failed)) {
-    return ModelLocation{name_, VersionOf(directory_).value_or(1), directory_};
+  const auto named = VersionOf(directory) ? directory.parent_path() : directory;
+  const std::string name = name_.empty() ? named.filename().string() : name_;
+  if (std::filesystem::is_regular_file(directory / kModelFile, failed)) {
+    return ModelLocation{name, VersionOf(directory).value_or(1), directory};
   }
   std::optional<ModelLocation> newest;
-  std::filesystem::directory_iterator entries(directory_, failed);
-  if (failed) return NotFound("there is no model directory " + directory_.string());
+  std::vector<std::filesystem::path> folders;
+  std::filesystem::directory_iterator entries(directory, failed);
+  if (failed) return NotFound("there is no model directory " + directory.string());
   for (; entries != std::filesystem::directory_iterator(); entries.increment(failed)) {
     const auto& path = entries->path();
     const auto version = VersionOf(path);
     std::error_code no_file;
+    if (entries->is_directory(no_file)) folders.push_back(path);
     if (!version || (newest && newest->version > *version)) continue;
     if (!std::filesystem::is_regular_file(path / kModelFile, no_file)) continue;
-    newest = ModelLocation{name_, *version, path};
+    newest = ModelLocation{name, *version, path};
   }
   // A listing that was cut short may lack the newest.
-  if (failed) return IoError("list " + directory_.string(), failed.value());
+  if (failed) return IoError("list " + directory.string(), failed.value());
   if (newest) return *newest;
-  return NotFound(directory_.string() +
+  if (may_be_around && folders.size() == 1) return In(folders.front(), false);
+  return NotFound(directory.string() +
                   " holds neither model.onnx nor a version's folder with one, "
                   "as 1/model.onnx");
 }

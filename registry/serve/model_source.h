@@ -28,16 +28,20 @@ class ModelSource {
   virtual Result<ModelLocation> Current() = 0;
 };
 
-/// A directory: DIR/model.onnx, or Triton's layout, DIR/<N>/model.onnx, of which the highest N is current.
-/// A new version must appear whole, by rename.
+/// A directory: DIR/model.onnx, or Triton's layout, DIR/<N>/model.onnx, of which the highest N is current, or either in
+/// DIR's only folder, for some platforms mount a model with the folder around it. A new version must appear whole, by
+/// rename.
 class DirectorySource final : public ModelSource {
  public:
-  /// `name` empty: the directory's own name, or its parent's where that is a number.
+  /// `name` empty: the name of the directory that holds the model, or its parent's where that is a number.
   explicit DirectorySource(std::filesystem::path directory, std::string name = {});
   /// kNotFound names the directory and what it should hold; kIo when it cannot be listed.
   Result<ModelLocation> Current() override;
 
  private:
+  [[nodiscard]] Result<ModelLocation> In(const std::filesystem::path& directory,
+                                         bool may_be_around) const;
+
   std::filesystem::path directory_;
   std::string name_;
 };

@@ -1,18 +1,19 @@
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <utility>
 
+#include "registry/serve/batch.h"
 #include "registry/serve/infer_codec.h"
 #include "registry/serve/model_server.h"
+#include "registry/serve/open_inference.h"
 #include "registry/serve/routes.h"
 
 namespace muster::registry::serve {
 
-namespace {
-
 namespace json = boost::json;
 
-http::Response Failed(const Error& error) {
+http::Response OpenInferenceError(const Error& error) {
   return http::Response::Json(json::object{{"error", error.message}}, StatusOf(error));
 }
 
@@ -26,10 +27,7 @@ Result<ServedPtr> FindModel(const ModelServer& server, const http::Request& requ
                   (any ? "" : " version " + captured->second) + " is not found");
 }
 
-Result<Question> Decode(const http::Request& request, std::string_view body,
-                        const ServedModel& model) {
-  MUSTER_ASSIGN_OR_RETURN(InferRequest asked, DecodeInfer(body, request.Header(kJsonLengthHeader),
-                                                          model.model->inputs()));
+Question QuestionOf(InferRequest asked) {
   Question question{std::exchange(asked.inputs, {}), asked.timeout, {}};
   question.encode = [asked = std::move(asked)](const ServedModel& served,
                                                const std::vector<Tensor>& outputs) {
@@ -38,7 +36,17 @@ Result<Question> Decode(const http::Request& request, std::string_view body,
   return question;
 }
 
-constexpr Protocol kOpenInference{FindModel, Decode, Failed};
+namespace {
+
+Result<Question> Decode(const http::Request& request, std::string_view body,
+                        const ServedModel& model) {
+  MUSTER_ASSIGN_OR_RETURN(InferRequest asked, DecodeInfer(body, request.Header(kJsonLengthHeader),
+                                                          model.model->inputs()));
+  return QuestionOf(std::move(asked));
+}
+
+/// Triton's name for what computes an ONNX model; its clients choose by it.
+constexpr const char* kPlatform = "onnxruntime_onnx";
 
 json::array Describe(const std::vector<TensorSpec>& specs) {
   json::array tensors;
@@ -57,17 +65,20 @@ http::Response ServerMetadata(ModelServer& server, const http::Request&) {
   json::object body;
   body["name"] = "muster";
   body["version"] = server.options().version;
-  body["extensions"] = json::array{"binary_tensor_data"};
+  body["extensions"] = json::array{
+      "classification",      "model_repository",   "model_repository(unload_dependents)",
+      "model_configuration", "binary_tensor_data", "parameters",
+      "statistics"};
   return http::Response::Json(body);
 }
 
 http::Response ModelMetadata(ModelServer& server, const http::Request& request) {
   const auto served = FindModel(server, request);
-  if (!served.ok()) return Failed(served.error());
+  if (!served.ok()) return OpenInferenceError(served.error());
   json::object body;
   body["name"] = (*served)->name;
   body["versions"] = json::array{json::string_view((*served)->version)};
-  body["platform"] = "onnx_onnxv1";
+  body["platform"] = kPlatform;
   body["inputs"] = Describe((*served)->model->inputs());
   body["outputs"] = Describe((*served)->model->outputs());
   return http::Response::Json(body);
@@ -75,33 +86,63 @@ http::Response ModelMetadata(ModelServer& server, const http::Request& request) 
 
 http::Response ModelReady(ModelServer& server, const http::Request& request) {
   if (FindModel(server, request).ok()) return {};
-  return Failed(Invalid("Model version not ready"));
+  return OpenInferenceError(Invalid("Model version not ready"));
 }
 
-http::Response Index(ModelServer& server, const http::Request&) {
-  json::array index;
-  for (const ServedPtr& served : server.All()) {
-    index.push_back(json::object{
-        {"name", served->name}, {"version", served->version}, {"state", "READY"}, {"reason", ""}});
+/// A list of Triton's ModelConfig.
+json::array Configure(const std::vector<TensorSpec>& specs, bool batched) {
+  json::array tensors;
+  for (const TensorSpec& spec : specs) {
+    tensors.push_back(json::object{
+        {"name", spec.name},
+        {"data_type", "TYPE_" + std::string(ElementTypeName(spec.type))},
+        {"dims", json::array(spec.shape.begin() + (batched ? 1 : 0), spec.shape.end())}});
   }
-  return http::Response::Json(index);
+  return tensors;
+}
+
+/// The fields of Triton's ModelConfig that say something here.
+http::Response ModelConfig(ModelServer& server, const http::Request& request) {
+  const auto served = FindModel(server, request);
+  if (!served.ok()) return OpenInferenceError(served.error());
+  const BatchOptions& batch = server.options().batch;
+  const InferenceModel& model = *(*served)->model;
+  const bool batched = TakesRows(model);
+  json::object config{{"name", (*served)->name},
+                      {"platform", kPlatform},
+                      {"backend", "onnxruntime"},
+                      {"version_policy", {{"latest", {{"num_versions", 1}}}}},
+                      {"max_batch_size", batched ? std::max<std::int64_t>(batch.rows, 1) : 0},
+                      {"input", Configure(model.inputs(), batched)},
+                      {"output", Configure(model.outputs(), batched)},
+                      {"instance_group", json::array{json::object{{"name", (*served)->name},
+                                                                  {"kind", "KIND_CPU"},
+                                                                  {"count", batch.instances}}}},
+                      {"default_model_filename", "model.onnx"}};
+  if (batched && batch.rows > 1) {
+    config["dynamic_batching"] = {{"preferred_batch_size", json::array{batch.rows}},
+                                  {"max_queue_delay_microseconds", batch.delay.count()}};
+  }
+  return http::Response::Json(config);
 }
 
 }  // namespace
+
+const Protocol kOpenInference{FindModel, Decode, OpenInferenceError};
 
 void AddOpenInferenceRoutes(Routes& routes) {
   for (const std::string model : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
     routes.Add("GET", model, ModelMetadata);
     routes.Add("GET", model + "/ready", ModelReady);
+    routes.Add("GET", model + "/config", ModelConfig);
     routes.AddPrediction(model + "/infer", kOpenInference);
   }
   routes.Add("GET", "/v2", ServerMetadata);
   routes.Add("GET", "/v2/health/live",
              [](ModelServer&, const http::Request&) { return http::Response{}; });
   routes.Add("GET", "/v2/health/ready", [](ModelServer& server, const http::Request&) {
-    return http::Response{.status = server.All().empty() ? 400 : 200};
+    return http::Response{.status = server.ready() ? 200 : 400};
   });
-  routes.Add("POST", "/v2/repository/index", Index);
 }
 
 }  // namespace muster::registry::serve

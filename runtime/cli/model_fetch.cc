@@ -112,14 +112,15 @@ Result<registry::serve::ModelLocation> RegistrySource::Current() {
 }
 
 Result<std::unique_ptr<registry::serve::ModelSource>> MakeModelSource(const Context& context,
-                                                                      const std::string& model) {
+                                                                      const std::string& model,
+                                                                      const std::string& name) {
   using registry::serve::ModelSource;
   std::error_code failure;
   if (std::filesystem::is_directory(model, failure)) {
     auto directory = std::filesystem::absolute(model, failure);
     if (failure) return IoError(model, failure.value());
     return std::unique_ptr<ModelSource>(
-        std::make_unique<registry::serve::DirectorySource>(std::move(directory)));
+        std::make_unique<registry::serve::DirectorySource>(std::move(directory), name));
   }
   MUSTER_ASSIGN_OR_RETURN(auto reference, ParseModelReference(model));
   return std::unique_ptr<ModelSource>(

@@ -44,8 +44,10 @@ class RegistrySource final : public registry::serve::ModelSource {
   std::optional<http::Client> client_;
 };
 
-/// A directory when there is one of that name, else a version in the registry. `context` must outlive it.
+/// A directory when there is one of that name, its model called `name` or after the folder, else a version in the
+/// registry. `context` must outlive it.
 Result<std::unique_ptr<registry::serve::ModelSource>> MakeModelSource(const Context& context,
-                                                                      const std::string& model);
+                                                                      const std::string& model,
+                                                                      const std::string& name = {});
 
 }  // namespace muster::cli

@@ -1,5 +1,8 @@
 // muster serve
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "registry/serve/alias_follower.h"
 #include "registry/serve/model_server.h"
@@ -15,77 +18,176 @@
 namespace muster::cli {
 namespace {
 
+namespace serve = registry::serve;
+
 struct ServeFlags {
-  std::string model, host = "127.0.0.1", port_file, access_log, engine = "openvino", library;
-  std::uint16_t port = 7071;
+  std::string model, name, repository, host, port_file, access_log, engine = "openvino", library;
+  std::vector<std::string> load;
+  std::optional<std::uint16_t> port;
   int threads = 1;
-  registry::serve::BatchOptions batch;
+  serve::BatchOptions batch;
   std::int64_t delay_us = 0;
+  std::uint64_t memory_mb = 0;
   ChallengerFlags challenger;
 };
 
+/// What is served, and where: the flags', and where they name no model the platform's.
+struct Plan {
+  std::optional<serve::Container> container;
+  std::optional<serve::ModelRepository> repository;
+  std::unique_ptr<serve::ModelSource> source;  ///< null with a repository
+  http::ServerOptions http;
+};
+
+Result<std::optional<serve::Container>> ContainerHere(const ServeFlags& flags) {
+  // With a model of its own only Vertex AI still says which routes it calls.
+  const bool named = !flags.model.empty() || !flags.repository.empty();
+  if (named && !EnvironmentVariable("AIP_HTTP_PORT")) return std::optional<serve::Container>();
+  return serve::ContainerOf(EnvironmentVariable, [](const std::filesystem::path& path) {
+    std::error_code failed;
+    return std::filesystem::is_directory(path, failed);
+  });
+}
+
+Result<Plan> MakePlan(const Context& context, const ServeFlags& flags) {
+  Plan plan;
+  MUSTER_ASSIGN_OR_RETURN(plan.container, ContainerHere(flags));
+  constexpr std::uint16_t kPort = 7071;
+  plan.http.port = flags.port.value_or(plan.container ? plan.container->port : kPort);
+  plan.http.host = !flags.host.empty() ? flags.host : plan.container ? "0.0.0.0" : "127.0.0.1";
+  plan.http.allow_remote = !flags.host.empty() || plan.container;  // somebody said so
+  plan.http.threads = flags.threads;
+  if (plan.container) plan.http.stop_grace = std::chrono::seconds(25);  // SIGKILL comes after 30
+  std::string model = flags.model, repository = flags.repository;
+  if (model.empty() && repository.empty() && plan.container) {
+    model = plan.container->model.string();
+    repository = plan.container->repository.string();
+  }
+  if (model.empty() == repository.empty()) {
+    return Invalid("give either --model or --repository" +
+                   (plan.container ? ": " + plan.container->platform + " named no model" : ""));
+  }
+  if (!repository.empty()) {
+    plan.repository.emplace(repository);
+    return plan;
+  }
+  MUSTER_ASSIGN_OR_RETURN(plan.source, MakeModelSource(context, model, flags.name));
+  return plan;
+}
+
+/// The models that are there from the start. One that is named must load; of all, those that do.
+Status LoadAll(serve::ModelServer& models, const serve::ModelRepository& repository,
+               std::vector<std::string> names) {
+  const bool all = names == std::vector<std::string>{"*"};
+  if (all) {
+    MUSTER_ASSIGN_OR_RETURN(names, repository.Names());
+  }
+  for (const std::string& name : names) {
+    const Status loaded = models.LoadNamed(name);
+    if (loaded.ok()) continue;
+    if (!all) return loaded.error().With("model '" + name + "'");
+    LogWarning("serve", "model '" + name + "' is not loaded: " + loaded.error().message);
+  }
+  return Ok();
+}
+
+/// Loads, listens and serves until a signal.
+Status Run(const Context& context, const ServeFlags& flags, const Plan& plan,
+           serve::ModelServer& models, StopSignals& signals) {
+  std::optional<serve::AliasFollower> follower;
+  std::string what = flags.repository;
+  if (plan.repository) {
+    MUSTER_RETURN_IF_ERROR(LoadAll(models, *plan.repository, flags.load));
+  } else {
+    follower.emplace(*plan.source, models);
+    MUSTER_RETURN_IF_ERROR(follower->Step());
+    // The thread's, once it runs.
+    const serve::ModelLocation& serving = *follower->serving();
+    what = serving.name + " version " + std::to_string(serving.version);
+  }
+  http::Router router;
+  models.AddRoutes(router, plan.container);
+  MUSTER_ASSIGN_OR_RETURN(const auto server, http::Server::Start(plan.http, router));
+  if (follower) follower->Start();
+  MUSTER_ASSIGN_OR_RETURN(const auto challenger,
+                          StartChallenger(context, flags.challenger, flags.model, models));
+  if (!flags.port_file.empty()) {
+    MUSTER_RETURN_IF_ERROR(
+        WriteFileAtomically(flags.port_file, std::to_string(server->port()) + "\n"));
+  }
+  LogInfo("serve", what + " on " + server->url() +
+                       (plan.container ? " for " + plan.container->platform : ""));
+  signals.Wait();
+  // First: the follower may be in the middle of a fetch.
+  server->Stop();
+  if (follower) follower->Stop();
+  return Ok();
+}
+
 int Serve(const Context& context, const ServeFlags& flags) {
   StopSignals signals;
-  auto source = MakeModelSource(context, flags.model);
-  if (!source.ok()) return Fail(context, source.error());
+  auto plan = MakePlan(context, flags);
+  if (!plan.ok()) return Fail(context, plan.error());
+  std::unique_ptr<serve::AccessLogFile> log;
+  serve::ModelServerOptions options{.version = MUSTER_VERSION,
+                                    .batch = flags.batch,
+                                    .body_max = plan->http.max_body,
+                                    .concurrency = flags.threads,
+                                    .memory_max = flags.memory_mb << 20U};
+  options.batch.delay = std::chrono::microseconds(flags.delay_us);
+  if (plan->repository) options.repository = &*plan->repository;
+  if (!flags.access_log.empty()) {
+    auto opened = serve::AccessLogFile::Open(flags.access_log);
+    if (!opened.ok()) return Fail(context, opened.error());
+    log = std::move(*opened);
+    options.access_log = [&log = *log](const serve::AccessRecord& record) {
+      log.Write(serve::AccessLine(record));
+    };
+  }
   const std::filesystem::path folder = context.program.parent_path();
   const auto engine = flags.engine == "onnxruntime"
                           ? modules::MakeOnnxRuntimeEngine(folder, flags.library)
                           : modules::MakeOpenVinoEngine(folder);
-  registry::serve::BatchOptions batch = flags.batch;
-  batch.delay = std::chrono::microseconds(flags.delay_us);
-  registry::serve::ModelServerOptions serving{.version = MUSTER_VERSION, .batch = batch};
-  std::unique_ptr<registry::serve::AccessLogFile> log;
-  if (!flags.access_log.empty()) {
-    auto opened = registry::serve::AccessLogFile::Open(flags.access_log);
-    if (!opened.ok()) return Fail(context, opened.error());
-    log = std::move(*opened);
-    serving.access_log = [&log = *log](const registry::serve::AccessRecord& record) {
-      log.Write(registry::serve::AccessLine(record));
-    };
-  }
-  registry::serve::ModelServer models(*engine, std::move(serving));
-  registry::serve::AliasFollower follower(**source, models);
-  if (const Status first = follower.Step(); !first.ok()) return Fail(context, first.error());
-  http::Router router;
-  models.AddRoutes(router);
-  http::ServerOptions options;
-  options.host = flags.host;
-  options.port = flags.port;
-  options.threads = flags.threads;
-  auto server = http::Server::Start(options, router);
-  if (!server.ok()) return Fail(context, server.error());
-  const registry::serve::ModelLocation first_served =
-      *follower.serving();  // the thread's, once it runs
-  follower.Start();
-  const auto challenger = StartChallenger(context, flags.challenger, flags.model, models);
-  if (!challenger.ok()) return Fail(context, challenger.error());
-  if (!flags.port_file.empty()) {
-    const Status written =
-        WriteFileAtomically(flags.port_file, std::to_string((*server)->port()) + "\n");
-    if (!written.ok()) return Fail(context, written.error());
-  }
-  LogInfo("serve", flags.model + " on " + (*server)->url() + "/v2/models/" + first_served.name +
-                       " (version " + std::to_string(first_served.version) + ")");
-  signals.Wait();
-  // First: the follower may be in the middle of a fetch.
-  (*server)->Stop();
-  follower.Stop();
-  return kDone;
+  serve::ModelServer models(*engine, std::move(options));
+  const Status served = Run(context, flags, *plan, models, signals);
+  return served.ok() ? kDone : Fail(context, served.error());
 }
 
 }  // namespace
 
 void AddServe(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand(
-      "serve", "Serve a model over HTTP (Open Inference Protocol v2, MLflow's /invocations)");
+      "serve",
+      "Serve models over HTTP: Open Inference Protocol v2 with Triton's extensions, MLflow's "
+      "/invocations, KServe v1, and the contracts of SageMaker, Vertex AI and Azure ML, whose "
+      "environment it reads where neither --model nor --repository is given");
   auto flags = std::make_shared<ServeFlags>();
+  auto* model = command->add_option(
+      "--model", flags->model, "NAME@ALIAS (followed when it moves), NAME/VERSION, or a directory");
+  command->add_option("--name", flags->name,
+                      "What a directory's model is called; default: the folder's name");
+  auto* repository =
+      command
+          ->add_option("--repository", flags->repository,
+                       "Folder of models in Triton's layout, NAME/VERSION/model.onnx, "
+                       "which clients load and unload; the latest versions are served")
+          ->excludes(model);
+  flags->load = {"*"};
   command
-      ->add_option("--model", flags->model,
-                   "NAME@ALIAS (followed when it moves), NAME/VERSION, or a directory")
-      ->required();
-  command->add_option("--host", flags->host, "Address to listen on")->capture_default_str();
-  command->add_option("--port", flags->port, "Port; 0 picks one")->capture_default_str();
+      ->add_option(
+          "--load", flags->load,
+          "Model of the repository to load at the start, may be repeated; *: all that load")
+      ->needs(repository)
+      ->capture_default_str();
+  command->add_option("--host", flags->host,
+                      "Address to listen on; default: 127.0.0.1, in a container 0.0.0.0");
+  command->add_option("--port", flags->port,
+                      "Port; 0 picks one; default: 7071, in a container the platform's");
+  command
+      ->add_option(
+          "--memory-mb", flags->memory_mb,
+          "Load no model that would take this process beyond so many MiB (507); 0: no bound")
+      ->capture_default_str();
   command->add_option("--port-file", flags->port_file, "Write the port there once it is ready");
   command->add_option("--access-log", flags->access_log,
                       "Append a JSON object a request to this file; -: standard output");

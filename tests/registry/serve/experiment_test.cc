@@ -229,6 +229,15 @@ TEST_F(ExperimentTest, NewChampion_EndsItAndANewOneBegins) {
   EXPECT_EQ(server_.ExperimentOn("m"), nullptr) << "it is the champion now";
 }
 
+TEST_F(ExperimentTest, AliasMoves_TheNewOneChallenges) {
+  ChallengerFollower follower(alias_, server_, Quick(), registry_, log_);
+  ASSERT_TRUE(follower.Step().ok());
+  alias_.version = 3;
+  ASSERT_TRUE(follower.Step().ok());
+  EXPECT_EQ(server_.ExperimentOn("m")->challenger()->version, "3");
+  EXPECT_EQ(server_.Find("m", "2"), nullptr);
+}
+
 TEST_F(ExperimentTest, RollbackByHand) {
   EXPECT_EQ(Send("POST", "/v2/models/m/rollout/rollback").status, 404);
   EXPECT_EQ(Send("GET", "/v2/models/none/rollout").status, 404);

@@ -103,7 +103,7 @@ TEST(DecodeInfer, WrongRequests_SayWhatIsWrong) {
       DecodeError(R"({"inputs":[],"outputs":[{"name":"y","parameters":{"binary_data":1}}]})"),
       HasSubstr("'binary_data'"));
   EXPECT_THAT(
-      DecodeError(R"({"inputs":[],"outputs":[{"name":"y","parameters":{"classification":2}}]})"),
+      DecodeError(R"({"inputs":[],"outputs":[{"name":"y","parameters":{"classification":0}}]})"),
       HasSubstr("'classification'"));
 }
 
@@ -195,6 +195,24 @@ TEST(EncodeInfer, HalfFloats_OnlyBinary) {
   const std::vector<Tensor> half{MakeTensor<std::uint16_t>("h", ElementType::kF16, {1}, {0x3c00})};
   EXPECT_THAT(EncodeInfer({}, "m", "1", half).error().message, HasSubstr("binary"));
   EXPECT_TRUE(EncodeInfer({.binary_output = true}, "m", "1", half).ok());
+}
+
+TEST(EncodeInfer, Classification_LargestFirstAsStrings) {
+  const std::vector<Tensor> outputs{
+      MakeTensor<float>("y", ElementType::kF32, {2, 3}, {1, 3, 3, std::nanf(""), -1, 0.5F}),
+      MakeTensor<std::int64_t>("n", ElementType::kI64, {2}, {7, 9})};
+  const auto answer = EncodeInfer(
+      {.outputs = {{.name = "y", .classes = 2}, {.name = "n", .classes = 5}}}, "m", "1", outputs);
+  EXPECT_EQ(
+      answer.value().body,
+      R"({"model_name":"m","model_version":"1","outputs":[{"name":"y","datatype":"BYTES","shape":[2,2],)"
+      R"("data":["3.000000:1","3.000000:2","0.500000:2","-1.000000:1"]},)"
+      R"({"name":"n","datatype":"BYTES","shape":[2],"data":["9:1","7:0"]}]})");
+  const auto binary =
+      EncodeInfer({.outputs = {{.name = "n", .binary = true, .classes = 1}}}, "m", "1", outputs);
+  EXPECT_THAT(binary.value().body,
+              HasSubstr(R"("shape":[1],"parameters":{"binary_data_size":7}}]})"));
+  EXPECT_TRUE(binary.value().body.ends_with(std::string("\3\0\0\0", 4) + "9:1"));
 }
 
 }  // namespace

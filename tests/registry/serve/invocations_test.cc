@@ -36,7 +36,9 @@ TEST(DecodeInvocation, EveryForm_SameRows) {
     ASSERT_TRUE(decoded.ok()) << body << ": " << decoded.error().message;
     EXPECT_THAT(decoded->inputs[0].shape, ElementsAre(2, 2)) << body;
     EXPECT_THAT(Values<float>(decoded->inputs[0]), ElementsAre(1, 2, 3, 4)) << body;
-    EXPECT_EQ(decoded->as_table, std::string_view(body).starts_with("{\"dataframe")) << body;
+    EXPECT_EQ(decoded->form == PredictionForm::kRecords,
+              std::string_view(body).starts_with("{\"dataframe"))
+        << body;
   }
 }
 
@@ -98,11 +100,59 @@ TEST(EncodePredictions, Table_OneRecordARow) {
   const std::vector<Tensor> outputs{
       MakeTensor<float>("y", ElementType::kF32, {2, 1}, {5, 6}),
       MakeTensor<std::int64_t>("p", ElementType::kI64, {2, 2}, {1, 2, 3, 4})};
-  EXPECT_EQ(*EncodePredictions({.as_table = true}, outputs),
+  EXPECT_EQ(*EncodePredictions({.form = PredictionForm::kRecords}, outputs),
             R"({"predictions":[{"y":5.0,"p":[1,2]},{"y":6.0,"p":[3,4]}]})");
   const std::vector<Tensor> scalar{MakeTensor<float>("y", ElementType::kF32, {}, {5})};
-  EXPECT_FALSE(EncodePredictions({.as_table = true}, scalar).ok());
+  EXPECT_FALSE(EncodePredictions({.form = PredictionForm::kRecords}, scalar).ok());
   EXPECT_EQ(*EncodePredictions({}, scalar), R"({"predictions":{"y":5.0}})");
+}
+
+TEST(EncodePredictions, Rows_OneOutputStandsAloneSeveralAreObjects) {
+  const auto y = MakeTensor<float>("y", ElementType::kF32, {2, 1}, {5, 6});
+  const auto p = MakeTensor<std::int64_t>("p", ElementType::kI64, {2}, {1, 2});
+  EXPECT_EQ(*EncodePredictions({.form = PredictionForm::kRows}, {y}),
+            R"({"predictions":[[5.0],[6.0]]})");
+  EXPECT_EQ(*EncodePredictions({.form = PredictionForm::kRows, .bare = true}, {y, p}),
+            R"([{"y":[5.0],"p":1},{"y":[6.0],"p":2}])");
+}
+
+TEST(DecodeInvocation, AzuresInputData_TableTensorOrNames) {
+  for (const auto* body :
+       {R"({"input_data":{"columns":["p","q"],"index":[0],"data":[[1,2],[3,4]]}})",
+        R"({"input_data":[[1,2],[3,4]],"params":{}})",
+        R"({"input_data":{"x":[[1,2],[3,4]]},"params":null})"}) {
+    const auto decoded = DecodeInvocation(body, kRows);
+    ASSERT_TRUE(decoded.ok()) << body << ": " << decoded.error().message;
+    EXPECT_THAT(Values<float>(decoded->inputs[0]), ElementsAre(1, 2, 3, 4)) << body;
+    EXPECT_TRUE(decoded->bare);
+  }
+  EXPECT_THAT(ErrorOf(R"({"inputs":[[1,2]],"params":3})", kRows),
+              HasSubstr("'params' must be an object"));
+}
+
+TEST(DecodeCsv, RowsAsPandasReadsThem) {
+  const auto decoded = DecodeCsv("p,q\r\n1,2.5\r\n,\"-3e2\"\r\n", true, kRows);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(decoded->form, PredictionForm::kRecords);
+  EXPECT_THAT(decoded->inputs[0].shape, ElementsAre(2, 2));
+  EXPECT_THAT(Values<float>(decoded->inputs[0]), ElementsAre(1, 2.5, ::testing::IsNan(), -300));
+  EXPECT_THAT(Values<float>(DecodeCsv("1,2\n3,4", false, kRows)->inputs[0]),
+              ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(Values<std::int64_t>(DecodeCsv("b,a\n7,1", true, kTwo)->inputs[1]), ElementsAre(7));
+  const std::vector<TensorSpec> truth{{"t", ElementType::kBool, {-1, 2}}};
+  EXPECT_THAT(DecodeCsv("a,b\nTrue,false", true, truth)->inputs[0].bytes,
+              ElementsAre(std::byte{1}, std::byte{0}));
+}
+
+TEST(DecodeCsv, WrongTables_SayTheLine) {
+  const auto error = [](std::string_view text, const std::vector<TensorSpec>& specs) {
+    return DecodeCsv(text, true, specs).error().message;
+  };
+  EXPECT_THAT(error("", kRows), HasSubstr("no row"));
+  EXPECT_THAT(error("p,q\n", kRows), HasSubstr("no row"));
+  EXPECT_THAT(error("p,q\n1,x", kRows), HasSubstr("CSV, line 2: 'x' is no number"));
+  EXPECT_THAT(error("p,q\n1", kRows), HasSubstr("CSV, line: 2: wanted 2 cells"));
+  EXPECT_THAT(error("a,c\n1,2", kTwo), HasSubstr("no input 'c'"));
 }
 
 }  // namespace

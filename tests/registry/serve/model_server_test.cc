@@ -1,17 +1,12 @@
-#include "registry/serve/model_server.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <boost/json/parse.hpp>
 #include <future>
 #include <thread>
 
-#include "registry/openvino/engine.h"
 #include "registry/serve/infer_codec.h"
+#include "tests/registry/serve/model_server_fixture.h"
 #include "tests/registry/serve/tensors.h"
-#include "tests/support/tiny_onnx.h"
 
 namespace muster::registry::serve {
 namespace {
@@ -23,44 +18,6 @@ std::string RowBody(float first, float second, const std::string& parameters = "
          R"(,"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[)" +
          std::to_string(first) + "," + std::to_string(second) + "]}]}";
 }
-
-/// The oracle's model: "fraud", y = x [1, 2]. Answers marked "Triton" are recorded from Triton 2.51.
-class ModelServerTest : public ::testing::Test {
- protected:
-  using AccessLog = decltype(ModelServerOptions::access_log);
-  explicit ModelServerTest(const BatchOptions& batch = {}, AccessLog log = {})
-      : server_(*engine_, {.version = "9.8.7", .batch = batch, .access_log = std::move(log)}) {}
-  void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) /
-              ("serve-" + std::to_string(::getpid()) + "-" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    server_.AddRoutes(router_);
-    Load("fraud", 1, {1, 2});
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  void Load(const std::string& name, std::int64_t version, const std::vector<float>& weights) {
-    const auto directory = folder_ / name / std::to_string(version);
-    muster::testing::LinearModel(weights).Write(directory / "model.onnx");
-    const Status loaded = server_.Load({name, version, directory});
-    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
-  }
-  http::Response Send(std::string method, std::string_view target, std::string body = {},
-                      http::Headers headers = {}) {
-    http::Request request{.method = std::move(method)};
-    http::SetTarget(request, target);
-    request.headers = std::move(headers);
-    request.body = std::move(body);
-    std::promise<http::Response> answer;
-    router_.Dispatch(std::move(request),
-                     [&](http::Response response) { answer.set_value(std::move(response)); });
-    return answer.get_future().get();
-  }
-
-  std::filesystem::path folder_;
-  std::unique_ptr<InferenceEngine> engine_ = MakeOpenVinoEngine();
-  ModelServer server_;
-  http::Router router_;
-};
 
 TEST_F(ModelServerTest, Infer_Json_AsTritonAnswers) {
   const std::string body =
@@ -111,12 +68,15 @@ TEST_F(ModelServerTest, Infer_WrongRequests_4xxWithOneSentence) {
 }
 
 TEST_F(ModelServerTest, Metadata_HealthAndIndex) {
-  EXPECT_EQ(Send("GET", "/v2").body,
-            R"({"name":"muster","version":"9.8.7","extensions":["binary_tensor_data"]})");
+  EXPECT_EQ(
+      Send("GET", "/v2").body,
+      R"({"name":"muster","version":"9.8.7","extensions":["classification","model_repository",)"
+      R"-("model_repository(unload_dependents)","model_configuration","binary_tensor_data",)-"
+      R"("parameters","statistics"]})");
   EXPECT_EQ(Send("GET", "/v2/health/live").status, 200);
   EXPECT_EQ(Send("GET", "/v2/health/ready").status, 200);
   EXPECT_EQ(Send("GET", "/v2/models/fraud").body,
-            R"({"name":"fraud","versions":["1"],"platform":"onnx_onnxv1",)"
+            R"({"name":"fraud","versions":["1"],"platform":"onnxruntime_onnx",)"
             R"("inputs":[{"name":"x","datatype":"FP32","shape":[-1,2]}],)"
             R"("outputs":[{"name":"y","datatype":"FP32","shape":[-1,1]}]})");
   EXPECT_EQ(Send("GET", "/v2/models/none").status, 404);
@@ -125,7 +85,7 @@ TEST_F(ModelServerTest, Metadata_HealthAndIndex) {
             R"({"error":"Model version not ready"})");  // Triton, with 400
   EXPECT_EQ(Send("GET", "/v2/models/fraud/versions/2/ready").status, 400);
   EXPECT_EQ(Send("POST", "/v2/repository/index", "{}").body,
-            R"([{"name":"fraud","version":"1","state":"READY","reason":""}])");
+            R"([{"name":"fraud","version":"1","state":"READY"}])");
   EXPECT_EQ(Send("GET", "/v2/models/fraud/infer").status, 405);
 }
 
@@ -151,7 +111,10 @@ TEST_F(ModelServerTest, Mlflow_InvocationsPingVersion) {
   const auto wrong = Send("POST", "/invocations", R"({"inputs":[[1,2,3]]})", json);
   EXPECT_EQ(wrong.status, 400);
   EXPECT_THAT(wrong.body, HasSubstr(R"({"error_code":"BAD_REQUEST","message":"input 'x')"));
-  EXPECT_EQ(Send("POST", "/invocations", "1,2", {{"Content-Type", "text/csv"}}).status, 415);
+  EXPECT_EQ(Send("POST", "/invocations", "1,2", {{"Content-Type", "text/xml"}}).status, 415);
+  EXPECT_EQ(
+      Send("POST", "/invocations", "1", {{"Content-Type", "text/csv; charset=latin1"}}).status,
+      415);
   EXPECT_EQ(Send("GET", "/ping").status, 200);
   EXPECT_EQ(Send("GET", "/health").status, 200);
   EXPECT_EQ(Send("GET", "/version").body, "9.8.7");
@@ -243,8 +206,9 @@ TEST_F(ModelServerTest, PackedRequests_AnsweredAsPlainOnesAndPackedWhenWanted) {
 class LoggingServerTest : public ModelServerTest {
  protected:
   LoggingServerTest()
-      : ModelServerTest(
-            {}, [this](const AccessRecord& record) { lines_.push_back(AccessLine(record)); }) {}
+      : ModelServerTest(ModelServerOptions{.access_log = [this](const AccessRecord& record) {
+          lines_.push_back(AccessLine(record));
+        }}) {}
   std::vector<std::string> lines_;
 };
 

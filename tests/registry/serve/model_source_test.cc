@@ -1,4 +1,4 @@
-#include "registry/serve/model_source.h"
+#include "registry/serve/model_repository.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,6 +49,45 @@ TEST_F(DirectorySourceTest, Current_NoDirectory_NamesIt) {
   const auto none = DirectorySource(folder_ / "absent").Current();
   ASSERT_FALSE(none.ok());
   EXPECT_THAT(none.error().message, ::testing::HasSubstr("absent"));
+}
+
+TEST_F(DirectorySourceTest, Current_OnlyFolderAroundAModel) {
+  Put("digits/fraud/3");
+  EXPECT_EQ(
+      DirectorySource(folder_ / "digits").Current().value(),
+      (ModelLocation{"fraud", 3, std::filesystem::weakly_canonical(folder_ / "digits/fraud/3")}));
+  Put("digits/other");
+  EXPECT_EQ(DirectorySource(folder_ / "digits").Current().error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(DirectorySourceTest, Repository_NamesAndLatest) {
+  Put("digits/1");
+  Put("digits/12");
+  Put("fraud/1");
+  std::filesystem::create_directories(folder_ / ".git/1");
+  const ModelRepository repository(folder_);
+  EXPECT_THAT(repository.Names().value(), ::testing::ElementsAre("digits", "fraud"));
+  EXPECT_EQ(repository.Latest("digits")->version, 12);
+  EXPECT_TRUE(repository.Has("fraud"));
+  EXPECT_EQ(repository.Latest("none").error().kind, ErrorKind::kNotFound);
+  using namespace std::string_literals;
+  for (const std::string& name :
+       {""s, "."s, ".."s, "../x"s, "fraud/1"s, ".git"s, "a\\b"s, "fraud\0"s}) {
+    EXPECT_EQ(repository.Latest(name).error().kind, ErrorKind::kInvalid) << name;
+    EXPECT_FALSE(repository.Has(name)) << name;
+  }
+}
+
+TEST_F(DirectorySourceTest, Repository_AtAPathBelowItAlone) {
+  Put("models/7f3a/model");
+  Put("elsewhere");
+  const ModelRepository repository(folder_ / "models");
+  EXPECT_EQ(repository.At("m", folder_ / "models/7f3a/model")->name, "m");
+  std::filesystem::create_directory_symlink(folder_ / "elsewhere", folder_ / "models/link");
+  for (const auto* outside : {"elsewhere", "models/../elsewhere", "models/link", "models-2"}) {
+    EXPECT_EQ(repository.At("m", folder_ / outside).error().kind, ErrorKind::kUnauthorized)
+        << outside;
+  }
 }
 
 }  // namespace

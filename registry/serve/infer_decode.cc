@@ -1,10 +1,8 @@
 #include "registry/serve/infer_codec.h"
 
-#include <algorithm>
 #include <array>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parser.hpp>
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -127,19 +125,27 @@ Result<Tensor> DecodeInput(const json::value& value, Binary& binary) {
   return tensor;
 }
 
+/// 0 without the parameter.
+Result<std::int64_t> ClassesParameter(const json::object& output, std::string_view name) {
+  const json::value* value = Parameter(output, "classification");
+  if (value == nullptr) return std::int64_t{0};
+  if (value->is_int64() && value->get_int64() > 0) return value->get_int64();
+  return Invalid("output '" + std::string(name) +
+                 "': 'classification' must be a number of classes, an integer above 0");
+}
+
 Status DecodeOutputs(const json::value& value, InferRequest& request) {
   if (!value.is_array()) return Invalid("'outputs' must be a list");
   for (const json::value& output : value.get_array()) {
     if (!output.is_object()) return Invalid("'outputs' must be a list of objects");
     MUSTER_ASSIGN_OR_RETURN(const std::string_view name,
                             StringMember(output.get_object(), "name", "an output"));
-    if (Parameter(output.get_object(), "classification") != nullptr) {
-      return Invalid("output '" + std::string(name) + "': 'classification' is not supported");
-    }
+    MUSTER_ASSIGN_OR_RETURN(const std::int64_t classes,
+                            ClassesParameter(output.get_object(), name));
     MUSTER_ASSIGN_OR_RETURN(
         const bool wants_binary,
         BoolParameter(output.get_object(), "binary_data", request.binary_output));
-    request.outputs.push_back({std::string(name), wants_binary});
+    request.outputs.push_back({std::string(name), wants_binary, classes});
   }
   return Ok();
 }
@@ -223,77 +229,6 @@ Result<InferRequest> DecodeInfer(std::string_view body, std::string_view json_le
                    std::to_string(parsed));
   }
   return DecodeParsed(parser.release(), body.substr(text.size()));
-}
-
-Result<http::Response> EncodeInfer(const InferRequest& request, std::string_view model,
-                                   std::string_view version, const std::vector<Tensor>& outputs) {
-  std::string head;
-  head.reserve(256);
-  std::string binary;
-  bool any_binary = false;
-  head += '{';
-  if (!request.id.empty()) {
-    head += "\"id\":";
-    AppendQuoted(head, request.id);
-    head += ',';
-  }
-  head += "\"model_name\":";
-  AppendQuoted(head, model);
-  head += ",\"model_version\":";
-  AppendQuoted(head, version);
-  head += ",\"outputs\":[";
-  bool first = true;
-  const auto append = [&](const Tensor& tensor, bool as_binary) -> Status {
-    if (!std::exchange(first, false)) head += ',';
-    head += "{\"name\":";
-    AppendQuoted(head, tensor.name);
-    head += ",\"datatype\":\"";
-    head += ElementTypeName(tensor.type);
-    head += "\",\"shape\":";
-    head += ShapeText(tensor.shape);
-    if (as_binary) {
-      any_binary = true;
-      head += ",\"parameters\":{\"binary_data_size\":" + std::to_string(tensor.bytes.size()) + "}}";
-      binary.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-      return Ok();
-    }
-    head += ",\"data\":";
-    if (Status written = AppendFlat(head, tensor); !written.ok()) {
-      return written.error().With("output '" + tensor.name + "'");
-    }
-    head += '}';
-    return Ok();
-  };
-  if (request.outputs.empty()) {
-    for (const Tensor& tensor : outputs) {
-      MUSTER_RETURN_IF_ERROR(append(tensor, request.binary_output));
-    }
-  }
-  if (request.outputs.size() > outputs.size()) {
-    return Invalid("model '" + std::string(model) + "' has " + std::to_string(outputs.size()) +
-                   " outputs, the request wants " + std::to_string(request.outputs.size()));
-  }
-  for (const WantedOutput& wanted : request.outputs) {
-    const auto tensor = std::find_if(outputs.begin(), outputs.end(), [&](const Tensor& output) {
-      return output.name == wanted.name;
-    });
-    if (tensor == outputs.end()) {
-      return Invalid("unexpected inference output '" + wanted.name + "' for model '" +
-                     std::string(model) + "'");
-    }
-    MUSTER_RETURN_IF_ERROR(append(*tensor, wanted.binary));
-  }
-  head += "]}";
-  http::Response response;
-  if (any_binary) {
-    response.headers.emplace("Content-Type", "application/octet-stream");
-    response.headers.emplace(kJsonLengthHeader, std::to_string(head.size()));
-    head += binary;
-  } else {
-    response.headers.emplace("Content-Type", "application/json");
-  }
-  response.body = std::move(head);
-  return response;
 }
 
 }  // namespace muster::registry::serve

@@ -1,0 +1,18 @@
+#include "registry/serve/memory.h"
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace muster::registry::serve {
+
+std::uint64_t ResidentBytes() {
+  std::uint64_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+void ReturnFreeMemory() { ::malloc_trim(0); }
+
+}  // namespace muster::registry::serve
