@@ -3,6 +3,7 @@
 #include "registry/serve/any_body.h"
 #include "registry/serve/model_server.h"
 #include "registry/serve/routes.h"
+#include "runtime/base/utf8.h"
 
 namespace muster::registry::serve {
 
@@ -12,8 +13,8 @@ http::Response Failed(const Error& error) {
   const int status = StatusOf(error);
   const char* code = status >= 500 ? "INTERNAL_ERROR" : "BAD_REQUEST";
   if (error.kind == ErrorKind::kUnavailable) code = "TEMPORARILY_UNAVAILABLE";
-  return http::Response::Json(boost::json::object{{"error_code", code}, {"message", error.message}},
-                              status);
+  return http::Response::Json(
+      boost::json::object{{"error_code", code}, {"message", ToUtf8(error.message)}}, status);
 }
 
 const Protocol kMlflow{FindOnlyModel, DecodeAnyBody, Failed};

@@ -8,13 +8,14 @@
 #include "registry/serve/model_server.h"
 #include "registry/serve/open_inference.h"
 #include "registry/serve/routes.h"
+#include "runtime/base/utf8.h"
 
 namespace muster::registry::serve {
 
 namespace json = boost::json;
 
 http::Response OpenInferenceError(const Error& error) {
-  return http::Response::Json(json::object{{"error", error.message}}, StatusOf(error));
+  return http::Response::Json(json::object{{"error", ToUtf8(error.message)}}, StatusOf(error));
 }
 
 Result<ServedPtr> FindModel(const ModelServer& server, const http::Request& request) {

@@ -79,6 +79,28 @@ function(muster_test name)
                        ENVIRONMENT "${arg_ENVIRONMENT}")
 endfunction()
 
+# muster_fuzz(AREA NAME MUTANTS LINKS folder ...): NAME_fuzz.cc as the test AREA_NAME_fuzz, which runs corpus/NAME and so
+# many mutants of it, the same each time; with clang and -DMUSTER_FUZZER=ON a program of libFuzzer: AREA_NAME_fuzz CORPUS.
+option(MUSTER_FUZZER "Build fuzz targets for libFuzzer (clang)" OFF)
+function(muster_fuzz area name mutants)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  set(target ${area}_${name}_fuzz)
+  add_executable(${target} ${name}_fuzz.cc)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  foreach(link IN LISTS arg_LINKS)
+    _muster_target_name(${link} dependency)
+    target_link_libraries(${target} PRIVATE ${dependency})
+  endforeach()
+  if(MUSTER_FUZZER)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    return()
+  endif()
+  target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/fuzz_main.cc)
+  add_test(NAME ${target} COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name} ${mutants})
+  set_tests_properties(${target} PROPERTIES TIMEOUT 300)
+endfunction()
+
 # Stops the configuration when a folder links upward, or sideways without a row in MUSTER_SIDEWAYS.
 function(muster_check_layers)
   set(rank 0)

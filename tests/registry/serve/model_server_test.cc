@@ -115,6 +115,8 @@ TEST_F(ModelServerTest, Mlflow_InvocationsPingVersion) {
   EXPECT_EQ(
       Send("POST", "/invocations", "1", {{"Content-Type", "text/csv; charset=latin1"}}).status,
       415);
+  EXPECT_THAT(Send("POST", "/invocations", "a,b\n1,\x96", {{"Content-Type", "text/csv"}}).body,
+              HasSubstr("\xEF\xBF\xBD"));  // an answer is JSON whatever was sent
   EXPECT_EQ(Send("GET", "/ping").status, 200);
   EXPECT_EQ(Send("GET", "/health").status, 200);
   EXPECT_EQ(Send("GET", "/version").body, "9.8.7");
