@@ -182,6 +182,30 @@ std::optional<std::int64_t> CronSchedule::LastIn(std::int64_t after, std::int64_
   return std::nullopt;
 }
 
+std::optional<std::int64_t> CronSchedule::NextAfter(std::int64_t unix_seconds,
+                                                    const TimeZone& zone) const {
+  // ToUnix does not fall, and of what the clock shows now it is not later than now.
+  std::optional<std::int64_t> local = unix_seconds + zone.OffsetAt(unix_seconds);
+  while ((local = NextAfter(*local))) {
+    if (const std::int64_t time = zone.ToUnix(*local); time > unix_seconds) return time;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> CronSchedule::LastIn(std::int64_t after, std::int64_t until,
+                                                 const TimeZone& zone) const {
+  // Where clocks were just put back, they have shown later times already.
+  std::int64_t last = until + std::max(zone.OffsetAt(until), zone.OffsetAt(until - kDay));
+  const std::int64_t first = after + zone.OffsetAt(after) - kDay;
+  while (const auto local = LastIn(first, last)) {
+    const std::int64_t time = zone.ToUnix(*local);
+    if (time <= after) return std::nullopt;
+    if (time <= until) return time;
+    last = *local - kMinute;
+  }
+  return std::nullopt;
+}
+
 namespace {
 
 std::string Format(std::int64_t unix_seconds, const char* format) {

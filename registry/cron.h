@@ -6,9 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "registry/time_zone.h"
 #include "runtime/base/result.h"
 
-/// Five-field cron expressions in UTC, as in crontab(5) of Vixie's cron: minute 0-59, hour 0-23, day of month
+/// Five-field cron expressions, as in crontab(5) of Vixie's cron: minute 0-59, hour 0-23, day of month
 /// 1-31, month 1-12 or JAN-DEC, day of week 0-7 or SUN-SAT (0 and 7 are Sunday); each a "*", a number, a range
 /// a-b, either with a step "/n", or a list of those. When both day fields are restricted (neither begins with
 /// '*') a day that fits either of them is taken. Also @hourly, @daily, @midnight, @weekly, @monthly, @yearly and
@@ -25,6 +26,13 @@ class CronSchedule {
   [[nodiscard]] std::optional<std::int64_t> NextAfter(std::int64_t unix_seconds) const;
   /// The last full minute in (after, until] that fits.
   [[nodiscard]] std::optional<std::int64_t> LastIn(std::int64_t after, std::int64_t until) const;
+
+  /// The same by the clocks of a place. Times that are skipped when clocks are put forward are one time, the minute at
+  /// which it is done; a time that comes twice is its first. So a clock that is put back stands still for "* * * * *".
+  [[nodiscard]] std::optional<std::int64_t> NextAfter(std::int64_t unix_seconds,
+                                                      const TimeZone& zone) const;
+  [[nodiscard]] std::optional<std::int64_t> LastIn(std::int64_t after, std::int64_t until,
+                                                   const TimeZone& zone) const;
 
  private:
   [[nodiscard]] bool DayFits(std::int64_t day) const;
