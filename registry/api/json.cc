@@ -30,20 +30,6 @@ boost::json::array ApprovalsToJson(const std::vector<Approval>& approvals) {
   return array;
 }
 
-std::string_view StateName(FiringState state) {
-  switch (state) {
-    case FiringState::kClaimed:
-      return "claimed";
-    case FiringState::kSubmitted:
-      return "submitted";
-    case FiringState::kRefused:
-      return "refused";
-    case FiringState::kDecided:
-      return "decided";
-  }
-  return "";
-}
-
 }  // namespace
 
 boost::json::object ToJson(const ModelVersion& version) {
@@ -124,23 +110,47 @@ boost::json::object ToJson(const Firing& firing) {
   return {{"trigger", firing.trigger},
           {"scheduled_ms", firing.scheduled_unix * kMillis},
           {"fired_ms", firing.fired_unix * kMillis},
-          {"manual", firing.manual},
+          {"submitted_ms", firing.submitted_unix * kMillis},
+          {"ended_ms", firing.ended_unix * kMillis},
+          {"kind", firing.kind},
+          {"manual", firing.kind == "manual"},
           {"why", firing.why},
           {"sweep", firing.sweep.value},
-          {"state", StateName(firing.state)},
+          {"state", FiringStateName(firing.state)},
+          {"outcome", firing.outcome},
           {"detail", firing.detail},
+          {"model", firing.model},
+          {"alias", firing.alias},
+          {"champion", firing.champion},
+          {"version", firing.version},
+          {"dedup_key", firing.dedup_key},
+          {"trial_seconds", firing.trial_seconds},
           {"decision", Embedded(firing.decision_json)}};
 }
 
-boost::json::object ToJson(const Trigger& trigger, std::int64_t now_unix) {
-  std::int64_t next = 0;
-  if (trigger.enabled && !trigger.cron.empty()) {
-    const auto schedule = CronSchedule::Parse(trigger.cron);
-    if (schedule.ok()) next = schedule->NextAfter(now_unix).value_or(0);
-  }
-  return {{"name", trigger.name},       {"cron", trigger.cron},
-          {"enabled", trigger.enabled}, {"created_ms", trigger.created_unix * kMillis},
-          {"next_ms", next * kMillis},  {"sweep", Embedded(trigger.sweep_json)}};
+boost::json::object ToJson(const Step& step) {
+  return {{"time_ms", step.time_unix * kMillis},
+          {"what", step.what},
+          {"seen", step.seen},
+          {"decided", step.decided},
+          {"why", step.why}};
+}
+
+std::string LineOf(const Step& step) {
+  std::string line = UtcText(step.time_unix) + "  " + step.what + ": " + step.seen;
+  if (!step.decided.empty()) line += " -> " + step.decided;
+  if (!step.why.empty()) line += " (" + step.why + ")";
+  return line;
+}
+
+boost::json::object ToJson(const Trigger& trigger, std::optional<std::int64_t> next_unix) {
+  boost::json::object shown = wire::ToJson(trigger.when).as_object();
+  shown["name"] = trigger.name;
+  shown["enabled"] = trigger.enabled;
+  shown["created_ms"] = trigger.created_unix * kMillis;
+  shown["next_ms"] = next_unix.value_or(0) * kMillis;
+  shown["sweep"] = Embedded(trigger.sweep_json);
+  return shown;
 }
 
 }  // namespace muster::registry

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <optional>
+#include <string>
 
 #include "registry/model_store.h"
 #include "registry/trigger.h"
@@ -18,8 +20,11 @@ boost::json::object ToJson(const AuditReport& report);
 boost::json::object ToJson(const ApprovalState& state);
 boost::json::object ToJson(const Served& served);
 boost::json::object ToJson(const Firing& firing);
-/// `now_unix` decides about next_ms, which is 0 for a trigger that does not come by itself.
-boost::json::object ToJson(const Trigger& trigger, std::int64_t now_unix);
+boost::json::object ToJson(const Step& step);
+/// "2026-11-24 03:00:00Z guard: cooldown: ...; held back: none before ...", for people.
+std::string LineOf(const Step& step);
+/// With the keys of wire::RetrainSpec; `next_unix`: when it comes by itself, shown as next_ms, 0: never.
+boost::json::object ToJson(const Trigger& trigger, std::optional<std::int64_t> next_unix);
 
 template <typename T>
 boost::json::array ToJsonArray(const std::vector<T>& things) {

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "registry/api/json.h"
+#include "registry/api/request.h"
+#include "registry/api/trigger_routes.h"
 #include "registry/gate_json.h"
 #include "registry/lineage.h"
 #include "registry/promoter.h"
@@ -18,7 +20,6 @@ using http::Request;
 using http::Response;
 
 constexpr std::int64_t kPageMost = 1'000;
-constexpr std::int64_t kFiringsShown = 20;
 constexpr std::int64_t kVersionsShown = 10'000;
 
 struct PromoteBody {
@@ -48,50 +49,6 @@ struct AliasBody {
   std::string reason, actor = "local";
 };
 BOOST_DESCRIBE_STRUCT(AliasBody, (), (alias, version, reason, actor))
-
-struct TriggerBody {
-  std::string name;
-  boost::json::object sweep;
-  std::string cron;
-  bool enabled = true;
-};
-BOOST_DESCRIBE_STRUCT(TriggerBody, (), (name, sweep, cron, enabled))
-
-struct FireBody {
-  std::string reason;
-};
-BOOST_DESCRIBE_STRUCT(FireBody, (), (reason))
-
-/// An empty body is an empty object.
-template <typename Body>
-Result<Body> BodyOf(const Request& request) {
-  return wire::Decode<Body>(request.body.empty() ? "{}" : std::string_view(request.body),
-                            wire::Unknown::kRefuse);
-}
-
-const std::string& Capture(const Request& request, std::string_view name) {
-  const auto found = request.captures.find(name);
-  MUSTER_CHECK(found != request.captures.end(), "the route's pattern has this capture");
-  return found->second;
-}
-
-std::optional<std::int64_t> Number(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-/// A query's number within [low, high].
-Result<std::int64_t> NumberOf(const Request& request, std::string_view key, std::int64_t missing,
-                              std::int64_t low, std::int64_t high) {
-  const auto text = request.Parameter(key);
-  if (!text) return missing;
-  const auto number = Number(*text);
-  if (number && *number >= low && *number <= high) return *number;
-  return Invalid("query parameter '" + std::string(key) + "' is '" + *text +
-                 "'; wanted a number from " + std::to_string(low) + " to " + std::to_string(high));
-}
 
 class Routes {
  public:
@@ -265,42 +222,6 @@ class Routes {
     return answer;
   }
 
-  Result<Json> Triggers(const Request&) const {
-    MUSTER_ASSIGN_OR_RETURN(const auto triggers, parts_.triggers.List());
-    boost::json::array array;
-    for (const auto& trigger : triggers) {
-      MUSTER_ASSIGN_OR_RETURN(auto shown, Shown(trigger, 1));
-      array.push_back(std::move(shown));
-    }
-    return boost::json::object{{"triggers", std::move(array)}};
-  }
-
-  Result<Json> Trigger(const Request& request) const {
-    MUSTER_ASSIGN_OR_RETURN(const auto trigger, parts_.triggers.Get(Capture(request, "name")));
-    return Shown(trigger, kFiringsShown);
-  }
-
-  Result<Json> AddTrigger(const Request& request) const {
-    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<TriggerBody>(request));
-    MUSTER_RETURN_IF_ERROR(parts_.trigger_service.Add(
-        {body.name, wire::SerializeJson(body.sweep), body.cron, body.enabled, 0}, Now()));
-    MUSTER_ASSIGN_OR_RETURN(const auto trigger, parts_.triggers.Get(body.name));
-    return Shown(trigger, kFiringsShown);
-  }
-
-  Result<Json> DeleteTrigger(const Request& request) const {
-    MUSTER_RETURN_IF_ERROR(parts_.triggers.Delete(Capture(request, "name")));
-    return boost::json::object{};
-  }
-
-  Result<Json> Fire(const Request& request) const {
-    MUSTER_ASSIGN_OR_RETURN(const auto body, BodyOf<FireBody>(request));
-    MUSTER_ASSIGN_OR_RETURN(const auto firing, parts_.trigger_service.Fire(
-                                                   Capture(request, "name"), Now(),
-                                                   body.reason.empty() ? "by hand" : body.reason));
-    return ToJson(firing);
-  }
-
  private:
   /// By number or alias.
   Result<ModelVersion> VersionOf(const Request& request) const {
@@ -329,18 +250,9 @@ class Routes {
     return ToJson(state);
   }
 
-  [[nodiscard]] std::int64_t Now() const { return parts_.clock.UnixNow() / 1'000; }
-
   static Json Moved(const std::string& name, const std::string& alias, std::int64_t version,
                     std::int64_t previous) {
     return {{"model", name}, {"alias", alias}, {"version", version}, {"previous", previous}};
-  }
-
-  Result<Json> Shown(const registry::Trigger& trigger, std::int64_t firings) const {
-    MUSTER_ASSIGN_OR_RETURN(const auto newest, parts_.triggers.Firings(trigger.name, firings));
-    boost::json::object shown = ToJson(trigger, Now());
-    shown["firings"] = ToJsonArray(newest);
-    return shown;
   }
 
   RegistryParts parts_;
@@ -384,11 +296,7 @@ void AddRegistryRoutes(http::Router& router, const RegistryParts& parts) {
     add("POST", "models/{name}/versions/{version}/reject", &Routes::Reject);
   }
   if (parts.model_key) add("GET", "model-key", &Routes::ModelKey);
-  add("GET", "triggers", &Routes::Triggers);
-  add("GET", "triggers/{name}", &Routes::Trigger);
-  add("POST", "triggers", &Routes::AddTrigger);
-  add("DELETE", "triggers/{name}", &Routes::DeleteTrigger);
-  add("POST", "triggers/{name}/fire", &Routes::Fire);
+  AddTriggerRoutes(router, {parts.triggers, parts.trigger_service, parts.clock});
 }
 
 }  // namespace muster::registry

@@ -3,8 +3,8 @@
 #include <functional>
 #include <string>
 
+#include "registry/loop/trigger_service.h"
 #include "registry/model_store.h"
-#include "registry/trigger.h"
 #include "registry/trust_store.h"
 #include "runtime/base/clock.h"
 #include "runtime/wire/http.h"
@@ -31,10 +31,7 @@
 ///   GET    audit/verify                         {"ok", "message", "entries", "head", "signed_since", "signatures"}
 ///   GET    audit/key                            {"public_key"}; PEM, of the audit
 ///   GET    model-key                            {"public_key"}; PEM, of the versions' model.sig
-///   GET    triggers, triggers/{name}            with next_ms and the newest firings
-///   POST   triggers                             {name, sweep, cron, enabled}
-///   DELETE triggers/{name}
-///   POST   triggers/{name}/fire                 {reason}
+/// Triggers: trigger_routes.h.
 
 namespace muster::registry {
 

@@ -215,6 +215,61 @@ CREATE TABLE gate_files (
   reason TEXT NOT NULL
 );
 CREATE INDEX gate_files_model ON gate_files (model, sequence);
+)sql",
+                                                            R"sql(
+-- spec: wire::RetrainSpec as JSON. secret: of the web hook.
+ALTER TABLE triggers ADD COLUMN spec TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE triggers ADD COLUMN secret TEXT NOT NULL DEFAULT '';
+UPDATE triggers SET spec = json_object('cron', cron);
+ALTER TABLE triggers DROP COLUMN cron;
+-- state: also 4 held, 5 skipped, 6 waiting for approvals, 7 in canary. Times: 0, not yet. champion, version: 0, none.
+ALTER TABLE firings ADD COLUMN kind TEXT NOT NULL DEFAULT 'cron';
+ALTER TABLE firings ADD COLUMN model TEXT NOT NULL DEFAULT '';
+ALTER TABLE firings ADD COLUMN alias TEXT NOT NULL DEFAULT '';
+ALTER TABLE firings ADD COLUMN dedup_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE firings ADD COLUMN champion INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firings ADD COLUMN spec TEXT NOT NULL DEFAULT '';
+ALTER TABLE firings ADD COLUMN since_unix INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firings ADD COLUMN submitted_unix INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firings ADD COLUMN ended_unix INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firings ADD COLUMN trial_seconds REAL NOT NULL DEFAULT 0;
+ALTER TABLE firings ADD COLUMN outcome TEXT NOT NULL DEFAULT '';
+ALTER TABLE firings ADD COLUMN result_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE firings ADD COLUMN waits_for TEXT NOT NULL DEFAULT '';
+UPDATE firings SET kind = CASE manual WHEN 1 THEN 'manual' ELSE 'cron' END, since_unix = fired_unix,
+  submitted_unix = CASE WHEN state IN (1, 3) THEN fired_unix ELSE 0 END,
+  ended_unix = CASE WHEN state IN (2, 3) THEN fired_unix ELSE 0 END;
+UPDATE firings SET model = coalesce(json_extract(t.sweep, '$.model.name'), ''),
+  alias = coalesce(json_extract(t.sweep, '$.model.promote'), '') FROM triggers t WHERE t.name = trigger_name;
+UPDATE firings SET outcome = CASE json_extract(decision, '$.promoted') WHEN 1 THEN 'promoted' ELSE 'gated' END,
+  result_version = coalesce(json_extract(decision, '$.version'), 0) WHERE state = 3 AND json_valid(decision);
+ALTER TABLE firings DROP COLUMN manual;
+DROP INDEX firings_claimed;
+CREATE INDEX firings_open ON firings (scheduled_unix) WHERE ended_unix = 0;
+CREATE INDEX firings_model ON firings (model, ended_unix);
+-- What was seen and decided about a firing, in order.
+CREATE TABLE steps (
+  sequence INTEGER PRIMARY KEY,
+  sweep TEXT NOT NULL,
+  time_unix INTEGER NOT NULL,
+  what TEXT NOT NULL,
+  seen TEXT NOT NULL,
+  decided TEXT NOT NULL,
+  why TEXT NOT NULL
+);
+CREATE INDEX steps_sweep ON steps (sweep, sequence);
+-- What a trigger takes once only: ids and signatures of web hooks that came in.
+CREATE TABLE receipts (
+  trigger_name TEXT NOT NULL,
+  receipt TEXT NOT NULL,
+  PRIMARY KEY (trigger_name, receipt)
+) WITHOUT ROWID;
+CREATE TABLE data_seen (
+  trigger_name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  PRIMARY KEY (trigger_name, role)
+) WITHOUT ROWID;
 )sql"};
   return migrations;
 }

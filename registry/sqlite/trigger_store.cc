@@ -1,41 +1,71 @@
 #include "registry/sqlite/trigger_store.h"
 
 #include "registry/sqlite/schema.h"
+#include "runtime/wire/codec.h"
 
 namespace muster::registry {
 namespace {
 
 constexpr std::string_view kSelectFirings =
-    "SELECT trigger_name, scheduled_unix, fired_unix, manual, why, sweep, state, detail, decision "
-    "FROM firings ";
+    "SELECT trigger_name, scheduled_unix, fired_unix, kind, why, sweep, state, detail, decision, "
+    "model, alias, dedup_key, champion, spec, since_unix, submitted_unix, ended_unix, "
+    "trial_seconds, outcome, result_version, waits_for FROM firings ";
+constexpr std::string_view kSelectTriggers =
+    "SELECT name, sweep, spec, enabled, created_unix, secret FROM triggers ";
 
-Trigger ReadTrigger(const sqlite::Statement& row) {
-  return {std::string(row.Text(0)), std::string(row.Text(1)), std::string(row.Text(2)),
-          row.Int(3) != 0, row.Int(4)};
+Result<Trigger> ReadTrigger(const sqlite::Statement& row) {
+  Trigger trigger;
+  trigger.name = row.Text(0);
+  trigger.sweep_json = row.Text(1);
+  MUSTER_ASSIGN_OR_RETURN(const auto spec, wire::ParseJson(row.Text(2)));
+  MUSTER_ASSIGN_OR_RETURN(trigger.when, wire::RetrainSpecFromJson(spec));
+  trigger.enabled = row.Int(3) != 0;
+  trigger.created_unix = row.Int(4);
+  trigger.secret = row.Text(5);
+  return trigger;
 }
 
-Firing ReadFiring(const sqlite::Statement& row) {
+Result<Firing> ReadFiring(const sqlite::Statement& row) {
   Firing firing;
   firing.trigger = row.Text(0);
   firing.scheduled_unix = row.Int(1);
   firing.fired_unix = row.Int(2);
-  firing.manual = row.Int(3) != 0;
+  firing.kind = row.Text(3);
   firing.why = row.Text(4);
   firing.sweep = SweepId(std::string(row.Text(5)));
   firing.state = static_cast<FiringState>(row.Int(6));
   firing.detail = row.Text(7);
   firing.decision_json = row.Text(8);
+  firing.model = row.Text(9);
+  firing.alias = row.Text(10);
+  firing.dedup_key = row.Text(11);
+  firing.champion = row.Int(12);
+  firing.spec_json = row.Text(13);
+  firing.since_unix = row.Int(14);
+  firing.submitted_unix = row.Int(15);
+  firing.ended_unix = row.Int(16);
+  firing.trial_seconds = row.Double(17);
+  firing.outcome = row.Text(18);
+  firing.version = row.Int(19);
+  firing.waits_for = row.Text(20);
   return firing;
+}
+
+Result<Step> ReadStep(const sqlite::Statement& row) {
+  return Step{row.Int(0), std::string(row.Text(1)), std::string(row.Text(2)),
+              std::string(row.Text(3)), std::string(row.Text(4))};
 }
 
 /// All rows of `select`, each through `read`.
 template <typename T>
-Result<std::vector<T>> ReadAll(sqlite::Statement& select, T (*read)(const sqlite::Statement&)) {
+Result<std::vector<T>> ReadAll(sqlite::Statement& select,
+                               Result<T> (*read)(const sqlite::Statement&)) {
   std::vector<T> rows;
   for (;;) {
     MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return rows;
-    rows.push_back(read(select));
+    MUSTER_ASSIGN_OR_RETURN(T value, read(select));
+    rows.push_back(std::move(value));
   }
 }
 
@@ -50,15 +80,18 @@ Result<std::unique_ptr<SqliteTriggerStore>> SqliteTriggerStore::Open(
 
 Status SqliteTriggerStore::Put(const Trigger& trigger) {
   const std::lock_guard lock(mutex_);
-  return db_.Prepare("INSERT OR REPLACE INTO triggers VALUES (?, ?, ?, ?, ?)")
-      .BindAll(trigger.name, trigger.sweep_json, trigger.cron, trigger.enabled ? 1 : 0,
-               trigger.created_unix)
+  return db_
+      .Prepare(
+          "INSERT OR REPLACE INTO triggers (name, sweep, spec, enabled, created_unix, secret) "
+          "VALUES (?, ?, ?, ?, ?, ?)")
+      .BindAll(trigger.name, trigger.sweep_json, wire::SerializeJson(wire::ToJson(trigger.when)),
+               trigger.enabled ? 1 : 0, trigger.created_unix, trigger.secret)
       .Run();
 }
 
 Result<Trigger> SqliteTriggerStore::Get(std::string_view name) {
   const std::lock_guard lock(mutex_);
-  auto select = db_.Prepare("SELECT * FROM triggers WHERE name = ?");
+  auto select = db_.Prepare(std::string(kSelectTriggers) + "WHERE name = ?");
   MUSTER_ASSIGN_OR_RETURN(const bool row, select.BindAll(name).Step());
   if (!row) return NotFound("no trigger '" + std::string(name) + "'");
   return ReadTrigger(select);
@@ -66,7 +99,7 @@ Result<Trigger> SqliteTriggerStore::Get(std::string_view name) {
 
 Result<std::vector<Trigger>> SqliteTriggerStore::List() {
   const std::lock_guard lock(mutex_);
-  auto select = db_.Prepare("SELECT * FROM triggers ORDER BY name");
+  auto select = db_.Prepare(std::string(kSelectTriggers) + "ORDER BY name");
   return ReadAll<Trigger>(select, ReadTrigger);
 }
 
@@ -77,27 +110,54 @@ Status SqliteTriggerStore::Delete(std::string_view name) {
   return Ok();
 }
 
-Result<bool> SqliteTriggerStore::Claim(const Firing& firing) {
-  const std::lock_guard lock(mutex_);
-  MUSTER_RETURN_IF_ERROR(
-      db_.Prepare("INSERT OR IGNORE INTO firings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-          .BindAll(firing.trigger, firing.scheduled_unix, firing.fired_unix, firing.manual ? 1 : 0,
-                   firing.why, firing.sweep.value, static_cast<int>(firing.state), firing.detail,
-                   firing.decision_json)
-          .Run());
-  return db_.changes() == 1;
+Status SqliteTriggerStore::AddSteps(const SweepId& sweep, const std::vector<Step>& steps) {
+  for (const Step& step : steps) {
+    MUSTER_RETURN_IF_ERROR(
+        db_.Prepare("INSERT INTO steps (sweep, time_unix, what, seen, decided, why) "
+                    "VALUES (?, ?, ?, ?, ?, ?)")
+            .RunWith(sweep.value, step.time_unix, step.what, step.seen, step.decided, step.why));
+  }
+  return Ok();
 }
 
-Status SqliteTriggerStore::Update(const Firing& firing) {
+Result<bool> SqliteTriggerStore::Claim(const Firing& firing, const std::vector<Step>& steps,
+                                       const std::vector<std::string>& receipts) {
   const std::lock_guard lock(mutex_);
-  MUSTER_RETURN_IF_ERROR(
-      db_.Prepare("UPDATE firings SET state = ?, detail = ?, decision = ? WHERE trigger_name = ? "
-                  "AND scheduled_unix = ?")
-          .BindAll(static_cast<int>(firing.state), firing.detail, firing.decision_json,
-                   firing.trigger, firing.scheduled_unix)
-          .Run());
-  if (db_.changes() == 0) return NotFound("no firing of sweep '" + firing.sweep.value + "'");
-  return Ok();
+  bool claimed = false;
+  MUSTER_RETURN_IF_ERROR(db_.Transact([&]() -> Status {
+    MUSTER_RETURN_IF_ERROR(
+        db_.Prepare("INSERT OR IGNORE INTO firings (trigger_name, scheduled_unix, fired_unix, "
+                    "kind, why, sweep, state, detail, decision, model, alias, dedup_key, "
+                    "champion, since_unix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            .RunWith(firing.trigger, firing.scheduled_unix, firing.fired_unix, firing.kind,
+                     firing.why, firing.sweep.value, static_cast<int>(firing.state), firing.detail,
+                     firing.decision_json, firing.model, firing.alias, firing.dedup_key,
+                     firing.champion, firing.since_unix));
+    claimed = db_.changes() == 1;
+    if (!claimed) return Ok();
+    for (const std::string& receipt : receipts) {
+      MUSTER_RETURN_IF_ERROR(
+          db_.Prepare("INSERT INTO receipts VALUES (?, ?)").RunWith(firing.trigger, receipt));
+    }
+    return AddSteps(firing.sweep, steps);
+  }));
+  return claimed;
+}
+
+Status SqliteTriggerStore::Update(const Firing& firing, const std::vector<Step>& steps) {
+  const std::lock_guard lock(mutex_);
+  return db_.Transact([&]() -> Status {
+    MUSTER_RETURN_IF_ERROR(
+        db_.Prepare("UPDATE firings SET state = ?, detail = ?, decision = ?, champion = ?, "
+                    "spec = ?, since_unix = ?, submitted_unix = ?, ended_unix = ?, "
+                    "trial_seconds = ?, outcome = ?, result_version = ?, waits_for = ? "
+                    "WHERE trigger_name = ? AND scheduled_unix = ?")
+            .RunWith(static_cast<int>(firing.state), firing.detail, firing.decision_json,
+                     firing.champion, firing.spec_json, firing.since_unix, firing.submitted_unix,
+                     firing.ended_unix, firing.trial_seconds, firing.outcome, firing.version,
+                     firing.waits_for, firing.trigger, firing.scheduled_unix));
+    return AddSteps(firing.sweep, steps);
+  });
 }
 
 Result<std::vector<Firing>> SqliteTriggerStore::Firings(std::string_view trigger,
@@ -110,10 +170,23 @@ Result<std::vector<Firing>> SqliteTriggerStore::Firings(std::string_view trigger
   return ReadAll<Firing>(select, ReadFiring);
 }
 
-Result<std::vector<Firing>> SqliteTriggerStore::Claimed() {
+Result<std::vector<Firing>> SqliteTriggerStore::Open() {
   const std::lock_guard lock(mutex_);
   auto select = db_.Prepare(std::string(kSelectFirings) +
-                            "WHERE state = 0 ORDER BY scheduled_unix, trigger_name");
+                            "WHERE ended_unix = 0 ORDER BY scheduled_unix, trigger_name");
+  return ReadAll<Firing>(select, ReadFiring);
+}
+
+Result<std::vector<Firing>> SqliteTriggerStore::Related(const Firing& firing,
+                                                        std::int64_t since_unix) {
+  const std::lock_guard lock(mutex_);
+  // 2 and 5: refused and skipped.
+  auto select = db_.Prepare(
+      std::string(kSelectFirings) +
+      "WHERE (trigger_name = ?1 OR (?2 <> '' AND model = ?2)) AND sweep <> ?3 AND state NOT IN "
+      "(2, 5) AND (ended_unix = 0 OR ended_unix > ?4 OR submitted_unix > ?4) "
+      "ORDER BY scheduled_unix, trigger_name");
+  select.BindAll(firing.trigger, firing.model, firing.sweep.value, since_unix);
   return ReadAll<Firing>(select, ReadFiring);
 }
 
@@ -125,12 +198,40 @@ Result<Firing> SqliteTriggerStore::FindBySweep(const SweepId& sweep) {
   return ReadFiring(select);
 }
 
+Result<std::vector<Step>> SqliteTriggerStore::Steps(const SweepId& sweep) {
+  const std::lock_guard lock(mutex_);
+  auto select = db_.Prepare(
+      "SELECT time_unix, what, seen, decided, why FROM steps WHERE sweep = ? ORDER BY sequence");
+  select.BindAll(sweep.value);
+  return ReadAll<Step>(select, ReadStep);
+}
+
 Result<std::int64_t> SqliteTriggerStore::LastScheduled(std::string_view trigger) {
   const std::lock_guard lock(mutex_);
   auto select = db_.Prepare(
-      "SELECT coalesce(max(scheduled_unix), 0) FROM firings WHERE trigger_name = ? AND manual = 0");
+      "SELECT coalesce(max(scheduled_unix), 0) FROM firings WHERE trigger_name = ? AND "
+      "kind = 'cron'");
   MUSTER_RETURN_IF_ERROR(select.BindAll(trigger).Step());
   return select.Int(0);
+}
+
+Result<std::map<std::string, std::string>> SqliteTriggerStore::DataSeen(std::string_view trigger) {
+  const std::lock_guard lock(mutex_);
+  auto select = db_.Prepare("SELECT role, digest FROM data_seen WHERE trigger_name = ?");
+  select.BindAll(trigger);
+  std::map<std::string, std::string> seen;
+  for (;;) {
+    MUSTER_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return seen;
+    seen.emplace(select.Text(0), select.Text(1));
+  }
+}
+
+Status SqliteTriggerStore::SetDataSeen(std::string_view trigger, std::string_view role,
+                                       std::string_view digest) {
+  const std::lock_guard lock(mutex_);
+  return db_.Prepare("INSERT OR REPLACE INTO data_seen VALUES (?, ?, ?)")
+      .RunWith(trigger, role, digest);
 }
 
 }  // namespace muster::registry

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,14 +21,21 @@ class SqliteTriggerStore final : public TriggerStore {
   Result<Trigger> Get(std::string_view name) override;
   Result<std::vector<Trigger>> List() override;
   Status Delete(std::string_view name) override;
-  Result<bool> Claim(const Firing& firing) override;
-  Status Update(const Firing& firing) override;
+  Result<bool> Claim(const Firing& firing, const std::vector<Step>& steps,
+                     const std::vector<std::string>& receipts) override;
+  Status Update(const Firing& firing, const std::vector<Step>& steps) override;
   Result<std::vector<Firing>> Firings(std::string_view trigger, std::int64_t limit) override;
-  Result<std::vector<Firing>> Claimed() override;
+  Result<std::vector<Firing>> Open() override;
+  Result<std::vector<Firing>> Related(const Firing& firing, std::int64_t since_unix) override;
   Result<Firing> FindBySweep(const SweepId& sweep) override;
+  Result<std::vector<Step>> Steps(const SweepId& sweep) override;
   Result<std::int64_t> LastScheduled(std::string_view trigger) override;
+  Result<std::map<std::string, std::string>> DataSeen(std::string_view trigger) override;
+  Status SetDataSeen(std::string_view trigger, std::string_view role,
+                     std::string_view digest) override;
 
  private:
+  Status AddSteps(const SweepId& sweep, const std::vector<Step>& steps);
   explicit SqliteTriggerStore(sqlite::Database database) : db_(std::move(database)) {}
 
   std::mutex mutex_;  ///< guards db_

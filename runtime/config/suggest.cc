@@ -52,12 +52,18 @@ std::string WithSuggestion(const std::string& sentence, std::string_view word) {
 }
 
 std::string FileWords(std::string sentence) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kWords{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kWords{
       {{"time_seconds", "time"},
        {"memory_bytes", "memory"},
        {"after_seconds", "after"},
        {"first_seconds", "first"},
        {"size_bytes", "size"},
+       {"cooldown_seconds", "cooldown"},
+       {"dedup_seconds", "dedup"},
+       {"period_seconds", "period"},
+       {"approval_seconds", "approval"},
+       {"canary_seconds", "canary"},
+       {"age_seconds", "age"},
        {"first, action", "first, do"}}};
   for (const auto& [spec, file] : kWords) {
     for (auto at = sentence.find(spec); at != std::string::npos; at = sentence.find(spec)) {

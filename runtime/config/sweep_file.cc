@@ -100,6 +100,13 @@ class SweepFileReader {
     }
     MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"hang"}, "after", "after_seconds", ParseDuration));
     MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"hang"}, "first", "first_seconds", ParseDuration));
+    for (const char* guard : {"cooldown", "dedup", "period", "approval", "canary"}) {
+      const std::string key = std::string(guard) + "_seconds";
+      MUSTER_RETURN_IF_ERROR(
+          WithUnit(tree, {"retrain", "guards"}, guard, key.c_str(), ParseDuration));
+    }
+    MUSTER_RETURN_IF_ERROR(
+        WithUnit(tree, {"retrain", "webhook"}, "age", "age_seconds", ParseDuration));
     if (auto* action = Find(tree, {"hang"}, "do"); action != nullptr) {
       auto& hang = tree.at("hang").get_object();
       file_.places_["hang.action"] = file_.places_["hang.do"];

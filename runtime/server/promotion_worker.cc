@@ -53,8 +53,8 @@ Result<registry::Candidate> CandidateOf(const coordinator::PromoteModel& command
   return candidate;
 }
 
-PromotionWorker::PromotionWorker(registry::Promoter& promoter, OnDecision on_decision)
-    : promoter_(promoter), on_decision_(std::move(on_decision)), thread_([this] { Loop(); }) {}
+PromotionWorker::PromotionWorker(registry::Promoter& promoter)
+    : promoter_(promoter), thread_([this] { Loop(); }) {}
 
 PromotionWorker::~PromotionWorker() {
   {
@@ -97,7 +97,6 @@ void PromotionWorker::RunOne(const Job& job) {
     return job.done(result.error());
   }
   LogInfo("registry", candidate->model.name + ": " + result->reason);
-  on_decision_(job.command.sweep, *result);
   job.done(wire::ToJson(Summarize(job.command, *result)).as_object());
 }
 

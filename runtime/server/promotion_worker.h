@@ -17,11 +17,9 @@ class PromotionWorker {
  public:
   /// A wire::PromotionSummary as JSON.
   using Done = std::function<void(Result<boost::json::object>)>;
-  /// Told of each decision, after `done`'s answer is known; for the trigger that asked for the sweep.
-  using OnDecision = std::function<void(const SweepId&, const registry::PromotionResult&)>;
 
   /// `promoter` must outlive it.
-  PromotionWorker(registry::Promoter& promoter, OnDecision on_decision);
+  explicit PromotionWorker(registry::Promoter& promoter);
   /// Waits for the promotion under way (ProgramExporter::Stop cuts its export short) and drops those that
   /// wait: they are in the coordinator's outbox.
   ~PromotionWorker();
@@ -37,7 +35,6 @@ class PromotionWorker {
   void RunOne(const Job& job);
 
   registry::Promoter& promoter_;
-  OnDecision on_decision_;
   std::mutex mutex_;  // guards queue_ and stopping_
   std::condition_variable wake_;
   std::deque<Job> queue_;

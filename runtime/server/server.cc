@@ -13,11 +13,13 @@
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
 #include "registry/files/model_key.h"
+#include "registry/files/zone_file.h"
 #include "registry/sqlite/trigger_store.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/config/gate_file.h"
 #include "runtime/coordinator/checkpoints.h"
+#include "runtime/coordinator/views.h"
 #include "runtime/http/server.h"
 #include "runtime/journal/sqlite_journal.h"
 #include "runtime/modules/engines.h"
@@ -27,6 +29,7 @@
 #include "runtime/server/checkpoint_collector.h"
 #include "runtime/server/compress_routes.h"
 #include "runtime/server/coordinator_host.h"
+#include "runtime/server/data_watcher.h"
 #include "runtime/server/endpoint.h"
 #include "runtime/server/home.h"
 #include "runtime/server/node_routes.h"
@@ -38,6 +41,7 @@
 #include "runtime/server/sweep_routes.h"
 #include "runtime/server/tracker_ports.h"
 #include "runtime/server/tracker_service.h"
+#include "runtime/wire/api.h"
 #include "runtime/wire/codec.h"
 #include "tracker/run_rules.h"
 
@@ -75,6 +79,7 @@ struct Server::Impl {
 
   LateHost late;
   std::unique_ptr<registry::TriggerService> triggers;
+  std::unique_ptr<DataWatcher> data_watcher;
   std::unique_ptr<registry::InferenceEngine> engine;
   std::unique_ptr<ProgramExporter> exporter;
   std::unique_ptr<RunArtifacts> run_artifacts;
@@ -102,6 +107,7 @@ struct Server::Impl {
     }
     wake.notify_all();
     if (trigger_thread.joinable()) trigger_thread.join();
+    data_watcher.reset();
     if (exporter) exporter->Stop();  // the outbox gives out its promotion again
     if (tracking) tracking->runs->SetMetricObserver({});
     if (http) http->Stop();
@@ -143,6 +149,7 @@ struct Server::Impl {
   Status StopTrialOf(const RunId& run_id);
   void DropLeftBehind();
   Status SubmitTriggered(const SweepId& sweep, const std::string& sweep_json);
+  Result<wire::SweepDetail> FindSweep(const SweepId& sweep);
   void TriggerLoop();
 };
 
@@ -194,10 +201,15 @@ Result<WireAddress> Server::Impl::AddressOfAgents() {
 }
 
 void Server::Impl::MakeRegistry() {
-  triggers = std::make_unique<registry::TriggerService>(
-      *trigger_store, [this](const SweepId& sweep, const std::string& sweep_json) {
-        return SubmitTriggered(sweep, sweep_json);
-      });
+  triggers = std::make_unique<registry::TriggerService>(registry::TriggerParts{
+      .store = *trigger_store,
+      .models = *tracking->models,
+      .trust = tracking->models.get(),
+      .submit = [this](const SweepId& sweep,
+                       const std::string& json) { return SubmitTriggered(sweep, json); },
+      .find = [this](const SweepId& sweep) { return FindSweep(sweep); },
+      .zone = registry::ReadZone});
+  data_watcher = std::make_unique<DataWatcher>(*trigger_store, *triggers, clock);
   engine = modules::MakeOpenVinoEngine(options.bin_dir);
   exporter = std::make_unique<ProgramExporter>(ProgramExporter::Options{options.bin_dir});
   run_artifacts = std::make_unique<RunArtifacts>(*tracking->runs, *tracking->roots.store);
@@ -214,12 +226,7 @@ void Server::Impl::MakeRegistry() {
   promoter = std::make_unique<registry::Promoter>(registry::Promoter::Parts{
       *tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
   tracker_ports = std::make_unique<TrackerPorts>(*tracking->runs, clock);
-  promotions = std::make_unique<PromotionWorker>(
-      *promoter, [this](const SweepId& sweep, const registry::PromotionResult& result) {
-        const Status told =
-            triggers->RecordDecision(sweep, wire::SerializeJson(registry::ToJson(result)));
-        if (!told.ok()) LogWarning("registry", told.error().message);
-      });
+  promotions = std::make_unique<PromotionWorker>(*promoter);
 }
 
 /// Whose write it is. A write without a token is a person's or a program's that muster does not run. A token
@@ -410,6 +417,16 @@ Status Server::Impl::SubmitTriggered(const SweepId& sweep, const std::string& sw
   MUSTER_RETURN_IF_ERROR(
       coordinator->SubmitAndWait(coordinator::SubmitSweep{std::move(spec), sweep}));
   return Ok();
+}
+
+Result<wire::SweepDetail> Server::Impl::FindSweep(const SweepId& sweep) {
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
+  MUSTER_ASSIGN_OR_RETURN(const auto view,
+                          coordinator->Ask([&](const coordinator::Coordinator& state,
+                                               MonotonicTime now, UnixMillis unix_now) {
+                            return coordinator::SweepView(state, sweep, {now, unix_now});
+                          }));
+  return wire::SweepDetailFromJson(view);
 }
 
 /// The trial that the run's tag names.

@@ -6,6 +6,7 @@
 #include "cluster/local/spawn.h"
 #include "runtime/coordinator/views.h"
 #include "runtime/wire/codec.h"
+#include "runtime/wire/error_path.h"
 
 namespace muster::server {
 namespace {
@@ -106,13 +107,13 @@ Status FindTrialProgram(const wire::SweepSpec& spec, const std::filesystem::path
   return found.ok() ? Ok() : Status(Invalid("at trial.program: " + found.error().message));
 }
 
-/// `retrain` in a sweep file: the same sweep again by the clock, under the sweep's name.
+/// `retrain` in a sweep file: the same sweep again when it says so, under the sweep's name.
 registry::Trigger TriggerOf(const wire::SweepSpec& spec) {
   wire::SweepSpec again = spec;
   again.retrain.reset();
   return {.name = spec.name,
           .sweep_json = wire::SerializeJson(wire::ToJson(again)),
-          .cron = spec.retrain->cron};
+          .when = *spec.retrain};
 }
 
 /// Of a sweep with `retrain`: the trigger is stored once the sweep is accepted, so that a sweep that is
@@ -122,8 +123,8 @@ Result<boost::json::object> SubmitWithTrigger(CoordinatorHost& host,
                                               coordinator::SubmitSweep submit) {
   const registry::Trigger trigger = TriggerOf(submit.spec);
   const auto now = SystemClock().UnixNow() / 1000;
-  const Status fits = registry::TriggerService::Check(trigger, now);
-  if (!fits.ok()) return fits.error().With("at retrain.cron");
+  const Status fits = triggers.Check(trigger, now);
+  if (!fits.ok()) return wire::Under("retrain", fits.error());
   MUSTER_ASSIGN_OR_RETURN(auto reply, host.SubmitAndWait(std::move(submit)));
   const Status added = triggers.Add(trigger, now);
   if (!added.ok()) return added.error().With("the sweep was accepted, its trigger was not stored");
@@ -245,7 +246,7 @@ void AddSweepRoutes(http::Router& router, LateHost& late, registry::TriggerServi
         if (!found.ok()) return respond(http::ErrorResponse(found.error()));
         const auto host = late.Get();
         if (!host.ok()) return respond(http::ErrorResponse(host.error()));
-        if (!submit->spec.retrain || submit->spec.retrain->cron.empty()) {
+        if (!submit->spec.retrain || !registry::ComesByItself(*submit->spec.retrain)) {
           return SubmitAndAnswer(**host, std::move(submit).value(), std::move(respond));
         }
         const auto reply = SubmitWithTrigger(**host, triggers, std::move(submit).value());

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <filesystem>
 
-#include "registry/trigger.h"
+#include "registry/loop/trigger_service.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/wire/http.h"
 

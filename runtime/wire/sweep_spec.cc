@@ -9,6 +9,11 @@ Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json) {
   return FromJson<SweepSpec>(json, Unknown::kRefuse);
 }
 
+boost::json::value ToJson(const RetrainSpec& spec) { return ToJson<RetrainSpec>(spec); }
+Result<RetrainSpec> RetrainSpecFromJson(const boost::json::value& json) {
+  return FromJson<RetrainSpec>(json, Unknown::kRefuse);
+}
+
 boost::json::value ToJson(const std::vector<GateSpec>& gates) {
   return ToJson<std::vector<GateSpec>>(gates);
 }

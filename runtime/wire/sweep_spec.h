@@ -153,8 +153,40 @@ struct CodeSpec {
 };
 inline constexpr std::size_t kCodeDiffMax = std::size_t{256} << 10;
 
+/// A figure that somebody who watches the model sends (POST triggers/NAME/signal), and the bound from which on it asks
+/// for a retraining; without bounds every value does.
+struct SignalCondition {
+  std::string kind;  ///< "drift", "score", ...: as the sender calls it
+  std::optional<double> at_least, at_most;
+};
+/// A signed web hook as GitHub sends it (POST triggers/NAME/webhook).
+struct WebhookCondition {
+  std::vector<std::string> events;  ///< X-GitHub-Event; empty: all but ping
+  std::string ref;                  ///< "refs/heads/main"; empty: any
+  std::int64_t age_seconds = 3600;  ///< of the body, where it says when it was made: at most
+};
+/// What holds a retraining back. `seconds` keys are durations ("6h") in a sweep file, without the word.
+struct RetrainGuards {
+  std::int64_t cooldown_seconds = 0;        ///< after the last one of the model has ended
+  std::int64_t dedup_seconds = 86'400;      ///< so long a key is not taken a second time
+  int retrainings = 0;                      ///< of this trigger in any period, at most; 0: no limit
+  double trial_seconds = 0;                 ///< that they may take in any period: slots times time
+  std::int64_t period_seconds = 604'800;    ///< a week
+  std::int64_t approval_seconds = 604'800;  ///< an approval is waited for so long,
+  std::int64_t canary_seconds = 604'800;    ///< and the end of a canary
+};
+/// When the sweep is submitted again, and how.
 struct RetrainSpec {
-  std::string cron;  ///< five fields, UTC; empty: only manual
+  std::string cron;               ///< five fields; empty: not by the clock
+  std::string tz;                 ///< of cron, an IANA name: "Europe/Berlin"; empty: UTC
+  std::vector<std::string> data;  ///< roles whose files are watched: a new digest submits
+  std::vector<SignalCondition> signals;
+  std::optional<WebhookCondition> webhook;
+  RetrainGuards guards;
+  bool warm_start = true;  ///< begin with the parameters and the trials that made the champion
+  bool compare = true;     ///< want it better than the champion, where no gate says so already
+  bool canary =
+      false;  ///< a version that passes becomes @challenger, and champion after its canary
 };
 
 /// The trials of an earlier sweep with the same objective, which this one begins with as its history.
@@ -200,6 +232,10 @@ boost::json::value ToJson(const SweepSpec& spec);
 /// Structure and types only (an unknown key is refused with its path); what the keys mean is checked by
 /// `coordinator::ValidateSpec`.
 Result<SweepSpec> SweepSpecFromJson(const boost::json::value& json);
+
+boost::json::value ToJson(const RetrainSpec& spec);
+/// Strict, as SweepSpecFromJson.
+Result<RetrainSpec> RetrainSpecFromJson(const boost::json::value& json);
 
 boost::json::value ToJson(const std::vector<GateSpec>& gates);
 /// A list of gates, strict as SweepSpecFromJson.

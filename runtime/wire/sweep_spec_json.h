@@ -29,7 +29,13 @@ BOOST_DESCRIBE_STRUCT(GateSpec, (),
                        size_bytes, compressed))
 BOOST_DESCRIBE_STRUCT(ModelSpec, (), (name, gates, approvals, promote, segments))
 BOOST_DESCRIBE_STRUCT(CodeSpec, (), (commit, dirty, diff_sha256, diff))
-BOOST_DESCRIBE_STRUCT(RetrainSpec, (), (cron))
+BOOST_DESCRIBE_STRUCT(SignalCondition, (), (kind, at_least, at_most))
+BOOST_DESCRIBE_STRUCT(WebhookCondition, (), (events, ref, age_seconds))
+BOOST_DESCRIBE_STRUCT(RetrainGuards, (),
+                      (cooldown_seconds, dedup_seconds, retrainings, trial_seconds, period_seconds,
+                       approval_seconds, canary_seconds))
+BOOST_DESCRIBE_STRUCT(RetrainSpec, (),
+                      (cron, tz, data, signals, webhook, guards, warm_start, compare, canary))
 BOOST_DESCRIBE_STRUCT(WarmStartSpec, (), (sweep, weight))
 BOOST_DESCRIBE_STRUCT(ImportedTrial, (), (params, state, values, weight))
 BOOST_DESCRIBE_STRUCT(SweepSpec, (),

@@ -11,6 +11,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class RegistryRoutes : public testing::Test {
  protected:
@@ -51,10 +52,14 @@ class RegistryRoutes : public testing::Test {
   MemoryModelStore store_{clock_};
   std::unique_ptr<TriggerStore> triggers_ = *SqliteTriggerStore::Open(":memory:");
   std::vector<std::string> submitted_;
-  TriggerService service_{*triggers_, [this](const SweepId& sweep, const std::string&) {
-                            submitted_.push_back(sweep.value);
-                            return Ok();
-                          }};
+  TriggerService service_{{.store = *triggers_,
+                           .models = store_,
+                           .submit =
+                               [this](const SweepId& sweep, const std::string&) {
+                                 submitted_.push_back(sweep.value);
+                                 return Ok();
+                               },
+                           .find = {}}};
   http::Router router_;
 };
 
@@ -138,9 +143,53 @@ TEST_F(RegistryRoutes, Triggers_LiveAndFire) {
   const auto shown = Ok200("GET", "triggers/nightly");
   EXPECT_EQ(shown.at("firings").at(0).at("why").as_string(), "new data");
   EXPECT_EQ(Ok200("GET", "triggers").at("triggers").as_array().size(), 1u);
+  const auto story = Ok200("GET", "firings/" + std::string(fired.at("sweep").as_string()));
+  EXPECT_EQ(story.at("steps").as_array().size(), 3U);
+  EXPECT_THAT(std::string(story.at("lines").at(0).as_string()),
+              HasSubstr("signal: a person asked -> asked for a retraining (new data)"));
+  EXPECT_EQ(Ok200("GET", "firings?trigger=nightly").at("firings").as_array().size(), 1U);
+  EXPECT_EQ(Ok200("GET", "firings?trigger=other").at("firings").as_array().size(), 0U);
+  Refused(404, "no trigger submitted sweep 'x'", "GET", "firings/x");
   Ok200("DELETE", "triggers/nightly");
   Refused(404, "no trigger 'nightly'", "DELETE", "triggers/nightly");
   Refused(404, "no trigger 'nightly'", "POST", "triggers/nightly/fire");
+}
+
+TEST_F(RegistryRoutes, Triggers_HearSignalsAndSignedWebhooks) {
+  const std::string conditions = R"("signals":[{"kind":"drift","at_least":0.2}],"webhook":{}})";
+  const std::string trigger = R"({"name":"t","sweep":{"name":"digits"},)" + conditions;
+  const auto made = Ok200("POST", "triggers", trigger);
+  const std::string secret(made.at("webhook_secret").as_string());
+  EXPECT_EQ(secret.size(), 64U);
+  EXPECT_FALSE(Ok200("POST", "triggers", trigger).contains("webhook_secret")) << "it stays";
+  EXPECT_THAT(wire::SerializeJson(Ok200("GET", "triggers/t")), Not(HasSubstr(secret)));
+  Refused(400, "at guards.cooldwn: unknown key", "POST", "triggers",
+          R"({"name":"a","sweep":{},"guards":{"cooldwn":1}})");
+
+  EXPECT_FALSE(
+      Ok200("POST", "triggers/t/signal", R"({"kind":"drift","value":0.1})").at("fired").as_bool());
+  const auto fired = Ok200("POST", "triggers/t/signal",
+                           R"({"kind":"drift","value":0.3,"detail":"age","dedup_key":"w1"})");
+  EXPECT_TRUE(fired.at("fired").as_bool());
+  EXPECT_EQ(fired.at("firing").at("why").as_string(), "drift 0.3: age");
+  Refused(400, "no condition of 'score'", "POST", "triggers/t/signal", R"({"kind":"score"})");
+
+  const auto hook = [&](const std::string& delivery, const std::string& key) {
+    http::Request request;
+    request.method = "POST";
+    http::SetTarget(request, "/api/muster/v1/triggers/t/webhook");
+    request.body = R"({"ref":"refs/heads/main"})";
+    request.headers = {{"X-GitHub-Event", "push"},
+                       {"X-GitHub-Delivery", delivery},
+                       {"X-Hub-Signature-256", HubSignature(key, request.body)}};
+    int status = 0;
+    router_.Dispatch(std::move(request), [&](const http::Response& r) { status = r.status; });
+    return status;
+  };
+  EXPECT_EQ(hook("d-1", "wrong"), 401);
+  EXPECT_EQ(hook("d-1", secret), 200);
+  EXPECT_EQ(hook("d-1", secret), 409);
+  Refused(404, "in canary", "POST", "models/digits/canary", R"({"version":1,"state":"done"})");
 }
 
 }  // namespace

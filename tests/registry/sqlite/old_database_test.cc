@@ -50,14 +50,16 @@ void Fill(ModelStore& store) {
 }
 
 void FillTriggers(TriggerStore& store) {
-  ASSERT_TRUE(store.Put({"nightly", R"({"name":"digits"})", "0 3 * * *", false, 7}).ok());
+  const wire::RetrainSpec when{.cron = "0 3 * * *", .tz = "Europe/Berlin"};
+  ASSERT_TRUE(store.Put({"nightly", R"({"name":"digits"})", when, false, 7, "s"}).ok());
   const Firing firing{.trigger = "nightly",
                       .scheduled_unix = 100,
                       .fired_unix = 101,
-                      .manual = true,
+                      .kind = "manual",
                       .why = "asked",
                       .sweep = SweepId("nightly-1")};
-  ASSERT_TRUE(store.Claim(firing).value());
+  ASSERT_TRUE(store.Claim(firing, {{101, "signal", "seen", "decided", "why"}}, {"r"}).value());
+  ASSERT_TRUE(store.SetDataSeen("nightly", "train", "d").ok());
 }
 
 /// Schema version 2 and later have web hooks.
@@ -77,6 +79,15 @@ void ExpectWebhooks(WebhookStore& store) {
   const Delivery head = store.Heads()->at(0);
   EXPECT_EQ(head.payload_json, R"({"name":"p"})");
   EXPECT_EQ(head.tries, 2);
+}
+
+/// Schema version 4 and later have steps, receipts and the data that was seen.
+void ExpectSteps(TriggerStore& store) {
+  EXPECT_EQ(store.Get("nightly")->secret, "s");
+  EXPECT_EQ(store.Steps(SweepId("nightly-1"))->at(0).decided, "decided");
+  EXPECT_EQ(store.DataSeen("nightly")->at("train"), "d");
+  const Firing again{.trigger = "nightly", .scheduled_unix = 200, .sweep = SweepId("nightly-2")};
+  EXPECT_EQ(store.Claim(again, {}, {"r"}).error().kind, ErrorKind::kAlreadyExists);
 }
 
 std::string Describe(ModelStore& store) {
@@ -135,8 +146,12 @@ TEST(OldRegistry, OfEveryVersion_ReadsAsTheDayItWasWritten) {
     ASSERT_TRUE(store.ok()) << copy << ": " << store.error().message;
     EXPECT_EQ(Describe(**store), Describe(wanted)) << copy;
     const auto triggers = SqliteTriggerStore::Open(copy).value();
-    EXPECT_EQ(triggers->Get("nightly")->cron, "0 3 * * *");
-    EXPECT_EQ(triggers->FindBySweep(SweepId("nightly-1"))->why, "asked");
+    EXPECT_EQ(triggers->Get("nightly")->when.cron, "0 3 * * *");
+    const Firing firing = triggers->FindBySweep(SweepId("nightly-1")).value();
+    EXPECT_EQ(firing.why, "asked");
+    EXPECT_EQ(firing.kind, "manual");
+    EXPECT_EQ(triggers->Open()->size(), 1U);
+    if (copy.filename() > "v3.db") ExpectSteps(*triggers);
     const auto webhooks = SqliteWebhookStore::Open(copy, clock).value();
     if (copy.filename() != "v1.db") ExpectWebhooks(*webhooks);
     EXPECT_EQ(store.value()->CreateVersion({.name = "digits"}, kAda)->version, 4);

@@ -1,11 +1,14 @@
-#include "registry/trigger.h"
+#include "registry/loop/trigger_service.h"
 
 #include <gmock/gmock.h>
 
 #include <algorithm>
 
 #include "registry/cron.h"
+#include "registry/files/zone_file.h"
+#include "registry/memory_model_store.h"
 #include "registry/sqlite/trigger_store.h"
+#include "runtime/base/clock.h"
 
 /// The trigger service on its real store.
 
@@ -25,7 +28,7 @@ class Triggers : public testing::Test {
  protected:
   void Add(std::string name, std::string cron, bool enabled = true) {
     const Status added = service_.Add(
-        {std::move(name), R"({"name":"digits"})", std::move(cron), enabled, 0}, kMidnight);
+        {std::move(name), R"({"name":"digits"})", {.cron = std::move(cron)}, enabled}, kMidnight);
     ASSERT_TRUE(added.ok()) << added.error().message;
   }
   std::optional<std::int64_t> Tick(std::int64_t now) {
@@ -33,15 +36,30 @@ class Triggers : public testing::Test {
     EXPECT_TRUE(next.ok()) << (next.ok() ? "" : next.error().message);
     return next.ok() ? *next : std::nullopt;
   }
+  TriggerParts Parts() {
+    return {.store = *store_,
+            .models = models_,
+            .submit =
+                [this](const SweepId& sweep, const std::string&) {
+                  submitted_.push_back(sweep.value);
+                  return answer_;
+                },
+            .find =
+                [this](const SweepId&) {
+                  wire::SweepDetail detail;
+                  detail.sweep.state = state_;
+                  return Result<wire::SweepDetail>(detail);
+                },
+            .zone = ReadZone};
+  }
 
   std::unique_ptr<TriggerStore> store_ = *SqliteTriggerStore::Open(":memory:");
+  FakeClock clock_;
+  MemoryModelStore models_{clock_};
   std::vector<std::string> submitted_;
   Status answer_;
-  TriggerService service_{*store_, [this](const SweepId& sweep, const std::string& json) {
-                            EXPECT_EQ(json, R"({"name":"digits"})");
-                            submitted_.push_back(sweep.value);
-                            return answer_;
-                          }};
+  std::string state_ = "complete";  ///< of all sweeps, which name no model
+  TriggerService service_{Parts()};
 };
 
 TEST_F(Triggers, TheTestsMidnight_IsMidnight) {
@@ -57,7 +75,7 @@ TEST_F(Triggers, Tick_FiresEachTimeOnce) {
   EXPECT_THAT(submitted_, ElementsAre("nightly-20261124T030000Z"));
   const auto firings = *store_->Firings("nightly", 10);
   ASSERT_THAT(firings, SizeIs(1));
-  EXPECT_EQ(firings[0].state, FiringState::kSubmitted);
+  EXPECT_EQ(firings[0].outcome, "done");
   EXPECT_EQ(firings[0].why, "cron 0 3 * * *");
 }
 
@@ -65,17 +83,14 @@ TEST_F(Triggers, Tick_AfterDaysAway_CatchesUpWithTheLatestTimeOnly) {
   Add("nightly", "0 3 * * *");
   Tick(kMidnight + 10 * kDay);
   EXPECT_THAT(submitted_, ElementsAre("nightly-20261203T030000Z"));
-  TriggerService restarted(*store_, [&](const SweepId& sweep, const std::string&) {
-    submitted_.push_back(sweep.value);
-    return Ok();
-  });
+  TriggerService restarted(Parts());
   ASSERT_TRUE(restarted.Tick(kMidnight + 10 * kDay + 1).ok());
   EXPECT_THAT(submitted_, SizeIs(1)) << "a restart claims no time twice";
 }
 
 TEST_F(Triggers, Add_BeforeItsTimeOfToday_DoesNotFireForThePast) {
   const Status added =
-      service_.Add({"late", R"({"name":"digits"})", "0 3 * * *", true, 0}, kMidnight + 4 * kHour);
+      service_.Add({"late", R"({"name":"digits"})", {.cron = "0 3 * * *"}}, kMidnight + 4 * kHour);
   ASSERT_TRUE(added.ok());
   Tick(kMidnight + 5 * kHour);
   EXPECT_THAT(submitted_, IsEmpty());
@@ -158,7 +173,7 @@ TEST_F(Triggers, Fire_WorksByHandAlsoWhenDisabled) {
 TEST_F(Triggers, Fire_TwiceInASecond_IsOneFiringAndKeepsItsDecision) {
   Add("manual", "");
   const auto fired = service_.Fire("manual", kMidnight, "");
-  ASSERT_TRUE(service_.RecordDecision(fired->sweep, "{}").ok());
+  Tick(kMidnight);
   EXPECT_EQ(service_.Fire("manual", kMidnight, "")->state, FiringState::kDecided);
   EXPECT_THAT(submitted_, SizeIs(1));
 }
@@ -168,16 +183,6 @@ TEST_F(Triggers, Fire_DoesNotStandForAScheduledTime) {
   ASSERT_TRUE(service_.Fire("nightly", kMidnight + 3 * kHour + 5, "now").ok());
   Tick(kMidnight + 3 * kHour + 10);
   EXPECT_THAT(submitted_, ElementsAre("nightly-20261124T030005Z", "nightly-20261124T030000Z"));
-}
-
-TEST_F(Triggers, Decision_IsWrittenToItsFiring) {
-  Add("nightly", "0 3 * * *");
-  Tick(kMidnight + 3 * kHour);
-  const SweepId sweep("nightly-20261124T030000Z");
-  ASSERT_TRUE(service_.RecordDecision(sweep, R"({"promoted":true})").ok());
-  EXPECT_TRUE(service_.RecordDecision(SweepId("by-hand"), "{}").ok()) << "not ours, not an error";
-  EXPECT_EQ(store_->FindBySweep(sweep)->state, FiringState::kDecided);
-  EXPECT_EQ(store_->FindBySweep(sweep)->decision_json, R"({"promoted":true})");
 }
 
 TEST_F(Triggers, Delete_KeepsFirings) {
@@ -195,11 +200,20 @@ TEST_F(Triggers, BadTriggers_AreRefused) {
     EXPECT_FALSE(status.ok());
     return status.ok() ? "" : status.error().message;
   };
-  EXPECT_THAT(refusal({"a b", "{}", "", true, 0}), HasSubstr("trigger name 'a b'"));
-  EXPECT_THAT(refusal({"a", "{", "", true, 0}), HasSubstr("JSON"));
-  EXPECT_THAT(refusal({"a", R"({"nmae":"x"})", "", true, 0}), HasSubstr("nmae"));
-  EXPECT_THAT(refusal({"a", "{}", "* *", true, 0}), HasSubstr("2 fields"));
-  EXPECT_THAT(refusal({"a", "{}", "0 0 30 2 *", true, 0}), HasSubstr("never comes"));
+  EXPECT_THAT(refusal({"a b", "{}"}), HasSubstr("trigger name 'a b'"));
+  EXPECT_THAT(refusal({"a", "{"}), HasSubstr("JSON"));
+  EXPECT_THAT(refusal({"a", R"({"nmae":"x"})"}), HasSubstr("nmae"));
+  EXPECT_THAT(refusal({"a", "{}", {.cron = "* *"}}), HasSubstr("2 fields"));
+  EXPECT_THAT(refusal({"a", "{}", {.cron = "0 0 30 2 *"}}), HasSubstr("never comes"));
+  EXPECT_THAT(refusal({"a", "{}", {.cron = "@daily", .tz = "Europe/Atlantis"}}),
+              HasSubstr("at tz: time zone 'Europe/Atlantis'"));
+  EXPECT_THAT(refusal({"a", "{}", {.tz = "Europe/Berlin"}}), HasSubstr("no cron"));
+  EXPECT_THAT(refusal({"a", "{}", {.data = {"train"}}}), HasSubstr("no data 'train'"));
+  EXPECT_THAT(refusal({"a", "{}", {.signals = {{"cron"}}}}), HasSubstr("signals[0].kind"));
+  EXPECT_THAT(refusal({"a", "{}", {.webhook = wire::WebhookCondition()}}), HasSubstr("a secret"));
+  EXPECT_THAT(refusal({"a", "{}", {.guards = {.cooldown_seconds = -1}}}),
+              HasSubstr("guards.cooldown_seconds"));
+  EXPECT_THAT(refusal({"a", "{}", {.canary = true}}), HasSubstr("no model"));
   EXPECT_THAT(*store_->List(), IsEmpty());
 }
 

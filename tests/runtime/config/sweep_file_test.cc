@@ -64,6 +64,32 @@ TEST(SweepFile, TheDesignsExample_IsRead) {
   EXPECT_EQ(spec.retrain->cron, "0 3 * * *");
 }
 
+TEST(SweepFile, Retrain_HasConditionsAndGuardsInPeoplesUnits) {
+  std::string text = kWhole;
+  const std::string from = R"(retrain: {cron: "0 3 * * *"})";
+  text.replace(text.find(from), from.size(), R"(retrain:
+  cron: "0 3 * * *"
+  tz: Europe/Berlin
+  data: [train]
+  signals: [{kind: drift, at_least: 0.2}]
+  webhook: {events: [push], ref: refs/heads/main, age: 10m}
+  guards: {cooldown: 6h, retrainings: 4, period: 7d, approval: 2d}
+  canary: true)");
+  const auto file = Parse(text);
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const wire::RetrainSpec& retrain = *file->spec().retrain;
+  EXPECT_EQ(retrain.tz, "Europe/Berlin");
+  EXPECT_EQ(retrain.signals.at(0).at_least, 0.2);
+  EXPECT_EQ(retrain.webhook->age_seconds, 600);
+  EXPECT_EQ(retrain.guards.cooldown_seconds, 21'600);
+  EXPECT_EQ(retrain.guards.approval_seconds, 172'800);
+  EXPECT_TRUE(retrain.canary && retrain.warm_start && retrain.compare);
+  EXPECT_EQ(
+      ErrorOf(from, "retrain: {guards: {cooldwn: 6h}}"),
+      "s.yaml:26:20: retrain.guards.cooldwn: unknown key 'cooldwn'; wanted one of cooldown, "
+      "dedup, retrainings, trial_seconds, period, approval, canary; did you mean 'cooldown'?");
+}
+
 TEST(SweepFile, Hang_HasUnitsAndWords) {
   const auto file = Parse(kWhole, {"hang={after: 2m, first: 1h, do: report}"});
   ASSERT_TRUE(file.ok()) << file.error().message;

@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "registry/memory_model_store.h"
 #include "registry/sqlite/trigger_store.h"
 #include "runtime/base/file.h"
 #include "runtime/base/random.h"
@@ -32,7 +33,10 @@ class SweepRoutesTest : public testing::Test {
     late_.Set(host_.get());
     store_ = registry::SqliteTriggerStore::Open(folder_ / "registry.db").value();
     triggers_ = std::make_unique<registry::TriggerService>(
-        *store_, [](const SweepId&, const std::string&) { return Ok(); });
+        registry::TriggerParts{.store = *store_,
+                               .models = models_,
+                               .submit = [](const SweepId&, const std::string&) { return Ok(); },
+                               .find = {}});
     AddSweepRoutes(router_, late_, *triggers_, folder_);
   }
   ~SweepRoutesTest() override {
@@ -58,6 +62,7 @@ class SweepRoutesTest : public testing::Test {
       std::filesystem::temp_directory_path() / ("muster-routes-" + RandomHex(8));
   std::unique_ptr<CoordinatorHost> host_;
   LateHost late_;
+  registry::MemoryModelStore models_{SystemClock()};
   std::unique_ptr<registry::SqliteTriggerStore> store_;
   std::unique_ptr<registry::TriggerService> triggers_;
   http::Router router_;
