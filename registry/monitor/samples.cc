@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/sort/spreadsort/float_sort.hpp>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "registry/statistics/interval.h"
@@ -44,16 +43,20 @@ std::vector<std::int64_t> CountBins(const std::vector<T>& sorted,
   return counts;
 }
 
-/// A walk through one sample: how many of its values are passed, and the potential's moments over them.
-struct Side {
-  explicit Side(std::size_t size) : share_of_one(1 / static_cast<double>(size)) {}
+/// The potential's moments over the values of one sample.
+struct Moments {
+  explicit Moments(std::size_t size) : share_of_one(1 / static_cast<double>(size)) {}
 
   double share_of_one;
-  double share = 0, mean = 0, square = 0;
+  double sum = 0, squares = 0;
 
+  void Add(double potential) {
+    sum += potential;
+    squares += potential * potential;
+  }
   [[nodiscard]] double variance() const {
-    const double centre = mean * share_of_one;
-    return std::max(0.0, square * share_of_one - centre * centre);
+    const double mean = sum * share_of_one;
+    return std::max(0.0, squares * share_of_one - mean * mean);
   }
 };
 
@@ -85,40 +88,43 @@ template <typename T>
 CdfDistance SampleDistance(const std::vector<T>& reference, const std::vector<T>& current,
                            double spread) {
   CdfDistance distance;
-  Side f(reference.size()), g(current.size());
-  double potential = 0;
-  T at = std::min(reference.front(), current.front());
-  // Between the value before and `value` the shares are those so far.
-  const auto move = [&](T value) {
-    const double difference = f.share - g.share;
-    const double length = double{value} - double{at};
+  Moments of_reference(reference.size()), of_current(current.size());
+  double potential = 0, reference_share = 0, current_share = 0;
+  double at = std::min(reference.front(), current.front());
+  // Between `at` and `value` the shares are those so far.
+  const auto move = [&](double value) {
+    const double difference = reference_share - current_share, length = value - at;
     at = value;
     distance.wasserstein += std::abs(difference) * length;
     potential += length * ((difference > 0 ? 1 : 0) - (difference < 0 ? 1 : 0));
   };
-  const auto pass = [&](const std::vector<T>& values, std::size_t& next, Side& side, T value) {
-    for (; next < values.size() && values[next] == value; ++next) {
-      side.mean += potential;
-      side.square += potential * potential;
-    }
-    side.share = static_cast<double>(next) * side.share_of_one;
-  };
-  constexpr T kEnd = std::numeric_limits<T>::infinity();
-  std::size_t i = 0, j = 0;
-  while (i < reference.size() || j < current.size()) {
-    const T from_reference = i < reference.size() ? reference[i] : kEnd;
-    const T from_current = j < current.size() ? current[j] : kEnd;
-    const T value = std::min(from_reference, from_current);
-    move(value);
-    if (from_reference == value) pass(reference, i, f, value);
-    if (from_current == value) pass(current, j, g, value);
+  const auto look = [&] {
     distance.kolmogorov_smirnov =
-        std::max(distance.kolmogorov_smirnov, std::abs(f.share - g.share));
+        std::max(distance.kolmogorov_smirnov, std::abs(reference_share - current_share));
+  };
+  std::size_t i = 0, j = 0;
+  const auto pass_reference = [&] {
+    of_reference.Add(potential);
+    reference_share = static_cast<double>(++i) * of_reference.share_of_one;
+  };
+  // Most values are the reference's: runs of them between two current ones, over which the difference of the shares only
+  // rises, so that its ends are enough to look at.
+  while (j < current.size()) {
+    const T value = current[j];
+    for (; i < reference.size() && reference[i] < value; pass_reference()) move(reference[i]);
+    look();
+    move(value);
+    while (i < reference.size() && reference[i] == value) pass_reference();
+    for (; j < current.size() && current[j] == value; ++j) of_current.Add(potential);
+    current_share = static_cast<double>(j) * of_current.share_of_one;
+    look();
   }
-  distance.wasserstein_error =
-      std::sqrt(f.variance() * f.share_of_one + g.variance() * g.share_of_one);
+  for (; i < reference.size(); pass_reference()) move(reference[i]);
+  distance.wasserstein_error = std::sqrt(of_reference.variance() * of_reference.share_of_one +
+                                         of_current.variance() * of_current.share_of_one);
   distance.wasserstein_chance =
-      spread * std::sqrt(2 / std::numbers::pi * (f.share_of_one + g.share_of_one));
+      spread *
+      std::sqrt(2 / std::numbers::pi * (of_reference.share_of_one + of_current.share_of_one));
   return distance;
 }
 

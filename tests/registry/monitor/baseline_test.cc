@@ -13,7 +13,6 @@
 #include "runtime/base/random.h"
 #include "runtime/wire/codec.h"
 #include "tests/registry/monitor/versions.h"
-#include "tests/support/mutator.h"
 
 /// What the package writes is read back as the rows were; old files are read; and what is none is refused where it is wrong.
 
