@@ -210,14 +210,18 @@ void Monitor::Violate(const char* kind, std::string example) {
 }
 
 Result<JoinState> Monitor::Outcome(const OutcomeLabel& label) {
+  MUSTER_ASSIGN_OR_RETURN(const JoinResult joined, Join(label));
+  return joined.state;
+}
+
+Result<JoinResult> Monitor::Join(const OutcomeLabel& label) {
   if (const Status valid = CheckLabel(baseline_, label.values); !valid.ok()) {
     window_.performance.AddInvalid();
     return valid.error();
   }
-  const JoinResult joined =
-      join_.Labelled({label.id, label.row, label.values, label.time_ms, windows_});
+  JoinResult joined = join_.Labelled({label.id, label.row, label.values, label.time_ms, windows_});
   window_.performance.Add(joined, label.values, windows_, spec_.late_ms);
-  return joined.state;
+  return joined;
 }
 
 Window Monitor::CloseWindow(std::int64_t now_ms) {

@@ -60,6 +60,8 @@ class Monitor {
   void Observe(const Observation& observation);
   /// What it met. kInvalid as of CheckLabel, and it is counted.
   Result<JoinState> Outcome(const OutcomeLabel& label);
+  /// The same, with the prediction that the label is about.
+  Result<JoinResult> Join(const OutcomeLabel& label);
 
   [[nodiscard]] const Baseline& baseline() const { return baseline_; }
   /// The one that is open.

@@ -140,12 +140,13 @@ class Batcher::Queue {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       execution.first = i == 0;
       execution.times.queue = taken - batch[i].came;
+      execution.inputs = &batch[i].inputs;
       batch[i].answer(std::move((*answers)[i]), execution);
     }
   }
   void ComputeAlone(Request& request) {
     const MonotonicTime taken = clock_.Now();
-    Execution execution{.rows = request.rows, .first = true};
+    Execution execution{.rows = request.rows, .first = true, .inputs = &request.inputs};
     execution.times.queue = taken - request.came;
     auto outputs = model_->Infer(request.inputs);
     execution.times.infer = clock_.Now() - taken;

@@ -26,6 +26,8 @@ struct Execution {
   std::int64_t rows = 0;  ///< of all its requests; 0: there was none
   bool first = false;     ///< said to one request of each call
   RequestTimes times;     ///< queue is the request's own; no total
+  /// The request's own, for as long as the answer is being given; null where it was not computed.
+  const std::vector<Tensor>* inputs = nullptr;
 };
 
 /// Puts requests that come at the same time through the model together. Safe from any thread.

@@ -10,6 +10,8 @@
 namespace muster::registry::serve {
 namespace {
 
+constexpr std::size_t kDealtMost = 50'000;  // as MonitorSpec's outcomes_most
+
 std::string_view StateName(Rollout::State state) {
   constexpr std::array<std::string_view, 3> kNames{"running", "rolled_back", "done"};
   return kNames[static_cast<std::size_t>(state)];
@@ -52,18 +54,27 @@ ServedPtr Experiment::Choose(const http::Request& request) {
   return rollout_.Choose(key) == Arm::kChallenger ? challenger_ : champion_;
 }
 
-void Experiment::Answered(const ServedModel& by, bool success, std::chrono::nanoseconds duration) {
+void Experiment::Answered(const ServedModel& by, std::string_view id, bool success,
+                          std::chrono::nanoseconds duration) {
   if (shadow_ != nullptr) return;
   const std::chrono::duration<double, std::milli> took = duration;
   const std::lock_guard lock(mutex_);
   rollout_.Answered(&by == challenger_.get() ? Arm::kChallenger : Arm::kChampion, success,
                     took.count());
+  if (success && dealt_.emplace(id).second) {
+    dealt_order_.emplace_back(id);
+    if (dealt_order_.size() > kDealtMost) {
+      dealt_.erase(dealt_order_.front());
+      dealt_order_.pop_front();
+    }
+  }
   Look();
 }
 
-void Experiment::Labelled(const ServedModel& by, bool right) {
+void Experiment::Labelled(const ServedModel& by, std::string_view id, bool right) {
   if (shadow_ != nullptr) return;
   const std::lock_guard lock(mutex_);
+  if (!dealt_.contains(std::string(id))) return;
   rollout_.Labelled(&by == challenger_.get() ? Arm::kChallenger : Arm::kChampion, right);
   Look();
 }

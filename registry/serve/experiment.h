@@ -1,11 +1,12 @@
 #pragma once
 
 #include <boost/json/object.hpp>
-#include <functional>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "registry/rollout/rollout.h"
 #include "registry/serve/served_model.h"
@@ -38,10 +39,11 @@ class Experiment {
 
   /// The champion or the challenger. A request that asks for one version is not to be asked about here.
   ServedPtr Choose(const http::Request& request);
-  /// A request of either version was answered; `success` false: through the model's fault. Never of a bad request.
-  void Answered(const ServedModel& by, bool success, std::chrono::nanoseconds duration);
-  /// The truth about an earlier answer of either version.
-  void Labelled(const ServedModel& by, bool right);
+  /// A request of Choose's was answered; `success` false: through the model's fault. Never of a bad request.
+  void Answered(const ServedModel& by, std::string_view id, bool success,
+                std::chrono::nanoseconds duration);
+  /// The truth about an earlier answer. Of a request that Choose did not deal, or one that is forgotten, nothing is learnt.
+  void Labelled(const ServedModel& by, std::string_view id, bool right);
   /// Copies of a champion's request are wanted now: ask before keeping its inputs.
   [[nodiscard]] bool WantsCopies() const;
   void Copy(std::vector<Tensor> inputs, const std::vector<Tensor>& outputs);
@@ -67,6 +69,8 @@ class Experiment {
   Rollout rollout_;
   std::vector<UnixMillis> decided_at_;
   std::uint64_t requests_ = 0;
+  std::unordered_set<std::string> dealt_;  ///< ids of the newest requests
+  std::deque<std::string> dealt_order_;    ///< oldest first
 };
 
 }  // namespace muster::registry::serve

@@ -97,6 +97,9 @@ Result<std::shared_ptr<ServedModel>> ModelServer::Loaded(const ModelLocation& lo
     LogWarning("serve", location.name + " version " + served->version +
                             " failed its warm-up: " + tried.error().message);
   }
+  if (options_.watch) {
+    MUSTER_ASSIGN_OR_RETURN(served->watch, Watch::Open(location, *options_.watch, clock_));
+  }
   if (options_.batch.rows > 1) {
     served->batcher = std::make_unique<Batcher>(served->model, options_.batch, clock_);
   }

@@ -87,6 +87,7 @@ void ModelServer::AddRoutes(http::Router& router, const std::optional<Container>
   AddRepositoryRoutes(routes);
   AddStatisticsRoutes(routes);
   AddRolloutRoutes(routes);
+  AddMonitorRoutes(routes);
   AddMlflowRoutes(routes);
   AddKserveV1Routes(routes);
   AddSagemakerRoutes(routes);

@@ -45,6 +45,7 @@ struct ModelServerOptions {
   const ModelRepository* repository = nullptr;
   /// Resident bytes of the process beyond which no model is loaded (507); 0: no bound.
   std::uint64_t memory_max = 0;
+  std::optional<WatchOptions> watch = {};  ///< versions that have a baseline are watched
   /// Told of every answer, from any thread; may be empty.
   std::function<void(const AccessRecord&)> access_log = {};
 };
@@ -82,6 +83,12 @@ class ModelServer {
   void EndExperiment(std::string_view name, bool takes_over);
   /// Descriptions of the latest experiments that have ended, oldest first.
   [[nodiscard]] boost::json::array PastExperiments(std::string_view name) const;
+
+  /// A label of an earlier answer, by whichever version. kUnsupported when none of them is watched; else what its watch
+  /// says of it, and the rollout is told.
+  Result<monitor::JoinState> Outcome(std::string_view name, const monitor::OutcomeLabel& label);
+  /// Ends the windows that have lasted long enough, of all versions.
+  std::vector<WatchedWindow> TurnWindows();
 
   /// Routes into `router`, a platform's own among them; the server must outlive it.
   void AddRoutes(http::Router& router, const std::optional<Container>& container = std::nullopt);
@@ -133,7 +140,7 @@ class ModelServer {
     std::string route = {};  ///< for the access log
     ServedPtr served = nullptr;
     std::shared_ptr<Experiment> experiment = nullptr;  ///< null: its outcome proves nothing
-    std::vector<Tensor> copied = {};                   ///< inputs for the shadow
+    std::string id = {}, segment = {};                 ///< for labels, of the watch
     decltype(Question::encode) encode = {};
     std::int64_t rows = 0;
     RequestTimes times = {};
@@ -142,6 +149,9 @@ class ModelServer {
                std::optional<std::chrono::microseconds> timeout);
   void Encode(Call& call, const Result<std::vector<Tensor>>& outputs, const Execution& execution);
   void Finish(Call& call, Result<http::Response> response);
+  void Observe(const Call& call, const Execution& execution,
+               const std::vector<Tensor>* outputs) const;
+  static const std::string& IdOf(const Call& call);
   void Busy(Call& call);
   void Answer(Call& call, http::Response response) const;
 

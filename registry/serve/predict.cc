@@ -62,6 +62,7 @@ void ModelServer::Predict(const Protocol& protocol, std::string_view route,
   auto found = protocol.find(*this, request);
   if (!found.ok()) return Answer(call, protocol.failed(found.error()));
   call.served = std::move(*found);
+  if (call.served->watch != nullptr) call.segment = request.Header(kSegmentHeader);
   // Who asks for one version is not part of the draw.
   if (experimenting_ && request.captures.find("version") == request.captures.end()) {
     call.experiment = ExperimentOn(call.served->name);
@@ -75,6 +76,7 @@ void ModelServer::Predict(const Protocol& protocol, std::string_view route,
   auto question = protocol.decode(request, packed ? *unpacked : request.body, *call.served);
   if (!question.ok()) return Finish(call, question.error());
   call.encode = std::move(question->encode);
+  call.id = std::move(question->id);
   call.times.input = clock_.Now() - call.envelope.start;
   Compute(std::move(call), std::move(question->inputs), question->timeout);
 }
@@ -83,9 +85,8 @@ void ModelServer::Compute(Call call, std::vector<Tensor> inputs,
                           std::optional<std::chrono::microseconds> timeout) {
   call.rows = RowsOf(inputs).value_or(1);
   const ServedModel& served = *call.served;
-  if (call.experiment != nullptr && call.experiment->WantsCopies()) call.copied = inputs;
   if (served.batcher == nullptr) {
-    Execution alone{.rows = call.rows, .first = true};
+    Execution alone{.rows = call.rows, .first = true, .inputs = &inputs};
     const MonotonicTime begun = clock_.Now();
     const auto outputs = served.model->Infer(inputs);
     alone.times.infer = clock_.Now() - begun;
@@ -113,18 +114,41 @@ void ModelServer::Encode(Call& call, const Result<std::vector<Tensor>>& outputs,
   call.times.queue = execution.times.queue;
   call.times.input += execution.times.input;
   call.times.infer = execution.times.infer;
-  if (!outputs.ok()) return Finish(call, outputs.error());
-  if (!call.copied.empty()) call.experiment->Copy(std::move(call.copied), *outputs);
+  if (!outputs.ok()) {
+    Observe(call, execution, nullptr);
+    return Finish(call, outputs.error());
+  }
+  if (call.experiment != nullptr && call.experiment->WantsCopies()) {
+    call.experiment->Copy(*execution.inputs, *outputs);
+  }
   const MonotonicTime computed = clock_.Now();
   auto response = call.encode(*call.served, *outputs);
   call.times.output = execution.times.output + (clock_.Now() - computed);
   Finish(call, std::move(response));
+  Observe(call, execution, &*outputs);  // the answer is on its way
+}
+
+void ModelServer::Observe(const Call& call, const Execution& execution,
+                          const std::vector<Tensor>* outputs) const {
+  if (call.served->watch == nullptr) return;
+  call.served->watch->Observe({.id = IdOf(call),
+                               .inputs = execution.inputs,
+                               .outputs = outputs,
+                               .ok = outputs != nullptr,
+                               .duration = std::chrono::duration_cast<std::chrono::microseconds>(
+                                   clock_.Now() - call.envelope.start),
+                               .time_ms = clock_.UnixNow(),
+                               .segment = call.segment});
+}
+
+const std::string& ModelServer::IdOf(const Call& call) {
+  return call.id.empty() ? call.envelope.request_id : call.id;
 }
 
 void ModelServer::Finish(Call& call, Result<http::Response> response) {
   call.times.total = clock_.Now() - call.envelope.start;
   if (call.experiment != nullptr && (response.ok() || IsOurs(response.error()))) {
-    call.experiment->Answered(*call.served, response.ok(), call.times.total);
+    call.experiment->Answered(*call.served, IdOf(call), response.ok(), call.times.total);
   }
   if (!response.ok()) {
     call.served->stats->Failed(call.times.total, ReasonOf(response.error()));
@@ -137,7 +161,8 @@ void ModelServer::Finish(Call& call, Result<http::Response> response) {
 void ModelServer::Busy(Call& call) {
   const auto waited = clock_.Now() - call.envelope.start;
   call.served->stats->Failed(waited, FailureReason::kRejected);
-  if (call.experiment != nullptr) call.experiment->Answered(*call.served, false, waited);
+  if (call.experiment != nullptr)
+    call.experiment->Answered(*call.served, IdOf(call), false, waited);
   http::Response busy = call.protocol->failed(Unavailable(std::to_string(options_.batch.queue) +
                                                           " requests wait for '" +
                                                           call.served->name + "'; try again"));

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Question {
   std::function<Result<http::Response>(const ServedModel& model,
                                        const std::vector<Tensor>& outputs)>
       encode;
+  std::string id = {};  ///< the body's own, under which labels may come; empty: X-Request-Id's
 };
 
 /// What tells one way of asking for a prediction from another. ModelServer::Predict does the rest.

@@ -43,6 +43,8 @@ void AddStatisticsRoutes(Routes& routes);
 void AddMlflowRoutes(Routes& routes);
 /// /v2/models/M/rollout: what the experiment with a challenger has shown and decided; POST .../rollback ends it.
 void AddRolloutRoutes(Routes& routes);
+/// /v2/models/M[/versions/V]/monitor: what is watched; /v2/models/M/outcomes: labels that came later.
+void AddMonitorRoutes(Routes& routes);
 /// KServe v1: /v1/models[/M], /v1/models/M:predict.
 void AddKserveV1Routes(Routes& routes);
 /// SageMaker's /execution-parameters beside MLflow's /invocations and /ping; with a repository its multi-model /models...

@@ -29,7 +29,7 @@ Result<ServedPtr> FindModel(const ModelServer& server, const http::Request& requ
 }
 
 Question QuestionOf(InferRequest asked) {
-  Question question{std::exchange(asked.inputs, {}), asked.timeout, {}};
+  Question question{std::exchange(asked.inputs, {}), asked.timeout, {}, asked.id};
   question.encode = [asked = std::move(asked)](const ServedModel& served,
                                                const std::vector<Tensor>& outputs) {
     return EncodeInfer(asked, served.name, served.version, outputs);

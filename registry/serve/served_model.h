@@ -10,6 +10,7 @@
 #include "registry/inference_engine.h"
 #include "registry/serve/batcher.h"
 #include "registry/serve/serving_stats.h"
+#include "registry/serve/watch.h"
 
 namespace muster::registry::serve {
 
@@ -27,6 +28,7 @@ struct ServedModel {
   std::unique_ptr<Batcher> batcher;  ///< null: requests are computed where they come in
   bool warm = false;                 ///< zeros were computed
   std::shared_ptr<ServingStats> stats;
+  std::shared_ptr<Watch> watch;  ///< null: it is not watched
 };
 using ServedPtr = std::shared_ptr<const ServedModel>;
 

@@ -12,6 +12,7 @@
 #include "runtime/cli/context.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/cli/serve_challenger.h"
+#include "runtime/cli/serve_monitor.h"
 #include "runtime/http/server.h"
 #include "runtime/modules/engines.h"
 
@@ -29,6 +30,7 @@ struct ServeFlags {
   std::int64_t delay_us = 0;
   std::uint64_t memory_mb = 0;
   ChallengerFlags challenger;
+  MonitorFlags monitor;
 };
 
 /// What is served, and where: the flags', and where they name no model the platform's.
@@ -111,6 +113,7 @@ Status Run(const Context& context, const ServeFlags& flags, const Plan& plan,
   if (follower) follower->Start();
   MUSTER_ASSIGN_OR_RETURN(const auto challenger,
                           StartChallenger(context, flags.challenger, flags.model, models));
+  MUSTER_ASSIGN_OR_RETURN(const auto monitor, StartMonitor(flags.monitor, models));
   if (!flags.port_file.empty()) {
     MUSTER_RETURN_IF_ERROR(
         WriteFileAtomically(flags.port_file, std::to_string(server->port()) + "\n"));
@@ -134,6 +137,7 @@ int Serve(const Context& context, const ServeFlags& flags) {
                                     .body_max = plan->http.max_body,
                                     .concurrency = flags.threads,
                                     .memory_max = flags.memory_mb << 20U};
+  options.watch = WatchOptionsOf(flags.monitor);
   options.batch.delay = std::chrono::microseconds(flags.delay_us);
   if (plan->repository) options.repository = &*plan->repository;
   if (!flags.access_log.empty()) {
@@ -222,6 +226,7 @@ void AddServe(CLI::App& app, Context& context) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   AddChallengerFlags(*command, flags->challenger);
+  AddMonitorFlags(*command, flags->monitor);
   command->callback(
       [&context, flags] { context.run = [&context, flags] { return Serve(context, *flags); }; });
 }

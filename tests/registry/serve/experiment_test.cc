@@ -174,12 +174,17 @@ TEST_F(ExperimentTest, KeysStick_AndVersionsThatAreAskedForAreAnsweredByThem) {
 TEST_F(ExperimentTest, WrongLabels_SendItBack) {
   ASSERT_TRUE(server_.Challenge({"m", 2, "/models/m/2"}, Quick()).ok());
   const auto experiment = server_.ExperimentOn("m");
+  const auto right = [&](const ServedModel& by, const std::string& id, bool right) {
+    experiment->Answered(by, by.version + id, true, milliseconds(1));
+    experiment->Labelled(by, by.version + id, right);
+    experiment->Labelled(by, "another's", !right);
+  };
   for (int i = 0; i < 300; ++i) {
-    experiment->Labelled(*experiment->champion(), i % 10 != 0);
-    experiment->Labelled(*experiment->challenger(), i % 2 != 0);
+    right(*experiment->champion(), std::to_string(i), i % 10 != 0);
+    right(*experiment->challenger(), std::to_string(i), i % 2 != 0);
   }
   EXPECT_EQ(experiment->state(), muster::registry::Rollout::State::kRolledBack);
-  EXPECT_THAT(boost::json::serialize(experiment->LastDecision()), HasSubstr("right: challenger"));
+  EXPECT_THAT(boost::json::serialize(experiment->LastDecision()), HasSubstr("right: challenger 5"));
 }
 
 TEST_F(ExperimentTest, RegistryAway_TheDecisionStandsAndIsToldLater) {

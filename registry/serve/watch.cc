@@ -1,0 +1,86 @@
+#include "registry/serve/watch.h"
+
+#include <utility>
+
+#include "registry/monitor/report.h"
+#include "runtime/base/file.h"
+
+namespace muster::registry::serve {
+
+Result<std::shared_ptr<Watch>> Watch::Open(const ModelLocation& location,
+                                           const WatchOptions& options, const Clock& clock) {
+  const auto file = location.directory / "baseline.json";
+  const auto text = ReadWholeFile(file, monitor::kBaselineBytesMost);
+  if (!text.ok()) {
+    if (text.error().kind == ErrorKind::kNotFound) return std::shared_ptr<Watch>();
+    return text.error();
+  }
+  auto baseline = monitor::ParseBaseline(*text);
+  if (!baseline.ok()) return baseline.error().With(file.string());
+  return std::make_shared<Watch>(location, std::move(*baseline), options, clock);
+}
+
+Watch::Watch(ModelLocation location, monitor::Baseline baseline, const WatchOptions& options,
+             const Clock& clock)
+    : location_(std::move(location)),
+      options_(options),
+      clock_(clock),
+      monitor_(std::move(baseline), options_.monitor, clock_.UnixNow()),
+      begun_(clock_.Now()) {}
+
+void Watch::Observe(const monitor::Observation& observation) {
+  const std::lock_guard lock(mutex_);
+  monitor_.Observe(observation);
+}
+
+Result<Watch::Labelled> Watch::Outcome(const monitor::OutcomeLabel& label) {
+  const std::lock_guard lock(mutex_);
+  MUSTER_ASSIGN_OR_RETURN(const auto joined, monitor_.Join(label));
+  Labelled labelled{joined.state, std::nullopt};
+  if (joined.state == monitor::JoinState::kJoined && monitor_.baseline().has_classes()) {
+    labelled.right = joined.prediction.at(0) == label.values[0];
+  }
+  return labelled;
+}
+
+WatchedWindow Watch::Report(const monitor::Window& window) const {
+  const auto report = monitor::MakeReport(monitor_.baseline(), window, options_.drift);
+  return {location_.name,
+          std::to_string(location_.version),
+          window.ended_ms,
+          monitor::ToJson(window),
+          monitor::ReportJson(monitor_.baseline(), window, report),
+          report.metrics};
+}
+
+std::optional<WatchedWindow> Watch::Turn() {
+  const MonotonicTime now = clock_.Now();
+  std::unique_lock lock(mutex_);
+  if (now - begun_ < options_.window) return std::nullopt;
+  begun_ = now;
+  const monitor::Window closed = monitor_.CloseWindow(clock_.UnixNow());
+  lock.unlock();  // requests need not wait for the report; the baseline never changes
+  WatchedWindow watched = Report(closed);
+  lock.lock();
+  reports_.push_back(watched.report);
+  if (reports_.size() > kWindowsKept) reports_.pop_front();
+  return watched;
+}
+
+boost::json::object Watch::Describe() const {
+  std::unique_lock lock(mutex_);
+  monitor::Window open = monitor_.window();
+  boost::json::array reports(reports_.begin(), reports_.end());
+  lock.unlock();
+  open.ended_ms = clock_.UnixNow();
+  return {{"open", Report(open).report}, {"windows", std::move(reports)}};
+}
+
+std::string Watch::WindowText() const {
+  const std::lock_guard lock(mutex_);
+  monitor::Window open = monitor_.window();
+  open.ended_ms = clock_.UnixNow();
+  return monitor::ToJson(open);
+}
+
+}  // namespace muster::registry::serve
