@@ -47,6 +47,10 @@ Status ChallengerFollower::WriteDecisions(const Experiment& experiment) {
     boost::json::object line = decisions[written_].as_object();
     for (const char* key : {"model", "champion", "challenger", "mode"}) line[key] = all.at(key);
     MUSTER_RETURN_IF_ERROR(log_.Append(line));
+    if (line.at("state") != "running") continue;  // the end is reported until it is heard
+    reporter_.Progress({model_, Number(experiment.challenger()->version),
+                        line.at("share").to_number<double>(),
+                        std::string(line.at("reason").as_string())});
   }
   return Ok();
 }

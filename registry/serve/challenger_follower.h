@@ -19,6 +19,14 @@ struct ExperimentEnd {
   std::string reason;
 };
 
+/// The challenger's share of the requests from here on.
+struct ExperimentStep {
+  std::string model;
+  std::int64_t challenger = 0;
+  double share = 0;
+  std::string reason;
+};
+
 /// The port to whom the end is told: the command line's moves the registry's aliases.
 class ExperimentReporter {
  public:
@@ -26,6 +34,8 @@ class ExperimentReporter {
   /// Asked again, later, after kUnavailable. Any other error is final: a challenger that passed goes back all the same.
   /// Once or more for one end.
   virtual Status Report(const ExperimentEnd& end) = 0;
+  /// For who follows it; once, whatever comes of it.
+  virtual void Progress(const ExperimentStep& step) = 0;
 };
 
 /// Keeps a server's challenger the one that a source names.

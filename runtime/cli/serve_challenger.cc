@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/base/log.h"
 #include "runtime/cli/model_fetch.h"
 
 namespace muster::cli {
@@ -15,7 +16,8 @@ bool IsAlias(const ModelReference& reference) {
   return reference.version.find_first_not_of("0123456789") != std::string::npos;
 }
 
-/// Moves the registry's aliases: the champion's to a challenger that passed, the challenger's away from one that did not.
+/// Tells the registry's retraining of which the challenger is the outcome, which moves the aliases; where there is none,
+/// moves them: the champion's to a challenger that passed, the challenger's away from one that did not.
 class RegistryReporter final : public registry::serve::ExperimentReporter {
  public:
   RegistryReporter(const Context& context, std::optional<ModelReference> champion,
@@ -23,11 +25,33 @@ class RegistryReporter final : public registry::serve::ExperimentReporter {
       : context_(context), champion_(std::move(champion)), challenger_(std::move(challenger)) {}
 
   Status Report(const ExperimentEnd& end) override {
-    if (end.took_over) return champion_ ? Promote(end) : Ok();
-    return challenger_ ? TakeAway(end) : Ok();
+    if (!(end.took_over ? champion_ : challenger_))
+      return Ok();  // nothing that the registry knows of
+    const Status heard = Canary(end.model, {{"version", end.challenger},
+                                            {"state", end.took_over ? "done" : "rolled_back"},
+                                            {"share", end.took_over ? 1 : 0},
+                                            {"reason", end.reason}});
+    if (heard.ok() || heard.error().kind != ErrorKind::kNotFound) return heard;
+    return end.took_over ? Promote(end) : TakeAway(end);
+  }
+
+  void Progress(const registry::serve::ExperimentStep& step) override {
+    if (!challenger_) return;
+    const Status heard = Canary(step.model, {{"version", step.challenger},
+                                             {"state", "running"},
+                                             {"share", step.share},
+                                             {"reason", step.reason}});
+    if (!heard.ok() && heard.error().kind != ErrorKind::kNotFound) {
+      LogWarning("serve",
+                 "the registry was not told of a rollout's step: " + heard.error().message);
+    }
   }
 
  private:
+  /// kNotFound where no retraining waits for it.
+  Status Canary(const std::string& model, const boost::json::object& body) {
+    return Post(model, "canary", body);
+  }
   Status Promote(const ExperimentEnd& end) {
     return Post(end.model, "promote",
                 {{"alias", champion_->version},

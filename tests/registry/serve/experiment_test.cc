@@ -42,6 +42,8 @@ class Registry final : public ExperimentReporter {
     ends.push_back(end);
     return Ok();
   }
+  void Progress(const ExperimentStep& step) override { shares.push_back(step.share); }
+  std::vector<double> shares;
   bool away = false, refuses = false;
   std::vector<ExperimentEnd> ends;
 };
@@ -108,6 +110,7 @@ TEST_F(ExperimentTest, GoodChallenger_TakesOver) {
   EXPECT_NEAR(challenger, 30, 1) << "of " << requests;
   ASSERT_EQ(registry_.ends.size(), 1U);
   EXPECT_TRUE(registry_.ends[0].took_over);
+  EXPECT_THAT(registry_.shares, ::testing::ElementsAre(0.2));
   EXPECT_EQ(registry_.ends[0].champion, 1);
   EXPECT_EQ(registry_.ends[0].challenger, 2);
   const auto rollout = Rollout();
