@@ -93,6 +93,51 @@ class Parser {
 
 Result<std::vector<CsvRecord>> ParseCsv(std::string_view text) { return Parser(text).Run(); }
 
+std::size_t CsvRecordEnd(std::string_view text, std::size_t from) {
+  const std::size_t line_end = text.find('\n', from);
+  // Most records have no quote, and then the next line end is theirs.
+  if (text.substr(from, line_end - from).find('"') == std::string_view::npos) {
+    return line_end == std::string_view::npos ? line_end : line_end + 1;
+  }
+  bool inside = false, first = true;
+  for (std::size_t at = from; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\n' && !inside) return at + 1;
+    if (c == '"' && inside && at + 1 < text.size() && text[at + 1] == '"') {
+      ++at;
+    } else if (c == '"' && (inside || first)) {
+      inside = !inside;
+    }
+    first = c == ',' && !inside;
+  }
+  return std::string_view::npos;
+}
+
+Status SplitCsvRecord(std::string_view record, std::vector<std::string_view>& cells,
+                      std::vector<std::string>& unquoted) {
+  cells.clear();
+  unquoted.clear();
+  if (record.ends_with('\n')) record.remove_suffix(1);
+  if (record.ends_with('\r')) record.remove_suffix(1);
+  if (record.find_first_of("\"\r") != std::string_view::npos) {
+    auto parsed = ParseCsv(record);
+    if (!parsed.ok()) {
+      const std::string& message = parsed.error().message;
+      return Invalid(message.substr(message.find(": ") + 2));
+    }
+    if (parsed->size() != 1) return Invalid("not one record");
+    for (CsvCell& cell : parsed->front().cells) unquoted.push_back(std::move(cell.text));
+    cells.assign(unquoted.begin(), unquoted.end());
+    return Ok();
+  }
+  for (std::size_t at = 0;;) {
+    const std::size_t comma = record.find(',', at);
+    cells.push_back(record.substr(at, comma - at));
+    if (comma == std::string_view::npos) return Ok();
+    at = comma + 1;
+  }
+}
+
 void AppendCsv(std::string& csv, std::string_view cell) {
   const bool plain = !cell.empty() && cell.find_first_of("\",\r\n") == std::string_view::npos &&
                      cell.front() != ' ' && cell.back() != ' ';

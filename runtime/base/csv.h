@@ -26,6 +26,14 @@ struct CsvRecord {
 /// between a closing quote and the next comma, and a record with another number of cells than the first.
 Result<std::vector<CsvRecord>> ParseCsv(std::string_view text);
 
+/// For texts that come in pieces: behind the line end of the record that begins at `from`; npos while that is not in
+/// `text`. A quote that is not a cell's first character is not looked at: SplitCsvRecord finds it.
+std::size_t CsvRecordEnd(std::string_view text, std::size_t from);
+/// The cells of one record, its line end left out, as pieces of `record` or of `unquoted`, which keeps what had quotes.
+/// kInvalid as of ParseCsv, without the line.
+Status SplitCsvRecord(std::string_view record, std::vector<std::string_view>& cells,
+                      std::vector<std::string>& unquoted);
+
 /// Appends a cell, in quotes where a reader needs them; an empty text becomes "".
 void AppendCsv(std::string& csv, std::string_view cell);
 

@@ -46,5 +46,31 @@ TEST(Csv, WhatIsWritten_IsReadBack) {
   }
 }
 
+TEST(CsvRecordEnd, PiecesOfAText_EndWhereTheRecordDoes) {
+  const std::string text = "a,b\nc,\"d\n\"\"e\"\r\nf\"g\nlast";
+  EXPECT_EQ(CsvRecordEnd(text, 0), 4U);
+  EXPECT_EQ(CsvRecordEnd(text, 4), 15U);   // over the quoted line end
+  EXPECT_EQ(CsvRecordEnd(text, 15), 19U);  // a quote inside a cell opens nothing
+  EXPECT_EQ(CsvRecordEnd(text, 19), std::string::npos);
+  for (std::size_t cut = 4; cut < 15; ++cut) {
+    EXPECT_EQ(CsvRecordEnd(std::string_view(text).substr(0, cut), 4), std::string::npos) << cut;
+  }
+}
+
+TEST(SplitCsvRecord, Cells_AreThoseOfParseCsv) {
+  std::vector<std::string_view> cells;
+  std::vector<std::string> unquoted;
+  for (const std::string record : {"a,,b\r\n", "\"a,\"\"\n\",b", "x\n", ",\n"}) {
+    const auto whole = ParseCsv(record);
+    ASSERT_TRUE(whole.ok());
+    ASSERT_TRUE(SplitCsvRecord(record, cells, unquoted).ok());
+    ASSERT_EQ(cells.size(), whole->at(0).cells.size()) << record;
+    for (std::size_t i = 0; i < cells.size(); ++i) EXPECT_EQ(cells[i], whole->at(0).cells[i].text);
+  }
+  const Status wrong = SplitCsvRecord("a\"b,c", cells, unquoted);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_TRUE(wrong.error().message.starts_with("a quote inside 'a\"'")) << wrong.error().message;
+}
+
 }  // namespace
 }  // namespace muster
