@@ -44,6 +44,33 @@ Result<TensorSpec> SpecOf(const std::string& name, const ov::Output<const ov::No
   return TensorSpec{name, pair->first, ShapeOf(port.get_partial_shape())};
 }
 
+template <typename T>
+Status CheckRange(const Tensor& tensor) {
+  T value{};
+  for (std::size_t at = 0; at < tensor.bytes.size(); at += sizeof value) {
+    std::memcpy(&value, tensor.bytes.data() + at, sizeof value);
+    if (!std::in_range<std::int32_t>(value)) {
+      return Invalid("input '" + tensor.name + "' holds " + std::to_string(value) +
+                     "; OpenVINO computes integers in 32 bits, with a sign");
+    }
+  }
+  return Ok();
+}
+
+/// The CPU plugin narrows these types without a word.
+Status CheckRange(const Tensor& tensor) {
+  switch (tensor.type) {
+    case ElementType::kI64:
+      return CheckRange<std::int64_t>(tensor);
+    case ElementType::kU64:
+      return CheckRange<std::uint64_t>(tensor);
+    case ElementType::kU32:
+      return CheckRange<std::uint32_t>(tensor);
+    default:
+      return Ok();
+  }
+}
+
 /// 0 when the model has no kActivationGroupKey.
 Result<std::uint64_t> ActivationGroup(const ov::Model& model) {
   const std::string key(kActivationGroupKey);
@@ -68,6 +95,7 @@ class OpenVinoModel final : public InferenceModel {
 
   Result<std::vector<Tensor>> Infer(const std::vector<Tensor>& inputs) override {
     MUSTER_RETURN_IF_ERROR(CheckInputs(inputs_, inputs));
+    for (const Tensor& input : inputs) MUSTER_RETURN_IF_ERROR(CheckRange(input));
     try {
       ov::InferRequest request = Take();
       for (std::size_t i = 0; i < inputs_.size(); ++i) {

@@ -48,6 +48,28 @@ class InferenceEngineTest : public ::testing::TestWithParam<Engine> {
   std::unique_ptr<InferenceEngine> engine_ = GetParam().make();
 };
 
+TEST_P(InferenceEngineTest, Infer_IntegersBeyond32Bits_ExactOrRefused) {
+  muster::testing::TinyOnnx onnx;
+  onnx.Input("x", muster::testing::kOnnxInt64, {-1});
+  onnx.Node("Identity", {"x"}, "y");
+  onnx.Output("y", muster::testing::kOnnxInt64, {-1});
+  const auto model = Load(onnx);
+  constexpr std::int64_t kLargest = 0x7FFFFFFF;
+  for (const std::int64_t value :
+       {kLargest, -kLargest - 1, kLargest + 1, -kLargest - 2, std::int64_t{1} << 62}) {
+    const auto answer =
+        model->Infer({MakeTensor<std::int64_t>("x", ElementType::kI64, {2}, {7, value})});
+    if (answer.ok()) {
+      EXPECT_THAT(Values<std::int64_t>(answer->at(0)), ElementsAre(7, value));
+    } else {
+      EXPECT_EQ(answer.error().kind, ErrorKind::kInvalid);
+      EXPECT_THAT(answer.error().message,
+                  HasSubstr("input 'x' holds " + std::to_string(value) + "; "));
+      EXPECT_GT(std::abs(value), kLargest) << "32 bits are no reason";
+    }
+  }
+}
+
 TEST_P(InferenceEngineTest, Infer_DynamicBatch_AnyRows) {
   const auto model = Load(LinearModel({1, 2}));
   ASSERT_EQ(model->inputs().size(), 1U);
