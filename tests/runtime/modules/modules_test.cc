@@ -5,8 +5,8 @@
 #include <cstring>
 #include <fstream>
 
-#include "runtime/modules/hdf5.h"
 #include "runtime/modules/engines.h"
+#include "runtime/modules/hdf5.h"
 #include "tests/support/tiny_onnx.h"
 
 namespace muster::modules {
