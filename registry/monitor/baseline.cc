@@ -8,6 +8,7 @@
 
 #include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
+#include "runtime/wire/error_path.h"
 
 namespace muster::registry::monitor {
 namespace {
@@ -93,9 +94,7 @@ Error At(std::string_view path, std::string_view sentence) {
 template <typename Answer>
 Answer Under(std::string_view path, Answer result) {
   if (result.ok()) return result;
-  std::string message = result.error().message;
-  if (message.starts_with("at ")) message = message.substr(3);
-  return Corrupt("at " + std::string(path) + (message.starts_with('[') ? "" : ".") + message);
+  return wire::Under(path, result.error());
 }
 
 Status CheckAscending(std::string_view path, const std::vector<double>& values, bool strictly) {
@@ -371,7 +370,11 @@ Result<Baseline> ParseBaseline(std::string_view text) {
   const auto file = wire::FromJson<File>(*json);
   if (!file.ok()) return Corrupt("baseline: " + file.error().message);
   auto baseline = BaselineOf(*file);
-  if (!baseline.ok()) return baseline.error().With("baseline");
+  if (!baseline.ok()) {
+    const bool newer = baseline.error().kind == ErrorKind::kUnsupported;
+    return Error{newer ? ErrorKind::kUnsupported : ErrorKind::kCorrupt, baseline.error().message}
+        .With("baseline");
+  }
   baseline->digest = Sha256Hex(text);
   return baseline;
 }

@@ -24,7 +24,7 @@ struct MonitorSpec {
   /// than as many requests. Of wide rows fewer, so that one request costs some values_most values, but one row at least.
   std::int64_t rows_most = 16;
   std::int64_t values_most = 256;
-  std::size_t outcomes_most = 50'000;     ///< requests that can wait for their labels at a time
+  std::size_t outcomes_most = 100'000;    ///< rows that can wait for their labels at a time
   std::int64_t late_ms = 24 * 3'600'000;  ///< a label that waited longer is counted as late, too
   std::uint64_t seed = 0;
 };

@@ -6,17 +6,19 @@ namespace muster::registry::monitor {
 
 void OutcomeJoin::Predicted(std::string_view id, std::string_view segment, std::int64_t time_ms,
                             std::vector<PredictedRow> rows) {
-  if (id.empty() || id.size() > kIdBytesMost) return;
+  if (id.empty() || id.size() > kIdBytesMost || rows.empty()) return;
   Request request{std::string(segment), time_ms, ++generation_, {}};
   request.rows.reserve(rows.size());
   for (auto& row : rows) request.rows.push_back({std::move(row), {}, 0});
-  order_.push_back({std::string(id), generation_});
+  order_.push_back({std::string(id), generation_, rows.size()});
+  rows_ += rows.size();
   by_id_.insert_or_assign(order_.back().id, std::move(request));
-  while (order_.size() > capacity_) {
+  while (rows_ > capacity_ && order_.size() > 1) {
     const auto oldest = by_id_.find(order_.front().id);
     if (oldest != by_id_.end() && oldest->second.generation == order_.front().generation) {
       by_id_.erase(oldest);
     }
+    rows_ -= order_.front().rows;
     order_.pop_front();
   }
 }

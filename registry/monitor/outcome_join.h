@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-/// Predictions that wait for their labels, by request id: the newest so many requests, older ones are forgotten. Pure; one
+/// Predictions that wait for their labels, by request id: the newest so many rows, older requests are forgotten. Pure; one
 /// thread at a time.
 
 namespace muster::registry::monitor {
@@ -40,8 +40,8 @@ struct JoinResult {
 
 class OutcomeJoin {
  public:
-  /// Remembers `requests` of them, 1 or more.
-  explicit OutcomeJoin(std::size_t requests) : capacity_(requests) {}
+  /// Remembers `rows` of them, 1 or more; the newest request always.
+  explicit OutcomeJoin(std::size_t rows) : capacity_(rows) {}
 
   static constexpr std::size_t kIdBytesMost = 128;
 
@@ -75,9 +75,11 @@ class OutcomeJoin {
   struct Place {
     std::string id;
     std::uint64_t generation = 0;
+    std::size_t rows = 0;
   };
 
   std::size_t capacity_;
+  std::size_t rows_ = 0;  ///< of all in order_
   std::uint64_t generation_ = 0;
   std::unordered_map<std::string, Request> by_id_;
   std::deque<Place> order_;  ///< oldest first; one of a replaced request has another generation

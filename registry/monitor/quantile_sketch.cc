@@ -26,7 +26,7 @@ void AppendDoubles(std::string& out, const std::vector<double>& values) {
 bool TakeDoubles(std::string_view& in, std::uint64_t count, std::vector<double>& values) {
   if (count > in.size() / sizeof(double)) return false;
   values.resize(count);
-  std::memcpy(values.data(), in.data(), count * sizeof(double));
+  if (count > 0) std::memcpy(values.data(), in.data(), count * sizeof(double));
   in.remove_prefix(count * sizeof(double));
   return true;
 }

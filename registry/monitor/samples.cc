@@ -1,7 +1,7 @@
 #include "registry/monitor/samples.h"
 
 #include <algorithm>
-#include <boost/sort/spreadsort/float_sort.hpp>
+#include <boost/sort/pdqsort/pdqsort.hpp>
 #include <cmath>
 #include <numbers>
 
@@ -17,7 +17,7 @@ template <typename T>
 void SortFinite(std::vector<T>& values) {
   std::erase_if(values, [](T x) { return !std::isfinite(x); });
   MUSTER_CHECK(!values.empty(), "a sample has one finite value at least");
-  boost::sort::spreadsort::float_sort(values.begin(), values.end());
+  boost::sort::pdqsort_branchless(values.begin(), values.end());
 }
 
 template <typename T>

@@ -263,7 +263,7 @@ TEST(Outcomes, GiveAccuracyBySegment) {
 }
 
 TEST(Outcomes, LateDuplicateOtherAndUnknownLabels) {
-  Monitor monitor = MonitorOf(Blobs({.rows = 200}), {.outcomes_most = 3, .late_ms = 1'000});
+  Monitor monitor = MonitorOf(Blobs({.rows = 200}), {.outcomes_most = 18, .late_ms = 1'000});
   const TestVersion traffic = Blobs({.rows = 40, .seed = 2});
   const Request many(traffic, 0, 40);
   const Request one(traffic, 0, 1);
