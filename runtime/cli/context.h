@@ -133,6 +133,7 @@ void AddTrackerExport(CLI::App& tracker, Context& context);
 void AddTrackerImport(CLI::App& tracker, Context& context);
 void AddTrackerGc(CLI::App& tracker, Context& context);
 void AddTrackerRanks(CLI::App& tracker, Context& context);
+void AddMonitor(CLI::App& app, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);

@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
   AddModel(app, context);
   AddServe(app, context);
   AddPredict(app, context);
+  AddMonitor(app, context);
   AddTrigger(app, context);
   AddData(app, context);
   AddTracker(app, context);
