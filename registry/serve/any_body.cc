@@ -1,7 +1,6 @@
 #include "registry/serve/any_body.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <map>
 #include <utility>
@@ -12,8 +11,8 @@ namespace muster::registry::serve {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> kBinaryTypes{
-    "application/vnd.sagemaker-triton.binary+json", "application/vnd.vertex-ai-triton.binary+json"};
+constexpr std::string_view kSagemakerBinary = "application/vnd.sagemaker-triton.binary+json";
+constexpr std::string_view kVertexBinary = "application/vnd.vertex-ai-triton.binary+json";
 
 /// "Text/CSV; header=absent" -> "text/csv", {"header": "absent"}; names in lower case.
 struct ContentType {
@@ -55,12 +54,16 @@ Result<Question> DecodeBinary(const ContentType& type, std::string_view body,
                           DecodeInfer(body, length == type.parameters.end() ? "" : length->second,
                                       model.model->inputs()));
   Question question = QuestionOf(std::move(asked));
-  question.encode = [encode = std::move(question.encode), type = type.type](
+  if (type.type == kVertexBinary) return question;
+  question.encode = [encode = std::move(question.encode)](
                         const ServedModel& served,
                         const std::vector<Tensor>& outputs) -> Result<http::Response> {
     MUSTER_ASSIGN_OR_RETURN(http::Response response, encode(served, outputs));
     const auto size = response.headers.extract(std::string(kJsonLengthHeader));
-    if (size) response.headers["Content-Type"] = type + ";json-header-size=" + size.mapped();
+    if (size) {
+      response.headers["Content-Type"] =
+          std::string(kSagemakerBinary) + ";json-header-size=" + size.mapped();
+    }
     return response;
   };
   return question;
@@ -88,7 +91,7 @@ Result<Question> DecodeAnyBody(const http::Request& request, std::string_view bo
                                const ServedModel& model) {
   const std::vector<TensorSpec>& specs = model.model->inputs();
   const ContentType type = ParseContentType(request.Header("Content-Type"));
-  if (std::find(kBinaryTypes.begin(), kBinaryTypes.end(), type.type) != kBinaryTypes.end()) {
+  if (type.type == kSagemakerBinary || type.type == kVertexBinary) {
     return DecodeBinary(type, body, model);
   }
   const auto charset = type.parameters.find("charset");

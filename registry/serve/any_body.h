@@ -13,7 +13,8 @@ namespace muster::registry::serve {
 ///   text/csv                       with a header; "; header=absent" (RFC 4180, 3): without
 ///   application/vnd.sagemaker-triton.binary+json;json-header-size=N
 ///   application/vnd.vertex-ai-triton.binary+json;json-header-size=N
-///                                  infer_codec.h with the length of the JSON there, as Triton takes and answers it
+///                                  infer_codec.h with the length of the JSON there; as Triton does it, SageMaker's is
+///                                  answered in the same type, Vertex AI's as in infer_codec.h
 ///
 /// The answer is of the same protocol. kUnsupported names a type that is none of these.
 Result<Question> DecodeAnyBody(const http::Request& request, std::string_view body,

@@ -69,6 +69,7 @@ std::vector<IndexEntry> ModelServer::Index() const {
     index[name] = {name, slot.state, slot.version, slot.reason};
   }
   std::vector<IndexEntry> entries;
+  entries.reserve(index.size());
   for (auto& [name, entry] : index) entries.push_back(std::move(entry));
   return entries;
 }

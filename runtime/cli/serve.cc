@@ -80,7 +80,7 @@ Result<Plan> MakePlan(const Context& context, const ServeFlags& flags) {
 /// The models that are there from the start. One that is named must load; of all, those that do.
 Status LoadAll(serve::ModelServer& models, const serve::ModelRepository& repository,
                std::vector<std::string> names) {
-  const bool all = names == std::vector<std::string>{"*"};
+  const bool all = names.empty();
   if (all) {
     MUSTER_ASSIGN_OR_RETURN(names, repository.Names());
   }
@@ -99,7 +99,8 @@ Status Run(const Context& context, const ServeFlags& flags, const Plan& plan,
   std::optional<serve::AliasFollower> follower;
   std::string what = flags.repository;
   if (plan.repository) {
-    MUSTER_RETURN_IF_ERROR(LoadAll(models, *plan.repository, flags.load));
+    // A platform loads what it wants, when it wants it.
+    if (!plan.container) MUSTER_RETURN_IF_ERROR(LoadAll(models, *plan.repository, flags.load));
   } else {
     follower.emplace(*plan.source, models);
     MUSTER_RETURN_IF_ERROR(follower->Step());
@@ -176,13 +177,11 @@ void AddServe(CLI::App& app, Context& context) {
                        "Folder of models in Triton's layout, NAME/VERSION/model.onnx, "
                        "which clients load and unload; the latest versions are served")
           ->excludes(model);
-  flags->load = {"*"};
   command
-      ->add_option(
-          "--load", flags->load,
-          "Model of the repository to load at the start, may be repeated; *: all that load")
-      ->needs(repository)
-      ->capture_default_str();
+      ->add_option("--load", flags->load,
+                   "Model of the repository to load at the start, may be repeated; default: all "
+                   "that load")
+      ->needs(repository);
   command->add_option("--host", flags->host,
                       "Address to listen on; default: 127.0.0.1, in a container 0.0.0.0");
   command->add_option("--port", flags->port,
