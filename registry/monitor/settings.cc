@@ -21,9 +21,9 @@ struct File {
   std::int64_t window_ms = MonitorSettings().window_ms;
   MonitorSpec traffic;
   DriftSpec drift;
-  boost::json::value rules;
+  boost::json::value rules, notify;
 };
-BOOST_DESCRIBE_STRUCT(File, (), (window_ms, traffic, drift, rules))
+BOOST_DESCRIBE_STRUCT(File, (), (window_ms, traffic, drift, rules, notify))
 
 }  // namespace
 
@@ -38,7 +38,10 @@ Result<MonitorSettings> MonitorSettingsFromJson(const boost::json::value& json) 
   if (const Status status = CheckDriftSpec(file.drift); !status.ok()) {
     return wire::Under("drift", status.error());
   }
-  MonitorSettings settings{file.window_ms, file.traffic, file.drift, {}};
+  MonitorSettings settings{file.window_ms, file.traffic, file.drift, {}, {}};
+  if (!file.notify.is_null()) {
+    MUSTER_ASSIGN_OR_RETURN(settings.notify, SinksFromJson(file.notify));
+  }
   if (file.rules.is_null()) return settings;
   MUSTER_ASSIGN_OR_RETURN(settings.rules,
                           AlertRulesFromJson(boost::json::object{{"rules", file.rules}}));

@@ -7,6 +7,7 @@
 #include "registry/monitor/alert.h"
 #include "registry/monitor/drift.h"
 #include "registry/monitor/monitor.h"
+#include "registry/monitor/notice.h"
 
 /// How a version is watched, as one object. Pure. As YAML: runtime/config/monitor_file.h.
 ///
@@ -14,6 +15,7 @@
 ///   traffic: {sample_every: 1, rows_most: 16, values_most: 256, outcomes_most: 100000, late_ms: 86400000}
 ///   drift: {alpha: 0.05, confidence: 0.95, number_bound: 0.1, category_bound: 0.1, set_share: 0.5, rows_least: 30}
 ///   rules: [...]                 # alert.h
+///   notify: [...]                # notice.h
 ///
 /// Whatever is absent is as above; no rules.
 
@@ -24,6 +26,7 @@ struct MonitorSettings {
   MonitorSpec traffic;
   DriftSpec drift;
   std::vector<AlertRule> rules;
+  std::vector<Sink> notify;
 };
 
 /// kInvalid "at drift.alpha: ..." for an unknown key, a wrong type or what is out of its range.

@@ -21,7 +21,7 @@ namespace muster::registry::serve {
 inline constexpr std::string_view kSegmentHeader = "X-Muster-Segment";
 
 struct WatchOptions {
-  std::chrono::seconds window{3600};
+  std::chrono::milliseconds window{300'000};
   monitor::MonitorSpec monitor;
   monitor::DriftSpec drift;
 };

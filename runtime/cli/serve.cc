@@ -37,7 +37,8 @@ struct ServeFlags {
 struct Plan {
   std::optional<serve::Container> container;
   std::optional<serve::ModelRepository> repository;
-  std::unique_ptr<serve::ModelSource> source;  ///< null with a repository
+  std::unique_ptr<serve::ModelSource> source;                 ///< null with a repository
+  std::optional<registry::monitor::MonitorSettings> monitor;  ///< nothing: nobody watches
   http::ServerOptions http;
 };
 
@@ -54,6 +55,7 @@ Result<std::optional<serve::Container>> ContainerHere(const ServeFlags& flags) {
 Result<Plan> MakePlan(const Context& context, const ServeFlags& flags) {
   Plan plan;
   MUSTER_ASSIGN_OR_RETURN(plan.container, ContainerHere(flags));
+  MUSTER_ASSIGN_OR_RETURN(plan.monitor, ReadMonitorFlags(flags.monitor));
   constexpr std::uint16_t kPort = 7071;
   plan.http.port = flags.port.value_or(plan.container ? plan.container->port : kPort);
   plan.http.host = !flags.host.empty() ? flags.host : plan.container ? "0.0.0.0" : "127.0.0.1";
@@ -114,7 +116,8 @@ Status Run(const Context& context, const ServeFlags& flags, const Plan& plan,
   if (follower) follower->Start();
   MUSTER_ASSIGN_OR_RETURN(const auto challenger,
                           StartChallenger(context, flags.challenger, flags.model, models));
-  MUSTER_ASSIGN_OR_RETURN(const auto monitor, StartMonitor(flags.monitor, models));
+  const auto monitor =
+      plan.monitor ? StartMonitor(context, flags.monitor, *plan.monitor, models) : nullptr;
   if (!flags.port_file.empty()) {
     MUSTER_RETURN_IF_ERROR(
         WriteFileAtomically(flags.port_file, std::to_string(server->port()) + "\n"));
@@ -138,7 +141,7 @@ int Serve(const Context& context, const ServeFlags& flags) {
                                     .body_max = plan->http.max_body,
                                     .concurrency = flags.threads,
                                     .memory_max = flags.memory_mb << 20U};
-  options.watch = WatchOptionsOf(flags.monitor);
+  if (plan->monitor) options.watch = WatchOptionsOf(*plan->monitor);
   options.batch.delay = std::chrono::microseconds(flags.delay_us);
   if (plan->repository) options.repository = &*plan->repository;
   if (!flags.access_log.empty()) {
