@@ -73,4 +73,5 @@ def main(folder):
     (folder / "broken" / "1" / "model.onnx").write_bytes((folder / "mlp/1/model.onnx").read_bytes()[:500])
 
 
-main(pathlib.Path(sys.argv[1]))
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

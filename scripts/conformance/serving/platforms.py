@@ -1,6 +1,6 @@
 """The contracts of platforms that run containers, asked by plain HTTP; Vertex AI's and SageMaker's also of the real Triton.
 
-usage: platforms.py MUSTER REPOSITORY [BACKENDS] FOLDER     with the environment that has nvidia-pytriton
+usage: platforms.py MUSTER REPOSITORY [BACKENDS] FOLDER
 
 Prints a line a clause; ends with 1 when one is not kept, or muster's answer is not Triton's.
 """

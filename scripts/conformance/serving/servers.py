@@ -13,6 +13,10 @@ import sysconfig
 import time
 
 
+POLL = 0.05  # seconds between two looks whether a server is ready
+MOST = 60
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -26,13 +30,14 @@ class Server:
         self.port, self.url, self.log = port, f"127.0.0.1:{port}", pathlib.Path(log)
         with open(log, "wb") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **(variables or {})})
-        for _ in range(600):
+        deadline = time.monotonic() + MOST
+        while time.monotonic() < deadline:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.ask("GET", ready)[0] in (200, 400):
                     return
             if self.process.poll() is not None:
                 break
-            time.sleep(0.05)
+            time.sleep(POLL)
         raise RuntimeError(f"{command[0]} does not start: {self.log.read_text()[-2000:]}")
 
     def ask(self, method, path, body=None, headers=None):
@@ -68,8 +73,9 @@ def muster(program, log, *flags, variables=None):
 
 
 def triton(repository, backends, log, *flags, ready="/v2/health/live", variables=None):
-    """To run with the environment that has nvidia-pytriton. `backends` holds onnxruntime/libtriton_onnxruntime.so."""
-    site = pathlib.Path(sysconfig.get_path("purelib"))
+    """Of .deps/triton; `backends` holds onnxruntime/libtriton_onnxruntime.so. {port} in flags and variables is the port."""
+    environment = pathlib.Path(os.environ.get("MUSTER_DEPS") or pathlib.Path(__file__).parents[3] / ".deps") / "triton"
+    (site,) = environment.glob("lib/python3*/site-packages")
     tree = site / "pytriton" / "tritonserver"
     folder = pathlib.Path(log).parent / "backends"
     if not folder.exists():

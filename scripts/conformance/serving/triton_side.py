@@ -1,6 +1,6 @@
 """One program of tritonclient[http] and plain HTTP, asked of muster and of the real Triton: same answers?
 
-usage: triton_side.py MUSTER REPOSITORY BACKENDS FOLDER     with the environment that has nvidia-pytriton and tritonclient
+usage: triton_side.py MUSTER REPOSITORY BACKENDS FOLDER     with the environment that has tritonclient
 
 Prints a line a question; ends with 1 when an answer differs that DIFFERENCES does not name, or one that it names does not.
 """
