@@ -13,6 +13,11 @@ std::uint64_t ResidentBytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+void MapLargeBlocks() {
+  constexpr int kLarge = 1 << 20;  // set, glibc adapts it no more
+  ::mallopt(M_MMAP_THRESHOLD, kLarge);
+}
+
 void ReturnFreeMemory() { ::malloc_trim(0); }
 
 }  // namespace muster::registry::serve

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "registry/serve/alias_follower.h"
+#include "registry/serve/memory.h"
 #include "registry/serve/model_server.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
@@ -133,6 +134,7 @@ Status Run(const Context& context, const ServeFlags& flags, const Plan& plan,
 
 int Serve(const Context& context, const ServeFlags& flags) {
   StopSignals signals;
+  serve::MapLargeBlocks();
   auto plan = MakePlan(context, flags);
   if (!plan.ok()) return Fail(context, plan.error());
   std::unique_ptr<serve::AccessLogFile> log;

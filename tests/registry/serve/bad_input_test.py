@@ -19,11 +19,13 @@ import sys
 import tempfile
 import time
 
+import numpy
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 WARM_REQUESTS, WARM_CYCLES = 1000, 60
 SLACK_MIB = 12
+LARGE = 1 << 20  # weights of a model, and the width of its rows: 4 MiB each, several times
 INFER = "/v2/models/fraud/infer"
 GOOD = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
 JSON = {"Content-Type": "application/json"}
@@ -35,7 +37,7 @@ def write_model(file, weights):
         [helper.make_node("MatMul", ["x", "W"], ["y"])], "linear",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", len(weights)])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 1])],
-        [helper.make_tensor("W", TensorProto.FLOAT, [len(weights), 1], weights)])
+        [numpy_helper.from_array(numpy.array(weights, numpy.float32).reshape(-1, 1), "W")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     file.parent.mkdir(parents=True)
     onnx.save(model, file)
@@ -154,11 +156,15 @@ def slow_senders(server, count):
         yield connection
 
 
+def control(server, model, verb):
+    status, answer = server.ask(f"/v2/repository/models/{model}/{verb}", JSON, b"")
+    assert status == 200, answer
+
+
 def cycle(server, count):
     for _ in range(count):
         for verb in ("load", "unload"):
-            status, answer = server.ask(f"/v2/repository/models/other/{verb}", JSON, b"")
-            assert status == 200, answer
+            control(server, "other", verb)
         status, answer = server.ask("/v2/repository/models/broken/load", JSON, b"")
         assert status == 400, answer
 
@@ -170,6 +176,7 @@ def main():
         models = pathlib.Path(name) / "models"
         write_model(models / "fraud" / "1" / "model.onnx", [1, 2])
         write_model(models / "other" / "1" / "model.onnx", [1] * 1000)
+        write_model(models / "large" / "1" / "model.onnx", [1] * LARGE)
         (models / "broken" / "1").mkdir(parents=True)
         (models / "broken" / "1" / "model.onnx").write_bytes((models / "other/1/model.onnx").read_bytes()[:2000])
         server = Server(sys.argv[1], pathlib.Path(name))
@@ -185,9 +192,14 @@ def main():
         after_requests = server.resident_mib()
         cycle(server, cycles)
         after_cycles = server.resident_mib()
+        control(server, "large", "load")
+        loaded = server.resident_mib()
+        control(server, "large", "unload")
+        unloaded = server.resident_mib()
         server.check_good()
-        print(f"warm {warm:.1f} MiB, after {requests} wrong requests {after_requests:.1f}, after {cycles} cycles {after_cycles:.1f}")
-        assert max(after_requests, after_cycles) <= warm + SLACK_MIB
+        print(f"warm {warm:.1f} MiB, after {requests} wrong requests {after_requests:.1f}, after {cycles} cycles {after_cycles:.1f}, "
+              f"with a large model {loaded:.1f}, without {unloaded:.1f}")
+        assert max(after_requests, after_cycles, unloaded) <= warm + SLACK_MIB < loaded
 
 
 if __name__ == "__main__":
