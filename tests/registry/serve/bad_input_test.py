@@ -7,40 +7,19 @@ from the version that was there. After a warm-up the server's resident memory st
 """
 
 import contextlib
-import http.client
 import json
 import pathlib
 import random
-import signal
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 
-import numpy
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from serving import GOOD, INFER, JSON, Server, write_model
 
 WARM_REQUESTS, WARM_CYCLES = 1000, 60
 SLACK_MIB = 12
 LARGE = 1 << 20  # weights of a model, and the width of its rows: 4 MiB each, several times
-INFER = "/v2/models/fraud/infer"
-GOOD = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
-JSON = {"Content-Type": "application/json"}
-
-
-def write_model(file, weights):
-    """y = x W"""
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "W"], ["y"])], "linear",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", len(weights)])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 1])],
-        [numpy_helper.from_array(numpy.array(weights, numpy.float32).reshape(-1, 1), "W")])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    file.parent.mkdir(parents=True)
-    onnx.save(model, file)
 
 
 def tensor(**changes):
@@ -87,38 +66,6 @@ def cases(rng):
         ("/v1/models/fraud:explain", JSON, good, (404,)), ("/score", JSON, b'{"input_data": {"z": 1}}', (400,)),
         ("/models", JSON, rng.choice([b"{}", noise, b'{"model_name": "m", "url": "/etc"}']), (400, 401)),
         ("/models/none/invoke", JSON, good, (404,)), ("/" + rng.choice(["", "v3", "%00", "a" * 3000]), JSON, good, (404, 405))])
-
-
-class Server:
-    def __init__(self, program, folder):
-        self.port_file = folder / "port"
-        self.process = subprocess.Popen(
-            [program, "serve", "--repository", str(folder / "models"), "--load", "fraud", "--port", "0", "--port-file",
-             str(self.port_file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not self.port_file.exists():
-            assert self.process.poll() is None and time.monotonic() < deadline, "muster serve does not start"
-            time.sleep(0.005)
-        self.port = int(self.port_file.read_text())
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-    def ask(self, path, headers, body, method="POST"):
-        self.connection.request(method, path, body, headers)
-        answer = self.connection.getresponse()
-        return answer.status, answer.read()
-
-    def resident_mib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-    def check_good(self):
-        status, body = self.ask(INFER, JSON, json.dumps(GOOD).encode())
-        answer = json.loads(body)
-        assert status == 200 and answer["model_version"] == "1" and answer["outputs"][0]["data"] == [5.0], answer
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=30) == 0, "a server that is told to stop ends with 0"
 
 
 def ask_wrongly(server, rng, count):
@@ -179,7 +126,7 @@ def main():
         write_model(models / "large" / "1" / "model.onnx", [1] * LARGE)
         (models / "broken" / "1").mkdir(parents=True)
         (models / "broken" / "1" / "model.onnx").write_bytes((models / "other/1/model.onnx").read_bytes()[:2000])
-        server = Server(sys.argv[1], pathlib.Path(name))
+        server = Server(sys.argv[1], pathlib.Path(name), "--repository", str(models), "--load", "fraud")
         stack.callback(server.close)
         for connection in slow_senders(server, 20):
             stack.callback(connection.close)

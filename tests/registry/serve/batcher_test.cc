@@ -96,6 +96,42 @@ TEST(Batcher, RequestsThatWaitTogether_ShareACall) {
   EXPECT_THAT(model->calls(), ElementsAre(1, 3, 2));
 }
 
+TEST(Batcher, Executions_AreToldOnceACallWithItsRows) {
+  const auto model = std::make_shared<Doubler>();
+  std::vector<Execution> executions;
+  FakeClock clock;
+  {
+    Batcher batcher(model, {.rows = 4}, clock);
+    model->Hold(true);
+    const auto ask = [&](std::vector<float> values) {
+      EXPECT_TRUE(batcher.Infer(Rows(values), std::nullopt,
+                                [&](const Answered&, const Execution& execution) {
+                                  executions.push_back(execution);  // one thread answers
+                                }));
+    };
+    ask({1, 2});
+    model->WaitForCalls(1);
+    ask({3, 4});
+    ask({5, 6, 7, 8});
+    EXPECT_TRUE(batcher.Infer(
+        Rows({9, 9}), MonotonicTime{} - std::chrono::seconds(1),
+        [&](const Answered&, const Execution& execution) { executions.push_back(execution); }));
+    clock.Advance(std::chrono::milliseconds(5));
+    model->Hold(false);
+  }
+  ASSERT_EQ(executions.size(), 4U);
+  EXPECT_EQ(executions[0].rows, 1);
+  EXPECT_TRUE(executions[0].first);
+  EXPECT_EQ(executions[0].times.infer, std::chrono::milliseconds(5));
+  EXPECT_EQ(executions[1].rows, 0);  // its deadline passed: no call
+  EXPECT_FALSE(executions[1].first);
+  EXPECT_EQ(executions[2].rows, 3);
+  EXPECT_TRUE(executions[2].first);
+  EXPECT_EQ(executions[2].times.queue, std::chrono::milliseconds(5));
+  EXPECT_EQ(executions[3].rows, 3);
+  EXPECT_FALSE(executions[3].first);
+}
+
 TEST(Batcher, Delay_WaitsForOthersButNotWhenFull) {
   const auto model = std::make_shared<Doubler>();
   Batcher batcher(model, {.rows = 3, .delay = std::chrono::hours(1)});
