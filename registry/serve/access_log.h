@@ -16,7 +16,7 @@ namespace muster::registry::serve {
 struct AccessRecord {
   UnixMillis time = 0;  ///< when the answer was ready
   std::string_view request_id, method;
-  std::string_view route;           ///< the pattern: "/v2/models/{model}/infer"
+  std::string_view route;  ///< the pattern: "/v2/models/{model}/infer"; empty: none matched
   std::string_view model, version;  ///< empty: no prediction, or the model is not served
   int status = 200;
   std::size_t bytes_in = 0, bytes_out = 0;  ///< of the bodies as they go over the wire

@@ -33,13 +33,7 @@ Result<Container> VertexAi(const Environment& environment) {
   if (mode && *mode != "PREDICTION") {
     return Invalid("AIP_MODE is '" + *mode + "'; wanted PREDICTION");
   }
-  const std::string folder = environment("AIP_STORAGE_URI").value_or("");
-  if (folder.starts_with("gs://")) {
-    return Unsupported("AIP_STORAGE_URI is " + folder +
-                       ", which is not fetched: copy it into the container before, and name the "
-                       "folder with --model");
-  }
-  container.model = folder;
+  container.model = environment("AIP_STORAGE_URI").value_or("");
   return container;
 }
 

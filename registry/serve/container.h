@@ -37,7 +37,7 @@ using IsDirectory = std::function<bool(const std::filesystem::path&)>;
 ///   /opt/ml/model     SageMaker; docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 ///   /mnt/models       KServe
 ///
-/// kInvalid names a variable, its value and what is wanted; kUnsupported for a gs:// folder, which is not fetched.
+/// kInvalid names a variable, its value and what is wanted. Vertex AI's folder may be one of gs://, as the variable has it.
 Result<std::optional<Container>> ContainerOf(const Environment& environment,
                                              const IsDirectory& is_directory);
 

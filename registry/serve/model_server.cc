@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "registry/serve/open_inference.h"
 #include "registry/serve/routes.h"
 
 namespace muster::registry::serve {
@@ -93,9 +92,7 @@ void ModelServer::AddRoutes(http::Router& router, const std::optional<Container>
   AddKserveV1Routes(routes);
   AddSagemakerRoutes(routes);
   AddAzureRoutes(routes);
-  router.SetFallback([](const http::Request& request, const http::Respond& respond) {
-    respond(OpenInferenceError(NotFound("nothing answers " + request.method + " " + request.path)));
-  });
+  routes.AddFallback();
 }
 
 }  // namespace muster::registry::serve

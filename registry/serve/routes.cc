@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "registry/serve/model_server.h"
+#include "registry/serve/open_inference.h"
 
 namespace muster::registry::serve {
 
@@ -20,14 +21,20 @@ int StatusOf(const Error& error) {
   return error.kind == ErrorKind::kUnsupported ? 415 : http::HttpStatus(error.kind);
 }
 
-http::Handler Routes::Enveloped(std::string_view method, std::string_view pattern, Answer answer) {
-  return [&server = server_, answer, method = std::string(method), pattern = std::string(pattern)](
-             const http::Request& request, const http::Respond& respond) {
+http::Handler Routes::Enveloped(std::string_view pattern, Answer answer) {
+  return [&server = server_, answer, pattern = std::string(pattern)](const http::Request& request,
+                                                                     const http::Respond& respond) {
     const Envelope envelope = server.Open(request);
     http::Response response = answer(server, request);
-    server.Close(envelope, method, pattern, nullptr, {}, response);
+    server.Close(envelope, request.method, pattern, nullptr, {}, response);
     respond(std::move(response));
   };
+}
+
+void Routes::AddFallback() {
+  router_.SetFallback(Enveloped("", [](ModelServer&, const http::Request& request) {
+    return OpenInferenceError(NotFound("nothing answers " + request.method + " " + request.path));
+  }));
 }
 
 bool Routes::has_repository() const { return server_.MayControl().ok(); }
@@ -37,12 +44,11 @@ bool Routes::IsNew(std::string_view method, std::string_view pattern) {
 }
 
 void Routes::Add(std::string_view method, std::string_view pattern, Answer answer) {
-  if (IsNew(method, pattern)) router_.Add(method, pattern, Enveloped(method, pattern, answer));
+  if (IsNew(method, pattern)) router_.Add(method, pattern, Enveloped(pattern, answer));
 }
 
 void Routes::AddBlocking(std::string_view method, std::string_view pattern, Answer answer) {
-  if (IsNew(method, pattern))
-    router_.AddBlocking(method, pattern, Enveloped(method, pattern, answer));
+  if (IsNew(method, pattern)) router_.AddBlocking(method, pattern, Enveloped(pattern, answer));
 }
 
 void Routes::AddPrediction(std::string_view pattern, const Protocol& protocol) {

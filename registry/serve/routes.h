@@ -21,11 +21,13 @@ class Routes {
   void AddBlocking(std::string_view method, std::string_view pattern, Answer answer);
   /// POST `pattern` asks for predictions. `protocol` must live for ever.
   void AddPrediction(std::string_view pattern, const Protocol& protocol);
+  /// What no route matches, in the protocol's form.
+  void AddFallback();
   /// Whether models may be loaded and unloaded by name.
   [[nodiscard]] bool has_repository() const;
 
  private:
-  http::Handler Enveloped(std::string_view method, std::string_view pattern, Answer answer);
+  http::Handler Enveloped(std::string_view pattern, Answer answer);
   bool IsNew(std::string_view method, std::string_view pattern);
 
   http::Router& router_;

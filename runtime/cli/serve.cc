@@ -72,6 +72,11 @@ Result<Plan> MakePlan(const Context& context, const ServeFlags& flags) {
     return Invalid("give either --model or --repository" +
                    (plan.container ? ": " + plan.container->platform + " named no model" : ""));
   }
+  if (model.starts_with("gs://")) {
+    return Unsupported(model +
+                       " is not fetched: copy it into the container before, and name the "
+                       "folder with --model");
+  }
   if (!repository.empty()) {
     plan.repository.emplace(repository);
     return plan;

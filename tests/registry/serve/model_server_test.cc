@@ -220,9 +220,10 @@ TEST_F(LoggingServerTest, EveryAnswer_HasALineAndItsId) {
   EXPECT_EQ(good.headers.at("X-Request-Id"), "r1");
   EXPECT_EQ(good.headers.at("traceparent"), "00-a-b-01");
   Send("POST", "/v2/models/none/infer", RowBody(1, 2));
+  EXPECT_TRUE(Send("PUT", "/nothing").headers.contains("X-Request-Id"));
   const auto live = Send("GET", "/v2/health/live");
   EXPECT_EQ(live.headers.at("X-Request-Id").size(), 15U);
-  ASSERT_EQ(lines_.size(), 3U);
+  ASSERT_EQ(lines_.size(), 4U);
   EXPECT_THAT(lines_[0],
               HasSubstr(R"("request_id":"r1","method":"POST","route":"/v2/models/{model}/infer",)"
                         R"("model":"fraud","version":"1","status":200,"bytes_in":)" +
@@ -232,7 +233,8 @@ TEST_F(LoggingServerTest, EveryAnswer_HasALineAndItsId) {
   EXPECT_THAT(lines_[0], HasSubstr(R"("traceparent":"00-a-b-01")"));
   EXPECT_THAT(lines_[1], HasSubstr(R"("status":404,)"));
   EXPECT_THAT(lines_[1], ::testing::Not(HasSubstr("\"model\":")));
-  EXPECT_THAT(lines_[2],
+  EXPECT_THAT(lines_[2], HasSubstr(R"("method":"PUT","status":404,)"));
+  EXPECT_THAT(lines_[3],
               HasSubstr(R"("route":"/v2/health/live","status":200,"bytes_in":0,"bytes_out":0,)"));
 }
 

@@ -49,6 +49,8 @@ def refusals(program, folder):
              (("--repository", str(folder / "none")), {}, "there is no model repository"),
              (("--repository", str(folder / "models"), "--load", "none"), {}, "model 'none'"),
              ((), {"AIP_HTTP_PORT": "0"}, "AIP_HTTP_PORT is '0'"),
+             ((), {"AIP_HTTP_PORT": "1", "AIP_HEALTH_ROUTE": "/h", "AIP_PREDICT_ROUTE": "/p", "AIP_STORAGE_URI": "gs://b/m"},
+              "gs://b/m is not fetched"),
              (("--model", str(folder / "models/fraud"), "--access-log", str(folder / "none/log")), {}, "open the access log")]
     for flags, variables, words in cases:
         ended = subprocess.run([program, "serve", "--port", "0", *flags], env={**os.environ, **variables}, capture_output=True,
