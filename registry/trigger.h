@@ -92,8 +92,7 @@ class TriggerStore {
   /// Newest first; an empty name: of all triggers.
   virtual Result<std::vector<Firing>> Firings(std::string_view trigger, std::int64_t limit) = 0;
   virtual Result<std::vector<Firing>> Open() = 0;  ///< oldest first
-  /// Others of its trigger or model that are open, or were submitted or ended after `since`; refused and skipped ones
-  /// aside. Oldest first.
+  /// Others of its trigger or model that are open or ended after `since`; refused and skipped ones aside. Oldest first.
   virtual Result<std::vector<Firing>> Related(const Firing& firing, std::int64_t since_unix) = 0;
   virtual Result<Firing> FindBySweep(const SweepId& sweep) = 0;
   virtual Result<std::vector<Step>> Steps(const SweepId& sweep) = 0;  ///< in order

@@ -77,9 +77,10 @@ class Routes {
     Trigger trigger{.name = body.name,
                     .sweep_json = wire::SerializeJson(body.sweep),
                     .when = {},
-                    .enabled = body.enabled};
+                    .enabled = body.enabled,
+                    .secret = body.webhook_secret};
     MUSTER_ASSIGN_OR_RETURN(trigger.when, wire::RetrainSpecFromJson(conditions));
-    const bool made = SetSecret(trigger, body.webhook_secret);
+    const bool made = MakeSecret(trigger);
     MUSTER_RETURN_IF_ERROR(parts_.service.Add(trigger, Now()));
     MUSTER_ASSIGN_OR_RETURN(const auto stored, parts_.store.Get(body.name));
     MUSTER_ASSIGN_OR_RETURN(auto shown, Shown(stored, kFiringsShown));
@@ -155,14 +156,11 @@ class Routes {
     return shown;
   }
 
-  /// The one that is given, else the one that the trigger has, else a new one: true.
-  [[nodiscard]] bool SetSecret(Trigger& trigger, const std::string& given) const {
-    trigger.secret = given;
-    if (!trigger.when.webhook || !given.empty()) return false;
-    if (const auto before = parts_.store.Get(trigger.name); before.ok()) {
-      trigger.secret = before->secret;
-    }
-    if (!trigger.secret.empty()) return false;
+  /// A new secret where a web hook has none, neither given nor of before: true.
+  [[nodiscard]] bool MakeSecret(Trigger& trigger) const {
+    if (!trigger.when.webhook || !trigger.secret.empty()) return false;
+    const auto before = parts_.store.Get(trigger.name);
+    if (before.ok() && !before->secret.empty()) return false;
     trigger.secret = RandomHex(kSecretBytes);
     return true;
   }
@@ -170,6 +168,8 @@ class Routes {
   [[nodiscard]] Result<Json> Shown(const Trigger& trigger, std::int64_t firings) const {
     MUSTER_ASSIGN_OR_RETURN(const auto newest, parts_.store.Firings(trigger.name, firings));
     Json shown = ToJson(trigger, parts_.service.NextTime(trigger, Now()));
+    MUSTER_ASSIGN_OR_RETURN(const auto seen, parts_.store.DataSeen(trigger.name));
+    shown["data_seen"] = wire::ToJson(seen);
     shown["firings"] = ToJsonArray(newest);
     return shown;
   }

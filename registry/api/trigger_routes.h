@@ -7,7 +7,8 @@
 
 /// Triggers and retrainings under /api/muster/v1; bodies, answers and errors as routes.h has them.
 ///
-///   GET    triggers, triggers/{name}     its conditions and guards (wire::RetrainSpec), next_ms and the newest firings
+///   GET    triggers, triggers/{name}     its conditions and guards (wire::RetrainSpec), next_ms, data_seen (role ->
+///                                        digest) and the newest firings
 ///   POST   triggers                      {name, sweep, enabled} and the keys of wire::RetrainSpec. With a web hook and
 ///                                        no secret yet the answer has `webhook_secret`, this once; {webhook_secret}
 ///                                        sets one

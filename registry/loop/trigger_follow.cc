@@ -46,7 +46,7 @@ Status TriggerService::End(Firing& firing, std::string outcome, std::string why,
   firing.waits_for.clear();
   const std::string seen = firing.version == 0 ? "no version" : Version(firing.version);
   steps.push_back({now_unix, "end", seen, firing.outcome, why});
-  return Enter(firing, FiringState::kDecided, std::move(why), std::move(steps), now_unix);
+  return Enter(firing, FiringState::kDecided, std::move(why), steps, now_unix);
 }
 
 Status TriggerService::FollowSweep(Firing& firing, std::int64_t now_unix) {
@@ -91,7 +91,7 @@ Status TriggerService::Wait(Firing& firing, const std::string& alias, const std:
   firing.champion = named.version;
   firing.waits_for = alias;
   steps.push_back({now_unix, "approval", Version(firing.version) + " for @" + alias, "asked", why});
-  return Enter(firing, FiringState::kWaiting, why, std::move(steps), now_unix);
+  return Enter(firing, FiringState::kWaiting, why, steps, now_unix);
 }
 
 /// The version got an alias: the one that was aimed at, or the challenger's.
@@ -108,15 +108,18 @@ Status TriggerService::Named(Firing& firing, const std::string& alias, Steps ste
   const std::string why = Version(firing.version) + " is now @" + alias;
   steps.push_back(
       {now_unix, "canary", why, "begins", "becomes @" + firing.alias + " when it ends well"});
-  return Enter(firing, FiringState::kCanary, why, std::move(steps), now_unix);
+  return Enter(firing, FiringState::kCanary, why, steps, now_unix);
 }
 
 Status TriggerService::FollowApprovals(Firing& firing, std::int64_t now_unix) {
   Steps steps;
   bool rejected = false;
   if (parts_.trust != nullptr) {
-    MUSTER_ASSIGN_OR_RETURN(const auto state,
-                            parts_.trust->Approvals(firing.model, firing.version));
+    const auto found = parts_.trust->Approvals(firing.model, firing.version);
+    if (!found.ok() && found.error().kind == ErrorKind::kNotFound) {
+      return End(firing, "superseded", found.error().message, {}, now_unix);
+    }
+    MUSTER_ASSIGN_OR_RETURN(const ApprovalState state, found);
     MUSTER_ASSIGN_OR_RETURN(const auto told, parts_.store.Steps(firing.sweep));
     const auto is_word = [](const Step& step) {
       return step.what == "approval" && (step.decided == "approved" || step.decided == "rejected");

@@ -43,9 +43,6 @@ Status CheckConditions(const Trigger& trigger, const wire::SweepSpec& spec) {
     return Invalid("at signals[" + std::to_string(i) + "].kind: wanted a name like drift or score" +
                    (kind.empty() ? "" : "; " + kind + " is a condition of its own"));
   }
-  if (trigger.when.webhook && trigger.secret.empty()) {
-    return Invalid("at webhook: wants a secret; muster trigger add NAME FILE makes one");
-  }
   if (trigger.when.webhook && trigger.when.webhook->age_seconds < 1) {
     return Invalid("at webhook.age_seconds: wanted 1 or more");
   }
@@ -91,13 +88,23 @@ Status TriggerService::Check(const Trigger& trigger, std::int64_t now_unix) cons
     }
   }
   MUSTER_RETURN_IF_ERROR(CheckGuards(trigger.when.guards));
+  if (trigger.when.webhook && SecretOf(trigger).empty()) {
+    return Invalid("at webhook: wants a secret; muster trigger add NAME FILE makes one");
+  }
   MUSTER_ASSIGN_OR_RETURN(const auto spec, SpecOf(trigger.sweep_json));
   return CheckConditions(trigger, spec);
+}
+
+std::string TriggerService::SecretOf(const Trigger& trigger) const {
+  if (!trigger.secret.empty()) return trigger.secret;
+  const auto before = parts_.store.Get(trigger.name);
+  return before.ok() ? before->secret : "";
 }
 
 Status TriggerService::Add(Trigger trigger, std::int64_t now_unix) {
   MUSTER_RETURN_IF_ERROR(Check(trigger, now_unix));
   trigger.created_unix = now_unix;
+  trigger.secret = SecretOf(trigger);
   return parts_.store.Put(trigger);
 }
 
@@ -165,7 +172,7 @@ Result<Firing> TriggerService::Begin(const Trigger& trigger, Claim claim, std::i
 }
 
 Status TriggerService::Enter(Firing& firing, FiringState state, std::string detail,
-                             std::vector<Step> steps, std::int64_t now_unix) {
+                             const std::vector<Step>& steps, std::int64_t now_unix) {
   if (firing.state != state) firing.since_unix = now_unix;
   firing.state = state;
   firing.detail = std::move(detail);
@@ -206,7 +213,7 @@ Status TriggerService::JudgeAndSubmit(Firing& firing, std::int64_t now_unix, boo
   firing.spec_json = wire::SerializeJson(wire::ToJson(plan.spec));
   firing.champion = champion.version;
   firing.submitted_unix = now_unix;
-  MUSTER_RETURN_IF_ERROR(Enter(firing, FiringState::kClaimed, "", std::move(steps), now_unix));
+  MUSTER_RETURN_IF_ERROR(Enter(firing, FiringState::kClaimed, "", steps, now_unix));
   return Submit(firing, now_unix);
 }
 
@@ -244,6 +251,14 @@ Status TriggerService::Submit(Firing& firing, std::int64_t now_unix) {
                now_unix);
 }
 
+void TriggerService::Told(const std::string& what, const Status& status) {
+  if (status.ok()) {
+    told_.erase(what);
+  } else if (std::exchange(told_[what], status.error().message) != status.error().message) {
+    LogWarning("trigger", what + ": " + status.error().message);
+  }
+}
+
 Result<std::optional<std::int64_t>> TriggerService::Tick(std::int64_t now_unix) {
   const std::lock_guard lock(mutex_);
   MUSTER_ASSIGN_OR_RETURN(const auto triggers, parts_.store.List());
@@ -251,22 +266,18 @@ Result<std::optional<std::int64_t>> TriggerService::Tick(std::int64_t now_unix) 
   const auto sooner = [&](std::optional<std::int64_t> time) {
     if (time && (!next || *time < *next)) next = time;
   };
-  // One that fails now must not keep the others back.
-  const auto told = [](const std::string& what, const Status& status) {
-    if (!status.ok()) LogWarning("trigger", what + ": " + status.error().message);
-  };
-  // What ends now is not in the way of what is due.
+  // What ends now is not in the way of what is due, and one that fails keeps no other back.
   MUSTER_ASSIGN_OR_RETURN(const auto open, parts_.store.Open());
   for (Firing firing : open) {
     const Status advanced = Advance(firing, now_unix);
-    // The coordinator is starting or stopping; the next Tick is soon.
-    if (!advanced.ok() && advanced.error().kind != ErrorKind::kUnavailable) {
-      told(firing.sweep.value, advanced);
+    // Unavailable: the coordinator is starting or stopping, and the next Tick is soon.
+    if (advanced.ok() || advanced.error().kind != ErrorKind::kUnavailable) {
+      Told(firing.sweep.value, advanced);
     }
   }
   for (const Trigger& trigger : triggers) {
     if (!trigger.enabled || trigger.when.cron.empty()) continue;
-    told(trigger.name, ClaimDue(trigger, now_unix));
+    Told(trigger.name, ClaimDue(trigger, now_unix));
     sooner(NextTime(trigger, now_unix));
   }
   MUSTER_ASSIGN_OR_RETURN(const auto left, parts_.store.Open());

@@ -78,7 +78,7 @@ class TriggerService {
 
   /// kInvalid names what is wrong with name, conditions, guards or sweep.
   [[nodiscard]] Status Check(const Trigger& trigger, std::int64_t now_unix) const;
-  /// Stores it. The errors of Check, and the store's.
+  /// Stores it; without a secret it keeps that of the trigger it replaces. The errors of Check, and the store's.
   Status Add(Trigger trigger, std::int64_t now_unix);
   /// When its clock strikes next; none.
   [[nodiscard]] std::optional<std::int64_t> NextTime(const Trigger& trigger,
@@ -129,14 +129,18 @@ class TriggerService {
               std::vector<Step> steps, std::int64_t now_unix);
   Status End(Firing& firing, std::string outcome, std::string why, std::vector<Step> steps,
              std::int64_t now_unix);
-  Status Enter(Firing& firing, FiringState state, std::string detail, std::vector<Step> steps,
-               std::int64_t now_unix);
+  Status Enter(Firing& firing, FiringState state, std::string detail,
+               const std::vector<Step>& steps, std::int64_t now_unix);
   /// The guards that are in force now; the defaults of a trigger that was deleted.
   wire::RetrainGuards GuardsOf(const Firing& firing);
   void DropChallenger(const Firing& firing);
+  [[nodiscard]] std::string SecretOf(const Trigger& trigger) const;
+  /// Logs what failed, once while it fails in the same way.
+  void Told(const std::string& what, const Status& status);
 
   TriggerParts parts_;
   std::mutex mutex_;  // one call at a time: guards are judged on what the one before has stored
+  std::map<std::string, std::string> told_;  // by what failed
 };
 
 }  // namespace muster::registry

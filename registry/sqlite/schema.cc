@@ -245,8 +245,7 @@ UPDATE firings SET outcome = CASE json_extract(decision, '$.promoted') WHEN 1 TH
   result_version = coalesce(json_extract(decision, '$.version'), 0) WHERE state = 3 AND json_valid(decision);
 ALTER TABLE firings DROP COLUMN manual;
 DROP INDEX firings_claimed;
-CREATE INDEX firings_open ON firings (scheduled_unix) WHERE ended_unix = 0;
-CREATE INDEX firings_model ON firings (model, ended_unix);
+CREATE INDEX firings_ended ON firings (ended_unix);
 -- What was seen and decided about a firing, in order.
 CREATE TABLE steps (
   sequence INTEGER PRIMARY KEY,

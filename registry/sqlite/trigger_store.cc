@@ -184,7 +184,7 @@ Result<std::vector<Firing>> SqliteTriggerStore::Related(const Firing& firing,
   auto select = db_.Prepare(
       std::string(kSelectFirings) +
       "WHERE (trigger_name = ?1 OR (?2 <> '' AND model = ?2)) AND sweep <> ?3 AND state NOT IN "
-      "(2, 5) AND (ended_unix = 0 OR ended_unix > ?4 OR submitted_unix > ?4) "
+      "(2, 5) AND (ended_unix = 0 OR ended_unix > ?4) "
       "ORDER BY scheduled_unix, trigger_name");
   select.BindAll(firing.trigger, firing.model, firing.sweep.value, since_unix);
   return ReadAll<Firing>(select, ReadFiring);
@@ -209,10 +209,10 @@ Result<std::vector<Step>> SqliteTriggerStore::Steps(const SweepId& sweep) {
 Result<std::int64_t> SqliteTriggerStore::LastScheduled(std::string_view trigger) {
   const std::lock_guard lock(mutex_);
   auto select = db_.Prepare(
-      "SELECT coalesce(max(scheduled_unix), 0) FROM firings WHERE trigger_name = ? AND "
-      "kind = 'cron'");
-  MUSTER_RETURN_IF_ERROR(select.BindAll(trigger).Step());
-  return select.Int(0);
+      "SELECT scheduled_unix FROM firings WHERE trigger_name = ? AND kind = 'cron' "
+      "ORDER BY scheduled_unix DESC LIMIT 1");
+  MUSTER_ASSIGN_OR_RETURN(const bool row, select.BindAll(trigger).Step());
+  return row ? select.Int(0) : 0;
 }
 
 Result<std::map<std::string, std::string>> SqliteTriggerStore::DataSeen(std::string_view trigger) {

@@ -271,6 +271,13 @@ TEST_F(Loop, Approvals_AreAskedForToldAndWaitedFor) {
   ASSERT_TRUE(models_->SetAlias("digits", "champion", 2, {"ada", ""}).ok());
   Pass(60);
   EXPECT_EQ(Get(moved).outcome, "superseded");
+
+  const Firing deleted = Signal("drift", 1);
+  Ended(deleted, true);
+  Pass(60);
+  ASSERT_TRUE(models_->DeleteVersion("digits", 5, {"ada", ""}).ok());
+  Pass(60);
+  EXPECT_EQ(Get(deleted).outcome, "superseded");
 }
 
 TEST_F(Loop, Canary_GoesToTheEndOrBack) {
