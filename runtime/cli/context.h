@@ -28,6 +28,7 @@ enum Exit : int {
   kMissing = 3,
   kConflicting = 4,  ///< conflict or fenced
   kNoServer = 5,
+  kRetrainingFailed = 6,  ///< `muster ci retrain`: no gate was reached
   kInterrupted = 130,
 };
 
@@ -135,6 +136,7 @@ void AddTrackerGc(CLI::App& tracker, Context& context);
 void AddTrackerRanks(CLI::App& tracker, Context& context);
 void AddMonitor(CLI::App& app, Context& context);
 void AddTrigger(CLI::App& app, Context& context);
+void AddCi(CLI::App& app, Context& context);
 void AddData(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);
 /// Below `muster sweep`.

@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   AddPredict(app, context);
   AddMonitor(app, context);
   AddTrigger(app, context);
+  AddCi(app, context);
   AddData(app, context);
   AddTracker(app, context);
   AddDoctor(app, context);
