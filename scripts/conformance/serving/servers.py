@@ -23,22 +23,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Server:
-    """A program that answers HTTP on a port of this machine."""
+class Running:
+    """What answers HTTP on a port of this machine."""
 
-    def __init__(self, command, port, log, ready, variables=None):
-        self.port, self.url, self.log = port, f"127.0.0.1:{port}", pathlib.Path(log)
-        with open(log, "wb") as file:
-            self.process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **(variables or {})})
-        deadline = time.monotonic() + MOST
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.ask("GET", ready)[0] in (200, 400):
-                    return
-            if self.process.poll() is not None:
-                break
-            time.sleep(POLL)
-        raise RuntimeError(f"{command[0]} does not start: {self.log.read_text()[-2000:]}")
+    def __init__(self, port):
+        self.port, self.url = port, f"127.0.0.1:{port}"
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body) of one request on a connection of its own; a body that is no bytes goes as JSON."""
@@ -51,6 +40,27 @@ class Server:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
+
+
+class Server(Running):
+    """A program that does."""
+
+    def __init__(self, command, port, log, ready, variables=None):
+        super().__init__(port)
+        self.log = pathlib.Path(log)
+        with open(log, "wb") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **(variables or {})})
+        deadline = time.monotonic() + MOST
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.ask("GET", ready)[0] in (200, 400):
+                    return
+            if self.process.poll() is not None:
+                break
+            time.sleep(POLL)
+        self.process.kill()
+        self.process.wait()
+        raise RuntimeError(f"{command[0]} does not start: {self.log.read_text()[-2000:]}")
 
     def __enter__(self):
         return self
