@@ -7,9 +7,6 @@
 
 namespace muster::registry::serve {
 
-/// POST .../infer: infer_codec.h.
-extern const Protocol kOpenInference;
-
 /// {"error": "..."} with the status of the error.
 http::Response OpenInferenceError(const Error& error);
 /// The model that the captures {model} and {version}, if there is one, name. kNotFound in Triton's words.

@@ -7,7 +7,7 @@ namespace muster::registry::serve {
 
 namespace {
 
-const Protocol kAzure{FindOnlyModel, DecodeAnyBody, OpenInferenceError};
+constexpr Protocol kAzure{FindOnlyModel, DecodeAnyBody, OpenInferenceError};
 
 }  // namespace
 

@@ -30,7 +30,7 @@ Result<ServedPtr> FindCalled(const ModelServer& server, const http::Request& req
   return NotFound("nothing answers POST " + request.path + "; wanted /v1/models/MODEL:predict");
 }
 
-const Protocol kKserveV1{FindCalled, DecodeRowsOrAnyBody, OpenInferenceError};
+constexpr Protocol kKserveV1{FindCalled, DecodeRowsOrAnyBody, OpenInferenceError};
 
 http::Response List(ModelServer& server, const http::Request&) {
   json::array names;

@@ -17,7 +17,7 @@ http::Response Failed(const Error& error) {
       boost::json::object{{"error_code", code}, {"message", ToUtf8(error.message)}}, status);
 }
 
-const Protocol kMlflow{FindOnlyModel, DecodeAnyBody, Failed};
+constexpr Protocol kMlflow{FindOnlyModel, DecodeAnyBody, Failed};
 
 }  // namespace
 

@@ -127,9 +127,9 @@ http::Response ModelConfig(ModelServer& server, const http::Request& request) {
   return http::Response::Json(config);
 }
 
-}  // namespace
+constexpr Protocol kOpenInference{FindModel, Decode, OpenInferenceError};
 
-const Protocol kOpenInference{FindModel, Decode, OpenInferenceError};
+}  // namespace
 
 void AddOpenInferenceRoutes(Routes& routes) {
   for (const std::string model : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {

@@ -25,7 +25,7 @@ Result<ServedPtr> FindCaptured(const ModelServer& server, const http::Request& r
   return NotFound("model '" + name + "' is not loaded");
 }
 
-const Protocol kInvoke{FindCaptured, DecodeAnyBody, OpenInferenceError};
+constexpr Protocol kInvoke{FindCaptured, DecodeAnyBody, OpenInferenceError};
 
 http::Response ExecutionParameters(ModelServer& server, const http::Request&) {
   return http::Response::Json(

@@ -7,7 +7,7 @@ namespace muster::registry::serve {
 namespace {
 
 /// {"instances": ...} is answered row by row; other bodies, which rawPredict passes on, as they are elsewhere.
-const Protocol kVertex{FindOnlyModel, DecodeRowsOrAnyBody, OpenInferenceError};
+constexpr Protocol kVertex{FindOnlyModel, DecodeRowsOrAnyBody, OpenInferenceError};
 
 }  // namespace
 
