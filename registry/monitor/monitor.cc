@@ -11,6 +11,9 @@
 namespace muster::registry::monitor {
 namespace {
 
+/// Letters of a violation's example, and of a segment.
+constexpr std::size_t kExampleMost = 200, kSegmentMost = 128;
+
 const Tensor* Named(const std::vector<Tensor>& tensors, const std::string& name) {
   const auto found = std::ranges::find(tensors, name, &Tensor::name);
   return found == tensors.end() ? nullptr : &*found;
@@ -120,7 +123,8 @@ void Monitor::ObserveAnswered(const Observation& observation) {
   predicted.reserve(sample_.size());
   for (const std::int64_t row : sample_) predicted.push_back(ObserveOutputs(output, row));
   std::erase_if(predicted, [](const PredictedRow& one) { return one.values.empty(); });
-  join_.Predicted(observation.id, observation.segment, observation.time_ms, std::move(predicted));
+  join_.Predicted(observation.id, observation.segment.substr(0, kSegmentMost), observation.time_ms,
+                  std::move(predicted));
 }
 
 void Monitor::ObserveInputs(const std::vector<Tensor>& inputs) {
@@ -204,9 +208,9 @@ PredictedRow Monitor::ObserveOutputs(const Tensor& output, std::int64_t row) {
   return predicted;
 }
 
-void Monitor::Violate(const char* kind, std::string example) {
+void Monitor::Violate(const char* kind, std::string_view example) {
   Violation& violation = window_.violations[kind];
-  if (violation.count++ == 0) violation.example = std::move(example);
+  if (violation.count++ == 0) violation.example = example.substr(0, kExampleMost);
 }
 
 Result<JoinState> Monitor::Outcome(const OutcomeLabel& label) {

@@ -19,7 +19,8 @@
 namespace muster::registry::monitor {
 
 struct MonitorSpec {
-  std::int64_t sample_every = 1;  ///< of the answered requests, by turns
+  /// Of the answered requests one in so many is looked at; labels of the others are unknown.
+  std::int64_t sample_every = 1;
   /// Of a request, so many rows at most are looked at, drawn at random: rows that came together are alike, and say less
   /// than as many requests. Of wide rows fewer, so that one request costs some values_most values, but one row at least.
   std::int64_t rows_most = 16;
@@ -75,7 +76,7 @@ class Monitor {
   const std::vector<std::int64_t>& Sample(std::int64_t rows);
   void ObserveInputs(const std::vector<Tensor>& inputs);
   PredictedRow ObserveOutputs(const Tensor& output, std::int64_t row);
-  void Violate(const char* kind, std::string example);
+  void Violate(const char* kind, std::string_view example);
 
   Baseline baseline_;
   MonitorSpec spec_;

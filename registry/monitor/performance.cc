@@ -35,26 +35,37 @@ statistics::Interval ErrorSums::MeanInterval(double confidence) const {
 Performance::Performance(const Baseline& baseline)
     : labels(baseline.labels.size()), errors(baseline.targets.size()) {}
 
+template <typename Score>
+Score& Performance::SegmentOf(std::map<std::string, Score>& scores, const std::string& name) {
+  const auto found = scores.find(name);
+  if (found != scores.end()) return found->second;
+  return scores[scores.size() >= kSegmentsMost ? kOtherSegments : name];
+}
+
 void Performance::Count(const JoinResult& joined, std::span<const double> label, int sign) {
-  if (!errors.empty()) {
-    for (std::size_t target = 0; target < errors.size(); ++target) {
-      errors[target].Add(std::abs(joined.prediction[target] - label[target]), sign);
-    }
-    return;
-  }
+  if (!errors.empty()) return CountErrors(joined, label, sign);
   const auto of_class = static_cast<std::size_t>(label[0]);
   const int is_right = joined.prediction[0] == label[0] ? sign : 0;
   rows += sign;
   right += is_right;
   labels[of_class] += sign;
   if (joined.segment.empty()) return;
-  auto segment = segments.find(joined.segment);
-  if (segment == segments.end()) {
-    const bool full = segments.size() >= kSegmentsMost;
-    segment = segments.try_emplace(full ? kOtherSegments : joined.segment).first;
+  SegmentScore& segment = SegmentOf(segments, joined.segment);
+  segment.rows += sign;
+  segment.right += is_right;
+}
+
+void Performance::CountErrors(const JoinResult& joined, std::span<const double> label, int sign) {
+  double mean = 0;
+  for (std::size_t target = 0; target < errors.size(); ++target) {
+    const double error = std::abs(joined.prediction[target] - label[target]);
+    if (!std::isfinite(error)) return;  // as a row of no prediction: its mean would be none
+    mean += error / static_cast<double>(errors.size());
   }
-  segment->second.rows += sign;
-  segment->second.right += is_right;
+  for (std::size_t target = 0; target < errors.size(); ++target) {
+    errors[target].Add(std::abs(joined.prediction[target] - label[target]), sign);
+  }
+  if (!joined.segment.empty()) SegmentOf(segment_errors, joined.segment).Add(mean, sign);
 }
 
 void Performance::Add(const JoinResult& joined, std::span<const double> label, std::int64_t window,
@@ -88,10 +99,12 @@ void Performance::Merge(const Performance& other) {
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] += other.labels[i];
   for (std::size_t i = 0; i < errors.size(); ++i) errors[i].Merge(other.errors[i]);
   for (const auto& [name, score] : other.segments) {
-    const bool full = segments.size() >= kSegmentsMost && !segments.contains(name);
-    SegmentScore& mine = segments[full ? kOtherSegments : name];
+    SegmentScore& mine = SegmentOf(segments, name);
     mine.rows += score.rows;
     mine.right += score.right;
+  }
+  for (const auto& [name, sums] : other.segment_errors) {
+    SegmentOf(segment_errors, name).Merge(sums);
   }
   late += other.late;
   duplicate += other.duplicate;

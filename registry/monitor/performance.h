@@ -44,14 +44,19 @@ struct Performance {
   void AddInvalid() { ++invalid; }
   void Merge(const Performance& other);
 
-  std::int64_t rows = 0, right = 0;              ///< of classes
-  std::vector<std::int64_t> labels;              ///< by class
-  std::map<std::string, SegmentScore> segments;  ///< those that are not ""
-  std::vector<ErrorSums> errors;                 ///< of regression, by target
+  std::int64_t rows = 0, right = 0;                 ///< of classes
+  std::vector<std::int64_t> labels;                 ///< by class
+  std::map<std::string, SegmentScore> segments;     ///< those that are not ""
+  std::vector<ErrorSums> errors;                    ///< of regression, by target
+  std::map<std::string, ErrorSums> segment_errors;  ///< of regression, of the mean over targets
   std::int64_t late = 0, duplicate = 0, replaced = 0, unknown = 0, unsampled = 0, invalid = 0;
 
  private:
   void Count(const JoinResult& joined, std::span<const double> label, int sign);
+  void CountErrors(const JoinResult& joined, std::span<const double> label, int sign);
+  /// A new one, while there is room.
+  template <typename Score>
+  static Score& SegmentOf(std::map<std::string, Score>& scores, const std::string& name);
 };
 
 /// kInvalid unless `label` is one class, or of regression a finite number for each target.

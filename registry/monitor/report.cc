@@ -44,7 +44,10 @@ class Builder {
     }
     if (report_.estimate) {
       Set("estimated_accuracy", report_.estimate->accuracy);
-      if (baseline_.score) Set("estimated_drop", BaselineAccuracy() - report_.estimate->accuracy);
+      if (baseline_.score) {
+        Set("estimated_drop", BaselineAccuracy() - report_.estimate->accuracy);
+        Set("estimated_drop.least", BaselineAccuracy() - report_.estimate->interval.high);
+      }
     }
     return std::move(report_);
   }
@@ -76,12 +79,12 @@ class Builder {
     }
   }
 
-  /// The largest effect of those that are judged, in bounds.
+  /// The largest effect that is no chance, in bounds; 0: there is none.
   [[nodiscard]] double Largest(const std::vector<ColumnDrift>& columns) const {
-    double largest = std::nan("");
+    double largest = 0;
     for (const ColumnDrift& column : columns) {
-      if (std::min(column.reference_rows, column.current_rows) < spec_.rows_least) continue;
-      largest = std::fmax(largest, column.effect().corrected / column.bound);
+      if (column.p_adjusted > spec_.alpha) continue;
+      largest = std::max(largest, column.effect().corrected / column.bound);
     }
     return largest;
   }
@@ -94,6 +97,9 @@ class Builder {
         if (window.all() == 0) continue;
         const std::string prefix = "column." + column.name + ".";
         Set(prefix + "missing", Share(window.missing(), window.all()));
+        Set(prefix + "missing_rise",
+            Share(window.missing(), window.all()) -
+                Share(column.missing, column.count + column.missing + column.infinite));
         Set(prefix + "infinite", Share(window.infinite(), window.all()));
         Set(prefix + "outside", Share(window.outside(), window.all()));
         auto drift = DriftOf(column, window, spec_);
@@ -146,6 +152,7 @@ class Builder {
         Set("mae_rise." + target, mean / baseline_.mean_absolute_error[i] - 1);
       }
     }
+    for (const auto& [name, sums] : performance.segment_errors) Set("mae." + name, sums.mean());
     if (performance.rows == 0) return;
     std::vector<ColumnDrift> labels;
     if (auto drift = ClassDrift("labels", baseline_.labels, performance.labels, spec_)) {
@@ -160,6 +167,7 @@ class Builder {
     if (baseline_.score) {
       Set("accuracy_drop", BaselineAccuracy() - Share(now.right, now.rows));
       report_.drop_interval = DropInterval(*baseline_.score, now, spec_.confidence);
+      Set("accuracy_drop.least", report_.drop_interval->low);
     }
     for (const auto& [name, score] : performance.segments) {
       if (score.rows > 0) Set("accuracy." + name, Share(score.right, score.rows));

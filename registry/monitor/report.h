@@ -31,14 +31,16 @@ struct Report {
   ///   requests, rows, sampled, error_rate, latency_ms.p50|p95|p99
   ///   schema                             violations of the schema, a share of the requests
   ///   drift.columns, drift.share         drifted inputs
-  ///   drift.largest                      of corrected effect / bound over inputs; 1: at the bound
-  ///   column.NAME.drift|ks|psi           corrected effects of an input's column; drift: that which is judged
+  ///   drift.largest                      of corrected effect / bound over inputs whose p is at most alpha; 1: at the bound
+  ///   column.NAME.drift|ks|psi           corrected effects of an input's column, chance or not; drift: that which is judged
   ///   column.NAME.missing|infinite|outside    shares of its values
+  ///   column.NAME.missing_rise           less that of the baseline
   ///   predictions.drift                  drift.largest of predictions
   ///   predictions.NAME.drift
-  ///   labelled, label_drift, accuracy, accuracy_drop, accuracy.SEGMENT, late, unknown_labels
-  ///   mae.K, mae_rise.K                  of target K; the rise is relative to the baseline's
-  ///   estimated_accuracy, estimated_drop
+  ///   labelled, label_drift, accuracy, accuracy.SEGMENT, late, unknown_labels
+  ///   accuracy_drop, accuracy_drop.least      from the baseline's; the interval's lower end: so much is no chance
+  ///   mae.K, mae.SEGMENT, mae_rise.K     of target K; the rise is relative to the baseline's
+  ///   estimated_accuracy, estimated_drop, estimated_drop.least
   std::map<std::string, double> metrics;
 };
 

@@ -79,6 +79,12 @@ json::array QualityJson(const Baseline& baseline, const Window& window) {
   return list;
 }
 
+json::object ErrorJson(const ErrorSums& error, const Report& report) {
+  return {{"labelled", error.rows},
+          {"mae", wire::ToJson(error.mean())},
+          {"interval", IntervalJson(error.MeanInterval(report.confidence))}};
+}
+
 json::object PerformanceJson(const Baseline& baseline, const Window& window, const Report& report) {
   const Performance& performance = window.performance;
   json::object result{{"late", performance.late},           {"duplicate", performance.duplicate},
@@ -110,12 +116,15 @@ json::object PerformanceJson(const Baseline& baseline, const Window& window, con
   if (report.labels) result["labels"] = DriftJson(*report.labels);
   json::array errors;
   for (const ErrorSums& error : performance.errors) {
-    errors.push_back(
-        json::object{{"labelled", error.rows},
-                     {"mae", wire::ToJson(error.mean())},
-                     {"interval", IntervalJson(error.MeanInterval(report.confidence))}});
+    errors.push_back(ErrorJson(error, report));
   }
-  if (!errors.empty()) result["targets"] = std::move(errors);
+  if (!errors.empty()) {
+    result["targets"] = std::move(errors);
+    json::object segments;
+    for (const auto& [name, sums] : performance.segment_errors)
+      segments[name] = ErrorJson(sums, report);
+    result["segments"] = std::move(segments);
+  }
   if (report.estimate) {
     result["estimated_accuracy"] = report.estimate->accuracy;
     result["estimated_interval"] = IntervalJson(report.estimate->interval);

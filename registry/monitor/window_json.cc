@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/describe.hpp>
 #include <cmath>
 
@@ -12,8 +13,8 @@ BOOST_DESCRIBE_STRUCT(SegmentScore, (), (rows, right))
 BOOST_DESCRIBE_STRUCT(ErrorSums, (), (rows, sum, squares))
 BOOST_DESCRIBE_STRUCT(ConfidenceSums, (), (rows, confidence))
 BOOST_DESCRIBE_STRUCT(Performance, (),
-                      (rows, right, labels, segments, errors, late, duplicate, replaced, unknown,
-                       unsampled, invalid))
+                      (rows, right, labels, segments, errors, segment_errors, late, duplicate,
+                       replaced, unknown, unsampled, invalid))
 
 namespace {
 
@@ -169,7 +170,8 @@ Status CheckPerformance(const Performance& performance, const Performance& empty
                        performance.unsampled, performance.invalid};
   MUSTER_RETURN_IF_ERROR(CheckCounts("performance", counts, counts.size()));
   if (performance.right > performance.rows) return At("performance.right", "wanted at most rows");
-  if (performance.segments.size() > Performance::kSegmentsMost + 1) {
+  if (std::max(performance.segments.size(), performance.segment_errors.size()) >
+      Performance::kSegmentsMost + 1) {
     return At("performance.segments",
               "wanted at most " + std::to_string(Performance::kSegmentsMost + 1));
   }
@@ -181,7 +183,9 @@ Status CheckPerformance(const Performance& performance, const Performance& empty
   if (performance.errors.size() != empty.errors.size()) {
     return At("performance.errors", "wanted one for each target");
   }
-  for (const ErrorSums& error : performance.errors) {
+  std::vector<ErrorSums> all = performance.errors;
+  for (const auto& [name, sums] : performance.segment_errors) all.push_back(sums);
+  for (const ErrorSums& error : all) {
     if (error.rows < 0 || error.rows > kCountMost || !std::isfinite(error.sum) ||
         !std::isfinite(error.squares)) {
       return At("performance.errors", "wanted finite sums and rows from 0 to 2^48");

@@ -335,6 +335,23 @@ TEST(Outcomes, OfRegression_GiveTheError) {
   EXPECT_FALSE(monitor.Outcome({.id = "r0", .values = {}}).ok());
 }
 
+TEST(Outcomes, OfRegression_BySegment) {
+  Monitor monitor = MonitorOf(Line({.rows = 200}));
+  const std::vector<Tensor> row = {F32("x", {1, 1}, {1})};
+  const std::vector<Tensor> nan = {F32("y", {1, 1}, {std::nanf("")})};
+  monitor.Observe({.id = "a", .inputs = &row, .outputs = &row, .segment = "side=1"});
+  monitor.Observe({.id = "b", .inputs = &row, .outputs = &row});
+  monitor.Observe({.id = "c", .inputs = &row, .outputs = &nan, .segment = "side=1"});
+  for (const auto& [id, label] : {std::pair("a", 3.0), std::pair("b", 1.0), std::pair("c", 1.0)}) {
+    EXPECT_EQ(*Label(monitor, id, label), JoinState::kJoined);
+  }
+  const Report report = ReportOf(monitor);
+  EXPECT_DOUBLE_EQ(report.metrics.at("mae.side=1"), 2);
+  EXPECT_DOUBLE_EQ(report.metrics.at("mae.0"), 1) << "a prediction that is no number has no error";
+  EXPECT_EQ(*Label(monitor, "a", 1), JoinState::kReplaced);
+  EXPECT_DOUBLE_EQ(ReportOf(monitor).metrics.at("mae.0"), 0);
+}
+
 /// CBPE: inputs move, what they mean does not. The estimate must cover the accuracy that labels then show.
 TEST(Estimate, CoversTheAccuracyUnderCovariateShift) {
   for (const double shift : {0.0, 0.7, -1.5, 2.5}) {
