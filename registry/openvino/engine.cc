@@ -1,5 +1,7 @@
 #include "registry/openvino/engine.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -213,5 +215,16 @@ class OpenVinoEngine final : public InferenceEngine {
 }  // namespace
 
 std::unique_ptr<InferenceEngine> MakeOpenVinoEngine() { return std::make_unique<OpenVinoEngine>(); }
+
+Result<std::filesystem::path> OpenVinoFolder() {
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<const void*>(&ov::get_openvino_version), &library) == 0) {
+    return IoError("find OpenVINO's library", ENOENT);
+  }
+  std::error_code code;
+  const auto file = std::filesystem::canonical(library.dli_fname, code);
+  if (code) return IoError(library.dli_fname, code.value());
+  return file.parent_path();
+}
 
 }  // namespace muster::registry

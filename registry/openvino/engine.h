@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include "registry/inference_engine.h"
@@ -10,5 +11,8 @@ namespace muster::registry {
 /// infer requests a model, so that threads do not wait for each other. Models may have a dynamic batch
 /// and any of the types of ElementType.
 std::unique_ptr<InferenceEngine> MakeOpenVinoEngine();
+
+/// Where the library lies that this process has loaded; its plugins and frontends lie beside it. kIo.
+Result<std::filesystem::path> OpenVinoFolder();
 
 }  // namespace muster::registry

@@ -8,5 +8,6 @@ extern const muster::registry::OpenVinoModule muster_openvino;
 const muster::registry::OpenVinoModule muster_openvino{
     .version = MUSTER_VERSION,
     .make_engine = [] { return muster::registry::MakeOpenVinoEngine().release(); },
+    .folder = muster::registry::OpenVinoFolder,
 };
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+
 #include "registry/inference_engine.h"
 
 namespace muster::registry {
@@ -12,6 +14,8 @@ struct OpenVinoModule {
   const char* version;  ///< of muster
   /// MakeOpenVinoEngine of engine.h; the caller owns what it answers.
   InferenceEngine* (*make_engine)();
+  /// OpenVinoFolder.
+  Result<std::filesystem::path> (*folder)();
 };
 
 }  // namespace muster::registry

@@ -112,8 +112,9 @@ void AddRun(CLI::App& app, Context& context);
 void AddModel(CLI::App& app, Context& context);
 /// graph, below `muster model`.
 void AddModelGraph(CLI::App& model, Context& context);
-/// export, verify and tag-git, below `muster model`.
+/// export, pack, verify and tag-git, below `muster model`.
 void AddModelExport(CLI::App& model, Context& context);
+void AddModelPack(CLI::App& model, Context& context);
 void AddModelVerify(CLI::App& model, Context& context);
 void AddModelTag(CLI::App& model, Context& context);
 /// history; audit; approve, reject, approvals, policy and token, below `muster model`.

@@ -121,6 +121,7 @@ void AddModel(CLI::App& app, Context& context) {
       "NAME, NAME@ALIAS or NAME/VERSION", true, [&context, name] { return Show(context, *name); });
   AddModelLineage(*model, context);
   AddModelExport(*model, context);
+  AddModelPack(*model, context);
   AddModelVerify(*model, context);
   AddModelTag(*model, context);
   AddModelCompress(*model, context);

@@ -7,8 +7,7 @@
 
 #include "registry/compression.h"
 #include "runtime/base/random.h"
-#include "runtime/cli/context.h"
-#include "runtime/cli/model_fetch.h"
+#include "runtime/cli/model_compress.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::cli {
@@ -69,24 +68,30 @@ int Print(const Context& context, const std::string& name, const object& answer)
 int Compress(const Context& context, const CompressFlags& flags) {
   const auto reference = ParseModelReference(flags.model);
   if (!reference.ok()) return Fail(context, reference.error());
-  const auto server = context.Connect();
-  if (!server.ok()) return Fail(context, server.error());
-  http::Client client(server->base_url(), kPatience);
-  object body{
-      {"form", flags.form}, {"calibration", flags.calibration}, {"request_id", RandomHex(16)}};
+  object body{{"form", flags.form}, {"calibration", flags.calibration}};
   if (!flags.metric.empty()) body["metric"] = flags.metric;
   if (flags.agreement) body["agreement"] = *flags.agreement;
   if (flags.drop) body["drop"] = *flags.drop;
-  const auto answer =
-      client.Json("POST",
-                  "/api/muster/v1/models/" + http::PercentEncode(reference->name) + "/versions/" +
-                      http::PercentEncode(reference->version) + "/compress",
-                  body);
-  if (!answer.ok()) return Fail(context, WithHint(answer.error(), kModelHint));
-  return Print(context, reference->name, answer->as_object());
+  const auto answer = CompressVersion(context, *reference, std::move(body));
+  if (!answer.ok()) return Fail(context, answer.error());
+  return Print(context, reference->name, *answer);
 }
 
 }  // namespace
+
+Result<object> CompressVersion(const Context& context, const ModelReference& reference,
+                               object body) {
+  MUSTER_ASSIGN_OR_RETURN(const auto server, context.Connect());
+  http::Client client(server.base_url(), kPatience);
+  body["request_id"] = RandomHex(16);
+  const auto answer =
+      client.Json("POST",
+                  "/api/muster/v1/models/" + http::PercentEncode(reference.name) + "/versions/" +
+                      http::PercentEncode(reference.version) + "/compress",
+                  body);
+  if (!answer.ok()) return WithHint(answer.error(), kModelHint);
+  return wire::FromJson<object>(*answer);
+}
 
 void AddModelCompress(CLI::App& model, Context& context) {
   auto flags = std::make_shared<CompressFlags>();

@@ -88,6 +88,12 @@ void FindInOnnx(const fs::path& directory, std::vector<std::string>& findings) {
   if (!checked.ok()) findings.push_back("model.onnx: " + checked.error().message);
 }
 
+/// What `muster model pack` writes; it has no model card.
+bool IsEdgePack(const fs::path& directory) {
+  std::error_code code;
+  return fs::exists(directory / "manifest.json", code);
+}
+
 void FindInCard(const fs::path& directory, std::vector<std::string>& findings) {
   const auto card = ReadWholeFile(directory / "README.md");
   if (!card.ok()) return findings.push_back("README.md: " + card.error().message);
@@ -123,7 +129,7 @@ Result<std::vector<std::string>> Findings(const fs::path& directory, const std::
                                           const std::string& model) {
   MUSTER_ASSIGN_OR_RETURN(auto findings, registry::VerifyDirectory(directory, public_key, model));
   FindInOnnx(directory, findings);
-  FindInCard(directory, findings);
+  if (!IsEdgePack(directory)) FindInCard(directory, findings);
   MUSTER_RETURN_IF_ERROR(FindInTritonConfig(directory, findings));
   return findings;
 }
@@ -170,9 +176,8 @@ int Verify(const Context& context, const VerifyFlags& flags) {
     if (!local) std::cout << "audit chain: " << (audit.empty() ? "whole" : audit) << "\n";
     for (const std::string& finding : findings) std::cout << finding << "\n";
     if (!flags.model.empty() && findings.empty()) {
-      std::cout << flags.model
-                << ": every file is as it was signed, model.onnx is well formed, the "
-                << "model card is complete\n";
+      std::cout << flags.model << ": every file is as it was signed, model.onnx is well formed"
+                << (IsEdgePack(directory) ? "" : ", the model card is complete") << "\n";
     }
   }
   return audit.empty() && findings.empty() ? kDone : kFailed;

@@ -1,15 +1,12 @@
 #include "runtime/cli/predict_model.h"
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-
 #include "registry/files/signed_directory.h"
+#include "registry/package/edge_manifest.h"
 #include "runtime/base/file.h"
 #include "runtime/base/sha256.h"
 #include "runtime/cli/model_fetch.h"
 #include "runtime/cli/remote_model.h"
 #include "runtime/modules/engines.h"
-#include "runtime/wire/codec.h"
 
 namespace muster::cli {
 namespace {
@@ -17,17 +14,11 @@ namespace {
 namespace fs = std::filesystem;
 using registry::Decision;
 
-/// The task that ml-bom.json names, in the Hugging Face Hub's words.
 Decision DecisionOf(const fs::path& directory) {
   const auto text = ReadWholeFile(directory / "ml-bom.json");
-  const auto json = text.ok() ? wire::ParseJson(*text) : text.error();
-  if (!json.ok()) return Decision::kUnknown;
-  boost::system::error_code none;
-  const auto* task = json->find_pointer("/metadata/component/modelCard/modelParameters/task", none);
-  if (task == nullptr || !task->is_string()) return Decision::kUnknown;
-  const std::string_view name = task->get_string();
-  if (name.ends_with("classification")) return Decision::kLogits;
-  return name == "other" ? Decision::kUnknown : Decision::kNone;
+  const std::string task = text.ok() ? registry::TaskOfMlBom(*text) : "";
+  if (task.ends_with("classification")) return Decision::kLogits;
+  return task.empty() || task == "other" ? Decision::kUnknown : Decision::kNone;
 }
 
 Result<std::string> DigestOf(const fs::path& onnx_file) {

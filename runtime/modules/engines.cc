@@ -56,6 +56,11 @@ std::unique_ptr<InferenceEngine> MakeOpenVinoEngine(std::filesystem::path folder
       });
 }
 
+Result<std::filesystem::path> OpenVinoFolder(const std::filesystem::path& folder) {
+  MUSTER_ASSIGN_OR_RETURN(const auto* module, Load<registry::OpenVinoModule>(folder));
+  return module->folder();
+}
+
 std::unique_ptr<InferenceEngine> MakeOnnxRuntimeEngine(std::filesystem::path folder,
                                                        std::string library) {
   return std::make_unique<LateEngine>(

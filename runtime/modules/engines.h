@@ -16,4 +16,7 @@ std::unique_ptr<registry::InferenceEngine> MakeOpenVinoEngine(std::filesystem::p
 std::unique_ptr<registry::InferenceEngine> MakeOnnxRuntimeEngine(std::filesystem::path folder,
                                                                  std::string library = {});
 
+/// Where OpenVINO's own libraries lie, of the module in `folder`.
+Result<std::filesystem::path> OpenVinoFolder(const std::filesystem::path& folder);
+
 }  // namespace muster::modules
