@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "registry/cron.h"
+#include "registry/gates/kinds.h"
 
 namespace muster::registry {
 namespace {
+
+using gates::Number;
 
 using What = GuardVerdict::What;
 
@@ -18,12 +20,6 @@ bool InFlight(const Firing& firing) {
 }
 
 bool ComesAgain(const Firing& firing) { return firing.kind == "cron" || firing.kind == "manual"; }
-
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
 
 GuardVerdict Skip(std::string guard, std::string seen, std::string why) {
   return {What::kSkip, std::move(guard), std::move(seen), std::move(why)};

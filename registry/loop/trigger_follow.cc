@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "registry/cron.h"
+#include "registry/gates/kinds.h"
 #include "registry/loop/trigger_service.h"
 #include "registry/promoter.h"
 #include "runtime/base/log.h"
@@ -17,9 +18,8 @@ std::string SweepText(const wire::SweepSummary& sweep) {
   std::string text = std::to_string(sweep.complete) + " of " + std::to_string(sweep.trials) +
                      " trials complete, " + std::to_string(sweep.pruned) + " pruned, " +
                      std::to_string(sweep.failed) + " failed";
-  if (sweep.best) text += "; best " + sweep.metric + " " + std::to_string(*sweep.best);
-  return text + "; " + std::to_string(static_cast<std::int64_t>(sweep.slot_seconds)) +
-         " trial-seconds";
+  if (sweep.best) text += "; best " + sweep.metric + " " + gates::Number(*sweep.best);
+  return text + "; " + gates::Number(sweep.slot_seconds) + " trial-seconds";
 }
 
 void AddGates(const std::vector<GateVerdict>& verdicts, std::int64_t now, Steps& steps) {
@@ -127,7 +127,7 @@ Status TriggerService::FollowApprovals(Firing& firing, std::int64_t now_unix) {
     const auto first = static_cast<std::size_t>(std::ranges::count_if(told, is_word));
     for (std::size_t i = first; i < state.approvals.size(); ++i) {
       const Approval& word = state.approvals[i];
-      steps.push_back({word.time_ms / 1000, "approval", word.person,
+      steps.push_back({now_unix, "approval", word.person + " at " + UtcText(word.time_ms / 1000),
                        word.approved ? "approved" : "rejected", word.reason});
     }
     rejected = std::ranges::any_of(InForce(state.approvals, state.digest),

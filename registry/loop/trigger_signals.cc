@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "registry/gates/kinds.h"
 #include "registry/loop/trigger_service.h"
 
 // What asks for a retraining, a clock aside.
@@ -9,11 +9,7 @@
 namespace muster::registry {
 namespace {
 
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
+using gates::Number;
 
 /// Why the value asks for nothing; empty: it does.
 std::string Within(const wire::SignalCondition& condition, const Signal& signal) {

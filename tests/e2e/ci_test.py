@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import subprocess
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -101,7 +102,7 @@ class CiTest(unittest.TestCase):
         story = cluster.wait_until(lambda: (lambda s: s if s["outcome"] else None)(self.explain(sweep)), 20, "its end")
         self.assertEqual((story["outcome"], story["version"]), ("promoted", 2))
         text = self.cluster.muster("trigger", "explain", sweep).out
-        self.assertRegex(text, r"approval: ada -> approved \(fine\)\n.*end: version 2 -> promoted")
+        self.assertRegex(text, r"approval: ada at \S+Z -> approved \(fine\)\n.*end: version 2 -> promoted")
 
     def test_Sweeps_ThatFailOrAreNotThere(self):
         failed = self.retrain(self.cluster.write("failing.yaml", FAILING_SWEEP))
@@ -109,6 +110,19 @@ class CiTest(unittest.TestCase):
         self.assertRegex(self.cases()["sweep"], "^error: ")
         self.assertEqual(self.retrain("nobody").code, 3)
         self.assertEqual(self.retrain(self.cluster.write("broken.yaml", "name: [")).code, 2)
+
+    def test_AKilledServer_GoesOnWithItsRetrainings(self):
+        file = self.cluster.write("slow.yaml", FAILING_SWEEP.replace("failing", "slow").replace('"false"', '"sleep", "1"'))
+        self.cluster.ask("trigger", "add", "slow", file)
+        for pause in (0, 0.2, 0.9):
+            sweep = self.cluster.ask("trigger", "fire", "slow", "--reason", f"killed after {pause} s")["sweep"]
+            time.sleep(pause)
+            self.cluster.kill_server()
+            self.cluster.start_server()
+            story = cluster.wait_until(lambda: (lambda s: s if s["outcome"] else None)(self.explain(sweep)), 60, "its end")
+            self.assertEqual([(step["what"], step["decided"]) for step in story["steps"]],
+                             [("signal", "asked for a retraining"), ("guard", "passed"), ("submit", "submitted"),
+                              ("sweep", "complete"), ("end", "done")], pause)
 
     def webhook(self, url, secret, delivery, body, event="push"):
         signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

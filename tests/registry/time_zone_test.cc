@@ -9,6 +9,7 @@
 #include "registry/cron.h"
 #include "runtime/base/file.h"
 #include "runtime/base/random.h"
+#include "tests/support/mutator.h"
 
 /// Against the C library, which reads the same files with code of its own, and examples of RFC 8536.
 
@@ -130,6 +131,23 @@ TEST(TimeZone, BadFiles_AreRefused) {
   EXPECT_THAT(
       TimeZone::Parse(WithRule("HST10", std::string("\x00\x10\x00\x00", 4))).error().message,
       HasSubstr("26 hours"));
+}
+
+TEST(TimeZone, FilesThatAreAlmostRight_DoNoHarm) {
+  Mutator mutator({ReadWholeFile("/usr/share/zoneinfo/Europe/Berlin").value(),
+                   WithRule("<-03>3<-02>,M3.5.0/-2,M10.5.0/-1"), WithRule("XXX0YYY,J60,J300/3:30")},
+                  7);
+  const auto schedule = CronSchedule::Parse("30 2 * * *").value();
+  int read = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto zone = TimeZone::Parse(mutator.Next());
+    if (!zone.ok()) continue;
+    ++read;
+    const std::int64_t now = At(2026, 3, 28, 12, 0);
+    const auto next = schedule.NextAfter(now, *zone);
+    ASSERT_TRUE(next && *next > now && *next < now + 4 * 86'400);
+  }
+  EXPECT_GT(read, 100) << "else the zones' own code is not reached";
 }
 
 TEST(CronInAZone, ClocksPutForward_TheSkippedTimeIsTheNextMinuteOnce) {

@@ -378,7 +378,6 @@ void Year::CheckLogs() {
   for (const Firing& firing : firings) {
     CheckStory(firing);
     ++tally.firings;
-    tally.held += firing.state == FiringState::kHeld ? 1 : 0;
     tally.skipped += firing.state == FiringState::kSkipped ? 1 : 0;
     if (firing.submitted_unix > 0) submitted[firing.trigger].push_back(firing.submitted_unix);
     if (firing.outcome == "promoted") promoted.push_back(firing.version);

@@ -10,6 +10,11 @@
 namespace muster::registry {
 namespace {
 
+/// Years that once went wrong.
+constexpr std::uint64_t kPinned[] = {
+    49,  // a person approved while the server was down: the story was out of order
+};
+
 int FromEnvironment(const char* name, int otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : static_cast<int>(std::strtol(text, nullptr, 10));
@@ -20,7 +25,6 @@ void Add(const Year::Tally& one, Year::Tally& all) {
   all.promoted += one.promoted;
   all.rolled_back += one.rolled_back;
   all.kills += one.kills;
-  all.held += one.held;
   all.skipped += one.skipped;
   all.bad_candidates += one.bad_candidates;
   all.good_rolled_back += one.good_rolled_back;
@@ -47,6 +51,13 @@ TEST(SimulatedYear, NoBadModelTakesOver_NoGoodOneIsStarved) {
   EXPECT_GT(all.bad_candidates, years);
   EXPECT_GT(all.promoted, 3 * years);
   EXPECT_LE(all.good_rolled_back, 3 + all.good_canaries / 20) << "alpha of the rollout is 5 %";
+}
+
+TEST(SimulatedYear, PinnedSeeds_HoldNow) {
+  for (const std::uint64_t seed : kPinned) {
+    const auto wrong = Year({.seed = seed}).Play();
+    for (const std::string& line : wrong) ADD_FAILURE() << line;
+  }
 }
 
 TEST(SimulatedYear, WithoutACanary_BadModelsTakeOver) {

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "registry/files/zone_file.h"
@@ -250,10 +251,19 @@ TEST_F(Loop, Approvals_AreAskedForToldAndWaitedFor) {
   EXPECT_EQ(Get(firing).outcome, "promoted");
   EXPECT_THAT(Story(firing), HasSubstr("approval asked\napproval approved\nend promoted\n"));
 
+  const Firing early = Signal("drift", 1);
+  Ended(early, true);
+  ASSERT_TRUE(models_->Decide({"digits", 2, "ada", true, "before the loop looked"}).ok());
+  Pass(60);
+  Pass(60);
+  EXPECT_EQ(Get(early).outcome, "promoted");
+  const auto steps = triggers_->Steps(early.sweep).value();
+  EXPECT_TRUE(std::ranges::is_sorted(steps, {}, &Step::time_unix)) << Story(early);
+
   const Firing rejected = Signal("drift", 1);
   Ended(rejected, true);
   Pass(60);
-  ASSERT_TRUE(models_->Decide({"digits", 2, "ada", false, "looks wrong"}).ok());
+  ASSERT_TRUE(models_->Decide({"digits", 3, "ada", false, "looks wrong"}).ok());
   Pass(60);
   EXPECT_EQ(Get(rejected).outcome, "rejected");
 
@@ -268,14 +278,14 @@ TEST_F(Loop, Approvals_AreAskedForToldAndWaitedFor) {
   const Firing moved = Signal("drift", 1);
   Ended(moved, true);
   Pass(60);
-  ASSERT_TRUE(models_->SetAlias("digits", "champion", 2, {"ada", ""}).ok());
+  ASSERT_TRUE(models_->SetAlias("digits", "champion", 1, {"ada", ""}).ok());
   Pass(60);
   EXPECT_EQ(Get(moved).outcome, "superseded");
 
   const Firing deleted = Signal("drift", 1);
   Ended(deleted, true);
   Pass(60);
-  ASSERT_TRUE(models_->DeleteVersion("digits", 5, {"ada", ""}).ok());
+  ASSERT_TRUE(models_->DeleteVersion("digits", 6, {"ada", ""}).ok());
   Pass(60);
   EXPECT_EQ(Get(deleted).outcome, "superseded");
 }
