@@ -12,8 +12,8 @@
 namespace muster::registry {
 namespace {
 
-/// Answers, labels and latency share alpha.
-constexpr double kTests = 3;
+/// Of alpha: half for labels, which tell the least from each outcome, the rest for answers and, where it is watched, latency.
+constexpr double kLabelsPart = 0.5;
 
 std::string Number(double value) {
   char text[32];
@@ -129,21 +129,26 @@ bool Rollout::GoBack(MonotonicTime now, std::string reason) {
 }
 
 std::string Rollout::Accusation() const {
-  const double wanted = kTests / spec_.alpha;
-  const auto said = [&](double evidence) {
-    return "; evidence " + Number(evidence) + ", wanted " + Number(wanted);
+  const bool timed = spec_.slow_ms > 0;
+  const double rest = (1 - kLabelsPart) / (timed ? 2 : 1);
+  const auto enough = [&](double evidence, double part) {
+    return evidence >= 1 / (spec_.alpha * part);
   };
-  const auto worse = [&](std::string_view what, const statistics::LossTest& test) -> std::string {
-    if (test.evidence() < wanted) return {};
+  const auto said = [&](double evidence, double part) {
+    return "; evidence " + Number(evidence) + ", wanted " + Number(1 / (spec_.alpha * part));
+  };
+  const auto worse = [&](std::string_view what, const statistics::LossTest& test,
+                         double part) -> std::string {
+    if (!enough(test.evidence(), part)) return {};
     return std::string(what) + ": challenger " + Of(test.challenger()) + ", champion " +
-           Of(test.champion()) + said(test.evidence());
+           Of(test.champion()) + said(test.evidence(), part);
   };
-  if (std::string answers = worse("answered", answers_); !answers.empty()) return answers;
-  if (std::string labels = worse("right", labels_); !labels.empty()) return labels;
-  if (slow_.evidence() < wanted) return {};
+  if (std::string answers = worse("answered", answers_, rest); !answers.empty()) return answers;
+  if (std::string labels = worse("right", labels_, kLabelsPart); !labels.empty()) return labels;
+  if (!timed || !enough(slow_.evidence(), rest)) return {};
   return "slower than " + Number(spec_.slow_ms) + " ms: " + Of(slow_.events()) +
          " of the challenger's answers, at most " + Percent(spec_.slow_share) + " is good enough" +
-         said(slow_.evidence());
+         said(slow_.evidence(), rest);
 }
 
 void Rollout::Decide(MonotonicTime now, State state, double share, std::string reason) {

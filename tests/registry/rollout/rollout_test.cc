@@ -108,7 +108,9 @@ TEST(Rollout, BadChallenger_GoesBackWithTheReason) {
     EXPECT_EQ(rollout.share(), 0) << bad.name;
     EXPECT_EQ(rollout.Choose("anybody"), Arm::kChampion) << bad.name;
     EXPECT_THAT(rollout.log().back().reason, HasSubstr(bad.reason)) << bad.name;
-    EXPECT_THAT(rollout.log().back().reason, HasSubstr(", wanted 60")) << bad.name;
+    EXPECT_THAT(rollout.log().back().reason,
+                HasSubstr(bad.spec.slow_ms > 0 ? ", wanted 80" : ", wanted 40"))
+        << bad.name;
   }
 }
 
