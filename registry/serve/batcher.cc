@@ -195,7 +195,8 @@ Batcher::~Batcher() {
 
 bool Batcher::Infer(std::vector<Tensor> inputs, std::optional<MonotonicTime> deadline,
                     Answer answer) {
-  return queue_->Add(std::move(inputs), deadline, std::move(answer));
+  const std::shared_ptr<Queue> queue = queue_;  // the answer may drop this before Add returns
+  return queue->Add(std::move(inputs), deadline, std::move(answer));
 }
 
 void Batcher::Hurry() { queue_->Hurry(); }
