@@ -105,12 +105,11 @@ const std::vector<std::int64_t>& Monitor::Sample(std::int64_t rows) {
 }
 
 void Monitor::ObserveAnswered(const Observation& observation) {
-  std::int64_t rows = 0;
-  if (observation.inputs != nullptr && !observation.inputs->empty()) {
-    rows = std::max<std::int64_t>(0, RowsOf(observation.inputs->front()));
-  } else if (observation.outputs != nullptr && !observation.outputs->empty()) {
-    rows = std::max<std::int64_t>(0, RowsOf(observation.outputs->front()));
-  }
+  const auto* tensors = observation.inputs;
+  if (tensors == nullptr || tensors->empty()) tensors = observation.outputs;
+  if (tensors == nullptr || tensors->empty()) return;
+  const std::int64_t rows = RowsOf(tensors->front());
+  if (rows < 0) return Violate("shape", "of no rows: " + ShapeText(tensors->front().shape));
   window_.rows += rows;
   if (Sample(rows).empty()) return;
   window_.sampled += std::ssize(sample_);
@@ -130,42 +129,16 @@ void Monitor::ObserveAnswered(const Observation& observation) {
 void Monitor::ObserveInputs(const std::vector<Tensor>& inputs) {
   std::size_t first = 0;  // column of the input under way
   for (const BaselineInput& input : baseline_.inputs) {
-    const std::size_t columns = input.columns.size();
-    auto window = window_.columns.begin() + static_cast<std::ptrdiff_t>(first);
-    first += columns;
     // One alone goes by its place.
     const Tensor* tensor = inputs.size() == 1 && baseline_.inputs.size() == 1
                                ? &inputs.front()
                                : Named(inputs, input.name);
     if (tensor == nullptr) {
       Violate("missing_input", "'" + input.name + "'");
-      continue;
+    } else {
+      ObserveInput(input, *tensor, std::span(window_.columns).subspan(first, input.columns.size()));
     }
-    const std::int64_t width = Product(std::span(input.shape).subspan(input.shape.empty() ? 0 : 1));
-    if (tensor->type != input.type) {
-      Violate("type", "'" + input.name + "' is " + std::string(ElementTypeName(tensor->type)) +
-                          ", wanted " + std::string(ElementTypeName(input.type)));
-    }
-    if (RowsOf(*tensor) <= sample_.back() ||
-        Product(std::span(tensor->shape).subspan(1)) != width) {
-      Violate("shape", "'" + input.name + "' is " + ShapeText(tensor->shape) + ", wanted rows of " +
-                           ShapeText(input.shape));
-      continue;
-    }
-    for (const std::int64_t row : sample_) {
-      ReadRow(*tensor, row, width, values_);
-      for (std::size_t i = 0; i < columns; ++i) {
-        const BaselineColumn& column = input.columns[i];
-        if (!column.pooled) {
-          window[static_cast<std::ptrdiff_t>(i)].Add(column, values_[i]);
-          continue;
-        }
-        for (std::int64_t k = std::min(column.elements, kPooledSample); k > 0; --k) {
-          window[static_cast<std::ptrdiff_t>(i)].Add(column,
-                                                     values_[random_.Below(values_.size())]);
-        }
-      }
-    }
+    first += input.columns.size();
   }
   if (inputs.size() > baseline_.inputs.size()) {
     Violate("unknown_input", std::to_string(inputs.size()) + " inputs, wanted " +
@@ -173,23 +146,49 @@ void Monitor::ObserveInputs(const std::vector<Tensor>& inputs) {
   }
 }
 
-PredictedRow Monitor::ObserveOutputs(const Tensor& output, std::int64_t row) {
-  ReadRow(output, row, Product(std::span(output.shape).subspan(1)), values_);
-  PredictedRow predicted{row, {}};
-  if (!baseline_.has_classes()) {
-    if (values_.size() != baseline_.outputs.size()) {
-      Violate("output", ShapeText(output.shape));
-      return predicted;
+void Monitor::ObserveInput(const BaselineInput& input, const Tensor& tensor,
+                           std::span<ColumnWindow> windows) {
+  if (tensor.type != input.type) {
+    Violate("type", "'" + input.name + "' is " + std::string(ElementTypeName(tensor.type)) +
+                        ", wanted " + std::string(ElementTypeName(input.type)));
+  }
+  const std::int64_t width = Product(std::span(input.shape).subspan(1));
+  if (RowsOf(tensor) <= sample_.back() || Product(std::span(tensor.shape).subspan(1)) != width) {
+    Violate("shape", "'" + input.name + "' is " + ShapeText(tensor.shape) + ", wanted rows of " +
+                         ShapeText(input.shape));
+    return;
+  }
+  const bool pooled = !windows.empty() && input.columns[0].pooled;
+  for (const std::int64_t row : sample_) {
+    if (pooled) {
+      for (std::int64_t i = std::min(width, kPooledSample); i > 0; --i) {
+        const auto element = random_.Below(static_cast<std::uint64_t>(width));
+        ReadRow(tensor, row * width + static_cast<std::int64_t>(element), 1, values_);
+        windows[0].Add(input.columns[0], values_[0]);
+      }
+      continue;
     }
+    ReadRow(tensor, row, width, values_);
+    for (std::size_t i = 0; i < windows.size(); ++i) windows[i].Add(input.columns[i], values_[i]);
+  }
+}
+
+PredictedRow Monitor::ObserveOutputs(const Tensor& output, std::int64_t row) {
+  PredictedRow predicted{row, {}};
+  const std::int64_t width = Product(std::span(output.shape).subspan(1));
+  const bool classes = baseline_.has_classes();
+  const std::int64_t outputs =
+      classes ? std::ssize(baseline_.predictions) : std::ssize(baseline_.outputs);
+  if (width != outputs && !(classes && outputs == 2 && width == 1)) {
+    Violate("output", ShapeText(output.shape));
+    return predicted;
+  }
+  ReadRow(output, row, width, values_);
+  if (!classes) {
     for (std::size_t i = 0; i < values_.size(); ++i) {
       window_.outputs[i].Add(baseline_.outputs[i], values_[i]);
     }
     predicted.values = values_;
-    return predicted;
-  }
-  const std::size_t classes = baseline_.predictions.size();
-  if (values_.size() != classes && !(values_.size() == 1 && classes == 2)) {
-    Violate("output", ShapeText(output.shape));
     return predicted;
   }
   const std::vector<float> logits(values_.begin(), values_.end());

@@ -75,6 +75,9 @@ class Monitor {
   /// Numbers of the rows to look at, ascending.
   const std::vector<std::int64_t>& Sample(std::int64_t rows);
   void ObserveInputs(const std::vector<Tensor>& inputs);
+  /// `windows` are of its columns; a row has been sampled.
+  void ObserveInput(const BaselineInput& input, const Tensor& tensor,
+                    std::span<ColumnWindow> windows);
   PredictedRow ObserveOutputs(const Tensor& output, std::int64_t row);
   void Violate(const char* kind, std::string_view example);
 

@@ -42,7 +42,7 @@ struct Window {
   QuantileSketch latency_us;          ///< of answered requests
   std::vector<ColumnWindow> columns;  ///< of all inputs, one after another, as in the baseline
   std::map<std::string, Violation>
-      violations;  ///< by kind: "missing_input", "unknown_input", "type", "shape"
+      violations;  ///< by kind: "missing_input", "unknown_input", "type", "shape", "output"
   std::vector<std::int64_t> classes;       ///< predictions by class
   std::int64_t no_class = 0;               ///< predictions with a NaN
   std::optional<ColumnWindow> confidence;  ///< where the baseline has it

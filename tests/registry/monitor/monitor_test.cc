@@ -121,6 +121,21 @@ TEST(Monitor, ShiftedInputs_AreFoundInTheirColumn) {
   EXPECT_THAT(json, HasSubstr(R"("range":)")) << "values beyond the baseline's";
 }
 
+TEST(Monitor, Binary_GoesByTheThreshold) {
+  TestVersion version = Blobs({.rows = 200});
+  version.evaluation.task = Task::kBinary;
+  version.evaluation.threshold = 0.7;
+  Monitor monitor = MonitorOf(version);
+  EXPECT_EQ(monitor.baseline().threshold, 0.7);
+  const std::vector<Tensor> inputs = {F32("x", {3, 2}, {0, 0, 0, 0, 0, 0})};
+  // Probabilities of class 1: 0.731, 0.622, 0.5; as two logits and as one.
+  const std::vector<Tensor> two = {F32("y", {3, 2}, {0, 1, 0, 0.5F, 0, 0})};
+  const std::vector<Tensor> one = {F32("y", {3}, {1, 0.5F, 0})};
+  monitor.Observe({.inputs = &inputs, .outputs = &two});
+  monitor.Observe({.inputs = &inputs, .outputs = &one});
+  EXPECT_EQ(monitor.window().classes, (std::vector<std::int64_t>{4, 2}));
+}
+
 TEST(Monitor, NoTraffic_SaysNothing) {
   const Monitor monitor = MonitorOf(Blobs({.rows = 200}));
   const Report report = ReportOf(monitor);
@@ -185,6 +200,7 @@ TEST(Monitor, OtherSchema_IsAViolationOfItsKind) {
   }
   EXPECT_EQ(monitor.window().requests, 4);
   EXPECT_EQ(monitor.window().sampled, 0);
+  EXPECT_EQ(monitor.window().violations.at("shape").count, 4);
 }
 
 TEST(Monitor, FailedRequests_CountAsErrors) {
