@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/json/parse.hpp>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -35,8 +36,9 @@ class FolderModel final : public InferenceModel {
   Result<std::vector<Tensor> > Infer(const std::vector<Tensor>& inputs) override {
     auto outputs = inputs;
     outputs[0].name = "y";
-    float value = Values<float>(inputs[0])[0] * factor_;
-    std::memcpy(outputs[0].bytes.data(), &value, sizeof value);
+    std::vector<float> values = Values<float>(inputs[0]);
+    for (float& value : values) value *= factor_;
+    std::memcpy(outputs[0].bytes.data(), values.data(), outputs[0].bytes.size());
     return outputs;
   }
 
@@ -164,6 +166,60 @@ TEST(ModelSwap, AliasMovesTwentyTimes_NoRequestFails) {
     EXPECT_EQ(one.wrong, 0);
   }
   EXPECT_GT(answers, kVersions);
+}
+
+TEST(ModelSwap, LoadedAndUnloadedWhileAsked_AnswersOrIsUnknown) {
+  const auto folder =
+      std::filesystem::path(::testing::TempDir()) / ("cycle-" + std::to_string(::getpid()));
+  for (const float version : {1.0F, 2.0F}) {
+    muster::testing::LinearModel({version}).Write(
+        folder / "m" / std::to_string(static_cast<int>(version)) / "model.onnx");
+  }
+  const auto engine = MakeEngine();
+  ModelServer models(*engine, {.batch = {.rows = 4, .instances = 2}});
+  http::Router router;
+  models.AddRoutes(router);
+  std::atomic<bool> done = false;
+  std::atomic<int> answered = 0, unknown = 0, wrong = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back([&] {
+      while (!done) {
+        http::Request request{.method = "POST"};
+        http::SetTarget(request, "/v2/models/m/infer");
+        request.body = R"({"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[2]}]})";
+        std::promise<http::Response> answer;
+        router.Dispatch(std::move(request),
+                        [&](http::Response response) { answer.set_value(std::move(response)); });
+        const http::Response response = answer.get_future().get();
+        const bool first = response.body.find(R"("model_version":"1")") != std::string::npos;
+        const bool right = response.body.find(first ? "[2.0]" : "[4.0]") != std::string::npos;
+        if (response.status == 404) {
+          ++unknown;
+        } else if (response.status == 200 && right) {
+          ++answered;
+        } else {
+          ++wrong;
+        }
+      }
+    });
+  }
+  // Until each has been seen: answers of a version, and none when there is none.
+  for (int cycle = 0; cycle < 40 || answered == 0 || unknown == 0; ++cycle) {
+    const std::int64_t version = 1 + cycle % 2;
+    EXPECT_TRUE(models.Load({"m", version, folder / "m" / std::to_string(version)}).ok());
+    if (cycle % 4 == 3) {
+      EXPECT_TRUE(models.Unload("m").ok());
+    }
+    http::Request index{.method = "POST"};
+    http::SetTarget(index, "/v2/repository/index");
+    router.Dispatch(std::move(index),
+                    [](const http::Response& response) { EXPECT_EQ(response.status, 200); });
+  }
+  done = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(wrong, 0);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
