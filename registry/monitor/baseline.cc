@@ -1,86 +1,17 @@
 #include "registry/monitor/baseline.h"
 
 #include <algorithm>
-#include <boost/describe.hpp>
 #include <cmath>
-#include <functional>
+#include <limits>
 #include <numeric>
 
+#include "registry/monitor/baseline_file.h"
 #include "runtime/base/sha256.h"
 #include "runtime/wire/codec.h"
 #include "runtime/wire/error_path.h"
 
 namespace muster::registry::monitor {
 namespace {
-
-/// The members as they stand in the file.
-struct Quantiles {
-  std::vector<double> levels, values;
-};
-BOOST_DESCRIBE_STRUCT(Quantiles, (), (levels, values))
-struct Counted {
-  std::vector<double> values;
-  std::vector<std::int64_t> counts;
-};
-BOOST_DESCRIBE_STRUCT(Counted, (), (values, counts))
-struct Binned {
-  std::vector<double> edges;
-  std::vector<std::int64_t> counts;
-};
-BOOST_DESCRIBE_STRUCT(Binned, (), (edges, counts))
-struct Ranked {
-  std::vector<double> values;
-  std::vector<std::int64_t> ranks;
-};
-BOOST_DESCRIBE_STRUCT(Ranked, (), (values, ranks))
-struct Summary {
-  std::string name;
-  bool pooled = false;
-  std::int64_t count = 0, missing = 0, infinite = 0;
-  std::optional<double> min, max, mean, std;
-  std::optional<Quantiles> quantiles;
-  std::optional<Counted> values;
-  std::optional<Binned> histogram;
-  std::optional<Ranked> cdf;
-};
-BOOST_DESCRIBE_STRUCT(Summary, (),
-                      (name, pooled, count, missing, infinite, min, max, mean, std, quantiles,
-                       values, histogram, cdf))
-struct Input {
-  std::string name, type;
-  std::vector<std::int64_t> shape;
-  std::vector<Summary> columns;
-};
-BOOST_DESCRIBE_STRUCT(Input, (), (name, type, shape, columns))
-struct Classes {
-  std::vector<std::int64_t> labels, predictions, right;
-};
-BOOST_DESCRIBE_STRUCT(Classes, (), (labels, predictions, right))
-struct Calibrated {
-  std::vector<double> edges;
-  std::vector<std::int64_t> rows;
-  std::vector<double> confidence;
-  std::vector<std::int64_t> right;
-};
-BOOST_DESCRIBE_STRUCT(Calibrated, (), (edges, rows, confidence, right))
-struct Segment {
-  std::int64_t value = 0, rows = 0, right = 0;
-};
-BOOST_DESCRIBE_STRUCT(Segment, (), (value, rows, right))
-struct File {
-  std::int64_t format = 0, rows = 0;
-  std::optional<std::string> task;
-  std::optional<double> threshold;
-  std::vector<Input> inputs;
-  std::optional<Classes> classes;
-  std::optional<Summary> confidence;
-  std::optional<Calibrated> calibration;
-  std::map<std::string, std::vector<Segment>> segments;
-  std::vector<Summary> targets, predictions, absolute_error;
-};
-BOOST_DESCRIBE_STRUCT(File, (),
-                      (format, rows, task, threshold, inputs, classes, confidence, calibration,
-                       segments, targets, predictions, absolute_error))
 
 /// So that sums of counts do not overflow, whatever the file says.
 constexpr std::int64_t kRowsMost = std::int64_t{1} << 40;
@@ -126,7 +57,7 @@ Status CheckCounts(std::string_view path, const std::vector<std::int64_t>& count
 }
 
 /// Points that ranks at ascending values make; a value twice is a jump.
-Result<Cdf> CdfOfRanks(const Ranked& ranked, const BaselineColumn& column) {
+Result<Cdf> CdfOfRanks(const baseline_file::Ranked& ranked, const BaselineColumn& column) {
   MUSTER_RETURN_IF_ERROR(CheckAscending("values", ranked.values, false));
   if (ranked.values.empty() || ranked.values.size() != ranked.ranks.size()) {
     return At("ranks", "wanted a rank for each value");
@@ -149,7 +80,7 @@ Result<Cdf> CdfOfRanks(const Ranked& ranked, const BaselineColumn& column) {
 }
 
 Cdf CdfOfCounts(const BaselineColumn& column) {
-  Ranked ranked;
+  baseline_file::Ranked ranked;
   std::int64_t rank = 0;
   for (std::size_t i = 0; i < column.values.size(); ++i) {
     ranked.values.insert(ranked.values.end(), 2, column.values[i]);
@@ -161,13 +92,13 @@ Cdf CdfOfCounts(const BaselineColumn& column) {
 
 /// Of format 1: lines between the edges of its histogram.
 Cdf CdfOfBins(const BaselineColumn& column) {
-  Ranked ranked{column.edges, {0}};
+  baseline_file::Ranked ranked{column.edges, {0}};
   for (const std::int64_t count : column.counts)
     ranked.ranks.push_back(ranked.ranks.back() + count);
   return *CdfOfRanks(ranked, column);
 }
 
-Result<BaselineColumn> ColumnOf(const Summary& summary) {
+Result<BaselineColumn> ColumnOf(const baseline_file::Summary& summary) {
   BaselineColumn column{.name = summary.name, .pooled = summary.pooled};
   for (const std::int64_t count : {summary.count, summary.missing, summary.infinite}) {
     if (count < 0 || count > kRowsMost) return At("count", "wanted counts from 0 to 2^40");
@@ -197,7 +128,7 @@ Result<BaselineColumn> ColumnOf(const Summary& summary) {
     return column;
   }
   if (!summary.histogram) return At("histogram", "wanted it, or values");
-  const Binned& bins = *summary.histogram;
+  const baseline_file::Binned& bins = *summary.histogram;
   if (bins.edges.size() < 2) return At("histogram.edges", "wanted two edges at least");
   MUSTER_RETURN_IF_ERROR(CheckAscending("histogram.edges", bins.edges, true));
   MUSTER_RETURN_IF_ERROR(
@@ -214,7 +145,7 @@ Result<BaselineColumn> ColumnOf(const Summary& summary) {
 
 /// Of `rows` rows.
 Result<std::vector<BaselineColumn>> ColumnsOf(std::string_view path,
-                                              const std::vector<Summary>& summaries,
+                                              const std::vector<baseline_file::Summary>& summaries,
                                               std::int64_t rows) {
   std::vector<BaselineColumn> columns;
   for (std::size_t i = 0; i < summaries.size(); ++i) {
@@ -231,19 +162,19 @@ Result<std::vector<BaselineColumn>> ColumnsOf(std::string_view path,
 }
 
 /// A column for each element of a row, or one of all.
-Status CheckShape(const Input& input) {
+Status CheckShape(const baseline_file::Input& input) {
   if (input.shape.empty()) return At("shape", "wanted (N, ...)");
   const auto elements = ElementCount({input.shape.begin() + 1, input.shape.end()});
   if (!elements.ok()) return At("shape", elements.error().message);
   const auto columns = static_cast<std::int64_t>(input.columns.size());
   const bool pooled = columns == 1 && input.columns[0].pooled && *elements > 0;
-  const bool any_pooled = std::ranges::any_of(input.columns, &Summary::pooled);
+  const bool any_pooled = std::ranges::any_of(input.columns, &baseline_file::Summary::pooled);
   if (columns == 0 || pooled || (columns == *elements && !any_pooled)) return Ok();
   return At("columns", "wanted " + std::to_string(*elements) +
                            ", one of each element of a row, got " + std::to_string(columns));
 }
 
-Result<CalibrationTable> TableOf(const Calibrated& calibrated) {
+Result<CalibrationTable> TableOf(const baseline_file::Calibrated& calibrated) {
   const std::size_t bins = calibrated.rows.size();
   if (bins == 0 || calibrated.edges.size() != bins + 1 || calibrated.confidence.size() != bins ||
       calibrated.right.size() != bins) {
@@ -263,8 +194,8 @@ Result<CalibrationTable> TableOf(const Calibrated& calibrated) {
                           calibrated.confidence};
 }
 
-Status ReadClasses(const File& file, Baseline& baseline) {
-  const Classes& classes = *file.classes;
+Status ReadClasses(const baseline_file::File& file, Baseline& baseline) {
+  const baseline_file::Classes& classes = *file.classes;
   const std::size_t count = classes.labels.size();
   if (count < 2) return At("classes.labels", "wanted two classes at least");
   MUSTER_RETURN_IF_ERROR(CheckCounts("classes.labels", classes.labels, count, baseline.rows));
@@ -292,9 +223,9 @@ Status ReadClasses(const File& file, Baseline& baseline) {
   return Ok();
 }
 
-Status ReadSegments(const File& file, Baseline& baseline) {
+Status ReadSegments(const baseline_file::File& file, Baseline& baseline) {
   for (const auto& [column, segments] : file.segments) {
-    for (const Segment& segment : segments) {
+    for (const baseline_file::Segment& segment : segments) {
       if (segment.rows < 0 || segment.rows > baseline.rows || segment.right < 0 ||
           segment.right > segment.rows) {
         return At("segments." + column, "wanted right from 0 to rows, and rows to those of all");
@@ -306,7 +237,7 @@ Status ReadSegments(const File& file, Baseline& baseline) {
   return Ok();
 }
 
-Result<Baseline> BaselineOf(const File& file) {
+Result<Baseline> BaselineOf(const baseline_file::File& file) {
   if (file.format != 1 && file.format != 2) {
     return Unsupported("at format: " + std::to_string(file.format) + "; this muster reads 1 and 2");
   }
@@ -346,7 +277,7 @@ Result<Baseline> BaselineOf(const File& file) {
   MUSTER_RETURN_IF_ERROR(ReadSegments(file, baseline));
   MUSTER_ASSIGN_OR_RETURN(baseline.targets, ColumnsOf("targets", file.targets, file.rows));
   MUSTER_ASSIGN_OR_RETURN(baseline.outputs, ColumnsOf("predictions", file.predictions, file.rows));
-  for (const Summary& error : file.absolute_error) {
+  for (const baseline_file::Summary& error : file.absolute_error) {
     baseline.mean_absolute_error.push_back(
         error.mean.value_or(std::numeric_limits<double>::quiet_NaN()));
   }
@@ -367,7 +298,7 @@ Result<Baseline> ParseBaseline(std::string_view text) {
   }
   const auto json = wire::ParseJson(text, kValuesMost);
   if (!json.ok()) return Corrupt("baseline: " + json.error().message);
-  const auto file = wire::FromJson<File>(*json);
+  const auto file = wire::FromJson<baseline_file::File>(*json);
   if (!file.ok()) return Corrupt("baseline: " + file.error().message);
   auto baseline = BaselineOf(*file);
   if (!baseline.ok()) {

@@ -32,10 +32,9 @@ Status CheckDriftSpec(const DriftSpec& spec);
 struct ColumnDrift {
   std::string column;
   std::int64_t reference_rows = 0, current_rows = 0;
-  Effect wasserstein;  ///< W1 / std of the reference; infinite beside a constant
-  Effect
-      kolmogorov_smirnov;  ///< its interval: Dvoretzky, Kiefer and Wolfowitz with Massart's constant (1990), both sides
-  Effect stability;  ///< population stability index
+  Effect wasserstein;         ///< W1 / std of the reference; infinite beside a constant
+  Effect kolmogorov_smirnov;  ///< its interval: Massart's band (1990) of both sides
+  Effect stability;           ///< population stability index
   Effect jensen_shannon;
   Effect l_infinity;         ///< of categories alone
   std::string_view measure;  ///< "wasserstein" or "jensen_shannon": what is held against `bound`

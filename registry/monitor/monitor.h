@@ -34,10 +34,9 @@ Status CheckMonitorSpec(const MonitorSpec& spec);
 
 /// A request and what became of it. It is not kept beyond the call.
 struct Observation {
-  std::string_view id;  ///< under which labels may come; empty: none will
-  const std::vector<Tensor>* inputs =
-      nullptr;  ///< as the model got them; may be absent where it failed
-  const std::vector<Tensor>* outputs = nullptr;  ///< as it answered them
+  std::string_view id;                           ///< under which labels may come; empty: none will
+  const std::vector<Tensor>* inputs = nullptr;   ///< of the model; absent: none are known
+  const std::vector<Tensor>* outputs = nullptr;  ///< that it answered
   bool ok = true;                                ///< false: it failed, through whose fault ever
   std::chrono::microseconds duration{0};
   std::int64_t time_ms = 0;  ///< Unix time of the answer
