@@ -17,11 +17,11 @@ constexpr std::int64_t kLabelsLate = 2 * kDay;
 constexpr int kRequests = 700;  ///< a step
 constexpr double kWanted = 0.9;
 constexpr int kHeldOut = 2'000;
+constexpr int kBudget = 3;
+constexpr std::int64_t kPeriod = 20 * kDay;
 /// A retraining takes at most: a day and a half of sweep, 5 days of approval, 21 of canary; and a monitor that says it
-/// again after 2, kills in between.
-constexpr std::int64_t kLongestTry = 32 * kDay;
-constexpr int kBudget = 8;
-constexpr std::int64_t kPeriod = 30 * kDay;
+/// again after 2, kills in between; and until the budget lets it.
+constexpr std::int64_t kLongestTry = 32 * kDay + kPeriod;
 
 /// The canary lasts until labels have come.
 RolloutSpec Steps() { return {.step_time = std::chrono::hours(72), .step_answers = 50}; }
@@ -356,6 +356,8 @@ void Year::CheckStory(const Firing& firing) {
   const auto wrong = [&](const std::string& what) { Wrong(firing.sweep.value + ": " + what); };
   if (steps.empty() || steps.front().what != "signal") return wrong("no begin");
   if (!std::ranges::is_sorted(steps, {}, &registry::Step::time_unix)) wrong("out of order");
+  tally.by_budget +=
+      std::ranges::any_of(steps, [](const auto& step) { return step.seen.starts_with("budget"); });
   const bool judged = firing.state != FiringState::kClaimed || !firing.spec_json.empty();
   if (judged && !has("guard")) wrong("no guard");
   if ((firing.state == FiringState::kSkipped || firing.state == FiringState::kHeld) &&

@@ -40,7 +40,7 @@ struct Year {
 
   /// Over the year.
   struct Tally {
-    int firings = 0, promoted = 0, rolled_back = 0, kills = 0, skipped = 0;
+    int firings = 0, promoted = 0, rolled_back = 0, kills = 0, skipped = 0, by_budget = 0;
     int bad_candidates = 0;  ///< that passed their gates
     int good_rolled_back = 0, good_canaries = 0;
   } tally;
