@@ -49,6 +49,7 @@ Status CheckRollout(const RolloutSpec& spec) {
   if (spec.steps.empty()) return Invalid("at steps: wanted at least one share");
   if (spec.step_time.count() < 0) return Invalid("at step_time: wanted 0 or more");
   if (spec.step_answers < 0) return Invalid("at step_answers: wanted 0 or more");
+  if (spec.step_labels < 0) return Invalid("at step_labels: wanted 0 or more");
   MUSTER_RETURN_IF_ERROR(CheckMember("alpha", spec.alpha, 0, 1));
   MUSTER_RETURN_IF_ERROR(CheckMember("loss", spec.loss, 0, 0.5));
   MUSTER_RETURN_IF_ERROR(CheckMember("slow_share", spec.slow_share, 0, 1));
@@ -111,8 +112,13 @@ bool Rollout::Look(MonotonicTime now) {
   }
   if (step_ + 1 == spec_.steps.size() && share() < 1) return false;  // an A/B test goes on
   const std::int64_t answers = answers_.challenger().trials - answers_before_step_;
-  if (now - log_.back().at < spec_.step_time || answers < spec_.step_answers) return false;
+  const std::int64_t labels = labels_.challenger().trials - labels_before_step_;
+  if (now - log_.back().at < spec_.step_time || answers < spec_.step_answers ||
+      labels < spec_.step_labels) {
+    return false;
+  }
   answers_before_step_ = answers_.challenger().trials;
+  labels_before_step_ = labels_.challenger().trials;
   const double next = spec_.steps[++step_];
   Decide(now, next >= 1 ? State::kDone : State::kRunning, next,
          Percent(next) + " of the requests: challenger " + Of(answers_.challenger()) +

@@ -19,7 +19,9 @@ struct RolloutSpec {
   /// Shares of the requests, rising. A last one below 1 is kept: an A/B test, which never ends by itself but may go back.
   std::vector<double> steps = {0.01, 0.05, 0.25, 1};
   std::chrono::seconds step_time{60};  ///< that a step lasts at least,
-  std::int64_t step_answers = 200;     ///< and until the challenger has answered so many in it
+  std::int64_t step_answers = 200;     ///< and until the challenger has answered so many in it,
+  /// and so many of its answers have got their label in it. With 0 labels that come later than a step lasts decide nothing.
+  std::int64_t step_labels = 0;
   double alpha =
       0.05;  ///< chance that a challenger which is no worse is rolled back, over the whole rollout
   double loss = 0.02;  ///< of the rates of answers and of right labels: the smallest that matters
@@ -92,7 +94,7 @@ class Rollout {
   statistics::ExceedanceTest slow_;
   double champion_ms_ = 0, challenger_ms_ = 0;  ///< sums
   std::size_t step_ = 0;
-  std::int64_t answers_before_step_ = 0;
+  std::int64_t answers_before_step_ = 0, labels_before_step_ = 0;
   std::vector<Decision> log_;
 };
 

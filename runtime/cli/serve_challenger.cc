@@ -171,6 +171,12 @@ void AddChallengerFlags(CLI::App& command, ChallengerFlags& flags) {
       ->capture_default_str()
       ->group(kGroup);
   command
+      .add_option("--step-labels", flags.rollout.step_labels,
+                  "Labels of its answers (POST .../outcomes) that have come in a step at least; 0: "
+                  "labels that come later than a step lasts decide nothing")
+      ->capture_default_str()
+      ->group(kGroup);
+  command
       .add_option("--alpha", flags.rollout.alpha,
                   "Chance that one which is no worse is rolled back, however often is looked")
       ->capture_default_str()

@@ -1,5 +1,5 @@
-#include <fcntl.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,27 +46,16 @@ struct Reader {
   }
 };
 
-/// The pipe to a command's standard input, written until it is taken or the time is over.
-Status Feed(int pipe, std::string_view text, MonotonicTime end) {
-  // One that does not read is no reason to end; for as long as this thread lives.
-  sigset_t broken_pipe;
-  sigemptyset(&broken_pipe);
-  sigaddset(&broken_pipe, SIGPIPE);
-  ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
-  ::fcntl(pipe, F_SETFL, O_NONBLOCK);
-  while (!text.empty()) {
-    const ssize_t written = ::write(pipe, text.data(), text.size());
-    if (written > 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno != EAGAIN && errno != EINTR) {
-      return Ok();  // it does not read; what it does with that is said by its exit
-    } else if (SystemClock().Now() > end) {
-      return Unavailable("it does not read");
-    } else {
-      ::usleep(1'000);
-    }
+/// A file in memory, to be read from its begin: one that does not read it holds nobody up. -1 and errno without memory.
+int FileOf(std::string_view text) {
+  const int file = ::memfd_create("notice", MFD_CLOEXEC);
+  if (file < 0) return -1;
+  if (::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::lseek(file, 0, SEEK_SET) == 0) {
+    return file;
   }
-  return Ok();
+  ::close(file);
+  return -1;
 }
 
 /// Its exit status; killed, with what it started, when the time is over.
@@ -113,18 +102,14 @@ Status PostWebhook(const WebhookSink& sink, const Notice& notice,
 Status RunCommand(const CommandSink& sink, const Notice& notice,
                   std::chrono::milliseconds timeout) {
   const MonotonicTime end = SystemClock().Now() + timeout;
-  int pipe[2];
-  if (::pipe2(pipe, O_CLOEXEC) != 0) return IoError("pipe", errno);
+  const int input = FileOf(wire::SerializeJson(NoticeJson(notice)) + "\n");
+  if (input < 0) return IoError("a file in memory", errno);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, pipe[0], STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  // A group of its own, to be ended as one.
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // to be ended as one
   std::vector<char*> arguments;
   for (const std::string& argument : sink.command) {
     arguments.push_back(const_cast<char*>(argument.c_str()));  // POSIX writes to none of them
@@ -135,15 +120,9 @@ Status RunCommand(const CommandSink& sink, const Notice& notice,
       ::posix_spawnp(&child, arguments[0], &files, &attributes, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
-  ::close(pipe[0]);
-  if (failed != 0) {
-    ::close(pipe[1]);
-    return Invalid("cannot start '" + sink.command[0] + "': " + std::strerror(failed));
-  }
-  const Status fed = Feed(pipe[1], wire::SerializeJson(NoticeJson(notice)) + "\n", end);
-  ::close(pipe[1]);
-  const Status ended = Await(child, end);
-  return fed.ok() ? ended : fed;
+  ::close(input);
+  if (failed == 0) return Await(child, end);
+  return Invalid("cannot start '" + sink.command[0] + "': " + std::strerror(failed));
 }
 
 Status SendEmail(const EmailSink& sink, const Notice& notice, std::chrono::milliseconds timeout) {

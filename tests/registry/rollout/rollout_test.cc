@@ -138,6 +138,20 @@ TEST(Rollout, LastShareBelowOne_IsAnAbTestThatGoesOn) {
   EXPECT_EQ(Roll(half, {.challenger = {.right = 0.8}}, 5).state(), State::kRolledBack);
 }
 
+TEST(Rollout, LabelsThatAreWaitedFor_HoldAStepUp) {
+  MonotonicTime now{};
+  Rollout rollout({.steps = {0.5, 1}, .step_time = seconds(1), .step_answers = 1, .step_labels = 2},
+                  "s", now);
+  for (int i = 0; i < 10; ++i) rollout.Answered(Arm::kChallenger, true, 1);
+  EXPECT_FALSE(rollout.Look(now += seconds(60)));
+  rollout.Labelled(Arm::kChallenger, true);
+  rollout.Labelled(Arm::kChampion, true);
+  EXPECT_FALSE(rollout.Look(now));
+  rollout.Labelled(Arm::kChallenger, true);
+  EXPECT_TRUE(rollout.Look(now));
+  EXPECT_EQ(rollout.state(), State::kDone);
+}
+
 TEST(Rollout, OneStepOfAll_IsDoneAtOnce) {
   Rollout rollout({.steps = {1}}, "s", {});
   EXPECT_EQ(rollout.state(), State::kDone);
