@@ -127,6 +127,7 @@ void AddModelGates(CLI::App& model, Context& context);
 void AddModelCompress(CLI::App& model, Context& context);
 void AddServe(CLI::App& app, Context& context);
 void AddPredict(CLI::App& app, Context& context);
+void AddFleet(CLI::App& app, Context& context);
 void AddTracker(CLI::App& app, Context& context);
 /// add, ls, rm and log, below `muster tracker rule`; search, export, import, gc and ranks, below `muster tracker`.
 void AddTrackerRule(CLI::App& tracker, Context& context);

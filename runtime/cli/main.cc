@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   AddServe(app, context);
   AddPredict(app, context);
   AddMonitor(app, context);
+  AddFleet(app, context);
   AddTrigger(app, context);
   AddCi(app, context);
   AddData(app, context);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "registry/api/fleet_routes.h"
 #include "registry/api/gate_routes.h"
 #include "registry/api/routes.h"
 #include "registry/files/model_directory.h"
@@ -256,6 +257,13 @@ void Server::Impl::AddRoutes() {
       router, {*tracking->models, *trigger_store, *triggers, clock, tracking->models.get(),
                [this] { return ReadWholeFile(registry::PublicKeyFile(ModelKeyFile())); }});
   registry::AddGateRoutes(router, *tracking->models, config::ParseGateFile);
+  registry::AddFleetRoutes(router, *tracking->models,
+                           [this](std::string_view bytes, std::string_view signature) -> Status {
+                             MUSTER_ASSIGN_OR_RETURN(
+                                 const std::string key,
+                                 ReadWholeFile(registry::PublicKeyFile(ModelKeyFile())));
+                             return registry::VerifySignature(key, bytes, signature);
+                           });
   AddSweepRoutes(router, late, *triggers, options.bin_dir);
   AddCompressRoutes(router, late,
                     {*tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
