@@ -111,6 +111,7 @@ Status RunCommand(const CommandSink& sink, const Notice& notice,
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // to be ended as one
   std::vector<char*> arguments;
+  arguments.reserve(sink.command.size() + 1);
   for (const std::string& argument : sink.command) {
     arguments.push_back(const_cast<char*>(argument.c_str()));  // POSIX writes to none of them
   }
