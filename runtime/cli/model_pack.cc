@@ -47,7 +47,7 @@ Result<std::string> FormOf(const Context& context, const std::string& model,
   return form.empty() ? "full" : form;
 }
 
-/// The registry's key. Where a server is that signs with another one, this home's would be a stranger's.
+/// A version of the registry's is signed with a key that is there, which devices may know; a folder also with a new one.
 Result<registry::ModelKey> Key(const Context& context, const PackFlags& flags) {
   std::error_code code;
   const fs::path file =

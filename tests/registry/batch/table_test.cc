@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "registry/tensor_values.h"
+#include "runtime/base/csv.h"
 
 namespace muster::registry {
 namespace {
@@ -130,6 +134,44 @@ TEST(DecodeCsv, WrongRecords_AreLeftOutWholeAndTold) {
                                 HasSubstr("9: a quote inside 'a\"'"),
                                 "11: a quote that opens here is never closed"));
   EXPECT_EQ(batch.bad[1].record, "1,two,3,0");
+}
+
+/// Whatever the bytes: every record is a row or a bad one, and reading in two pieces, cut where a record ends, is
+/// reading in one.
+TEST(DecodeCsv, AnyBytes_EachRecordOnce_HoweverCut) {
+  const auto layout = LayoutOf({"x[0]", "x[1]", "id"}, true, kTwo, {});
+  ASSERT_TRUE(layout.ok());
+  constexpr std::string_view kBytes = "\"\"\",,,,,\n\n\n\r1234.-naX ";
+  std::mt19937 random(11);
+  std::size_t rows = 0, bad = 0;
+  for (int round = 0; round < 3'000; ++round) {
+    std::string text;
+    for (int part = 0; part < 6; ++part) {
+      if (random() % 2 == 0) text += "1,2.5,7\n";
+      for (auto more = random() % 12; more > 0; --more) text += kBytes[random() % kBytes.size()];
+    }
+    const RowBatch whole = DecodeCsv(*layout, text, 0, 1);
+    ASSERT_EQ(whole.inputs[0].bytes.size(), whole.rows() * 8);
+    ASSERT_EQ(whole.inputs[1].bytes.size(), whole.rows() * 8);
+    const std::size_t cut = std::min(CsvRecordEnd(text, 0), text.size());
+    const RowBatch first = DecodeCsv(*layout, std::string_view(text).substr(0, cut), 0, 1);
+    const auto lines =
+        static_cast<std::uint64_t>(std::count(text.begin(), text.begin() + cut, '\n'));
+    const RowBatch second = DecodeCsv(*layout, std::string_view(text).substr(cut),
+                                      first.rows() + first.bad.size(), 1 + lines);
+    ASSERT_EQ(first.rows() + second.rows(), whole.rows()) << text;
+    ASSERT_EQ(first.bad.size() + second.bad.size(), whole.bad.size()) << text;
+    if (second.rows() > 0) {
+      ASSERT_EQ(second.numbers.back(), whole.numbers.back()) << text;
+    }
+    if (!second.bad.empty()) {
+      ASSERT_EQ(second.bad.back().line, whole.bad.back().line) << text;
+    }
+    rows += whole.rows();
+    bad += whole.bad.size();
+  }
+  EXPECT_GT(rows, 1'000U);
+  EXPECT_GT(bad, 1'000U);
 }
 
 }  // namespace
