@@ -56,7 +56,7 @@ Status ChallengerFollower::WriteDecisions(const Experiment& experiment) {
 }
 
 Status ChallengerFollower::Settle(const ExperimentEnd& end) {
-  const Status told = reporter_.Report(end);
+  Status told = reporter_.Report(end);
   // The share stands as decided, also while nobody can be told.
   if (!told.ok() && told.error().kind == ErrorKind::kUnavailable) return told;
   const bool refused = end.took_over && !told.ok();

@@ -30,7 +30,7 @@ DecisionLog::~DecisionLog() {
   if (file_ >= 0) ::close(file_);
 }
 
-Result<DecisionLog> DecisionLog::Open(std::filesystem::path file) {
+Result<DecisionLog> DecisionLog::Open(const std::filesystem::path& file) {
   DecisionLog log;
   log.file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (log.file_ < 0) return IoError("open " + file.string(), errno);

@@ -17,7 +17,7 @@ class DecisionLog {
  public:
   DecisionLog() = default;  ///< keeps nothing on disk
   /// Reads what is there; a last line that a crash cut off is dropped. kCorrupt names a line that is none of its own.
-  static Result<DecisionLog> Open(std::filesystem::path file);
+  static Result<DecisionLog> Open(const std::filesystem::path& file);
   DecisionLog(DecisionLog&& other) noexcept;
   DecisionLog& operator=(DecisionLog&&) = delete;
   ~DecisionLog();

@@ -27,10 +27,10 @@ class RegistryReporter final : public registry::serve::ExperimentReporter {
   Status Report(const ExperimentEnd& end) override {
     if (!(end.took_over ? champion_ : challenger_))
       return Ok();  // nothing that the registry knows of
-    const Status heard = Canary(end.model, {{"version", end.challenger},
-                                            {"state", end.took_over ? "done" : "rolled_back"},
-                                            {"share", end.took_over ? 1 : 0},
-                                            {"reason", end.reason}});
+    Status heard = Canary(end.model, {{"version", end.challenger},
+                                      {"state", end.took_over ? "done" : "rolled_back"},
+                                      {"share", end.took_over ? 1 : 0},
+                                      {"reason", end.reason}});
     if (heard.ok() || heard.error().kind != ErrorKind::kNotFound) return heard;
     return end.took_over ? Promote(end) : TakeAway(end);
   }

@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
 #include "registry/tensor_values.h"
 #include "runtime/base/csv.h"
+#include "runtime/base/random.h"
 
 namespace muster::registry {
 namespace {
@@ -142,7 +142,7 @@ TEST(DecodeCsv, AnyBytes_EachRecordOnce_HoweverCut) {
   const auto layout = LayoutOf({"x[0]", "x[1]", "id"}, true, kTwo, {});
   ASSERT_TRUE(layout.ok());
   constexpr std::string_view kBytes = "\"\"\",,,,,\n\n\n\r1234.-naX ";
-  std::mt19937 random(11);
+  Random random(11);
   std::size_t rows = 0, bad = 0;
   for (int round = 0; round < 3'000; ++round) {
     std::string text;

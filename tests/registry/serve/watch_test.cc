@@ -21,9 +21,7 @@ namespace muster::registry::serve {
 namespace {
 
 using std::chrono::seconds;
-using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::Key;
 
 /// One input, a logit that is it, and labels that it is always right about: class 1 above 0.
 monitor::TestVersion Sign(int rows) {

@@ -1,14 +1,16 @@
 #include "runtime/notify/notifier.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spawn.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +18,8 @@
 
 #include "registry/loop/signed_webhook.h"
 #include "runtime/http/server.h"
+
+extern char** environ;  // NOLINT: POSIX names it so
 
 /// Real receivers: an HTTP server, a program, Python's SMTP server.
 
@@ -123,41 +127,64 @@ TEST(Command, WhatGoesWrong_IsSaid) {
 int FreePort() {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   socklen_t size = sizeof address;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   ::close(fd);
   return ntohs(address.sin_port);
 }
 
+/// Python's, which prints what it is sent.
+class SmtpServer {
+ public:
+  SmtpServer() {
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, heard_.c_str(),
+                                     O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    std::string words[] = {"python3", "-u", "-W", "ignore",          "-m",
+                           "smtpd",   "-n", "-c", "DebuggingServer", address()};
+    std::vector<char*> arguments;
+    arguments.reserve(std::size(words) + 1);
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    EXPECT_EQ(::posix_spawnp(&pid_, "python3", &files, nullptr, arguments.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&files);
+  }
+  ~SmtpServer() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+    std::filesystem::remove(heard_);
+  }
+  SmtpServer(const SmtpServer&) = delete;
+  SmtpServer& operator=(const SmtpServer&) = delete;
+  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string heard() const {
+    std::ifstream in(heard_);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+ private:
+  const int port_ = FreePort();
+  const std::filesystem::path heard_ =
+      std::filesystem::path(::testing::TempDir()) / ("smtp-" + std::to_string(::getpid()));
+  pid_t pid_ = 0;
+};
+
 TEST(Email, ArrivesAtAnSmtpServer) {
-  const int port = FreePort();
-  const std::string command =
-      "echo $$; exec python3 -u -W ignore -m smtpd -n -c DebuggingServer 127.0.0.1:" +
-      std::to_string(port) + " 2>&1";
-  FILE* const server = ::popen(command.c_str(), "r");
-  ASSERT_NE(server, nullptr);
-  char line[1024];
-  const int pid = std::fgets(line, sizeof line, server) == nullptr ? 0 : std::atoi(line);
-  ASSERT_GT(pid, 0);
+  const SmtpServer server;
   const registry::monitor::EmailSink sink{.to = {"ops@example.org"},
                                           .from = "muster@example.org",
-                                          .smtp = "smtp://127.0.0.1:" + std::to_string(port)};
+                                          .smtp = "smtp://" + server.address()};
   Status told = Unavailable("not tried");
-  for (int i = 0; i < 200 && !told.ok(); ++i) {
+  for (int i = 0; i < 400 && !told.ok(); ++i) {
     told = SendEmail(sink, Drifted(), seconds(10));
     if (!told.ok()) std::this_thread::sleep_for(milliseconds(50));
   }
-  EXPECT_TRUE(told.ok()) << told.error().message;
-  std::string heard;
-  while (told.ok() && heard.find("END MESSAGE") == std::string::npos &&
-         std::fgets(line, sizeof line, server))
-    heard += line;
-  EXPECT_THAT(heard, HasSubstr("To: ops@example.org"));
-  EXPECT_THAT(heard, HasSubstr("Subject: [muster] digits/3: inputs drift fired"));
-  EXPECT_THAT(heard, HasSubstr("drift.largest"));
-  ::kill(pid, SIGTERM);
-  ::pclose(server);
+  ASSERT_TRUE(told.ok()) << told.error().message;
+  EXPECT_THAT(server.heard(), HasSubstr("To: ops@example.org"));
+  EXPECT_THAT(server.heard(), HasSubstr("Subject: [muster] digits/3: inputs drift fired"));
+  EXPECT_THAT(server.heard(), HasSubstr("drift.largest"));
 }
 
 TEST(Notifier, TriesAgain_AndOtherSinksDoNotWait) {
