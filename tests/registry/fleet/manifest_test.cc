@@ -6,7 +6,6 @@
 namespace muster::registry {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 FleetVersion Version(std::int64_t number) {

@@ -147,6 +147,8 @@ TEST_P(OverBackend, WrongTensors_Refused) {
   Run(2, [](const Backend& backend) {
     EXPECT_THROW(AllReduced(backend, at::zeros({2}, at::kComplexFloat), c10d::ReduceOp::SUM),
                  std::exception);
+    // The gang goes on; and neither rank has left before both have met.
+    EXPECT_EQ(AllReduced(backend, at::ones({1}), c10d::ReduceOp::SUM).item<double>(), 2);
     return "";
   });
   if (GetParam()) return;  // a staged one hears of it later, when the work runs
