@@ -28,6 +28,11 @@ class Exchange {
     if (waiting_) wake_();  // under the lock: Close() cannot return while it runs
   }
 
+  [[nodiscard]] bool answered() {
+    const std::lock_guard lock(mutex_);
+    return answered_;
+  }
+
   /// The answer, or nothing: then `wake` will be called.
   std::optional<Response> Wait() {
     const std::lock_guard lock(mutex_);
@@ -53,7 +58,11 @@ class Exchange {
 class Ticket {
  public:
   explicit Ticket(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
-  ~Ticket() { exchange_->Answer(ErrorResponse(Internal("the handler gave no answer"))); }
+  ~Ticket() {
+    // An error in words costs more than many an answer.
+    if (!exchange_->answered())
+      exchange_->Answer(ErrorResponse(Internal("the handler gave no answer")));
+  }
   Ticket(const Ticket&) = delete;
   Ticket& operator=(const Ticket&) = delete;
 
