@@ -35,7 +35,8 @@ class DriftTest(unittest.TestCase):
                 "digits@challenger", "--canary", "50,100", "--step-time", "1", "--step-answers", "20")
             self.ask = self.asker(server)
             heard = muster.work / "heard.jsonl"
-            cluster.wait_until(lambda: self.ask() and heard.exists(), 60, "the alert", every=0.01)
+            cluster.wait_until(lambda: self.ask() and heard.exists() and heard.read_text().endswith("\n"), 60, "the alert",
+                               every=0.01)
             heard = json.loads(heard.read_text().splitlines()[0])
             self.assertEqual([heard["model"], heard["version"], heard["alert"]["metric"]],
                              ["digits", "1", "drift.largest"])
