@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 
 #include "registry/serve/model_server.h"
+#include "registry/serve/open_inference.h"
 #include "registry/serve/routes.h"
 
 namespace muster::registry::serve {
@@ -9,32 +10,23 @@ namespace {
 
 namespace json = boost::json;
 
-http::Response Failed(const Error& error) {
-  return http::Response::Json(json::object{{"error", error.message}}, StatusOf(error));
-}
-
-/// Null and an answer when the model is not served.
-Result<std::string> ModelName(const ModelServer& server, const http::Request& request) {
-  const std::string& name = request.captures.find("model")->second;
-  if (server.Find(name) != nullptr) return name;
-  return NotFound("Request for unknown model: '" + name + "' is not found");
-}
-
 /// {"running": experiment or null, "past": [experiment...]}
 http::Response Show(ModelServer& server, const http::Request& request) {
-  const auto name = ModelName(server, request);
-  if (!name.ok()) return Failed(name.error());
-  json::object body{{"running", nullptr}, {"past", server.PastExperiments(*name)}};
-  if (const auto experiment = server.ExperimentOn(*name)) body["running"] = experiment->Describe();
+  const auto served = FindModel(server, request);
+  if (!served.ok()) return OpenInferenceError(served.error());
+  json::object body{{"running", nullptr}, {"past", server.PastExperiments((*served)->name)}};
+  if (const auto experiment = server.ExperimentOn((*served)->name))
+    body["running"] = experiment->Describe();
   return http::Response::Json(body);
 }
 
 /// {"reason": "..."}, which may be left out.
 http::Response RollBack(ModelServer& server, const http::Request& request) {
-  const auto name = ModelName(server, request);
-  if (!name.ok()) return Failed(name.error());
-  const auto experiment = server.ExperimentOn(*name);
-  if (experiment == nullptr) return Failed(NotFound("'" + *name + "' has no challenger now"));
+  const auto served = FindModel(server, request);
+  if (!served.ok()) return OpenInferenceError(served.error());
+  const auto experiment = server.ExperimentOn((*served)->name);
+  if (experiment == nullptr)
+    return OpenInferenceError(NotFound("'" + (*served)->name + "' has no challenger now"));
   std::string reason = "asked for";
   if (!request.body.empty()) {
     json::error_code failed;
@@ -42,7 +34,7 @@ http::Response RollBack(ModelServer& server, const http::Request& request) {
     const auto* given =
         failed || !body.is_object() ? nullptr : body.get_object().if_contains("reason");
     if (given == nullptr || !given->is_string()) {
-      return Failed(Invalid("the body must be {\"reason\": \"...\"} or empty"));
+      return OpenInferenceError(Invalid("the body must be {\"reason\": \"...\"} or empty"));
     }
     reason += ": " + std::string(given->get_string());
   }

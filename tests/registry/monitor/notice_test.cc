@@ -4,24 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "runtime/wire/codec.h"
+#include "tests/registry/monitor/drifted.h"
 
 namespace muster::registry::monitor {
 namespace {
 
 using ::testing::HasSubstr;
-
-Notice Drifted() {
-  return {.id = "0b5c",
-          .model = "digits",
-          .version = "3",
-          .event = {.fired = true,
-                    .rule = "inputs drift",
-                    .metric = "drift.largest",
-                    .time_ms = 1'764'244'800'000,
-                    .value = 1.7,
-                    .bound = 1,
-                    .since_ms = 1'764'244'500'000}};
-}
 
 Result<std::vector<Sink>> Read(const char* json) {
   return SinksFromJson(wire::ParseJson(json).value());

@@ -18,6 +18,7 @@
 
 #include "registry/loop/signed_webhook.h"
 #include "runtime/http/server.h"
+#include "tests/registry/monitor/drifted.h"
 
 extern char** environ;  // NOLINT: POSIX names it so
 
@@ -26,23 +27,10 @@ extern char** environ;  // NOLINT: POSIX names it so
 namespace muster::notify {
 namespace {
 
-using registry::monitor::Notice;
+using registry::monitor::Drifted;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
-
-Notice Drifted() {
-  return {.id = "0b5c",
-          .model = "digits",
-          .version = "3",
-          .event = {.fired = true,
-                    .rule = "inputs drift",
-                    .metric = "drift.largest",
-                    .time_ms = 1'764'244'800'000,
-                    .value = 1.7,
-                    .bound = 1,
-                    .since_ms = 1'764'244'500'000}};
-}
 
 /// Keeps what it is sent; answers `statuses` in turn, then 200.
 class Receiver {
