@@ -35,6 +35,10 @@ void Routes::AddFallback() {
   router_.SetFallback(Enveloped("", [](ModelServer&, const http::Request& request) {
     return OpenInferenceError(NotFound("nothing answers " + request.method + " " + request.path));
   }));
+  router_.SetErrorForm([failed = failed_](const Error& error, std::string_view raw_path) {
+    const auto own = failed.find(raw_path);
+    return own == failed.end() ? OpenInferenceError(error) : own->second(error);
+  });
 }
 
 bool Routes::has_repository() const { return server_.MayControl().ok(); }
@@ -53,6 +57,7 @@ void Routes::AddBlocking(std::string_view method, std::string_view pattern, Answ
 
 void Routes::AddPrediction(std::string_view pattern, const Protocol& protocol) {
   if (!IsNew("POST", pattern)) return;
+  failed_.emplace(pattern, protocol.failed);
   router_.Add("POST", pattern,
               [&server = server_, &protocol, pattern = std::string(pattern)](
                   const http::Request& request, http::Respond respond) {

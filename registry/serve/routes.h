@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ class Routes {
   void AddBlocking(std::string_view method, std::string_view pattern, Answer answer);
   /// POST `pattern` asks for predictions. `protocol` must live for ever.
   void AddPrediction(std::string_view pattern, const Protocol& protocol);
-  /// What no route matches, in the protocol's form.
+  /// What no route matches, and what HTTP itself refuses, in the protocol's form.
   void AddFallback();
   /// Whether models may be loaded and unloaded by name.
   [[nodiscard]] bool has_repository() const;
@@ -33,6 +34,8 @@ class Routes {
   http::Router& router_;
   ModelServer& server_;
   std::set<std::string> added_;
+  /// By whole path, of predictions; all others' is OpenInferenceError.
+  std::map<std::string, decltype(Protocol::failed), std::less<>> failed_;
 };
 
 /// Open Inference Protocol v2 and Triton's configuration extension: /v2, /v2/health..., /v2/models/M...

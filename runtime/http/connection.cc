@@ -145,7 +145,8 @@ void Connection::Within(std::chrono::milliseconds limit) {
 
 asio::awaitable<void> Connection::Run() {
   if (site_.connections > site_.options.max_connections) {
-    co_await Refuse(ErrorResponse(Unavailable("too many connections; try again")));
+    co_await Refuse(
+        site_.router->InForm(ErrorResponse(Unavailable("too many connections; try again")), {}));
     co_return;
   }
   while (co_await ServeOne()) {
@@ -188,7 +189,8 @@ asio::awaitable<bool> Connection::ServeOne() {
     spooled.file = request.body_file;
   }
   if (!received) {
-    if (refusal.status != 0) co_await Refuse(std::move(refusal));
+    if (refusal.status != 0)
+      co_await Refuse(site_.router->InForm(std::move(refusal), request.raw_path));
     co_return false;
   }
   Asked asked{.accept_encoding = std::string(request.Header("Accept-Encoding")),
@@ -293,9 +295,10 @@ asio::awaitable<Response> Connection::Handle(Request request) {
     // Held across the call, so that the reason of a throw comes before "no answer".
     const auto ticket = std::make_shared<Ticket>(exchange_);
     const auto respond = [ticket](Response response) { ticket->Answer(std::move(response)); };
-    const auto defer = [&pool = site_.pool, ticket](std::function<void()> handler) {
-      if (!pool.Post([ticket, handler = std::move(handler)] { Call(*ticket, handler); })) {
-        ticket->Answer(ErrorResponse(Unavailable("too many requests wait; try again")));
+    const auto defer = [&site = site_, ticket](std::function<void()> handler) {
+      if (!site.pool.Post([ticket, handler = std::move(handler)] { Call(*ticket, handler); })) {
+        ticket->Answer(site.router->InForm(
+            ErrorResponse(Unavailable("too many requests wait; try again")), {}));
       }
     };
     Call(*ticket, [&] { site_.router->Dispatch(std::move(request), respond, defer); });

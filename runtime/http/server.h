@@ -16,7 +16,7 @@
 /// 4 KiB when the client takes it, files both ways (parts of them by Range, hashed as they come in), bodies that
 /// are made while they are sent.
 ///
-/// What it refuses by itself, as JSON: a malformed request (400), a foreign Host or Origin (403), a body
+/// What it refuses by itself, as the router's ErrorForm says it: a malformed request (400), a foreign Host or Origin (403), a body
 /// beyond the limit (413), a head, a chunk's line or a trailer beyond 64 KiB (431), a request of a blocking
 /// route while 1024 wait for a thread (503); a handler that throws or drops its `respond`
 /// answers 500. A client that is too slow is cut off.

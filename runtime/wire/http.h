@@ -119,6 +119,12 @@ class Router {
   void Add(std::string_view method, std::string_view pattern, Handler handler);
   /// Called when no pattern matches; answers 404 JSON until set.
   void SetFallback(Handler handler);
+  /// An error as the protocol at a path says it; the path is empty where none was read.
+  using ErrorForm = std::function<Response(const Error& error, std::string_view raw_path)>;
+  /// Of what this router, and the server that carries it, refuse by themselves; ErrorResponse until set.
+  void SetErrorForm(ErrorForm form);
+  /// `refusal`, an ErrorResponse, in that form, with its own status and headers.
+  [[nodiscard]] Response InForm(Response refusal, std::string_view raw_path) const;
   /// Several slashes at the begin are one: clients join a server's address and a path. Finds and calls the handler, through `defer` if it is set and the route blocks. HEAD falls back to GET's (the server drops the body); 405 with Allow
   /// when only other methods match.
   void Dispatch(Request request, Respond respond, const Defer& defer = nullptr) const;

@@ -106,6 +106,7 @@ Response NoSuchPath(const Request& request) {
 struct Router::Impl {
   Node root;
   Handler fallback;
+  ErrorForm error_form;
 
   void Add(std::string_view method, std::string_view pattern, Handler handler,
            bool blocking = false, bool upload = false) {
@@ -174,6 +175,17 @@ void Router::AddUpload(std::string_view method, std::string_view pattern, Handle
 
 void Router::SetFallback(Handler handler) { impl_->fallback = std::move(handler); }
 
+void Router::SetErrorForm(ErrorForm form) { impl_->error_form = std::move(form); }
+
+Response Router::InForm(Response refusal, std::string_view raw_path) const {
+  if (!impl_->error_form) return refusal;
+  Response formed = impl_->error_form(ErrorFromResponse(refusal), raw_path);
+  formed.status = refusal.status;
+  refusal.headers.erase("Content-Type");
+  formed.headers.merge(refusal.headers);
+  return formed;
+}
+
 void Router::Dispatch(Request request, Respond respond, const Defer& defer) const {
   const Search search = impl_->Find(request.method, request.raw_path);
   if (search.found != nullptr) {
@@ -187,11 +199,11 @@ void Router::Dispatch(Request request, Respond respond, const Defer& defer) cons
       handler(request, respond);
     });
   } else if (!search.other_methods.empty()) {
-    respond(MethodNotAllowed(request, search));
+    respond(InForm(MethodNotAllowed(request, search), request.raw_path));
   } else if (impl_->fallback) {
     impl_->fallback(request, std::move(respond));
   } else {
-    respond(NoSuchPath(request));
+    respond(InForm(NoSuchPath(request), request.raw_path));
   }
 }
 

@@ -19,6 +19,7 @@
 namespace muster::http {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using namespace std::chrono_literals;
@@ -307,6 +308,25 @@ TEST_F(ServerTest, BodyBeyondTheLimit_413ThoughStillSending) {
       Raw("POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" +
           std::string(0x800, 'x') + "\r\n0\r\n\r\n");
   EXPECT_THAT(chunked, StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_F(ServerTest, ErrorForm_OfWhatTheServerRefusesItself) {
+  options_.max_body = 1000;
+  router_.SetErrorForm([](const Error& error, std::string_view path) {
+    return Response::Text(std::string(path) + ": " + error.message);
+  });
+  Start();
+  const std::string large =
+      Raw("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n");
+  EXPECT_THAT(large, StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(large, HasSubstr("\r\nContent-Type: text/plain"));
+  EXPECT_THAT(large, EndsWith("\r\n\r\n/echo: the body is longer than 1000 bytes"));
+  EXPECT_THAT(Raw("GET /hello\r\n\r\n"), EndsWith("\r\n\r\n: malformed request: bad target"));
+  const std::string method =
+      Raw("DELETE /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(method, StartsWith("HTTP/1.1 405 "));
+  EXPECT_THAT(method, HasSubstr("\r\nAllow: "));
+  EXPECT_THAT(method, HasSubstr("\r\n\r\n/echo: /echo does not take DELETE"));
 }
 
 TEST_F(ServerTest, ForeignHostOrOrigin_403BeforeAnyHandler) {
