@@ -77,6 +77,11 @@ class Builder {
          {std::pair("p50", 0.5), std::pair("p95", 0.95), std::pair("p99", 0.99)}) {
       Set(std::string("latency_ms.") + name, window_.latency_us.Quantile(q) / 1'000);
     }
+    if (const auto& used = window_.resources; used && used->replicas > 0) {
+      const std::int64_t lasted_ms = (window_.ended_ms - window_.begun_ms) * used->replicas;
+      if (lasted_ms > 0) Set("cpu", Share(used->cpu_ms, lasted_ms));
+      Set("memory_mib", Share(used->memory_bytes, 1 << 20));
+    }
   }
 
   /// The largest effect that is no chance, in bounds; 0: there is none.

@@ -29,6 +29,8 @@ struct Report {
   std::optional<Estimate> estimate;
   /// Every figure by name, for rules (alert.h); those that nothing is known of are absent:
   ///   requests, rows, sampled, error_rate, latency_ms.p50|p95|p99
+  ///   cpu                                cores that a replica's process used, on average
+  ///   memory_mib                         resident, of the largest replica
   ///   schema                             violations of the schema, a share of the requests
   ///   drift.columns, drift.share         drifted inputs
   ///   drift.largest                      of corrected effect / bound over inputs whose p is at most alpha; 1: at the bound

@@ -41,6 +41,12 @@ Status Window::Merge(const Window& other) {
   confidence_sums.Merge(other.confidence_sums);
   for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].Merge(other.outputs[i]);
   performance.Merge(other.performance);
+  if (other.resources) {
+    Resources& mine = resources ? *resources : resources.emplace();
+    mine.cpu_ms += other.resources->cpu_ms;
+    mine.memory_bytes = std::max(mine.memory_bytes, other.resources->memory_bytes);
+    mine.replicas += other.resources->replicas;
+  }
   return Ok();
 }
 

@@ -17,7 +17,8 @@
 /// As text (`ToJson`) a window outlives its process:
 ///   {"format": 1, "baseline": SHA-256, "begun_ms", "ended_ms", "requests", "failed", "rows", "sampled", "latency": SKETCH,
 ///    "columns": [COLUMN...], "violations": {KIND: {"count", "example"}}, "classes": [count a class], "no_class",
-///    "confidence": COLUMN?, "confidence_sums": {"rows", "confidence"}, "outputs": [COLUMN...], "performance": {...}}
+///    "confidence": COLUMN?, "confidence_sums": {"rows", "confidence"}, "outputs": [COLUMN...], "performance": {...},
+///    "resources": {"cpu_ms", "memory_bytes", "replicas"}?}
 ///   COLUMN = {"count", "missing", "infinite", "outside", "example"?, "counts", "sketch": SKETCH,
 ///             "unseen": {"values", "counts", "total", "error"}}
 ///   SKETCH = base64 of QuantileSketch::Bytes
@@ -28,6 +29,13 @@ namespace muster::registry::monitor {
 struct Violation {
   std::int64_t count = 0;
   std::string example;
+};
+
+/// Of the processes that served, as long as the window lasted.
+struct Resources {
+  std::int64_t cpu_ms = 0;        ///< of all of them
+  std::int64_t memory_bytes = 0;  ///< resident at the end, of the largest
+  std::int64_t replicas = 0;      ///< how many are counted
 };
 
 struct Window {
@@ -49,6 +57,7 @@ struct Window {
   ConfidenceSums confidence_sums;          ///< where the baseline has a calibration table
   std::vector<ColumnWindow> outputs;       ///< of regression
   Performance performance;
+  std::optional<Resources> resources;  ///< where a server told them
 
   /// kInvalid where the other is not of the same baseline. The sum lasts from the earlier beginning to the later end.
   Status Merge(const Window& other);

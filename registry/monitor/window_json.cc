@@ -12,6 +12,7 @@ BOOST_DESCRIBE_STRUCT(Violation, (), (count, example))
 BOOST_DESCRIBE_STRUCT(SegmentScore, (), (rows, right))
 BOOST_DESCRIBE_STRUCT(ErrorSums, (), (rows, sum, squares))
 BOOST_DESCRIBE_STRUCT(ConfidenceSums, (), (rows, confidence))
+BOOST_DESCRIBE_STRUCT(Resources, (), (cpu_ms, memory_bytes, replicas))
 BOOST_DESCRIBE_STRUCT(Performance, (),
                       (rows, right, labels, segments, errors, segment_errors, late, duplicate,
                        replaced, unknown, unsampled, invalid))
@@ -46,11 +47,12 @@ struct File {
   ConfidenceSums confidence_sums;
   std::vector<Column> outputs;
   Performance performance;
+  std::optional<Resources> resources;
 };
 BOOST_DESCRIBE_STRUCT(File, (),
                       (format, baseline, begun_ms, ended_ms, requests, failed, rows, sampled,
                        latency, columns, violations, classes, no_class, confidence, confidence_sums,
-                       outputs, performance))
+                       outputs, performance, resources))
 
 constexpr std::int64_t kFormat = 1;
 constexpr std::size_t kValuesMost = 8'000'000;
@@ -232,6 +234,12 @@ Status Fill(const Baseline& baseline, const File& file, Window& window) {
   window.confidence_sums = file.confidence_sums;
   MUSTER_RETURN_IF_ERROR(CheckPerformance(file.performance, window.performance));
   window.performance = file.performance;
+  if (file.resources) {
+    const Resources& used = *file.resources;
+    MUSTER_RETURN_IF_ERROR(
+        CheckCounts("resources", {used.cpu_ms, used.memory_bytes, used.replicas}, 3));
+    window.resources = used;
+  }
   return ColumnWindowJson::ReadAll("outputs", file.outputs, seed, window.outputs);
 }
 
@@ -253,6 +261,7 @@ std::string ToJson(const Window& window) {
     file.outputs.push_back(ColumnWindowJson::Write(column));
   }
   file.performance = window.performance;
+  file.resources = window.resources;
   return wire::SerializeJson(wire::ToJson(file)) + "\n";
 }
 

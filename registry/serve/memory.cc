@@ -1,6 +1,7 @@
 #include "registry/serve/memory.h"
 
 #include <malloc.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -11,6 +12,12 @@ std::uint64_t ResidentBytes() {
   std::uint64_t pages = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> pages >> resident;
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::int64_t CpuMilliseconds() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return std::int64_t{used.tv_sec} * 1'000 + used.tv_nsec / 1'000'000;
 }
 
 void MapLargeBlocks() {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "registry/monitor/report.h"
+#include "registry/serve/memory.h"
 #include "runtime/base/file.h"
 
 namespace muster::registry::serve {
@@ -26,7 +27,8 @@ Watch::Watch(ModelLocation location, monitor::Baseline baseline, const WatchOpti
       options_(options),
       clock_(clock),
       monitor_(std::move(baseline), options_.monitor, clock_.UnixNow()),
-      begun_(clock_.Now()) {}
+      begun_(clock_.Now()),
+      cpu_before_ms_(CpuMilliseconds()) {}
 
 void Watch::Observe(const monitor::Observation& observation) {
   const std::lock_guard lock(mutex_);
@@ -58,7 +60,9 @@ std::optional<WatchedWindow> Watch::Turn() {
   std::unique_lock lock(mutex_);
   if (now - begun_ < options_.window) return std::nullopt;
   begun_ = now;
-  const monitor::Window closed = monitor_.CloseWindow(clock_.UnixNow());
+  monitor::Window closed = monitor_.CloseWindow(clock_.UnixNow());
+  closed.resources = Used();
+  cpu_before_ms_ += closed.resources->cpu_ms;
   lock.unlock();  // requests need not wait for the report; the baseline never changes
   WatchedWindow watched = Report(closed);
   lock.lock();
@@ -67,20 +71,28 @@ std::optional<WatchedWindow> Watch::Turn() {
   return watched;
 }
 
+monitor::Resources Watch::Used() const {
+  return {CpuMilliseconds() - cpu_before_ms_, static_cast<std::int64_t>(ResidentBytes()), 1};
+}
+
+monitor::Window Watch::OpenWindow() const {
+  monitor::Window open = monitor_.window();
+  open.ended_ms = clock_.UnixNow();
+  open.resources = Used();
+  return open;
+}
+
 boost::json::object Watch::Describe() const {
   std::unique_lock lock(mutex_);
-  monitor::Window open = monitor_.window();
+  monitor::Window open = OpenWindow();
   boost::json::array reports(reports_.begin(), reports_.end());
   lock.unlock();
-  open.ended_ms = clock_.UnixNow();
   return {{"open", Report(open).report}, {"windows", std::move(reports)}};
 }
 
 std::string Watch::WindowText() const {
   const std::lock_guard lock(mutex_);
-  monitor::Window open = monitor_.window();
-  open.ended_ms = clock_.UnixNow();
-  return monitor::ToJson(open);
+  return monitor::ToJson(OpenWindow());
 }
 
 }  // namespace muster::registry::serve

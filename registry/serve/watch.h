@@ -62,6 +62,10 @@ class Watch {
 
  private:
   [[nodiscard]] WatchedWindow Report(const monitor::Window& window) const;
+  /// By this process since the window began. The lock is held.
+  [[nodiscard]] monitor::Resources Used() const;
+  /// The window that is open, as if it ended now. The lock is held.
+  [[nodiscard]] monitor::Window OpenWindow() const;
 
   const ModelLocation location_;
   const WatchOptions options_;
@@ -69,6 +73,7 @@ class Watch {
   mutable std::mutex mutex_;  ///< guards what follows
   monitor::Monitor monitor_;
   MonotonicTime begun_;
+  std::int64_t cpu_before_ms_;  ///< the window's beginning
   std::deque<boost::json::object> reports_;
 };
 

@@ -433,6 +433,20 @@ TEST(Window, OfReplicas_AddUp) {
   }
 }
 
+TEST(Window, ResourcesOfReplicas_AreTheirMeanAndTheLargest) {
+  Monitor one = MonitorOf(Blobs({.rows = 300})), other = MonitorOf(Blobs({.rows = 300}));
+  Window sum = one.CloseWindow(kNow + 10'000), second = other.CloseWindow(kNow + 10'000);
+  EXPECT_FALSE(MakeReport(one.baseline(), sum, {}).metrics.contains("cpu"));
+  second.resources = {.cpu_ms = 15'000, .memory_bytes = 64 << 20, .replicas = 1};
+  auto received = WindowFromJson(one.baseline(), ToJson(second));
+  ASSERT_TRUE(received.ok()) << received.error().message;
+  sum.resources = {.cpu_ms = 5'000, .memory_bytes = 80 << 20, .replicas = 1};
+  ASSERT_TRUE(sum.Merge(*received).ok());
+  const Report report = MakeReport(one.baseline(), sum, {});
+  EXPECT_DOUBLE_EQ(report.metrics.at("cpu"), 1);
+  EXPECT_DOUBLE_EQ(report.metrics.at("memory_mib"), 80);
+}
+
 TEST(Window, Text_ComesBackAsItWas) {
   for (const TestVersion& version : {Blobs({.rows = 300}), Line({.rows = 300})}) {
     Monitor monitor = MonitorOf(version);

@@ -141,6 +141,8 @@ TEST_P(WatchTest, WindowEnds_WithWhatItSaysOfDrift) {
   EXPECT_EQ(windows[0].model + "/" + windows[0].version, "m/1");
   EXPECT_GT(windows[0].metrics.at("drift.largest"), 1) << "all inputs are 5, of a normal they were";
   EXPECT_EQ(windows[0].metrics.at("drift.columns"), 1);
+  EXPECT_GT(windows[0].metrics.at("memory_mib"), 1);
+  EXPECT_TRUE(windows[0].metrics.contains("cpu"));
   const auto monitored = Monitored();
   EXPECT_EQ(monitored.at("windows").as_array().size(), 1U);
   EXPECT_EQ(monitored.at("open").at("metrics").at("requests"), 0.0);
