@@ -83,22 +83,33 @@ def mlflow(python, version, log, cpus=None):
                           {"PATH": f"{python.parent}:{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "true"})
 
 
-def wrk(server, path, request, connections, seconds, folder, cpus=None):
-    """{"p50", "p99", "rate"} in microseconds and a second. Ends the bench when an answer is an error."""
+def start_wrk(server, path, request, connections, seconds, folder, cpus=None, pause_ms=0):
+    """wrk as a process; each connection waits `pause_ms` between an answer and the next request."""
     body, headers = request
     (folder / "body").write_bytes(body)
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing: apt-get install wrk")
-    assert server.ask("POST", path, body, headers)[0] == 200, server.ask("POST", path, body, headers)
-    answer = subprocess.run(
+    status, _, answer = server.ask("POST", path, body, headers)
+    assert status == 200, (status, answer)
+    return subprocess.Popen(
         pinned(cpus, ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(HERE / "request.lua"),
-                      f"http://{server.url}{path}"]), capture_output=True, text=True, check=True,
-        env={**os.environ, "BODY": str(folder / "body"), "HEADERS": "\n".join(f"{k}={v}" for k, v in headers.items())}).stdout
-    if "Non-2xx" in answer or "Socket errors" in answer:
-        sys.exit(answer)
+                      f"http://{server.url}{path}"]), stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "BODY": str(folder / "body"), "HEADERS": "\n".join(f"{k}={v}" for k, v in headers.items()),
+             "PAUSE_MS": str(pause_ms)})
+
+
+def seen_by(process):
+    """{"p50", "p99", "rate"} in microseconds and a second, of wrk at its end. Ends the bench when an answer is an error."""
+    answer = process.communicate()[0]
+    if process.returncode != 0 or "Non-2xx" in answer or "Socket errors" in answer:
+        sys.exit(f"wrk, exit {process.returncode}:\n{answer}")
     unit = {"us": 1, "ms": 1e3, "s": 1e6}
     times = {share: float(number) * unit[of] for share, number, of in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", answer)}
     return {"p50": times["50"], "p99": times["99"], "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", answer)[1])}
+
+
+def wrk(*arguments, **options):
+    return seen_by(start_wrk(*arguments, **options))
 
 
 def resident_mib(process):
