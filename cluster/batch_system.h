@@ -17,20 +17,37 @@
 
 namespace muster::cluster {
 
-/// `count` jobs that differ in nothing but their number (`{task}`, from 0).
+/// `count` jobs that differ in nothing but their number (`{task}`).
 struct JobRequest {
-  std::string key;   ///< 1 to 128 of A-Z a-z 0-9 . _ : -
-  std::string name;  ///< for people
+  std::string key;     ///< 1 to 128 of A-Z a-z 0-9 . _ : -
+  std::string name;    ///< for people
+  int first_task = 0;  ///< the number of the first: to ask again for what is missing of a request
   int count = 1;
   int nodes = 1;  ///< of each job; exactly so many
   int cpus_per_node = 1;
   int gpus_per_node = 0;
   std::int64_t memory_bytes_per_node = 0;  ///< 0: what the site gives
-  std::int64_t time_seconds = 0;           ///< 0: what the site gives
+  std::int64_t time_seconds = 0;  ///< 0: what the site gives; a site may round it up to minutes
+  /// SIGUSR2 comes to the command so long before the time is over, and up to a minute sooner; 0: it does not.
+  std::int64_t warn_seconds = 0;
+  bool requeue =
+      false;  ///< whether the system may start a job anew by itself (a lost node, a preemption)
   /// Started once on each node of a job. `{task}` and `{node}` in it stand for the job's number and the node's among
-  /// the job's, from 0.
+  /// the job's, from 0. It gets SIGTERM, some seconds before SIGKILL, when the job is cancelled or preempted.
   std::vector<std::string> command;
-  std::string log_dir;  ///< where what the job itself writes goes
+  std::string
+      log_dir;  ///< absolute; nodes see it, and a job's output is appended to `<id>.log` there
+};
+
+/// kInvalid when a request keeps no rule that stands above.
+Status CheckRequest(const JobRequest& request);
+/// What is started for one node of one job.
+std::vector<std::string> ExpandCommand(const JobRequest& request, int task, int node);
+
+/// One job, or all of a request or array. Ids alone do not do: a system that lost its memory gives them out again.
+struct JobRef {
+  std::string id;   ///< Job::id, or the answer of Submit
+  std::string key;  ///< JobRequest::key
 };
 
 enum class JobState {
@@ -45,13 +62,14 @@ struct Job {
   std::string key;  ///< JobRequest::key
   int task = 0;
   JobState state = JobState::kWaiting;
-  std::string words;  ///< the system's own: "PENDING (Resources)", "NODE_FAIL", "FAILED (exit 1)"
-  int restarts = 0;   ///< how often it was started anew
+  std::string
+      words;  ///< the system's own, for people: "PENDING (Resources)", "NODE_FAIL", "FAILED (exit 1)"
+  int restarts = 0;                   ///< how often it was started anew
   std::optional<UnixMillis> ends_by;  ///< when its time is over; while it runs
   bool failed = false;                ///< of an ended one: it ended otherwise than with exit 0
 };
 
-/// What ended jobs have used, where the site counts it.
+/// What ended jobs have cost, all their starts together: the CPUs and GPUs that they held, while they held them.
 struct JobUsage {
   std::optional<double> cpu_seconds, gpu_seconds, joules;
 };
@@ -64,15 +82,17 @@ class BatchSystem {
   /// Would the system take it? kInvalid in its own words when it never will (no such partition, account, type, or
   /// more than the site allows).
   virtual Status Check(const JobRequest& request) = 0;
-  /// The id of the job or array. kInvalid as of Check; kResource when too much of this user's waits already;
-  /// kUnavailable when nobody answered: it may have been taken.
+  /// The id of the job or array, the first one's where the site's limits make several of it. kInvalid as of Check;
+  /// kResource when too much of this user's waits already; kUnavailable when nobody answered: it may have been taken.
+  /// Where several were to be made, some of them may have been taken, whatever the error. What Check refuses may be
+  /// taken, and wait for ever.
   virtual Result<std::string> Submit(const JobRequest& request) = 0;
   /// All jobs of requests whose keys begin with `prefix`, ended ones as long as the system remembers them.
   virtual Result<std::vector<Job>> Find(const std::string& prefix) = 0;
-  /// Ends them, whatever their state; those that have ended or are not known are no error.
-  virtual Status Cancel(const std::vector<std::string>& ids) = 0;
-  /// Empty members where the system does not count.
-  virtual Result<JobUsage> Usage(const std::string& id) = 0;
+  /// Asks to end them, whatever their state; those that have ended, are not known or are others' by now are no error.
+  virtual Status Cancel(const std::vector<JobRef>& jobs) = 0;
+  /// Empty members where the system does not count (yet).
+  virtual Result<JobUsage> Usage(const JobRef& job) = 0;
 };
 
 }  // namespace muster::cluster
