@@ -76,6 +76,7 @@ struct Processes::Impl {
 
   // Effects.
   void On(const agent::Send& /*effect*/) {}
+  void On(const agent::Quit& /*effect*/) {}
   void On(const agent::MakeAttempt& effect);
   void On(const agent::StartRanks& effect);
   void On(const agent::SignalRanks& effect);

@@ -31,6 +31,8 @@
 ///   HangInspected, or a timeout, is followed by a Notice or by the end, as `Prepare::hang_action` says.
 ///   5. Spools read to their end and acknowledged -> Exited is sent until Forget -> ForgetAttempt.
 ///
+/// An agent that leaves (Leave), or is told to (wire::Retire), takes no more work, and Quit is its last effect.
+///
 /// Rules: after Connected only Hello goes out and only Welcome is heard until Welcome has come. A message
 /// of an older coordinator epoch is dropped. An attempt epoch that is not newer than
 /// those its slots have seen starts nothing. A node without attempts asks for an answer to one heartbeat in
@@ -64,6 +66,10 @@ struct Disconnected {};
 /// A message came in.
 struct Received {
   wire::Envelope envelope;
+};
+/// The node is about to be taken away: kPreempt or kWalltime. Its attempts are to save what they have and end.
+struct Leave {
+  wire::ExitCause cause = wire::ExitCause::kPreempt;
 };
 /// Time passed. At least every 100 ms while attempts live or a connection is up.
 struct Tick {};
@@ -141,7 +147,7 @@ struct SlotEmpty {
 
 using Input = std::variant<FoundAtStart, Connected, Disconnected, Received, Tick, ShimReady,
                            MakeFailed, ShimStarted, Activity, RecordsRead, LogRead, RanksExited,
-                           ShimLost, SlotEmpty, Observed, HangInspected>;
+                           ShimLost, SlotEmpty, Observed, HangInspected, Leave>;
 
 // --- effects ----------------------------------------------------------------------------------------
 // Each may be carried out twice or come after the fact (StartRanks of a killed attempt); the process side
@@ -211,8 +217,13 @@ struct RenewLease {
   MonotonicTime until;
 };
 
+/// Nothing is left here, and nothing will come: the agent's process ends. After Leave or wire::Retire, once.
+struct Quit {
+  std::string why;  ///< for people
+};
+
 using Effect = std::variant<Send, MakeAttempt, StartRanks, SignalRanks, NoteEnd, KillAttempt,
-                            ReadRecords, ReadLog, ForgetAttempt, InspectHang, RenewLease>;
+                            ReadRecords, ReadLog, ForgetAttempt, InspectHang, RenewLease, Quit>;
 using Effects = std::vector<Effect>;
 
 // --- the machine ------------------------------------------------------------------------------------
@@ -238,6 +249,11 @@ struct Options {
   /// False for an agent in the coordinator's own process: when that is gone nobody gives the slots to others,
   /// and the ranks are kept for the next one, however late it comes.
   bool orphans_end = true;
+  /// After Leave the coordinator has so long to stop what runs here, with all parts of each gang; then the agent does.
+  std::int64_t leave_ms = 2'000;
+  std::int64_t leave_grace_ms = 10'000;  ///< between SIGTERM and SIGKILL then
+  /// Without attempts and without an answer of the coordinator for so long the agent ends; 0: it calls for ever.
+  std::int64_t lonely_ms = 0;
   std::int64_t inspect_ms = 15'000;  ///< for InspectHang to be answered
   std::int64_t resend_ms = 1'000;    ///< Exited, and spools from the acknowledged offset
   /// After SlotEmpty, Exited waits this long for logs to be acknowledged any further (records: for ever).

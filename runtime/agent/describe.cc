@@ -81,6 +81,8 @@ std::string Describe(const wire::Message& message) {
                    for (const auto& [name, end] : m.logs_end) all += " " + name + Text(end);
                    return all;
                  },
+                 [](const wire::Leaving& m) { return " " + std::string(CauseName(m.cause)); },
+                 [](const wire::Retire& m) { return ": " + m.why; },
                  [](const auto& m) { return Text(m.epoch); }},
       message);
   return text;
@@ -97,6 +99,7 @@ std::string Describe(const Input& input) {
           },
           [](const Connected&) { return std::string("connected"); },
           [](const Disconnected&) { return std::string("disconnected"); },
+          [](const Leave& i) { return "leave: " + std::string(CauseName(i.cause)); },
           [](const Received& i) { return "received " + Describe(i.envelope.message); },
           [](const Tick&) { return std::string("tick"); },
           [](const ShimReady& i) { return "shim ready" + Text(i.epoch); },
@@ -151,6 +154,7 @@ std::string Describe(const Effect& effect) {
           [](const ReadLog& e) {
             return "read" + Text(e.epoch) + Log(e.rank, e.stream) + " from" + Text(e.begin);
           },
+          [](const Quit& e) { return "quit: " + e.why; },
           [](const ForgetAttempt& e) { return "forget" + Text(e.epoch); }},
       effect);
 }

@@ -47,6 +47,7 @@ Effects Machine::Step(const Input& input, MonotonicTime now) {
   effects_.clear();
   FenceIfLeasePassed();
   std::visit([this](const auto& one) { On(one); }, input);
+  QuitWhenEmpty();
   return std::move(effects_);
 }
 
@@ -70,7 +71,7 @@ void Machine::On(const FoundAtStart& input) {
   if (found_) return;
   found_ = true;
   // The lease of what was found starts anew: whoever held it before is not known here.
-  lease_from_ = now_;
+  lease_from_ = heard_ = now_;
   for (const FoundAttempt& found : input.attempts) Adopt(found);
   if (!attempts_.empty()) RenewLease();
   if (connected_) On(Connected{});
@@ -161,9 +162,40 @@ void Machine::On(const Tick&) {
       if (beat_ != now_) SendHello();
     } else {
       SendHeartbeat(!attempts_.empty() || now_ - lease_from_ >= kIdleLease * heartbeat);
+      if (leaving_) Send(wire::Leaving{*leaving_});
     }
   }
+  if (leaving_) LeaveOn();
+  if (options_.lonely_ms > 0 && quit_why_.empty() &&
+      now_ - heard_ >= milliseconds(options_.lonely_ms)) {
+    quit_why_ =
+        "the coordinator was silent for " + std::to_string(options_.lonely_ms / 1000) + " s";
+  }
   for (auto& [epoch, attempt] : attempts_) TickAttempt(attempt);
+}
+
+void Machine::On(const Leave& input) {
+  if (leaving_) return;
+  leaving_ = input.cause;
+  left_at_ = now_;
+  quit_why_ = input.cause == wire::ExitCause::kWalltime ? "the node's time is over"
+                                                        : "the node is taken away";
+  Send(wire::Leaving{input.cause});
+}
+
+/// A coordinator that does not answer must not cost the ranks what time they have.
+void Machine::LeaveOn() {
+  if (now_ - left_at_ < milliseconds(options_.leave_ms)) return;
+  for (auto& [epoch, attempt] : attempts_) {
+    if (attempt.phase < Phase::kStopping)
+      End(attempt, *leaving_, quit_why_ + " under " + Name(epoch), options_.leave_grace_ms);
+  }
+}
+
+void Machine::QuitWhenEmpty() {
+  if (quit_ || quit_why_.empty() || !found_ || !attempts_.empty()) return;
+  quit_ = true;
+  effects_.emplace_back(Quit{quit_why_});
 }
 
 // --- what the coordinator says ----------------------------------------------------------------------
@@ -178,6 +210,7 @@ void Machine::On(const Received& input) {
     coordinator_ = input.envelope.coordinator;
     Introduce();
   }
+  heard_ = now_;
   // What comes before Welcome was meant for an earlier agent or connection. It comes again.
   if (!welcome && !welcomed_) return;
   coordinator_ = input.envelope.coordinator;
@@ -308,6 +341,10 @@ void Machine::OnMessage(const wire::AskCheckpoint& ask) {
   const Attempt* attempt = Find(ask.epoch);
   if (attempt != nullptr && attempt->phase == Phase::kRunning)
     effects_.emplace_back(SignalRanks{ask.epoch, SIGUSR2});
+}
+
+void Machine::OnMessage(const wire::Retire& retire) {
+  if (quit_why_.empty()) quit_why_ = retire.why.empty() ? "the node is not wanted" : retire.why;
 }
 
 void Machine::OnMessage(const wire::Forget& forget) {

@@ -89,6 +89,7 @@ class Machine {
   void On(const Disconnected&);
   void On(const Received& input);
   void On(const Tick&);
+  void On(const Leave& input);
   void OnMessage(const wire::Welcome& welcome);
   void OnMessage(const wire::HeartbeatAck& ack);
   void OnMessage(const wire::Prepare& prepare);
@@ -98,9 +99,12 @@ class Machine {
   void OnMessage(const wire::AskCheckpoint& ask);
   void OnMessage(const wire::Ack& ack);
   void OnMessage(const wire::Forget& forget);
+  void OnMessage(const wire::Retire& retire);
   template <typename Other>
   void OnMessage(const Other&) {}  // an agent's own messages mean nothing to an agent
   void Introduce();
+  void LeaveOn();
+  void QuitWhenEmpty();
   void SendHello();
   void SendHeartbeat(bool asks);
   void FenceIfLeasePassed();
@@ -167,6 +171,12 @@ class Machine {
   std::deque<std::pair<std::int64_t, MonotonicTime>> beats_;  ///< that asked, unanswered, bounded
   std::int64_t hellos_said_ = 0;
   std::deque<std::pair<std::int64_t, MonotonicTime>> hellos_;  ///< the same
+
+  std::optional<wire::ExitCause> leaving_;
+  MonotonicTime left_at_;
+  MonotonicTime heard_;   ///< something of the coordinator
+  std::string quit_why_;  ///< empty: the node stays
+  bool quit_ = false;     ///< said
 
   std::map<AttemptEpoch, Attempt> attempts_;
   std::map<int, AttemptEpoch> slot_epochs_;  ///< the newest attempt each slot has seen

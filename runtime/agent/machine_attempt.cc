@@ -61,6 +61,7 @@ void Machine::Adopt(const FoundAttempt& found) {
 
 std::string Machine::WhyRefused(const wire::Prepare& prepare) const {
   const std::string name = "attempt " + std::to_string(prepare.epoch.value);
+  if (!quit_why_.empty()) return "the node takes no more work: " + quit_why_;
   if (prepare.epoch <= retired_below_ || retired_.contains(prepare.epoch))
     return name + " has already ended on this node";
   for (const int slot : prepare.slots) {

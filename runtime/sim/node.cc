@@ -382,6 +382,8 @@ void Node::Do(const agent::ForgetAttempt& effect) {
 }
 
 /// What each shim does by itself when no agent has renewed the lease.
+void Node::Do(const agent::Quit& /*effect*/) {}
+
 void Node::Do(const agent::RenewLease& effect) {
   lease_until_ = effect.until;
   const auto left =

@@ -86,6 +86,7 @@ class Node {
   void Do(const agent::InspectHang& /*effect*/) {
   }  // never answered: the agent does not wait for ever
   void Do(const agent::RenewLease& effect);
+  void Do(const agent::Quit& effect);
   void Sweep(AttemptEpoch epoch);
   void ServeReads(AttemptEpoch epoch);
   void CheckSlots(const wire::Prepare& prepare);

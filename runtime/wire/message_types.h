@@ -44,6 +44,8 @@ inline constexpr std::array<MessageType, std::variant_size_v<Message>> kMessageT
     {71, "ack", kLongBytes},
     {72, "forget", kShortBytes},
     {8, "notice", kLongBytes},
+    {9, "leaving", kShortBytes},
+    {73, "retire", kShortBytes},
 }};
 
 constexpr bool EachTypeHasItsOwn() {

@@ -32,7 +32,7 @@
 namespace muster::wire {
 
 inline constexpr int kMajorVersion = 2;  ///< what is spoken where the peer does not ask for less
-inline constexpr int kMinorVersion = 0;  ///< a newer minor may add members and message types
+inline constexpr int kMinorVersion = 1;  ///< a newer minor may add members and message types
 inline constexpr int kOldestMajor = 1;   ///< is understood and answered too
 /// Of a whole encoded message; a bigger one is refused unread. A message type may have a lower bound
 /// (runtime/wire/message_types.h).
@@ -154,6 +154,11 @@ struct RankExit {
   int code = 0;      ///< exit code, or 128 + signal
   std::string text;  ///< "exit 3", "killed by signal 9 (SIGKILL)"
 };
+/// The node will be taken away (its time is over, others want it): its ranks are to save what they have and end. Said
+/// again until they have; then the agent ends.
+struct Leaving {
+  ExitCause cause = ExitCause::kPreempt;  ///< kPreempt or kWalltime
+};
 struct Exited {
   AttemptEpoch epoch;
   bool started = true;
@@ -240,10 +245,14 @@ struct Ack {
 struct Forget {
   AttemptEpoch epoch;
 };
+/// The node is wanted no more: once nothing runs there its agent ends.
+struct Retire {
+  std::string why;  ///< for people
+};
 
-using Message =
-    std::variant<Hello, Heartbeat, Prepared, Started, Records, LogChunk, Exited, Welcome,
-                 HeartbeatAck, Prepare, Go, Abort, Stop, AskCheckpoint, Ack, Forget, Notice>;
+using Message = std::variant<Hello, Heartbeat, Prepared, Started, Records, LogChunk, Exited,
+                             Welcome, HeartbeatAck, Prepare, Go, Abort, Stop, AskCheckpoint, Ack,
+                             Forget, Notice, Leaving, Retire>;
 
 /// The frame every message travels in. Its two forms, JSON (major 1) and a binary header before the body
 /// (major 2), are laid out byte by byte in runtime/wire/README.md.

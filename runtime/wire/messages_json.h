@@ -44,5 +44,7 @@ BOOST_DESCRIBE_STRUCT(AskCheckpoint, (), (epoch))
 BOOST_DESCRIBE_STRUCT(Ack, (), (epoch, records_end, logs_end, notices_end))
 BOOST_DESCRIBE_STRUCT(Forget, (), (epoch))
 BOOST_DESCRIBE_STRUCT(Notice, (), (epoch, kind, number, text))
+BOOST_DESCRIBE_STRUCT(Leaving, (), (cause))
+BOOST_DESCRIBE_STRUCT(Retire, (), (why))
 
 }  // namespace muster::wire

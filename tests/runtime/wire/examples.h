@@ -59,7 +59,9 @@ inline std::vector<Envelope> Examples() {
       AskCheckpoint{epoch},
       Ack{epoch, 181, {{"0.out", 4096}}},
       Forget{epoch},
-      Notice{epoch, NoticeKind::kHang, 2, "rank 1 on node n: no activity for 45 s"}};
+      Notice{epoch, NoticeKind::kHang, 2, "rank 1 on node n: no activity for 45 s"},
+      Leaving{ExitCause::kWalltime},
+      Retire{"idle for 60 s"}};
   std::vector<Envelope> examples;
   for (Message& message : messages) {
     const bool agent = SentByAgent(message);

@@ -88,7 +88,7 @@ TEST(Envelope, AnotherMajor_IsRefusedWithBothVersions) {
 
 TEST(Envelope, MajorThatIsNotSpokenAnyMoreOrYet_IsRefused) {
   EXPECT_EQ(Refusal(EncodeEnvelope({.message = Forget{}}), ErrorKind::kUnsupported, {1, 1}),
-            "the peer speaks protocol 2.0, this muster speaks major 1");
+            "the peer speaks protocol 2.1, this muster speaks major 1");
   EXPECT_EQ(
       Refusal(EncodeEnvelope({.major = 1, .message = Forget{}}), ErrorKind::kUnsupported, {2, 2}),
       "the peer speaks protocol 1.0, this muster speaks major 2");
@@ -138,7 +138,7 @@ TEST(Frame, WrongLengthsAndForms_AreNamed) {
   EXPECT_THAT(Refusal(good.substr(0, 40), ErrorKind::kInvalid), HasSubstr("a frame of 40 bytes"));
   EXPECT_THAT(Refusal(good + "x", ErrorKind::kInvalid), HasSubstr("64 of header"));
   EXPECT_THAT(Refusal(FrameOf(50, "{}"), ErrorKind::kInvalid),
-              HasSubstr("unknown message type 50 of protocol 2.0"));
+              HasSubstr("unknown message type 50 of protocol 2.1"));
   EXPECT_THAT(Refusal(FrameOf(72, "{}", 9), ErrorKind::kInvalid), HasSubstr("body of form 9"));
   EXPECT_THAT(Refusal(FrameOf(72, "{}", 1), ErrorKind::kInvalid),
               HasSubstr("forget has no short form"));
