@@ -39,6 +39,8 @@ using TrialId = StringId<struct TrialTag>;
 using RunId = StringId<struct RunTag>;
 /// A node, stable over restarts of its agent.
 using NodeId = StringId<struct NodeTag>;
+/// Nodes that were asked of a batch system together: "<pool>-<n>". Its nodes are "<allocation>.<k>", k from 0.
+using AllocationId = StringId<struct AllocationTag>;
 /// One start of a trial; strictly increasing over the whole life of a coordinator's database, so it
 /// fences and names the attempt at once. Durable before any process starts.
 using AttemptEpoch = NumberId<struct AttemptTag>;

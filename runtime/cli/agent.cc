@@ -1,9 +1,15 @@
 // muster agent join
+#include <unistd.h>
+
 #include <chrono>
+#include <csignal>
+#include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
+#include "runtime/base/sha256.h"
 #include "runtime/base/stop_signals.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/node_flags.h"
@@ -16,8 +22,12 @@
 namespace muster::cli {
 namespace {
 
+/// An agent of an allocation has nothing to do without its server, and costs its owner.
+constexpr std::int64_t kLonelyMs = 120'000;
+
 struct JoinFlags {
   std::string url, key_file, address;
+  bool allocation = false;
   std::shared_ptr<NodeFlags> node = std::make_shared<NodeFlags>();
 };
 
@@ -56,6 +66,15 @@ Result<std::string> EndpointOf(const std::string& url, const net::NodeKey& key) 
   return key.endpoint;
 }
 
+/// On the node's own disk: what lies there is of this server's node and of this job.
+std::filesystem::path HomeOf(const net::NodeKey& key) {
+  std::error_code failed;
+  auto folder = std::filesystem::temp_directory_path(failed);
+  if (failed) folder = "/tmp";
+  return folder / ("muster-" + std::to_string(::getuid()) + "-" +
+                   Sha256Hex(key.server_public_key).substr(0, 8) + "-" + key.node.value);
+}
+
 Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinFlags& flags) {
   server::AgentHost::Options options;
   MUSTER_ASSIGN_OR_RETURN(const net::NodeKey key, net::LoadNodeKey(flags.key_file));
@@ -71,7 +90,8 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
   if (options.address.empty()) {
     MUSTER_ASSIGN_OR_RETURN(options.address, server::LocalAddressToward(options.endpoint));
   }
-  options.home = context.Home();
+  options.home = flags.allocation ? HomeOf(key) : context.Home();
+  if (flags.allocation) options.lonely_ms = kLonelyMs;
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();
   options.node = key.node;
@@ -99,6 +119,35 @@ int Join(const Context& context, const JoinFlags& flags) {
   return kDone;
 }
 
+/// Until the batch system takes the node, or the coordinator does not want it. SIGUSR2: its time is nearly over;
+/// SIGTERM: others want it; a second one: now.
+int JoinFromAllocation(const Context& context, const JoinFlags& flags) {
+  StopSignals signals({SIGUSR1, SIGUSR2});
+  auto options = OptionsOf(context, flags);
+  if (!options.ok()) return Fail(context, options.error());
+  const std::filesystem::path home = options->home;
+  const std::string who = "node " + options->node.value;
+  options->on_quit = [who](const std::string& why) {
+    LogInfo("agent", who + " ends: " + why);
+    ::kill(::getpid(), SIGUSR1);
+  };
+  LogInfo("agent", who + " (" + std::to_string(options->has.slots) + " slots, home " +
+                       home.string() + ") joins the server at " + options->endpoint);
+  auto host = server::AgentHost::Start(std::move(options).value());
+  if (!host.ok()) return Fail(context, host.error());
+  bool told = false;
+  for (int signal = signals.Wait(); signal != SIGUSR1; signal = signals.Wait()) {
+    if (signal != SIGUSR2 && std::exchange(told, true))
+      return kFailed;  // its ranks end by the lease
+    LogInfo("agent", who + (signal == SIGUSR2 ? ": its time is nearly over" : " is taken away"));
+    (*host)->Leave(signal == SIGUSR2 ? wire::ExitCause::kWalltime : wire::ExitCause::kPreempt);
+  }
+  host->reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(home, ignored);
+  return kDone;
+}
+
 }  // namespace
 
 void AddAgent(CLI::App& app, Context& context) {
@@ -114,6 +163,11 @@ void AddAgent(CLI::App& app, Context& context) {
   join->add_option("--address", flags->address,
                    "Where ranks on other nodes of a gang reach this machine (default: the address "
                    "from which it reaches the server)");
+  join->add_flag(
+      "--allocation", flags->allocation,
+      "This machine is lent by a batch system: a home in the folder for temporary files; "
+      "SIGUSR2 or SIGTERM let what runs save a checkpoint and go on elsewhere; it ends "
+      "when the server does not want it any more, or is silent for two minutes");
   AddNodeFlags(*join, flags->node);
   join->footer(
       "The agent calls the server for as long as it takes, and again whenever the connection "
@@ -123,8 +177,11 @@ void AddAgent(CLI::App& app, Context& context) {
       "home, one machine a key file. Data, checkpoints (the server's home) and the trials' "
       "programs\n"
       "have to lie at the same paths as on the server: on a shared file system.");
-  join->callback(
-      [&context, flags] { context.run = [&context, flags] { return Join(context, *flags); }; });
+  join->callback([&context, flags] {
+    context.run = [&context, flags] {
+      return flags->allocation ? JoinFromAllocation(context, *flags) : Join(context, *flags);
+    };
+  });
 }
 
 }  // namespace muster::cli

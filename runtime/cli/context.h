@@ -106,6 +106,7 @@ void AddAgent(CLI::App& app, Context& context);
 void AddNodeKeys(CLI::App& node, Context& context);
 void AddNode(CLI::App& app, Context& context);
 void AddQuota(CLI::App& app, Context& context);
+void AddPool(CLI::App& app, Context& context);
 void AddSweep(CLI::App& app, Context& context);
 void AddTrial(CLI::App& app, Context& context);
 void AddRun(CLI::App& app, Context& context);

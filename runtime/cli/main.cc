@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   AddRun(app, context);
   AddNode(app, context);
   AddQuota(app, context);
+  AddPool(app, context);
   AddModel(app, context);
   AddServe(app, context);
   AddPredict(app, context);

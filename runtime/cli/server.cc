@@ -9,6 +9,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/stop_signals.h"
+#include "runtime/cli/batch_system.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/gc_flags.h"
 #include "runtime/cli/node_flags.h"
@@ -43,6 +44,7 @@ int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& nod
   options.advertise = flags.advertise;
   options.webhooks = PolicyOf(flags.webhooks);
   options.gc = *gc;
+  options.batch_system = OpenBatchSystem;
   options.program = context.program;
   options.bin_dir = context.program.parent_path();
   auto started = server::Server::Start(options, [&](const Error& error) {

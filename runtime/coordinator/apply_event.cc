@@ -54,7 +54,89 @@ class Applier {
     node.resources = e.resources;
     node.labels = e.labels;
     node.limits = e.limits;
+    const auto lent = state_.allocations.find(state_.AllocationOf(e.node));
+    if (lent == state_.allocations.end()) return;
+    Allocation& allocation = lent->second;
+    Pool& pool = state_.pools.at(allocation.asked.pool);
+    allocation.joined = true;
+    pool.failures = 0;
+    node.allocation = lent->first;
+    node.only = allocation.asked.sweep;
+    node.leaving = allocation.leaving;
+    node.leaving_why = allocation.reason;
+    Bound(node, allocation);
   }
+
+  void operator()(const PoolSet& e) {
+    Pool& pool = state_.pools[e.spec.name];
+    pool.spec = e.spec;
+    pool.paused = pool.removed = false;
+    pool.reason.clear();
+    pool.failures = 0;
+  }
+
+  void operator()(const PoolChanged& e) {
+    Pool& pool = state_.pools.at(e.pool);
+    pool.paused = e.change == PoolChange::kPaused;
+    pool.removed = pool.removed || e.change == PoolChange::kRemoved;
+    pool.reason = e.reason;
+    if (e.change == PoolChange::kResumed) pool.failures = 0;
+    if (pool.removed && pool.live.empty()) state_.pools.erase(e.pool);
+  }
+
+  void operator()(const AllocationAsked& e) {
+    Pool& pool = state_.pools.at(e.pool);
+    pool.numbered += 1;
+    pool.live.insert(e.allocation);
+    Allocation& allocation = state_.allocations[e.allocation];
+    allocation.asked = e;
+    allocation.asked_ms = unix_ms_;
+    if (!e.sweep.empty()) SweepAt(e.sweep).shape.sweep = e.sweep;
+  }
+
+  void operator()(const AllocationSeen& e) {
+    Allocation& allocation = state_.allocations.at(e.allocation);
+    allocation.running = e.running;
+    allocation.restarts = e.restarts;
+    allocation.words = e.words;
+    allocation.ends_ms = e.ends_ms;
+    if (e.running && allocation.started_ms == 0) allocation.started_ms = unix_ms_;
+    ForNodes(allocation, [&](Node& node) { Bound(node, allocation); });
+  }
+
+  void operator()(const AllocationLeft& e) {
+    Allocation& allocation = state_.allocations.at(e.allocation);
+    allocation.leaving = true;
+    allocation.reason = e.reason;
+    ForNodes(allocation, [&](Node& node) {
+      node.leaving = true;
+      node.leaving_why = e.reason;
+    });
+  }
+
+  void operator()(const AllocationEnded& e) {
+    const auto found = state_.allocations.find(e.allocation);
+    const Allocation& allocation = found->second;
+    ForNodes(allocation, [](Node& node) { node.gone = true; });
+    Pool& pool = state_.pools.at(allocation.asked.pool);
+    pool.past.push_back({e.allocation, e.message, allocation.asked_ms, unix_ms_, e.failed});
+    if (pool.past.size() > Pool::kPastKept) pool.past.pop_front();
+    if (e.failed) {
+      pool.failures += 1;
+      pool.failed_ms = unix_ms_;
+    }
+    pool.live.erase(e.allocation);
+    if (pool.removed && pool.live.empty()) state_.pools.erase(allocation.asked.pool);
+    state_.allocations.erase(found);
+  }
+
+  void operator()(const NodeLeft& e) {
+    Node& node = state_.nodes.at(e.node);
+    node.leaving = !e.back;
+    node.leaving_why = e.back ? "" : e.reason;
+  }
+
+  void operator()(const NodeForgotten& e) { state_.nodes.erase(e.node); }
 
   void operator()(const SweepSubmitted& e) {
     Sweep& sweep = state_.sweeps[e.sweep];
@@ -212,6 +294,8 @@ class Applier {
       Hold(state_.nodes[place.node], place, sweep.shape, e.epoch);
       sweep.slots_held += static_cast<int>(place.slots.size());
       AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, place.ranks), 1);
+      const auto lent = state_.allocations.find(state_.nodes[place.node].allocation);
+      if (lent != state_.allocations.end()) Use(lent->second);
       attempt.members.emplace_back().place = std::move(place);
     }
     state_.live.insert(e.epoch);
@@ -357,6 +441,15 @@ class Applier {
     if (const auto* promote = std::get_if<PromoteModel>(&entry.command)) {
       SweepAt(promote->sweep).promotion = e.result;
     }
+    if (const auto* submit = std::get_if<SubmitAllocations>(&entry.command)) {
+      const auto* job = e.result.if_contains("job");
+      for (std::size_t task = 0; job != nullptr && task < submit->allocations.size(); ++task) {
+        const auto asked = state_.allocations.find(submit->allocations[task]);
+        if (asked == state_.allocations.end()) continue;
+        asked->second.job = std::string(job->as_string());
+        if (submit->allocations.size() > 1) asked->second.job += "_" + std::to_string(task);
+      }
+    }
     if (const auto* drop = std::get_if<DropCheckpoints>(&entry.command)) {
       Trial& trial = TrialAt(drop->trial);
       const bool own =
@@ -391,6 +484,29 @@ class Applier {
   }
 
  private:
+  template <typename Do>
+  void ForNodes(const Allocation& allocation, Do&& act) {
+    for (int index = 0; index < allocation.asked.nodes; ++index) {
+      const auto found = state_.nodes.find(allocation.NodeOf(index));
+      if (found != state_.nodes.end()) act(found->second);
+    }
+  }
+  /// A job's nodes are its trial's alone.
+  void Use(Allocation& allocation) {
+    allocation.used = true;
+    if (allocation.asked.sweep.empty()) return;
+    ForNodes(allocation, [](Node& node) {
+      node.leaving = true;
+      node.leaving_why = "it has its trial";
+    });
+  }
+  /// When it is drained.
+  void Bound(Node& node, const Allocation& allocation) {
+    const auto& spec = state_.pools.at(allocation.asked.pool).spec;
+    node.lasts_until_ms =
+        allocation.ends_ms == 0 ? 0 : allocation.ends_ms - spec.drain_seconds * 1'000;
+  }
+
   static NodeMode ModeOf(NodeChange change) {
     switch (change) {
       case NodeChange::kCordoned:

@@ -58,6 +58,7 @@ struct Config {
   std::int64_t retry_delay_most_ms = 30'000;
   int blame_limit = 3;  ///< trials in a row that failed as if their node were broken exclude it
   std::int64_t blame_within_ms = 60'000;  ///< ... by ending with node or infra so soon
+  int pool_failures_most = 5;             ///< allocations in a row without a node pause their pool
   int most_by_rule = 10;                  ///< attempts of a trial that on_log rules leave uncounted
   /// n bytes as 2n hexadecimal digits: tokens, the larger part of run ids and outbox ids.
   std::function<std::string(std::size_t bytes)> random_hex;
@@ -141,6 +142,27 @@ class Coordinator {
   void ExcludeIfBlamed(Turn& turn, const NodeId& id, const std::string& last);
   [[nodiscard]] bool HasRoomBeside(const NodeId& node, const GangShape& shape,
                                    MonotonicTime now) const;
+  // coordinator_pool.cc: nodes that a batch system lends
+  struct AllocationWatch;  // what a restart forgets of one
+  void On(Turn& turn, const SetPool& input);
+  void On(Turn& turn, const ChangePool& input);
+  void On(Turn& turn, const AllocationTold& input);
+  void OnLeaving(Turn& turn, const NodeId& node, const wire::Leaving& leaving);
+  [[nodiscard]] bool IsPast(const NodeId& node) const;
+  void ComeBack(Turn& turn, const Node& node);
+  void RefusedAllocations(Turn& turn, const SubmitAllocations& asked, const std::string& why);
+  void EndAllocation(Turn& turn, const Allocation& allocation, const std::string& message);
+  void LeaveAllocation(Turn& turn, const Allocation& allocation, const std::string& reason);
+  void TendAllocation(Turn& turn, const Allocation& allocation);
+  void TendLeaving(Turn& turn, const Allocation& allocation, bool busy);
+  void ForgetNodes(Turn& turn);
+  void TendPools(Turn& turn);
+  // coordinator_ask.cc: how many nodes are asked for
+  void AskForPilots(Turn& turn, const Pool& pool);
+  void AskForJobs(Turn& turn, const Pool& pool);
+  [[nodiscard]] int MayAsk(const Turn& turn, const Pool& pool) const;
+  [[nodiscard]] bool IsWanted(const Allocation& allocation) const;
+  void Ask(Turn& turn, const Pool& pool, const Sweep* sweep, AllocationAsked each, int count);
   // coordinator_policy.cc: trial.time and on_log
   [[nodiscard]] std::optional<MonotonicTime> TimeLimit(const Turn& turn,
                                                        const Attempt& attempt) const;
@@ -206,8 +228,8 @@ class Coordinator {
   [[nodiscard]] std::vector<Room> WithLentRooms(const Turn& turn, const Sweep& sweep,
                                                 std::vector<Room> rooms,
                                                 const KeptRooms& kept) const;
-  void KeepRooms(const Turn& turn, const GangShape& shape, std::vector<Room>& rooms,
-                 KeptRooms& kept) const;
+  void KeepRooms(const Turn& turn, const GangShape& shape, UnixMillis until,
+                 std::vector<Room>& rooms, KeptRooms& kept) const;
   // coordinator_preempt.cc
   void Preempt(Turn& turn, const Sweep& sweep, const std::vector<Room>& rooms);
   // coordinator_outbox.cc
@@ -222,6 +244,7 @@ class Coordinator {
   std::map<NodeId, NodeWatch> nodes_;
   MonotonicTime none_lost_before_{};  // for silence
   std::map<AttemptEpoch, AttemptWatch> attempts_;
+  std::map<AllocationId, AllocationWatch> allocations_;
   std::map<SweepId, tuner::Search> searches_;
   std::map<SweepId, std::size_t> turns_since_drop_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries

@@ -47,9 +47,9 @@ std::vector<Room> Coordinator::WithLentRooms(const Turn& turn, const Sweep& swee
 }
 
 /// Keeps nodes for a gang that found no place.
-void Coordinator::KeepRooms(const Turn& turn, const GangShape& shape, std::vector<Room>& rooms,
-                            KeptRooms& kept) const {
-  const std::vector<Part> parts = Reserve(rooms, shape);
+void Coordinator::KeepRooms(const Turn& turn, const GangShape& shape, UnixMillis until,
+                            std::vector<Room>& rooms, KeptRooms& kept) const {
+  const std::vector<Part> parts = Reserve(rooms, shape, until);
   MonotonicTime start = turn.now;
   for (const Part& part : parts) {
     const auto until = RoomBy(turn, *part.room->node, shape, part.ranks);

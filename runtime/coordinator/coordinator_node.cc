@@ -47,6 +47,8 @@ void Coordinator::On(Turn& turn, const FromNode& input) {
           OnExited(turn, input.node, message);
         } else if constexpr (std::is_same_v<T, wire::Notice>) {
           OnNotice(turn, input.node, message);
+        } else if constexpr (std::is_same_v<T, wire::Leaving>) {
+          OnLeaving(turn, input.node, message);
         }  // what only a coordinator says is not for us
       },
       input.message);
@@ -58,8 +60,13 @@ void Coordinator::On(Turn& /*turn*/, const NodeLost& input) {
 }
 
 void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hello) {
+  if (IsPast(node)) {
+    turn.Send(node, wire::Retire{"its allocation has ended"});
+    return;
+  }
   NodeWatch& watch = nodes_[node];
   if (hello.incarnation < watch.incarnation) return;  // late, of an agent that is gone
+  const bool anew = watch.incarnation != 0 && hello.incarnation > watch.incarnation;
   watch = {true, true, watch.node, hello.incarnation, turn.now, turn.unix_now};
   all_unsettled_ = true;
   const auto known = state_.nodes.find(node);
@@ -71,6 +78,7 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
                         hello.resources, hello.labels, hello.limits});
     watch.node = &state_.nodes.at(node);
   }
+  if (anew) ComeBack(turn, *watch.node);
 
   wire::Welcome welcome;
   welcome.coordinator = state_.coordinator;

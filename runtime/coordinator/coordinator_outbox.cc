@@ -7,14 +7,6 @@
 /// of one run in their order.
 
 namespace muster::coordinator {
-namespace {
-
-RunId RunOf(const Command& command) {
-  return std::visit([](const auto& alternative) { return alternative.run; }, command);
-}
-
-}  // namespace
-
 Command Coordinator::CreateRunOf(const Sweep& sweep, const Trial& trial) {
   CreateRun create;
   create.run = trial.run;
@@ -75,7 +67,9 @@ void Coordinator::On(Turn& turn, const OutboxDone& input) {
     const OutboxEntry& next = state_.outbox.at(queue->second.front());
     turn.Do(RunCommand{next.id, next.command});
   }
-  if (const auto* drop = std::get_if<coordinator::DropCheckpoints>(&command)) {
+  if (const auto* submit = std::get_if<SubmitAllocations>(&command)) {
+    if (!input.error.empty()) RefusedAllocations(turn, *submit, input.error);
+  } else if (const auto* drop = std::get_if<coordinator::DropCheckpoints>(&command)) {
     const Trial& trial = *state_.FindTrial(drop->trial);
     if (trial.phase == TrialPhase::kWaiting) unsettled_.insert(trial.sweep);
   } else if (const auto* create = std::get_if<CreateRun>(&command)) {

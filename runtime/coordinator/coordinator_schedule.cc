@@ -20,6 +20,9 @@ namespace {
 /// goes first.
 using QueueKey = std::tuple<int, std::int64_t, int, UnixMillis, SweepId>;
 
+/// Nothing is started on a node that is drained so soon.
+constexpr std::int64_t kLeastLeft = 10'000;
+
 std::int64_t SlotsOfUser(const State& state, const std::string& user) {
   const auto held = state.users.find(user);
   if (held == state.users.end()) return 0;
@@ -145,10 +148,12 @@ void Coordinator::Schedule(Turn& turn, std::vector<Room> rooms) {
     std::vector<Room> lent;
     const bool borrows = !kept.empty() && sweep.spec.trial.time_seconds > 0;
     if (borrows) lent = WithLentRooms(turn, sweep, rooms, kept);
-    const std::vector<Part> parts = FindPlace(borrows ? lent : rooms, sweep.shape);
+    const UnixMillis until =
+        turn.unix_now + std::max(kLeastLeft, sweep.spec.trial.time_seconds * 1'000);
+    const std::vector<Part> parts = FindPlace(borrows ? lent : rooms, sweep.shape, until);
     if (parts.empty()) {
       Preempt(turn, sweep, rooms);
-      KeepRooms(turn, sweep.shape, rooms, kept);
+      KeepRooms(turn, sweep.shape, until, rooms, kept);
       too_large.insert(size);
       continue;
     }

@@ -195,6 +195,7 @@ void Coordinator::Decide(Turn& turn, const Attempt& attempt, StopDecided stop) {
 void Coordinator::On(Turn& turn, const Tick& /*input*/) {
   LoseSilentNodes(turn);
   StopLateSweeps(turn);
+  TendPools(turn);
   const std::set<AttemptEpoch> live = state_.live;
   for (const AttemptEpoch epoch : live) {
     const Attempt& attempt = state_.attempts.at(epoch);

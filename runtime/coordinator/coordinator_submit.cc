@@ -43,7 +43,7 @@ void Coordinator::On(Turn& turn, const SubmitSweep& input) {
   }
   Status valid = ValidateSpec(input.spec);
   if (valid.ok() && !input.id.empty()) valid = ValidateSweepId(input.id);
-  if (valid.ok()) valid = ValidateGang(input.spec, state_.nodes);
+  if (valid.ok()) valid = ValidateGang(input.spec, state_);
   if (valid.ok()) valid = ValidateQuota(input.spec, input.user, state_.quotas);
   if (!valid.ok()) {
     turn.effects.reply = valid.error();

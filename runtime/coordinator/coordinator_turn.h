@@ -44,6 +44,13 @@ struct Coordinator::AttemptWatch {
   std::map<NodeId, MemberWatch> members;
 };
 
+struct Coordinator::AllocationWatch {
+  std::optional<MonotonicTime> idle_from;
+  std::optional<MonotonicTime> next_retire;
+  std::optional<MonotonicTime> cancel_at;  ///< if it is still there then
+  bool cancelled = false;
+};
+
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }
 
 }  // namespace muster::coordinator

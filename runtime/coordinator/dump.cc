@@ -9,6 +9,9 @@ BOOST_DESCRIBE_STRUCT(KeptCheckpoint, (), (step, epoch))
 BOOST_DESCRIBE_STRUCT(Device, (), (memory_bytes, milli_held, memory_held))
 BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end))
 BOOST_DESCRIBE_STRUCT(FiredRule, (), (rule, log, line))
+BOOST_DESCRIBE_STRUCT(Allocation, (),
+                      (asked, job, running, restarts, words, ends_ms, joined, used, leaving, reason,
+                       asked_ms, started_ms))
 BOOST_DESCRIBE_ENUM(NodeMode, kOpen, kCordoned, kDrained, kExcluded)
 BOOST_DESCRIBE_STRUCT(Attempt, (),
                       (epoch, trial, members, token, phase, go_sent, failure, has_result, resumed,
@@ -125,7 +128,24 @@ boost::json::object DumpNode(const Node& node) {
           {"mode", wire::ToJson(node.mode)},
           {"mode_reason", node.mode_reason},
           {"blamed_by", DumpIds(node.blamed_by)},
-          {"blamed_ms", node.blamed_ms}};
+          {"blamed_ms", node.blamed_ms},
+          {"allocation", node.allocation.value},
+          {"only", node.only.value},
+          {"lasts_until_ms", node.lasts_until_ms},
+          {"leaving", node.leaving ? node.leaving_why : ""},
+          {"gone", node.gone}};
+}
+
+boost::json::object DumpPool(const Pool& pool) {
+  return {{"spec", wire::ToJson(pool.spec)},
+          {"paused", pool.paused},
+          {"removed", pool.removed},
+          {"reason", pool.reason},
+          {"numbered", pool.numbered},
+          {"live", wire::ToJson(std::vector(pool.live.begin(), pool.live.end()))},
+          {"failures", pool.failures},
+          {"failed_ms", pool.failed_ms},
+          {"past", pool.past.size()}};
 }
 
 }  // namespace
@@ -135,6 +155,9 @@ boost::json::value Dump(const State& state) {
   for (const auto& [id, sweep] : state.sweeps) sweeps.push_back(DumpSweep(sweep));
   for (const auto& [epoch, attempt] : state.attempts) attempts.push_back(wire::ToJson(attempt));
   for (const auto& [id, node] : state.nodes) nodes.push_back(DumpNode(node));
+  boost::json::array pools, allocations;
+  for (const auto& [name, pool] : state.pools) pools.push_back(DumpPool(pool));
+  for (const auto& [id, one] : state.allocations) allocations.push_back(wire::ToJson(one));
   for (const auto& [id, entry] : state.outbox) {
     outbox.push_back(boost::json::object{
         {"id", id}, {"command", wire::ParseJson(EncodeCommand(entry.command)).value()}});
@@ -145,6 +168,8 @@ boost::json::value Dump(const State& state) {
                              {"sweeps", std::move(sweeps)},
                              {"attempts", std::move(attempts)},
                              {"nodes", std::move(nodes)},
+                             {"pools", std::move(pools)},
+                             {"allocations", std::move(allocations)},
                              {"users", wire::ToJson(state.users)},
                              {"quotas", wire::ToJson(state.quotas)},
                              {"outbox", std::move(outbox)},

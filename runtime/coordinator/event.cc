@@ -10,14 +10,18 @@ namespace {
 
 // In the order of the variants' alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<EventBody>> kEventNames = {
-    "coordinator_started", "node_seen",       "sweep_submitted", "sweep_changed", "sweep_promoting",
-    "sweep_ended",         "trial_created",   "trial_ended",     "trial_retried", "attempt_started",
-    "attempt_prepared",    "attempt_running", "stop_decided",    "attempt_ended", "reported",
-    "outbox_added",        "outbox_finished", "member_ended",    "quota_set",     "noticed",
-    "node_changed",        "log_rule_fired",  "trial_paused",    "trial_resumed", "trial_enqueued",
-    "space_widened"};
+    "coordinator_started", "node_seen",       "sweep_submitted",  "sweep_changed",
+    "sweep_promoting",     "sweep_ended",     "trial_created",    "trial_ended",
+    "trial_retried",       "attempt_started", "attempt_prepared", "attempt_running",
+    "stop_decided",        "attempt_ended",   "reported",         "outbox_added",
+    "outbox_finished",     "member_ended",    "quota_set",        "noticed",
+    "node_changed",        "log_rule_fired",  "trial_paused",     "trial_resumed",
+    "trial_enqueued",      "space_widened",   "pool_set",         "pool_changed",
+    "allocation_asked",    "allocation_seen", "allocation_left",  "allocation_ended",
+    "node_left",           "node_forgotten"};
 constexpr std::array<std::string_view, std::variant_size_v<Command>> kCommandNames = {
-    "create_run", "finish_run", "resume_run", "promote_model", "drop_checkpoints"};
+    "create_run",       "finish_run",         "resume_run",       "promote_model",
+    "drop_checkpoints", "submit_allocations", "cancel_allocation"};
 
 // OutboxAdded holds a variant, which the codec does not know.
 struct OutboxAddedJson {
@@ -82,6 +86,18 @@ Result<EventBody> DecodeEvent(std::string_view name, std::string_view json) {
 
 std::string_view CommandName(const Command& command) { return kCommandNames[command.index()]; }
 
+RunId RunOf(const Command& command) {
+  return std::visit(
+      [](const auto& alternative) {
+        if constexpr (requires { alternative.run; }) {
+          return alternative.run;
+        } else {
+          return RunId("pool " + alternative.key);
+        }
+      },
+      command);
+}
+
 std::string EncodeCommand(const Command& command) {
   std::string text =
       std::visit([](const auto& alternative) { return wire::Encode(alternative); }, command);
@@ -98,6 +114,8 @@ Result<Command> CommandFromJson(const boost::json::object& json) {
   if (name == "resume_run") return DecodeCommand<ResumeRun>(json);
   if (name == "promote_model") return DecodeCommand<PromoteModel>(json);
   if (name == "drop_checkpoints") return DecodeCommand<DropCheckpoints>(json);
+  if (name == "submit_allocations") return DecodeCommand<SubmitAllocations>(json);
+  if (name == "cancel_allocation") return DecodeCommand<CancelAllocation>(json);
   return Invalid("unknown command '" + std::string(name) + "'");
 }
 

@@ -13,6 +13,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/wire/messages.h"
+#include "runtime/wire/pool_spec.h"
 #include "runtime/wire/sweep_spec.h"
 
 /// What happened, as it is written down. The events in their order are the coordinator's database; state
@@ -67,7 +68,30 @@ struct DropCheckpoints {
   TrialId trial;
   std::vector<std::string> folders;
 };
-using Command = std::variant<CreateRun, FinishRun, ResumeRun, PromoteModel, DropCheckpoints>;
+/// Ask a pool's batch system for `allocations`, which are alike. Done when it has taken the request, with {"job": its
+/// id}; asked again, the request that was taken is found by its key.
+struct SubmitAllocations {
+  std::string pool;
+  std::string key;   ///< of the request; the first allocation's id
+  std::string name;  ///< for people
+  std::vector<AllocationId> allocations;
+  int nodes = 1, slots = 1, gpus = 0;  ///< slots and GPUs of a node
+  std::int64_t memory_bytes = 0;       ///< of a node; 0: what the site gives
+  std::int64_t time_seconds = 0;
+  std::int64_t warn_seconds = 0;              ///< before the end of the time its agents are told
+  std::map<std::string, std::string> labels;  ///< that the nodes have
+  boost::json::object site;
+};
+/// Give an allocation back, whatever it does.
+struct CancelAllocation {
+  std::string pool;
+  std::string key;
+  int task = 0;  ///< its place in the request
+  AllocationId allocation;
+  boost::json::object site;
+};
+using Command = std::variant<CreateRun, FinishRun, ResumeRun, PromoteModel, DropCheckpoints,
+                             SubmitAllocations, CancelAllocation>;
 
 // --- events -----------------------------------------------------------------------------------------
 
@@ -291,12 +315,70 @@ struct LogRuleFired {
   bool excludes_node = false;  ///< the sweep uses `node` no more
 };
 
+/// A pool was made, or is another from now on.
+struct PoolSet {
+  wire::PoolSpec spec;
+};
+enum class PoolChange {
+  kPaused,  ///< nothing more is asked of it
+  kResumed,
+  kRemoved,  ///< it goes when its last allocation has ended
+};
+/// By a person, or by muster itself (`automatic`).
+struct PoolChanged {
+  std::string pool;
+  PoolChange change = PoolChange::kPaused;
+  std::string reason;
+  bool automatic = false;
+};
+struct AllocationAsked {
+  AllocationId allocation;
+  std::string pool;
+  SweepId sweep;  ///< of a job: whose trial it is for; empty: any sweep's
+  std::string key;
+  int task = 0;
+  int nodes = 1, slots = 1, gpus = 0;
+  std::int64_t memory_bytes = 0;
+  std::int64_t time_seconds = 0;
+};
+/// What the batch system says of it.
+struct AllocationSeen {
+  AllocationId allocation;
+  bool running = false;  ///< else it waits, anew after a requeue
+  UnixMillis ends_ms = 0;
+  int restarts = 0;
+  std::string words;  ///< the system's own
+};
+/// It gets no more work, and ends when what runs there has.
+struct AllocationLeft {
+  AllocationId allocation;
+  std::string reason;
+};
+/// Its job is over, or was never taken.
+struct AllocationEnded {
+  AllocationId allocation;
+  std::string message;
+  bool failed = false;  ///< no node of it ever joined
+};
+/// A node says that it will be taken away; or (`back`) a new start of its agent, that it was not.
+struct NodeLeft {
+  NodeId node;
+  bool back = false;
+  std::string reason;
+};
+/// A node of an allocation that has ended; nothing runs there.
+struct NodeForgotten {
+  NodeId node;
+};
+
 using EventBody =
     std::variant<CoordinatorStarted, NodeSeen, SweepSubmitted, SweepChanged, SweepPromoting,
                  SweepEnded, TrialCreated, TrialEnded, TrialRetried, AttemptStarted,
                  AttemptPrepared, AttemptRunning, StopDecided, AttemptEnded, Reported, OutboxAdded,
                  OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired,
-                 TrialPaused, TrialResumed, TrialEnqueued, SpaceWidened>;
+                 TrialPaused, TrialResumed, TrialEnqueued, SpaceWidened, PoolSet, PoolChanged,
+                 AllocationAsked, AllocationSeen, AllocationLeft, AllocationEnded, NodeLeft,
+                 NodeForgotten>;
 
 struct Event {
   UnixMillis unix_ms = 0;
@@ -313,6 +395,8 @@ Result<EventBody> DecodeEvent(std::string_view name, std::string_view json);
 /// {"type": "create_run", ...}
 std::string EncodeCommand(const Command& command);
 std::string_view CommandName(const Command& command);
+/// Commands of one run are given out in their order, and those of one request to a batch system, by its key.
+RunId RunOf(const Command& command);
 Result<Command> CommandFromJson(const boost::json::object& json);
 
 }  // namespace muster::coordinator

@@ -2,6 +2,7 @@
 
 #include "runtime/coordinator/event.h"
 #include "runtime/wire/codec.h"
+#include "runtime/wire/pool_spec_json.h"
 #include "runtime/wire/sweep_spec_json.h"
 
 /// How `codec.h` sees the events; for .cc files.
@@ -68,6 +69,21 @@ BOOST_DESCRIBE_STRUCT(Reported, (),
 BOOST_DESCRIBE_STRUCT(Noticed, (), (epoch, node, kind, number, text))
 BOOST_DESCRIBE_STRUCT(OutboxFinished, (), (id, error, result))
 BOOST_DESCRIBE_STRUCT(NodeChanged, (), (node, change, reason, automatic))
+BOOST_DESCRIBE_STRUCT(SubmitAllocations, (),
+                      (pool, key, name, allocations, nodes, slots, gpus, memory_bytes, time_seconds,
+                       warn_seconds, labels, site))
+BOOST_DESCRIBE_STRUCT(CancelAllocation, (), (pool, key, task, allocation, site))
+BOOST_DESCRIBE_ENUM(PoolChange, kPaused, kResumed, kRemoved)
+BOOST_DESCRIBE_STRUCT(PoolSet, (), (spec))
+BOOST_DESCRIBE_STRUCT(PoolChanged, (), (pool, change, reason, automatic))
+BOOST_DESCRIBE_STRUCT(AllocationAsked, (),
+                      (allocation, pool, sweep, key, task, nodes, slots, gpus, memory_bytes,
+                       time_seconds))
+BOOST_DESCRIBE_STRUCT(AllocationSeen, (), (allocation, running, ends_ms, restarts, words))
+BOOST_DESCRIBE_STRUCT(AllocationLeft, (), (allocation, reason))
+BOOST_DESCRIBE_STRUCT(AllocationEnded, (), (allocation, message, failed))
+BOOST_DESCRIBE_STRUCT(NodeLeft, (), (node, back, reason))
+BOOST_DESCRIBE_STRUCT(NodeForgotten, (), (node))
 BOOST_DESCRIBE_STRUCT(LogRuleFired, (), (epoch, rule, node, log, line, excludes_node))
 
 }  // namespace muster::coordinator

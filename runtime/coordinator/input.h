@@ -122,9 +122,31 @@ struct OutboxDone {
   boost::json::object result;
 };
 
-using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
-                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota,
-                           ChangeNode, LogMatched, EnqueueTrial, WidenSpace>;
+/// Reply: {}. kInvalid as of wire::CheckPoolSpec.
+struct SetPool {
+  wire::PoolSpec spec;
+};
+enum class PoolVerb { kPause, kResume, kRemove };
+/// Removing gives back what waits; what runs goes on to its end. Reply: {}. kNotFound.
+struct ChangePool {
+  std::string pool;
+  PoolVerb verb = PoolVerb::kPause;
+  std::string reason;  ///< for people
+};
+/// What a batch system says of an allocation; repeats change nothing.
+struct AllocationTold {
+  enum class State { kWaiting, kRunning, kEnded };
+  AllocationId allocation;
+  State state = State::kWaiting;
+  UnixMillis ends_ms = 0;  ///< when its time is over; 0: not known
+  int restarts = 0;
+  std::string words;
+};
+
+using Input =
+    std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost, Tick,
+                 StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota, ChangeNode,
+                 LogMatched, EnqueueTrial, WidenSpace, SetPool, ChangePool, AllocationTold>;
 
 // --- effects ----------------------------------------------------------------------------------------
 

@@ -76,11 +76,16 @@ std::vector<wire::DeviceShare> DevicesFor(const Node& node, const GangShape& sha
   return taken;
 }
 
+bool Lasts(const Node& node, UnixMillis until) {
+  return node.lasts_until_ms == 0 || node.lasts_until_ms >= until;
+}
+
 /// Rooms by how many ranks they hold, most first; those that hold none left out.
-std::vector<Part> PartsOf(std::vector<Room>& rooms, const GangShape& shape, Count count) {
+std::vector<Part> PartsOf(std::vector<Room>& rooms, const GangShape& shape, Count count,
+                          UnixMillis until = 0) {
   std::vector<Part> parts;
   for (Room& room : rooms) {
-    if (room.reserved) continue;
+    if (room.reserved || !Lasts(*room.node, until)) continue;
     const int fit = RanksThatFit(*room.node, shape, count);
     if (fit > 0) parts.push_back({&room, fit});
   }
@@ -130,6 +135,16 @@ GangShape ShapeOf(const wire::SweepSpec& spec) {
   return shape;
 }
 
+Node NodeOf(const wire::PoolSpec& pool) {
+  Node node;
+  node.id = NodeId("of pool " + pool.name);
+  node.slots = pool.slots;
+  node.devices.resize(static_cast<std::size_t>(pool.gpus));
+  if (pool.memory_bytes > 0) node.resources["memory"] = pool.memory_bytes;
+  node.labels = pool.labels;
+  return node;
+}
+
 Amounts AmountsOf(const GangShape& shape, int ranks) {
   Amounts all;
   for (const auto& [name, each] : shape.amounts) all[name] = each * ranks;
@@ -143,6 +158,7 @@ Amounts AmountsOf(const GangShape& shape, int ranks) {
 int RanksThatFit(const Node& node, const GangShape& shape, Count count) {
   std::int64_t fit = (count == Count::kAll ? node.slots : node.free()) / shape.cpus;
   if (fit == 0 || !HasLabels(node, shape) || shape.excluded.contains(node.id)) return 0;
+  if (!node.only.empty() && node.only != shape.sweep) return 0;
   for (const auto& [name, each] : shape.amounts) {
     const auto has = node.resources.find(name);
     if (has == node.resources.end() && name == "memory") continue;
@@ -190,7 +206,7 @@ void Release(Node& node, const Placement& place, const GangShape& shape) {
   for (const auto& [name, each] : shape.amounts) node.held[name] -= each * place.ranks;
 }
 
-std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape) {
+std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape, UnixMillis until) {
   const bool wants_gpus = shape.gpus > 0 || shape.gpu_milli > 0;
   // Nodes whose GPUs would lie idle come last.
   const auto cost = [&](const Node& node) {
@@ -198,24 +214,26 @@ std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape) {
   };
   Room* best = nullptr;
   for (Room& room : rooms) {
-    if (room.reserved || RanksThatFit(*room.node, shape, Count::kFree) < shape.ranks) continue;
+    if (room.reserved || !Lasts(*room.node, until)) continue;
+    if (RanksThatFit(*room.node, shape, Count::kFree) < shape.ranks) continue;
     if (best == nullptr || cost(*room.node) < cost(*best->node)) best = &room;
   }
   if (best != nullptr) return {{best, shape.ranks}};
   if (shape.most_nodes == 1) return {};
-  return Spread(PartsOf(rooms, shape, Count::kFree), shape);
+  return Spread(PartsOf(rooms, shape, Count::kFree, until), shape);
 }
 
-std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape) {
+std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape, UnixMillis until) {
   if (shape.most_nodes != 1) {
-    std::vector<Part> parts = Spread(PartsOf(rooms, shape, Count::kAll), shape);
+    std::vector<Part> parts = Spread(PartsOf(rooms, shape, Count::kAll, until), shape);
     for (const Part& part : parts) part.room->reserved = true;
     return parts;
   }
   Room* best = nullptr;
   const auto soon = [](const Node& node) { return node.free() + node.stopping_slots; };
   for (Room& room : rooms) {
-    if (room.reserved || RanksThatFit(*room.node, shape, Count::kAll) < shape.ranks) continue;
+    if (room.reserved || !Lasts(*room.node, until)) continue;
+    if (RanksThatFit(*room.node, shape, Count::kAll) < shape.ranks) continue;
     if (best == nullptr || soon(*room.node) > soon(*best->node)) best = &room;
   }
   if (best == nullptr) return {};

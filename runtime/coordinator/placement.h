@@ -9,6 +9,7 @@
 
 #include "runtime/base/ids.h"
 #include "runtime/coordinator/event.h"
+#include "runtime/wire/pool_spec.h"
 #include "runtime/wire/sweep_spec.h"
 
 /// What a gang needs, what a node has, and whether the one goes into the other. Arithmetic only: who goes
@@ -46,10 +47,17 @@ struct Node {
   /// were broken; and when the last of them did.
   std::set<TrialId> blamed_by;
   UnixMillis blamed_ms = 0;
+  // Of an allocation's node:
+  AllocationId allocation;
+  SweepId only;                   ///< whose trials alone run there; empty: anybody's
+  UnixMillis lasts_until_ms = 0;  ///< then it is drained; 0: not known
+  bool leaving = false;           ///< it takes no more work, for `leaving_why`
+  bool gone = false;              ///< its allocation has ended
+  std::string leaving_why;
 
   [[nodiscard]] int free() const;
-  /// May get new work, as far as people are concerned.
-  [[nodiscard]] bool schedulable() const { return mode == NodeMode::kOpen; }
+  /// May get new work, as far as people and its batch system are concerned.
+  [[nodiscard]] bool schedulable() const { return mode == NodeMode::kOpen && !leaving && !gone; }
   [[nodiscard]] int free_devices() const;                 ///< those nobody has any part of
   [[nodiscard]] std::set<AttemptEpoch> attempts() const;  ///< that hold something here
 };
@@ -64,9 +72,12 @@ struct GangShape {
   std::map<std::string, std::string> labels;  ///< a node has to have them
   std::set<NodeId> excluded;                  ///< nodes that its sweep uses no more
   int most_nodes = 1;                         ///< 0: any number
+  SweepId sweep;  ///< whose it is, once nodes were asked for that are its own; else empty
   friend auto operator<=>(const GangShape&, const GangShape&) = default;
 };
 GangShape ShapeOf(const wire::SweepSpec& spec);
+/// A node as the pool's allocations have them, or of a job the largest.
+Node NodeOf(const wire::PoolSpec& pool);
 
 /// What `ranks` of its ranks hold, as quotas count.
 Amounts AmountsOf(const GangShape& shape, int ranks);
@@ -92,10 +103,11 @@ struct Part {
 };
 /// Where the gang fits now: on the fullest node that holds all of it, else, if it may spread, on the nodes
 /// that hold most of it. Empty: nowhere.
-std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape);
+/// Nodes that are drained before `until` do not count; 0: that is no matter.
+std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape, UnixMillis until = 0);
 /// Keeps for a gang that found no place the nodes where it will find one first, so that smaller gangs behind
 /// it cannot starve it. Answers what it will have of each; empty when no nodes can hold it.
-std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape);
+std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape, UnixMillis until = 0);
 
 /// Could these nodes hold the gang if they were empty?
 bool CouldHold(std::vector<Room>& rooms, const GangShape& shape);

@@ -53,6 +53,23 @@ const Attempt* State::FindAttempt(AttemptEpoch epoch) const {
   return found == attempts.end() ? nullptr : &found->second;
 }
 
+const Allocation* State::FindAllocation(const AllocationId& id) const {
+  const auto found = allocations.find(id);
+  return found == allocations.end() ? nullptr : &found->second;
+}
+
+AllocationId State::AllocationOf(const NodeId& node) const {
+  const std::size_t dot = node.value.rfind('.');
+  if (dot == std::string::npos) return {};
+  const std::size_t dash = node.value.rfind('-', dot);
+  if (dash == std::string::npos || !pools.contains(node.value.substr(0, dash))) return {};
+  const auto digits = [&](std::size_t from, std::size_t to) {
+    return from < to && node.value.find_first_not_of("0123456789", from) >= to;
+  };
+  if (!digits(dash + 1, dot) || !digits(dot + 1, node.value.size())) return {};
+  return AllocationId(node.value.substr(0, dot));
+}
+
 const Trial* State::Best(const Sweep& sweep) {
   const bool maximize = sweep.spec.objective.maximize();
   const Trial* best = nullptr;

@@ -156,6 +156,44 @@ struct OutboxEntry {
   Command command;
 };
 
+/// Nodes that were asked of a batch system together, until their job is over.
+struct Allocation {
+  AllocationAsked asked;
+  std::string job;  ///< the system's name; empty until it has taken it
+  bool running = false;
+  int restarts = 0;
+  std::string words;
+  UnixMillis ends_ms = 0;
+  bool joined = false;   ///< a node of it has said Hello
+  bool used = false;     ///< an attempt was started on it
+  bool leaving = false;  ///< for `reason`
+  std::string reason;
+  UnixMillis asked_ms = 0, started_ms = 0;
+
+  [[nodiscard]] NodeId NodeOf(int index) const {
+    return NodeId(asked.allocation.value + "." + std::to_string(index));
+  }
+};
+
+struct Pool {
+  struct Past {
+    AllocationId allocation;
+    std::string message;
+    UnixMillis asked_ms = 0, ended_ms = 0;
+    bool failed = false;
+  };
+  static constexpr std::size_t kPastKept = 50;
+
+  wire::PoolSpec spec;
+  bool paused = false, removed = false;
+  std::string reason;
+  std::int64_t numbered = 0;  ///< allocations so far
+  std::set<AllocationId> live;
+  int failures = 0;  ///< in a row, allocations no node of which joined
+  UnixMillis failed_ms = 0;
+  std::deque<Past> past;  ///< the latest
+};
+
 struct State {
   CoordinatorEpoch coordinator;
   AttemptEpoch newest_epoch;
@@ -165,10 +203,12 @@ struct State {
   std::set<AttemptEpoch> live;  ///< attempts that hold slots
   std::map<int, std::set<AttemptEpoch>> live_by_priority;
   std::map<NodeId, Node> nodes;
-  std::map<std::string, Amounts> users;         ///< what the gangs of each hold
-  std::map<std::string, Amounts> quotas;        ///< the most they may
-  std::map<std::string, OutboxEntry> outbox;    ///< by id, until they are done
-  std::map<std::int64_t, std::string> pending;  ///< their ids by sequence
+  std::map<std::string, Pool> pools;
+  std::map<AllocationId, Allocation> allocations;  ///< until they end
+  std::map<std::string, Amounts> users;            ///< what the gangs of each hold
+  std::map<std::string, Amounts> quotas;           ///< the most they may
+  std::map<std::string, OutboxEntry> outbox;       ///< by id, until they are done
+  std::map<std::int64_t, std::string> pending;     ///< their ids by sequence
   std::int64_t next_sequence = 0;
   std::unordered_map<RunId, TrialId> runs;
   std::unordered_map<std::string, AttemptEpoch> tokens;
@@ -177,6 +217,9 @@ struct State {
   [[nodiscard]] const Sweep* FindSweep(const SweepId& id) const;
   [[nodiscard]] const Trial* FindTrial(const TrialId& id) const;
   [[nodiscard]] const Attempt* FindAttempt(AttemptEpoch epoch) const;
+  [[nodiscard]] const Allocation* FindAllocation(const AllocationId& id) const;
+  /// The allocation that a node's name says it is of, whether it is known or not; empty: of none of the pools.
+  [[nodiscard]] AllocationId AllocationOf(const NodeId& node) const;
   /// The best completed trial by objective, the earlier on a tie; null when none completed.
   [[nodiscard]] static const Trial* Best(const Sweep& sweep);
 };

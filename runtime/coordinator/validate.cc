@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <set>
 #include <utility>
 
@@ -378,10 +379,15 @@ std::string NeedsText(const GangShape& shape) {
   return text + WhereText(shape);
 }
 
-Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes) {
+Status ValidateGang(const wire::SweepSpec& spec, const State& state) {
   std::vector<Room> rooms;
-  rooms.reserve(nodes.size());
-  for (const auto& [id, node] : nodes) rooms.push_back({&node});
+  rooms.reserve(state.nodes.size());
+  for (const auto& [id, node] : state.nodes) rooms.push_back({&node});
+  std::deque<Node> lent;
+  for (const auto& [name, pool] : state.pools) {
+    for (int index = 0; index < pool.spec.nodes; ++index)
+      rooms.push_back({&lent.emplace_back(NodeOf(pool.spec))});
+  }
   const GangShape shape = ShapeOf(spec);
   if (rooms.empty() || CouldHold(rooms, shape)) return Ok();
   // One need after the other, so that the one that cannot be met is the one that is named.

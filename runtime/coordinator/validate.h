@@ -13,8 +13,9 @@ Status ValidateSpec(const wire::SweepSpec& spec);
 /// An id that a client chose: letters, digits, '-', '_' and '.', at most 128.
 Status ValidateSweepId(const SweepId& id);
 
-/// kInvalid when no known node could ever hold the gang: "at trial.ranks: ...". Ok when none is known yet.
-Status ValidateGang(const wire::SweepSpec& spec, const std::map<NodeId, Node>& nodes);
+/// kInvalid when no node that has joined, and none that a pool may bring, could ever hold the gang: "at trial.ranks: ...". Ok
+/// when there are none.
+Status ValidateGang(const wire::SweepSpec& spec, const State& state);
 
 /// kInvalid when the gang alone is more than its user may ever hold.
 /// A trial's parameters, whole; "at lr: ...".

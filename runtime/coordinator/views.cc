@@ -181,7 +181,7 @@ void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicT
   }
   lines.push_back("It waits until these are free: " + NeedsText(sweep.shape) + ".");
   if (state.nodes.empty()) lines.emplace_back("No node has joined yet.");
-  if (const Status fits = ValidateGang(sweep.spec, state.nodes); !fits.ok()) {
+  if (const Status fits = ValidateGang(sweep.spec, state); !fits.ok()) {
     lines.push_back("No node that has joined can ever hold it: " + fits.error().message + ".");
   }
   for (const auto& [id, node] : state.nodes) {
@@ -203,6 +203,27 @@ void ExplainSlots(const Coordinator& coordinator, const Sweep& sweep, MonotonicT
   }
 }
 
+/// What batch systems were asked for.
+void ExplainPools(const Coordinator& coordinator, std::vector<std::string>& lines) {
+  for (const auto& [name, pool] : coordinator.state().pools) {
+    int waiting = 0;
+    std::string words;
+    for (const AllocationId& id : pool.live) {
+      const Allocation& allocation = *coordinator.state().FindAllocation(id);
+      if (allocation.joined) continue;
+      ++waiting;
+      words = allocation.words.empty() ? words : ": " + allocation.words;
+    }
+    std::string line = "Pool " + name + " has " + std::to_string(pool.live.size()) +
+                       " allocations of " + std::to_string(pool.spec.most) + ", of which " +
+                       std::to_string(waiting) + " wait" + words + ".";
+    if (pool.paused) line += " It is paused: " + pool.reason + ".";
+    if (!pool.paused && pool.failures > 0 && !pool.past.empty())
+      line += " The last one failed: " + pool.past.back().message + ".";
+    lines.push_back(std::move(line));
+  }
+}
+
 void ExplainWaiting(const Coordinator& coordinator, const Sweep& sweep, const Trial& trial,
                     MonotonicTime now, std::vector<std::string>& lines) {
   if (sweep.phase == SweepPhase::kPaused) {
@@ -214,6 +235,7 @@ void ExplainWaiting(const Coordinator& coordinator, const Sweep& sweep, const Tr
                     ".");
   } else {
     ExplainSlots(coordinator, sweep, now, lines);
+    ExplainPools(coordinator, lines);
   }
 }
 
@@ -312,8 +334,63 @@ boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
     rows.push_back(wire::ToJson(wire::NodeSummary{
         id.value, node.host, NodeState(coordinator, node, moment.now), node.slots,
         static_cast<int>(node.holders.size()), static_cast<int>(node.devices.size()),
-        watch == nullptr ? 0 : watch->heard_unix, node.mode_reason, node.limits,
-        std::move(gpu_memory)}));
+        watch == nullptr ? 0 : watch->heard_unix,
+        node.leaving ? node.leaving_why : node.mode_reason, node.limits, std::move(gpu_memory)}));
+  }
+  return rows;
+}
+
+boost::json::value PoolsView(const Coordinator& coordinator, Moment /*moment*/) {
+  boost::json::array rows;
+  for (const auto& [name, pool] : coordinator.state().pools) {
+    wire::PoolSummary row{.name = name,
+                          .state = pool.removed  ? "removed"
+                                   : pool.paused ? "paused"
+                                                 : "open",
+                          .reason = pool.reason,
+                          .failures = pool.failures,
+                          .spec = wire::ToJson(pool.spec).as_object()};
+    for (const AllocationId& id : pool.live) {
+      const Allocation& one = *coordinator.state().FindAllocation(id);
+      const char* state = one.leaving       ? "leaving"
+                          : one.joined      ? "joined"
+                          : one.running     ? "running"
+                          : one.job.empty() ? "asked"
+                                            : "waiting";
+      row.allocations.push_back({.id = id.value,
+                                 .job = one.job,
+                                 .state = state,
+                                 .sweep = one.asked.sweep.value,
+                                 .words = one.leaving ? one.reason : one.words,
+                                 .nodes = one.asked.nodes,
+                                 .restarts = one.restarts,
+                                 .asked_ms = one.asked_ms,
+                                 .started_ms = one.started_ms,
+                                 .ends_ms = one.ends_ms});
+    }
+    for (const Pool::Past& past : pool.past) {
+      row.allocations.push_back({.id = past.allocation.value,
+                                 .state = past.failed ? "failed" : "ended",
+                                 .words = past.message,
+                                 .asked_ms = past.asked_ms,
+                                 .ends_ms = past.ended_ms});
+    }
+    rows.push_back(wire::ToJson(row));
+  }
+  return rows;
+}
+
+boost::json::value AllocationsView(const Coordinator& coordinator) {
+  boost::json::array rows;
+  for (const auto& [id, one] : coordinator.state().allocations) {
+    const AllocationAsked& asked = one.asked;
+    rows.push_back(
+        boost::json::object{{"pool", asked.pool},
+                            {"key", asked.key},
+                            {"task", asked.task},
+                            {"allocation", id.value},
+                            {"taken", !one.job.empty()},
+                            {"site", coordinator.state().pools.at(asked.pool).spec.site}});
   }
   return rows;
 }

@@ -30,6 +30,11 @@ Result<boost::json::value> TrialView(const Coordinator& coordinator, const Trial
 /// Users with a quota or with gangs that run: [{"user", "most": {...}, "held": {...}}], amounts as in QuotaSet.
 boost::json::value QuotasView(const Coordinator& coordinator, Moment moment);
 boost::json::value NodesView(const Coordinator& coordinator, Moment moment);
+/// [PoolSummary], by name.
+boost::json::value PoolsView(const Coordinator& coordinator, Moment moment);
+/// Allocations whose job the host looks for: [{"pool", "key", "task", "allocation", "site"}] in the order in which they
+/// were asked for.
+boost::json::value AllocationsView(const Coordinator& coordinator);
 /// {"explanation": "...", "lines": ["..."]}: why the sweep or trial stands where it stands. kNotFound.
 Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const SweepId& id,
                                         Moment moment);

@@ -36,6 +36,14 @@ class TableWriter {
   Status operator()(const QuotaSet& /*e*/) { return Ok(); }
   Status operator()(const TrialEnqueued& /*e*/) { return Ok(); }
   Status operator()(const SpaceWidened& /*e*/) { return Ok(); }
+  Status operator()(const PoolSet& /*e*/) { return Ok(); }
+  Status operator()(const PoolChanged& /*e*/) { return Ok(); }
+  Status operator()(const AllocationAsked& /*e*/) { return Ok(); }
+  Status operator()(const AllocationSeen& /*e*/) { return Ok(); }
+  Status operator()(const AllocationLeft& /*e*/) { return Ok(); }
+  Status operator()(const AllocationEnded& /*e*/) { return Ok(); }
+  Status operator()(const NodeLeft& /*e*/) { return Ok(); }
+  Status operator()(const NodeForgotten& /*e*/) { return Ok(); }
 
   Status operator()(const SweepSubmitted& e) {
     return db_.Prepare("INSERT INTO sweeps(id, name, state, created_ms) VALUES(?,?,'running',?)")
@@ -147,7 +155,7 @@ class TableWriter {
 
   Status operator()(const OutboxAdded& e) {
     const auto* promote = std::get_if<PromoteModel>(&e.command);
-    const std::string run = std::visit([](const auto& one) { return one.run.value; }, e.command);
+    const std::string run = RunOf(e.command).value;
     return db_.Prepare("INSERT INTO outbox(id, type, run, sweep) VALUES(?,?,?,?)")
         .RunWith(e.id, CommandName(e.command), run, promote ? promote->sweep.value : std::string());
   }

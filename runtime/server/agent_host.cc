@@ -118,7 +118,8 @@ Status AgentHost::Impl::Open() {
                                                           .labels = options.has.labels,
                                                           .limits = processes->limits(),
                                                           .incarnation = incarnation,
-                                                          .orphans_end = options.orphans_end});
+                                                          .orphans_end = options.orphans_end,
+                                                          .lonely_ms = options.lonely_ms});
   return Connect();
 }
 
@@ -198,6 +199,8 @@ void AgentHost::Impl::Step(const agent::Input& input) {
   for (const auto& effect : machine->Step(input, SystemClock().Now())) {
     if (const auto* send = std::get_if<agent::Send>(&effect)) {
       socket->Send(send->envelope);
+    } else if (const auto* quit = std::get_if<agent::Quit>(&effect)) {
+      if (options.on_quit) options.on_quit(quit->why);
     } else {
       processes->Apply(effect);
     }
@@ -254,6 +257,8 @@ AgentHost::~AgentHost() {
   [[maybe_unused]] const auto written = write(impl_->wake_fd, &one, sizeof one);
   impl_->thread.join();
 }
+
+void AgentHost::Leave(wire::ExitCause cause) { impl_->Put(agent::Leave{cause}); }
 
 Result<NodeId> AgentHost::LoadOrMakeNodeId(const std::filesystem::path& home) {
   const auto file = home / "node";

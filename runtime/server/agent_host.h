@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "runtime/base/result.h"
 #include "runtime/net/keys.h"
 #include "runtime/server/inventory.h"
+#include "runtime/wire/messages.h"
 
 /// An agent that runs: the state machine of runtime/agent on a thread of its own, with the processes of
 /// this machine (cluster/local) and a connection to the coordinator (runtime/net).
@@ -26,13 +28,17 @@ class AgentHost {
     std::string host;                       ///< for people; empty: gethostname
     Inventory has;
     std::string address;      ///< where gangs on several nodes reach this one; empty: loopback
-    bool orphans_end = true;  ///< agent::Options
+    bool orphans_end = true;  ///< agent::Options, likewise the next
+    std::int64_t lonely_ms = 0;
     /// The start's number is at least this, and one above the home's last. The Unix time in seconds makes a node
     /// whose home is new count as newer than what it was before; 0: the home's count alone.
     std::int64_t incarnation_least = 0;
     std::string endpoint;           ///< CoordinatorSocket::endpoint()
     net::KeyPair keys;              ///< this node's
     std::string server_public_key;  ///< the coordinator's
+    /// Nothing runs here and nothing will come (after Leave, or because the coordinator said so): the owner should end.
+    /// From the agent's thread, once; may be empty.
+    std::function<void(const std::string& why)> on_quit = {};
   };
 
   /// Adopts what runs on this home and starts the thread. kConflict when another agent holds the home, or it is
@@ -42,6 +48,9 @@ class AgentHost {
   ~AgentHost();
   AgentHost(const AgentHost&) = delete;
   AgentHost& operator=(const AgentHost&) = delete;
+
+  /// The node is about to be taken away: its attempts save what they have and end. Any thread.
+  void Leave(wire::ExitCause cause);
 
   /// The id in `<home>/node`, made at the first call: "<host>-<8 hexadecimal digits>".
   static Result<NodeId> LoadOrMakeNodeId(const std::filesystem::path& home);

@@ -34,6 +34,8 @@
 #include "runtime/server/endpoint.h"
 #include "runtime/server/home.h"
 #include "runtime/server/node_routes.h"
+#include "runtime/server/pool_routes.h"
+#include "runtime/server/pool_worker.h"
 #include "runtime/server/program_exporter.h"
 #include "runtime/server/promotion_worker.h"
 #include "runtime/server/run_artifacts.h"
@@ -92,6 +94,7 @@ struct Server::Impl {
   std::unique_ptr<StudyService> studies;  // gives its answers before http goes
   std::unique_ptr<PromotionWorker> promotions;
   std::unique_ptr<CheckpointCollector> checkpoints;
+  std::unique_ptr<PoolWorker> pools;
   std::unique_ptr<CoordinatorHost> host;
   std::unique_ptr<net::CoordinatorSocket> socket;
   std::unique_ptr<AgentHost> agent;
@@ -113,6 +116,7 @@ struct Server::Impl {
     if (tracking) tracking->runs->SetMetricObserver({});
     if (http) http->Stop();
     agent.reset();
+    if (pools) pools->Stop();
     late.Set(nullptr);
     if (tracking) tracking->rules->Stop();  // it may wait for the host
     // The socket's thread calls the host, the host's thread the socket: the socket goes first, and the host's
@@ -270,6 +274,10 @@ void Server::Impl::AddRoutes() {
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
+  AddPoolRoutes(router, late, [this](const wire::PoolSpec& spec) -> Status {
+    if (pools == nullptr) return Unavailable("the server is starting; try again in a second");
+    return pools->Check(spec);
+  });
 }
 
 Status Server::Impl::Listen(const Result<ServerNote>& last) {
@@ -309,6 +317,12 @@ void Server::Impl::RunCommand(coordinator::RunCommand command,
     }
     void operator()(const coordinator::PromoteModel& promote) {
       server.promotions->Promote(promote, std::move(done));
+    }
+    void operator()(const coordinator::SubmitAllocations& submit) {
+      server.pools->Submit(submit, std::move(done));
+    }
+    void operator()(const coordinator::CancelAllocation& cancel) {
+      server.pools->Cancel(cancel, std::move(done));
     }
     void operator()(const coordinator::DropCheckpoints& drop) {
       server.checkpoints->Drop(drop.folders, std::move(done));
@@ -357,6 +371,11 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
   config.tracking_uri = Advertised(http->url());
   config.checkpoint_root = (options.home / "checkpoints").string();
   checkpoints = std::make_unique<CheckpointCollector>(config.checkpoint_root);
+  pools = std::make_unique<PoolWorker>(
+      PoolWorker::Options{.dir = options.home / "pools",
+                          .program = options.program,
+                          .home_id = local_node.value.substr(local_node.value.rfind('-') + 1)},
+      PoolWorker::Parts{options.batch_system, *keys, [this] { return AddressOfAgents(); }, clock});
   MUSTER_ASSIGN_OR_RETURN(host, CoordinatorHost::Start(std::move(config), std::move(event_journal),
                                                        options.home / "logs", MakePorts()));
   // Before tokens are taken: what an attempt writes is heard from its first point on.
@@ -368,7 +387,9 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
         tracking->rules->Observe(run, metrics);
       });
   late.Set(host.get());
-  return ListenForAgents(last);
+  MUSTER_RETURN_IF_ERROR(ListenForAgents(last));
+  pools->Start(*host);
+  return Ok();
 }
 
 Status Server::Impl::ListenForAgents(const Result<ServerNote>& last) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "cluster/batch_system.h"
 #include "registry/webhook.h"
 #include "runtime/base/result.h"
 #include "runtime/server/gc_worker.h"
@@ -22,6 +24,7 @@
 ///   attempts/, node, agent.starts, agent.lock           the local agent's
 ///   server.key, agent.key                               CURVE keys, mode 0600
 ///   keys/             audit-signing.pem and model-signing.pem, the registry's (Ed25519, P-256), mode 0600
+///   pools/            keys of the nodes that batch systems lend, and the logs of their jobs
 ///   agents.json       public keys of agents elsewhere (runtime/net/node_keys.h)
 ///   server.json       {"url", "pid", "agents"} of the server that runs or ran last
 ///   server.lock       held while a server runs
@@ -40,9 +43,12 @@ struct ServerOptions {
   /// listens on every interface. Empty: gethostname.
   std::string advertise;
   registry::WebhookPolicy webhooks;  ///< where they may lead; with a resolver
-  GcSchedule gc;                     ///< what is deleted for good without being asked
-  std::filesystem::path program;     ///< this executable: the agent's shims are started from it
-  std::filesystem::path bin_dir;     ///< trials that ship, and modules (runtime/modules)
+  /// Opens a pool's batch system by its `site`.
+  std::function<Result<std::unique_ptr<cluster::BatchSystem>>(const boost::json::object&)>
+      batch_system;
+  GcSchedule gc;                  ///< what is deleted for good without being asked
+  std::filesystem::path program;  ///< this executable: the agent's shims are started from it
+  std::filesystem::path bin_dir;  ///< trials that ship, and modules (runtime/modules)
 };
 
 class Server {

@@ -5,6 +5,7 @@
 
 #include "cluster/local/spawn.h"
 #include "runtime/coordinator/views.h"
+#include "runtime/server/coordinator_routes.h"
 #include "runtime/wire/codec.h"
 #include "runtime/wire/error_path.h"
 
@@ -19,51 +20,10 @@ using http::Response;
 
 constexpr std::size_t kMostLogBytes = 256 << 10;
 constexpr std::size_t kLongestReason = 1'000;
-constexpr std::string_view kBase = "/api/muster/v1/";
-
-Response Answer(const Result<boost::json::value>& answer) {
-  return answer.ok() ? Response::Json(*answer) : http::ErrorResponse(answer.error());
-}
-
 SweepId SweepOf(const Request& request) { return SweepId(request.captures.find("id")->second); }
 TrialId TrialOf(const Request& request) {
   return TrialId(request.captures.find("id")->second + "/" +
                  request.captures.find("number")->second);
-}
-
-/// Adds a route that shows `view` of the state.
-template <typename View>
-void AddView(http::Router& router, LateHost& late, std::string_view path, View view) {
-  router.Add("GET", std::string(kBase) + std::string(path),
-             http::Sync([&late, view](const Request& request) {
-               const auto host = late.Get();
-               if (!host.ok()) return http::ErrorResponse(host.error());
-               return Answer((*host)->Ask([&](const Coordinator& state, MonotonicTime now,
-                                              UnixMillis unix_now) -> Result<boost::json::value> {
-                 return view(state, request, Moment{now, unix_now});
-               }));
-             }));
-}
-
-void SubmitAndAnswer(CoordinatorHost& host, coordinator::Input input, Respond respond) {
-  host.Submit(std::move(input),
-              [respond = std::move(respond)](const Result<boost::json::object>& reply) {
-                respond(reply.ok() ? Response::Json(*reply) : http::ErrorResponse(reply.error()));
-              });
-}
-
-/// Adds a route that submits `input` and answers its reply when it is durable.
-template <typename MakeInput>
-void AddCommand(http::Router& router, LateHost& late, std::string_view path,
-                const MakeInput& make_input) {
-  router.Add("POST", std::string(kBase) + std::string(path),
-             [&late, make_input](const Request& request, Respond respond) {
-               Result<coordinator::Input> input = make_input(request);
-               if (!input.ok()) return respond(http::ErrorResponse(input.error()));
-               const auto host = late.Get();
-               if (!host.ok()) return respond(http::ErrorResponse(host.error()));
-               SubmitAndAnswer(**host, std::move(input).value(), std::move(respond));
-             });
 }
 
 struct SubmitBody {

@@ -23,6 +23,13 @@ BOOST_DESCRIBE_STRUCT(NodeSummary, (),
                       (id, host, state, slots, used, gpus, last_seen_ms, reason, limits,
                        gpu_memory))
 
+BOOST_DESCRIBE_STRUCT(AllocationSummary, (),
+                      (id, job, state, sweep, words, nodes, restarts, asked_ms, started_ms,
+                       ends_ms))
+BOOST_DESCRIBE_STRUCT(PoolSummary, (), (name, state, reason, failures, spec, allocations))
+
+boost::json::value ToJson(const PoolSummary& value) { return ToJson<PoolSummary>(value); }
+Result<PoolSummary> PoolSummaryFromJson(const Json& json) { return FromJson<PoolSummary>(json); }
 boost::json::value ToJson(const TrialSummary& value) { return ToJson<TrialSummary>(value); }
 boost::json::value ToJson(const TrialDetail& value) { return ToJson<TrialDetail>(value); }
 boost::json::value ToJson(const SweepSummary& value) { return ToJson<SweepSummary>(value); }

@@ -98,6 +98,26 @@ struct NodeSummary {
   std::vector<std::int64_t> gpu_memory;  ///< bytes of each GPU; 0: not known
 };
 
+struct AllocationSummary {
+  std::string id, job;
+  std::string state;  ///< asked, waiting, running, joined, leaving, ended, failed
+  std::string sweep;  ///< whose trial alone it is for
+  std::string words;  ///< the batch system's, or why it leaves or has ended
+  int nodes = 0, restarts = 0;
+  std::int64_t asked_ms = 0, started_ms = 0, ends_ms = 0;
+};
+
+struct PoolSummary {
+  std::string name;
+  std::string state;  ///< open, paused, removed
+  std::string reason;
+  int failures = 0;
+  boost::json::object spec;                    ///< as PoolSpecFromJson reads it
+  std::vector<AllocationSummary> allocations;  ///< those that live, then the latest that have ended
+};
+
+boost::json::value ToJson(const PoolSummary& value);
+Result<PoolSummary> PoolSummaryFromJson(const boost::json::value& json);
 boost::json::value ToJson(const TrialSummary& value);
 boost::json::value ToJson(const TrialDetail& value);
 boost::json::value ToJson(const SweepSummary& value);

@@ -1,0 +1,282 @@
+#include "runtime/server/pool_worker.h"
+
+#include <algorithm>
+
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/coordinator/views.h"
+#include "runtime/net/keys.h"
+#include "runtime/wire/codec.h"
+
+namespace muster::server {
+namespace {
+
+/// A batch system that answers and does not list a job that it took has lost it, or forgotten that it ended.
+constexpr int kMissesMost = 3;
+
+NodeId NodeOf(const AllocationId& allocation, int index) {
+  return NodeId(allocation.value + "." + std::to_string(index));
+}
+
+}  // namespace
+
+PoolWorker::PoolWorker(Options options, Parts parts)
+    : options_(std::move(options)), parts_(std::move(parts)) {}
+
+PoolWorker::~PoolWorker() { Stop(); }
+
+void PoolWorker::Start(CoordinatorHost& host) {
+  host_ = &host;
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void PoolWorker::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    jobs_.clear();
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void PoolWorker::Submit(coordinator::SubmitAllocations command, Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) jobs_.push_back({std::move(command), std::move(done)});
+  }
+  wake_.notify_all();
+}
+
+void PoolWorker::Cancel(coordinator::CancelAllocation command, Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) jobs_.push_back({std::move(command), std::move(done)});
+  }
+  wake_.notify_all();
+}
+
+void PoolWorker::Loop() {
+  auto next_look = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (!jobs_.empty()) {
+      const Job job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job.done(std::visit([this](const auto& command) { return Carry(command); }, job.command));
+      lock.lock();
+      continue;
+    }
+    if (std::chrono::steady_clock::now() >= next_look) {
+      lock.unlock();
+      Look();
+      lock.lock();
+      next_look = std::chrono::steady_clock::now() + options_.period;
+      continue;
+    }
+    wake_.wait_until(lock, next_look, [this] { return stopping_ || !jobs_.empty(); });
+  }
+}
+
+Result<cluster::BatchSystem*> PoolWorker::SystemOf(const boost::json::object& site) {
+  auto& system = systems_[wire::SerializeJson(site)];
+  if (system == nullptr) {
+    MUSTER_ASSIGN_OR_RETURN(system, parts_.open(site));
+  }
+  return system.get();
+}
+
+std::string PoolWorker::KeyOf(const std::string& key) const { return options_.home_id + ":" + key; }
+
+cluster::JobRequest PoolWorker::RequestOf(const coordinator::SubmitAllocations& command) const {
+  cluster::JobRequest request{.key = KeyOf(command.key),
+                              .name = command.name,
+                              .count = static_cast<int>(command.allocations.size()),
+                              .nodes = command.nodes,
+                              .cpus_per_node = command.slots,
+                              .gpus_per_node = command.gpus,
+                              .memory_bytes_per_node = command.memory_bytes,
+                              .time_seconds = command.time_seconds,
+                              .warn_seconds = command.warn_seconds,
+                              .log_dir = (options_.dir / "logs").string()};
+  request.command = {options_.program.string(),
+                     "agent",
+                     "join",
+                     "--allocation",
+                     "--key",
+                     (options_.dir / command.key / "{task}.{node}.key").string(),
+                     "--slots",
+                     std::to_string(command.slots),
+                     "--gpus",
+                     std::to_string(command.gpus)};
+  if (command.memory_bytes > 0) {
+    request.command.insert(request.command.end(),
+                           {"--resource", "memory=" + std::to_string(command.memory_bytes)});
+  }
+  for (const auto& [name, value] : command.labels)
+    request.command.insert(request.command.end(), {"--label", name + "=" + value});
+  return request;
+}
+
+Status PoolWorker::Check(const wire::PoolSpec& spec) {
+  coordinator::SubmitAllocations one{.pool = spec.name,
+                                     .key = spec.name + "-1",
+                                     .name = "muster-" + spec.name,
+                                     .allocations = {AllocationId(spec.name + "-1")},
+                                     .nodes = spec.nodes,
+                                     .slots = spec.slots,
+                                     .gpus = spec.gpus,
+                                     .memory_bytes = spec.memory_bytes,
+                                     .time_seconds = spec.time_seconds,
+                                     .warn_seconds = spec.drain_seconds,
+                                     .labels = spec.labels,
+                                     .site = spec.site};
+  const std::lock_guard lock(systems_mutex_);
+  MUSTER_ASSIGN_OR_RETURN(cluster::BatchSystem * system, SystemOf(spec.site));
+  return system->Check(RequestOf(one));
+}
+
+/// Keys that are there already are those of a try before this one.
+Status PoolWorker::MakeKeys(const coordinator::SubmitAllocations& command) {
+  MUSTER_ASSIGN_OR_RETURN(const WireAddress address, parts_.address());
+  const auto folder = options_.dir / command.key;
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  std::filesystem::create_directories(options_.dir / "logs", failed);
+  if (failed) return IoError("make " + folder.string(), failed.value());
+  for (std::size_t task = 0; task < command.allocations.size(); ++task) {
+    for (int index = 0; index < command.nodes; ++index) {
+      const auto file = folder / (std::to_string(task) + "." + std::to_string(index) + ".key");
+      const NodeId node = NodeOf(command.allocations[task], index);
+      const auto known = net::LoadNodeKey(file);
+      if (known.ok() && known->endpoint == address.endpoint) continue;
+      std::filesystem::remove(file, failed);
+      net::NodeKey key{node, address.endpoint, address.server_public_key, {}};
+      if (known.ok()) {
+        key.keys = known->keys;  // it was invited with these; the server is elsewhere now
+      } else {
+        MUSTER_ASSIGN_OR_RETURN(key.keys, net::MakeKeyPair());
+        (void)parts_.keys.Revoke(node);
+        MUSTER_RETURN_IF_ERROR(
+            parts_.keys.Invite(node, key.keys.public_key, parts_.clock.UnixNow()));
+      }
+      MUSTER_RETURN_IF_ERROR(net::SaveNodeKey(file, key));
+    }
+  }
+  return Ok();
+}
+
+Result<boost::json::object> PoolWorker::Carry(const coordinator::SubmitAllocations& command) {
+  MUSTER_RETURN_IF_ERROR(MakeKeys(command));
+  const std::lock_guard lock(systems_mutex_);
+  MUSTER_ASSIGN_OR_RETURN(cluster::BatchSystem * system, SystemOf(command.site));
+  // A try before this one may have been taken, and its answer lost.
+  const std::string key = KeyOf(command.key);
+  MUSTER_ASSIGN_OR_RETURN(const auto jobs, system->Find(key));
+  cluster::JobRequest request = RequestOf(command);
+  std::string id;
+  int taken = 0;
+  for (const cluster::Job& job : jobs) {
+    if (job.key != key) continue;
+    if (job.task == 0) id = job.id.substr(0, job.id.find('_'));
+    taken = std::max(taken, job.task + 1);
+  }
+  if (taken < request.count) {
+    request.first_task = taken;
+    request.count -= taken;
+    MUSTER_ASSIGN_OR_RETURN(const std::string answer, system->Submit(request));
+    if (id.empty()) id = answer;
+  }
+  return boost::json::object{{"job", id}};
+}
+
+Result<boost::json::object> PoolWorker::Carry(const coordinator::CancelAllocation& command) {
+  const std::lock_guard lock(systems_mutex_);
+  MUSTER_ASSIGN_OR_RETURN(cluster::BatchSystem * system, SystemOf(command.site));
+  const std::string key = KeyOf(command.key);
+  MUSTER_ASSIGN_OR_RETURN(const auto jobs, system->Find(key));
+  for (const cluster::Job& job : jobs) {
+    if (job.key != key || job.task != command.task || job.state == cluster::JobState::kEnded)
+      continue;
+    MUSTER_RETURN_IF_ERROR(system->Cancel({{job.id, job.key}}));
+  }
+  return boost::json::object();
+}
+
+Result<std::vector<PoolWorker::Known>> PoolWorker::AskForKnown() {
+  MUSTER_ASSIGN_OR_RETURN(const auto rows,
+                          host_->Ask([](const coordinator::Coordinator& state, MonotonicTime,
+                                        UnixMillis) -> Result<boost::json::value> {
+                            return coordinator::AllocationsView(state);
+                          }));
+  std::vector<Known> known;
+  for (const auto& row : rows.as_array()) {
+    known.push_back({AllocationId(std::string(row.at("allocation").as_string())),
+                     std::string(row.at("key").as_string()),
+                     static_cast<int>(row.at("task").as_int64()), row.at("taken").as_bool(),
+                     row.at("site").as_object()});
+  }
+  return known;
+}
+
+/// What the batch systems say of each allocation, told to the coordinator; keys of those that have ended go.
+void PoolWorker::Look() {
+  const auto known = AskForKnown();
+  if (!known.ok() || known->empty()) return;
+  std::map<std::string, std::vector<const Known*>> by_site;
+  for (const Known& one : *known) by_site[wire::SerializeJson(one.site)].push_back(&one);
+  for (const auto& [text, allocations] : by_site) {
+    Result<std::vector<cluster::Job>> jobs = std::vector<cluster::Job>();
+    {
+      const std::lock_guard lock(systems_mutex_);
+      const auto system = SystemOf(allocations.front()->site);
+      if (!system.ok()) {
+        LogWarning("pools", system.error().message);
+        continue;
+      }
+      jobs = (*system)->Find(options_.home_id + ":");
+    }
+    if (!jobs.ok()) {
+      LogWarning("pools", jobs.error().message);
+      continue;
+    }
+    for (const Known* one : allocations) Tell(*one, *jobs);
+  }
+}
+
+void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs) {
+  const std::string key = KeyOf(known.key);
+  const auto job = std::ranges::find_if(
+      jobs, [&](const cluster::Job& one) { return one.key == key && one.task == known.task; });
+  coordinator::AllocationTold told{.allocation = known.allocation};
+  using State = coordinator::AllocationTold::State;
+  if (job == jobs.end()) {
+    // One that is not taken yet is the outbox's.
+    if (!known.taken || ++missed_[known.allocation] < kMissesMost) return;
+    told.state = State::kEnded;
+    told.words = "the batch system does not know its job any more";
+  } else {
+    missed_.erase(known.allocation);
+    told.words = job->words;
+    told.restarts = job->restarts;
+    told.ends_ms = job->ends_by.value_or(0);
+    told.state = job->state == cluster::JobState::kWaiting ? State::kWaiting
+                 : job->state == cluster::JobState::kEnded ? State::kEnded
+                                                           : State::kRunning;
+  }
+  const bool ended = told.state == State::kEnded;
+  host_->Submit(told);
+  if (!ended) return;
+  missed_.erase(known.allocation);
+  DropKeys(known.allocation);
+}
+
+void PoolWorker::DropKeys(const AllocationId& allocation) {
+  for (const auto& [key, allowed] : parts_.keys.List()) {
+    if (allowed.node.value.starts_with(allocation.value + "."))
+      (void)parts_.keys.Revoke(allowed.node);
+  }
+}
+
+}  // namespace muster::server
