@@ -12,6 +12,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parents[1]), str(pathlib.Path(__file_
 import cluster
 import lab
 
+REPORT = pathlib.Path(__file__).with_name("report.py")
 SWEEP = """
 name: {name}
 seed: 3
@@ -26,20 +27,8 @@ retry: {{infra: 20, node: 20}}
 
 def sweep(name, trials, seconds="0.2", ranks=1, nodes=1):
     """Trials that sleep and report through the control socket."""
-    command = f"sleep {seconds}; python3 REPORT {{x}}"
+    command = f"sleep {seconds}; python3 {REPORT} {{x}}"
     return SWEEP.format(name=name, trials=trials, command=command, ranks=ranks, nodes=nodes)
-
-
-# One record on MUSTER_CONTROL: a result.
-REPORTER = """
-import json, os, socket, sys
-if os.environ.get("RANK", "0") == "0":
-    with socket.socket(socket.AF_UNIX) as control:
-        control.connect(os.environ["MUSTER_CONTROL"])
-        record = {"type": "result", "rank": 0, "step": 1, "metrics": {"loss": float(sys.argv[1])}}
-        control.sendall(json.dumps(record).encode() + b"\\n")
-        control.recv(100)
-"""
 
 
 @unittest.skipIf(lab.why_not(), lab.why_not())
@@ -51,7 +40,6 @@ class PoolTest(unittest.TestCase):
         self.addCleanup(os.environ.pop, "SLURM_CONF")
         self.muster = cluster.Cluster(slots=0)
         self.addCleanup(self.muster.close)
-        self.report = str(self.muster.write("report.py", REPORTER))
         self.muster.start_server()
 
     def pool(self, *flags):
@@ -70,7 +58,7 @@ class PoolTest(unittest.TestCase):
         return "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in logs)
 
     def submit(self, text):
-        return self.muster.submit(self.muster.write("sweep.yaml", text.replace("REPORT", self.report)))
+        return self.muster.submit(self.muster.write("sweep.yaml", text))
 
     def finish(self, sweep_id, seconds=90):
         try:
