@@ -44,6 +44,7 @@ void PoolWorker::Submit(coordinator::SubmitAllocations command, Done done) {
   {
     const std::lock_guard lock(mutex_);
     if (!stopping_) jobs_.push_back({std::move(command), std::move(done)});
+    watching_ = true;
   }
   wake_.notify_all();
 }
@@ -68,10 +69,15 @@ void PoolWorker::Loop() {
       lock.lock();
       continue;
     }
+    if (!watching_) {
+      wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      continue;
+    }
     if (std::chrono::steady_clock::now() >= next_look) {
       lock.unlock();
-      Look();
+      const bool something = Look();
       lock.lock();
+      watching_ = something || !jobs_.empty();
       next_look = std::chrono::steady_clock::now() + options_.period;
       continue;
     }
@@ -221,9 +227,10 @@ Result<std::vector<PoolWorker::Known>> PoolWorker::AskForKnown() {
 }
 
 /// What the batch systems say of each allocation, told to the coordinator; keys of those that have ended go.
-void PoolWorker::Look() {
+bool PoolWorker::Look() {
   const auto known = AskForKnown();
-  if (!known.ok() || known->empty()) return;
+  if (!known.ok()) return true;
+  if (known->empty()) return false;
   std::map<std::string, std::vector<const Known*>> by_site;
   for (const Known& one : *known) by_site[wire::SerializeJson(one.site)].push_back(&one);
   for (const auto& [text, allocations] : by_site) {
@@ -243,6 +250,7 @@ void PoolWorker::Look() {
     }
     for (const Known* one : allocations) Tell(*one, *jobs);
   }
+  return true;
 }
 
 void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs) {

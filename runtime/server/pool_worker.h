@@ -84,7 +84,8 @@ class PoolWorker {
   [[nodiscard]] cluster::JobRequest RequestOf(const coordinator::SubmitAllocations& command) const;
   [[nodiscard]] std::string KeyOf(const std::string& key) const;
   Result<std::vector<Known>> AskForKnown();
-  void Look();
+  /// False when there is no allocation to look for.
+  bool Look();
   void Tell(const Known& known, const std::vector<cluster::Job>& jobs);
   Result<cluster::BatchSystem*> SystemOf(const boost::json::object& site);
 
@@ -99,6 +100,7 @@ class PoolWorker {
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable wake_;
   std::deque<Job> jobs_;
+  bool watching_ = true;  ///< there may be allocations
   bool stopping_ = false;
   std::thread thread_;
 };
