@@ -32,29 +32,33 @@ struct StateName {
   std::string_view name;
   JobState state;
 };
-constexpr std::array<StateName, 26> kStates{{
+constexpr std::array<StateName, 25> kStates{{
     {"PENDING", JobState::kWaiting},       {"REQUEUED", JobState::kWaiting},
     {"REQUEUE_FED", JobState::kWaiting},   {"REQUEUE_HOLD", JobState::kWaiting},
-    {"RESV_DEL_HOLD", JobState::kWaiting}, {"SPECIAL_EXIT", JobState::kWaiting},
-    {"CONFIGURING", JobState::kRunning},   {"RUNNING", JobState::kRunning},
-    {"SUSPENDED", JobState::kRunning},     {"STOPPED", JobState::kRunning},
-    {"RESIZING", JobState::kRunning},      {"SIGNALING", JobState::kRunning},
-    {"COMPLETING", JobState::kEnding},     {"STAGE_OUT", JobState::kEnding},
-    {"BOOT_FAIL", JobState::kEnded},       {"CANCELLED", JobState::kEnded},
-    {"COMPLETED", JobState::kEnded},       {"DEADLINE", JobState::kEnded},
-    {"FAILED", JobState::kEnded},          {"LAUNCH_FAILED", JobState::kEnded},
+    {"RESV_DEL_HOLD", JobState::kWaiting}, {"EXPEDITING", JobState::kWaiting},
+    {"SPECIAL_EXIT", JobState::kWaiting},  {"CONFIGURING", JobState::kRunning},
+    {"RUNNING", JobState::kRunning},       {"SUSPENDED", JobState::kRunning},
+    {"STOPPED", JobState::kRunning},       {"RESIZING", JobState::kRunning},
+    {"SIGNALING", JobState::kRunning},     {"COMPLETING", JobState::kEnding},
+    {"STAGE_OUT", JobState::kEnding},      {"BOOT_FAIL", JobState::kEnded},
+    {"CANCELLED", JobState::kEnded},       {"COMPLETED", JobState::kEnded},
+    {"DEADLINE", JobState::kEnded},        {"FAILED", JobState::kEnded},
     {"NODE_FAIL", JobState::kEnded},       {"OUT_OF_MEMORY", JobState::kEnded},
-    {"PREEMPTED", JobState::kEnded},       {"RECONFIG_FAIL", JobState::kEnded},
-    {"REVOKED", JobState::kEnded},         {"TIMEOUT", JobState::kEnded},
+    {"PREEMPTED", JobState::kEnded},       {"REVOKED", JobState::kEnded},
+    {"TIMEOUT", JobState::kEnded},
 }};
 
-/// 22.05 prints the status of wait(2): "768" is exit 3, "9" is signal 9. What is no number is said as it stands.
+/// "exit 3", "signal 9", or nothing for exit 0. 22.05 prints the status of wait(2), 768; 23.02 and later ones "3:0".
 std::string EndInWords(std::string_view code) {
-  const auto status = NumberOf<int>(code);
-  if (!status) return "exit " + std::string(code);
-  if (*status == 0) return "";
-  if ((*status & 127) != 0) return "signal " + std::to_string(*status & 127);
-  return "exit " + std::to_string(*status >> 8);
+  const auto parts = Split(code, ':');
+  auto exit = NumberOf<int>(parts[0]).value_or(0);
+  auto signal = NumberOf<int>(parts.back()).value_or(0);
+  if (parts.size() == 1) {
+    signal &= 127;
+    exit >>= 8;
+  }
+  if (signal != 0) return "signal " + std::to_string(signal);
+  return exit == 0 ? "" : "exit " + std::to_string(exit);
 }
 
 std::string Words(std::string_view state, std::string_view reason, std::string_view code) {
@@ -88,14 +92,13 @@ bool ReadRow(std::string_view line, QueueRow& row) {
   return true;
 }
 
-/// "cpu=8,gres/gpu=2,gres/gpu:a100=2,mem=4G" -> 2; 0 where there is none.
-double GpusIn(std::string_view resources) {
+/// "cpu=8,gres/gpu=2,gres/gpu:a100=2,mem=4G" -> 2; nullopt where there is none, or the site does not count them.
+std::optional<double> GpusIn(std::string_view resources) {
   constexpr std::string_view kGpus = "gres/gpu=";
   for (const std::string_view resource : Split(resources, ',')) {
-    if (resource.starts_with(kGpus))
-      return NumberOf<double>(resource.substr(kGpus.size())).value_or(0);
+    if (resource.starts_with(kGpus)) return NumberOf<double>(resource.substr(kGpus.size()));
   }
-  return 0;
+  return std::nullopt;
 }
 
 void Add(std::optional<double>& sum, double more) { sum = sum.value_or(0) + more; }
@@ -146,7 +149,7 @@ JobUsage ReadUsage(std::string_view text, const std::string& key) {
     const auto elapsed = NumberOf<double>(fields[2]);
     if (!cpu || !elapsed) continue;
     Add(usage.cpu_seconds, *cpu);
-    Add(usage.gpu_seconds, *elapsed * GpusIn(fields[4]));
+    if (const auto gpus = GpusIn(fields[4])) Add(usage.gpu_seconds, *elapsed * *gpus);
     // 0 is what is not measured; 2^64 - 2 what is not known.
     if (const auto joules = NumberOf<double>(fields[3]); joules && *joules > 0 && *joules < 1e18)
       Add(usage.joules, *joules);

@@ -150,6 +150,21 @@ SiteConfig ReadSiteConfig(std::string_view text) {
   return config;
 }
 
+bool IsQueueFull(std::string_view text, int more) {
+  for (const std::string_view line : Split(text, '\n')) {
+    for (const std::string_view word : Split(line, ' ')) {
+      const std::size_t equals = word.find('=');
+      const std::size_t bracket = word.find('(');
+      if (bracket == std::string_view::npos || equals > bracket || !word.ends_with(')')) continue;
+      if (word.substr(0, equals).find("Submit") == std::string_view::npos) continue;
+      const auto most = NumberOf<int>(word.substr(equals + 1, bracket - equals - 1));
+      const auto used = NumberOf<int>(word.substr(bracket + 1, word.size() - bracket - 2));
+      if (most && used && more <= *most && *used + more > *most) return true;
+    }
+  }
+  return false;
+}
+
 std::vector<Partition> ReadPartitions(std::string_view text) {
   std::vector<Partition> partitions;
   for (const std::string_view line : Split(text, '\n')) {

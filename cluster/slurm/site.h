@@ -22,6 +22,10 @@ struct SiteConfig {
 };
 SiteConfig ReadSiteConfig(std::string_view text);
 
+/// Whether `more` jobs are beyond what this user, or somebody with them, may have in the queue, and fewer would not be:
+/// of `scontrol show assoc_mgr`, where limits stand beside their use ("MaxSubmitJobs=2(1)").
+bool IsQueueFull(std::string_view text, int more);
+
 /// Of `scontrol --oneliner show partition`.
 struct Partition {
   std::string name;

@@ -1,6 +1,10 @@
 #include "cluster/slurm/slurm_batch_system.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "cluster/slurm/batch_job.h"
@@ -99,19 +103,33 @@ Result<Fitting> SlurmBatchSystem::FitAtSite(const JobRequest& request) const {
   return FitOf(request, profile_, ReadPartitions(partitions), ReadNodes(nodes));
 }
 
-Error SlurmBatchSystem::Refusal(const JobRequest& request, const CommandResult& refused) const {
+bool SlurmBatchSystem::IsTooMuch(int more) const {
+  // The records of everybody would be a large answer.
+  std::array<char, 4096> buffer;
+  passwd record{};
+  passwd* user = nullptr;
+  if (::getpwuid_r(::geteuid(), &record, buffer.data(), buffer.size(), &user) != 0 || !user)
+    return false;
+  const auto text = Answer(
+      {"scontrol", "show", "assoc_mgr", "flags=assoc,qos", "users=" + std::string(user->pw_name)});
+  return text.ok() && IsQueueFull(*text, more);
+}
+
+Error SlurmBatchSystem::Refusal(const JobRequest& request, int count,
+                                const CommandResult& refused) const {
   const std::string words = "Slurm: " + WordsOf(refused);
   const auto fitting = FitAtSite(request);
   // The words stay those of the refusal: whoever answers nothing now has answered nothing then.
   if (!fitting.ok()) return Unavailable(words);
   if (fitting->fit == Fit::kNotNow) return ResourceExhausted(words + " (" + fitting->why + ")");
+  if (fitting->fit == Fit::kYes && IsTooMuch(count)) return ResourceExhausted(words);
   return Invalid(words + (fitting->why.empty() ? "" : " (" + fitting->why + ")"));
 }
 
 Status SlurmBatchSystem::Check(const JobRequest& request) {
   MUSTER_RETURN_IF_ERROR(CheckLimits(request));
   MUSTER_ASSIGN_OR_RETURN(const CommandResult tested, Sbatch(request, request.first_task, 1, true));
-  if (tested.exit_code != 0) return Refusal(request, tested);
+  if (tested.exit_code != 0) return Refusal(request, 1, tested);
   // A partition's limits refuse nothing on most sites (EnforcePartLimits=NO): such jobs wait for ever.
   MUSTER_ASSIGN_OR_RETURN(const Fitting fitting, FitAtSite(request));
   if (fitting.fit == Fit::kNever)
@@ -121,7 +139,7 @@ Status SlurmBatchSystem::Check(const JobRequest& request) {
 
 Result<std::string> SlurmBatchSystem::SubmitPart(const JobRequest& request, int first, int count) {
   MUSTER_ASSIGN_OR_RETURN(const CommandResult sent, Sbatch(request, first, count, false));
-  if (sent.exit_code != 0) return Refusal(request, sent);
+  if (sent.exit_code != 0) return Refusal(request, count, sent);
   // "123", or "123;cluster".
   const std::string_view id = Trimmed(Split(sent.out, ';')[0]);
   if (!NumberOf<std::int64_t>(id)) {

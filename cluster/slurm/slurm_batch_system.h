@@ -47,8 +47,11 @@ class SlurmBatchSystem final : public BatchSystem {
                                              bool test_only) const;
   Result<std::string> SubmitPart(const JobRequest& request, int first, int count);
   [[nodiscard]] Result<Fitting> FitAtSite(const JobRequest& request) const;
-  /// Why sbatch refused.
-  [[nodiscard]] Error Refusal(const JobRequest& request, const CommandResult& refused) const;
+  /// Whether the user's limits, where Slurm knows any, leave no room for so many more jobs.
+  [[nodiscard]] bool IsTooMuch(int more) const;
+  /// Why sbatch refused `count` jobs.
+  [[nodiscard]] Error Refusal(const JobRequest& request, int count,
+                              const CommandResult& refused) const;
 
   SlurmProfile profile_;
   SlurmOptions options_;

@@ -95,7 +95,8 @@ using Worlds = testing::Types<MemoryWorld, SlurmWorld>;
 TYPED_TEST_SUITE(BatchSystemContract, Worlds);
 
 TYPED_TEST(BatchSystemContract, Job_RunsAndEndsAsItsCommandDoes) {
-  const JobRequest good = this->world_->Request("end:good");
+  JobRequest good = this->world_->Request("end:good");
+  good.time_seconds = 600;
   const JobRequest bad = this->world_->Request("end:bad");
   ASSERT_TRUE(this->system().Check(good).ok());
   const std::string id = this->Submit(good);

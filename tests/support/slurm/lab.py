@@ -222,7 +222,11 @@ class Lab:
 
     def heal(self, node):
         self.start(node)
-        self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        try:
+            self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        except RuntimeError:
+            pass  # it was back by itself
+        self.wait_nodes()
 
     def drain(self, node):
         self.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=drained")

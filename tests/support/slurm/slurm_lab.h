@@ -58,12 +58,12 @@ class SlurmLab {
     Run(command, environment_);
   }
   /// One of Slurm's commands; its output.
-  [[nodiscard]] std::string Slurm(const std::vector<std::string>& command) const {
+  std::string Slurm(const std::vector<std::string>& command) const {
     return Run(command, environment_);
   }
 
   /// A file that a job writes, once it is there and ends in a line break.
-  [[nodiscard]] std::string AwaitFile(const std::string& name) const {
+  std::string AwaitFile(const std::string& name) const {
     std::string text;
     AwaitTrue(name, [&] {
       std::ifstream file(jobs() / name);
