@@ -53,6 +53,7 @@ class Lab:
         """`wires` has a machine for each name of node_names(), and `controller`."""
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="muster-slurm-")).absolute()
         self.wires = wires
+        self.guard = None
         self.settings = {**SETTINGS, **settings}
 
     @staticmethod
@@ -98,8 +99,8 @@ class Lab:
         self.settings["port"] = free_ports(self.folder)
         (self.folder / "lab.json").write_text(json.dumps(self.settings))
         guard = [sys.executable, __file__, "guard", str(self.folder), "--while", str(owner or os.getpid())]
-        subprocess.Popen(guard, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                         start_new_session=True)
+        self.guard = subprocess.Popen(guard, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             self._configure()
             for name in ["munged"] + (["slurmdbd"] if self.settings["accounting"] else []) + ["slurmctld", *self.nodes]:
@@ -119,6 +120,9 @@ class Lab:
                 subprocess.run(["sh", "-c", f"find /sys/fs/cgroup/*/slurm_{name} -depth -type d -exec rmdir {{}} +"],
                                capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.guard:
+            self.guard.kill()
+            self.guard.wait()
 
     def _configure(self):
         gpus, port = self.settings["gpus"], self.settings["port"]
@@ -146,6 +150,9 @@ class Lab:
             (self.folder / "etc" / node / "mpi.conf").write_text(f"PMIxCliTmpDirBase={self.folder}/etc/{node}/tmp\n")
 
     # --- its daemons: "slurmctld", "slurmdbd", "munged" and the nodes' names
+    def port(self, node):
+        return self.settings["port"] + 2 + self.nodes.index(node)
+
     def pid(self, name):
         return daemons.pid_in(self.folder / f"{name}.pid")
 
