@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 
@@ -13,6 +12,7 @@
 #include "cluster/local/contract.h"
 #include "cluster/local/shim.h"
 #include "cluster/local/spawn.h"
+#include "cluster/rank_environment.h"
 #include "runtime/base/log.h"
 
 extern char** environ;
@@ -23,14 +23,6 @@ extern char** environ;
 
 namespace muster::cluster::local {
 namespace {
-
-int ReadNumber(const char* name, int otherwise) {
-  const char* text = getenv(name);  // mpirun's own way to tell; there is no configuration here
-  if (text == nullptr) return otherwise;
-  int number = otherwise;
-  std::from_chars(text, text + std::string_view(text).size(), number);
-  return number;
-}
 
 Environment OwnEnvironment() {
   Environment all;
@@ -81,7 +73,12 @@ int RankMain(const std::vector<std::string>& args) {
     LogError("rank", prepare.error().message);
     return 126;
   }
-  const int rank = prepare->first_rank + ReadNumber("OMPI_COMM_WORLD_RANK", 0);
+  const Environment own = OwnEnvironment();
+  const auto place = ReadRankEnvironment([&](const char* name) {
+    const auto found = own.find(name);
+    return found == own.end() ? "" : found->second;
+  });
+  const int rank = prepare->first_rank + (place ? static_cast<int>(place->rank) : 0);
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT})
@@ -89,7 +86,7 @@ int RankMain(const std::vector<std::string>& args) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
   SpawnRequest request{.command = {args.begin() + 2, args.end()},
-                       .environment = OwnEnvironment(),
+                       .environment = own,
                        .out = folder.output(rank, "out"),
                        .err = folder.output(rank, "err"),
                        .die_with_parent = true};

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <optional>
 
+#include "cluster/rank_environment.h"
+
 extern char** environ;
 
 // AddressSanitizer keeps one return address for all vforks of a thread, which a second one within the first overwrites.
@@ -206,19 +208,13 @@ Result<int> Spawn(const SpawnRequest& request) {
 }
 
 Environment CleanEnvironment() {
-  static constexpr std::array<std::string_view, 5> kPrefixes{"MUSTER_", "OMPI_", "PMIX_", "PMI_",
-                                                             "ORTE_"};
-  static constexpr std::array<std::string_view, 7> kNames{
-      "RANK",      "WORLD_SIZE",  "LOCAL_RANK", "LOCAL_WORLD_SIZE",
-      "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"};
   Environment clean;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::size_t equals = text.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view name = text.substr(0, equals);
-    const auto starts = [&](std::string_view prefix) { return name.starts_with(prefix); };
-    if (std::ranges::any_of(kPrefixes, starts) || std::ranges::count(kNames, name) != 0) continue;
+    if (name.starts_with("MUSTER_") || TellsRank(name)) continue;
     clean.emplace(name, text.substr(equals + 1));
   }
   return clean;

@@ -29,7 +29,8 @@ struct SpawnRequest {
 /// the step that failed: the folder, the file, the program.
 Result<int> Spawn(const SpawnRequest& request);
 
-/// The caller's environment without what another job left in it (MUSTER_*, OMPI_*, PMIX_*, ranks).
+/// The caller's environment without what another job left in it (MUSTER_*, and what
+/// cluster/rank_environment.h's TellsRank says).
 Environment CleanEnvironment();
 
 /// Finds the program of a command: as given when it has a slash (relative to `working_dir`), else in

@@ -1,5 +1,6 @@
 #include "trainer/run/options.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,15 +20,13 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// The first of `names` that is set to a whole number.
-std::int64_t EnvironmentNumber(std::initializer_list<const char*> names, std::int64_t fallback) {
-  for (const char* name : names) {
-    const std::string text = Environment(name);
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (!text.empty() && error == std::errc() && end == text.data() + text.size()) return value;
-  }
-  return fallback;
+/// `fallback` unless it is set to a whole number.
+std::int64_t EnvironmentNumber(const char* name, std::int64_t fallback) {
+  const std::string text = Environment(name);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = !text.empty() && error == std::errc() && end == text.data() + text.size();
+  return whole ? value : fallback;
 }
 
 std::string FallbackText(const ParamSpec& spec) {
@@ -176,21 +175,23 @@ Result<Options> Merge(const CLI::App& app, const std::vector<ParamSpec>& specs, 
 void ReadEnvironment(Options& options) {
   options.control_socket = Environment("MUSTER_CONTROL");
   options.heartbeat_file = Environment("MUSTER_HEARTBEAT");
-  options.attempt = EnvironmentNumber({"MUSTER_ATTEMPT"}, 0);
+  options.attempt = EnvironmentNumber("MUSTER_ATTEMPT", 0);
   options.container = Environment("MUSTER_CONTAINER");
   options.cloned = !Environment("MUSTER_CLONED_FROM").empty();
   options.job = shm::FindJob(Environment);
   if (options.job) options.rank = options.job->rank;
-  options.local_rank =
-      EnvironmentNumber({"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
+  if (options.job) options.local_rank = options.job->local_rank;
   // mpirun gives its ranks a terminal of their own, whoever reads the other end.
   options.terminal = isatty(STDOUT_FILENO) == 1 && Environment("OMPI_COMM_WORLD_SIZE").empty();
-  const std::int64_t local =
-      EnvironmentNumber({"LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"}, 1);
-  const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
-  const std::int64_t share = std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, local));
+  const std::int64_t local = options.job ? options.job->local_world_size : 1;
+  // A rank that its launcher has bound has its cores to itself.
+  cpu_set_t usable;
+  const bool known = sched_getaffinity(0, sizeof usable, &usable) == 0;
+  const auto online = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  const std::int64_t cores = known ? CPU_COUNT(&usable) : online;
+  const std::int64_t share = std::max<std::int64_t>(1, cores < online ? cores : online / local);
   options.threads =
-      static_cast<int>(std::max<std::int64_t>(1, EnvironmentNumber({"OMP_NUM_THREADS"}, share)));
+      static_cast<int>(std::max<std::int64_t>(1, EnvironmentNumber("OMP_NUM_THREADS", share)));
 }
 
 }  // namespace

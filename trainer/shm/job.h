@@ -15,6 +15,8 @@ struct Job {
   /// launcher (torchrun) gives none, and the ranks agree on one at the master's address.
   std::string name;
   RankInfo rank;
+  std::int64_t local_rank = 0;        ///< among the ranks of its machine; not told: 0
+  std::int64_t local_world_size = 1;  ///< not told: 1
   /// All ranks are on this machine, as the launcher tells; not known: false.
   bool one_machine = false;
   std::string master_address;  ///< empty: none
@@ -23,9 +25,8 @@ struct Job {
   std::string restart;  ///< how often torchrun has restarted the ranks; keeps attempts apart
 };
 
-/// `environment` answers the empty string for what is not set. Nothing: a process alone, not a rank. In this
-/// order it knows muster and torchrun (RANK, WORLD_SIZE), Open MPI's mpirun, and Slurm's srun; MPI itself
-/// is not needed.
+/// `environment` answers the empty string for what is not set. Nothing: a process alone, not a rank. It knows the
+/// launchers of cluster/rank_environment.h; MPI itself is not needed.
 std::optional<Job> FindJob(const std::function<std::string(const char* name)>& environment);
 
 }  // namespace muster::trainer::shm

@@ -21,11 +21,14 @@ TEST(FindJob, NothingSet_NoJob) {
 TEST(FindJob, UnderMpirun_NamedByIt) {
   const auto job = Find({{"OMPI_COMM_WORLD_RANK", "1"},
                          {"OMPI_COMM_WORLD_SIZE", "2"},
+                         {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
                          {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
                          {"OMPI_MCA_ess_base_jobid", "4711"}});
   ASSERT_TRUE(job);
   EXPECT_EQ(job->rank, (RankInfo{.rank = 1, .world_size = 2}));
   EXPECT_EQ(job->name, "mpirun 4711");
+  EXPECT_EQ(job->local_rank, 1);
+  EXPECT_EQ(job->local_world_size, 2);
   EXPECT_TRUE(job->one_machine);
 }
 
