@@ -20,26 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The caller's own group in one hierarchy: "4:memory:/a/b" for "memory", "0::/a/b" for "".
-std::string OwnGroup(std::string_view self, std::string_view controller) {
-  while (!self.empty()) {
-    const std::string_view line = self.substr(0, self.find('\n'));
-    self.remove_prefix(std::min(self.size(), line.size() + 1));
-    const std::size_t first = line.find(':');
-    const std::size_t second = line.find(':', first + 1);
-    if (first == line.npos || second == line.npos) continue;
-    std::string_view names = line.substr(first + 1, second - first - 1);
-    bool found = names == controller;
-    while (!names.empty() && !found) {  // "cpu,cpuacct"
-      const std::string_view name = names.substr(0, names.find(','));
-      found = name == controller;
-      names.remove_prefix(std::min(names.size(), name.size() + 1));
-    }
-    if (found) return std::string(line.substr(second + 1));
-  }
-  return "";
-}
-
 Status WriteControl(const fs::path& file, const std::string& text) {
   const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC | O_CREAT, 0644);
   if (fd < 0) return IoError("open " + file.string(), errno);
@@ -99,6 +79,25 @@ std::string Value(Controller controller, const GroupLimits& limits, bool version
 }
 
 }  // namespace
+
+std::string OwnGroup(std::string_view self, std::string_view controller) {
+  while (!self.empty()) {
+    const std::string_view line = self.substr(0, self.find('\n'));
+    self.remove_prefix(std::min(self.size(), line.size() + 1));
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    std::string_view names = line.substr(first + 1, second - first - 1);
+    bool found = names == controller;
+    while (!names.empty() && !found) {  // "cpu,cpuacct"
+      const std::string_view name = names.substr(0, names.find(','));
+      found = name == controller;
+      names.remove_prefix(std::min(names.size(), name.size() + 1));
+    }
+    if (found) return std::string(line.substr(second + 1));
+  }
+  return "";
+}
 
 Cgroups Cgroups::Find(const fs::path& root, std::string_view self) {
   Cgroups found;

@@ -16,6 +16,10 @@
 
 namespace muster::cluster::local {
 
+/// The caller's own group in one hierarchy, of the text of /proc/self/cgroup: "/a/b" of "4:memory:/a/b" for "memory",
+/// of "0::/a/b" for "". Empty where there is none.
+std::string OwnGroup(std::string_view self, std::string_view controller);
+
 enum class Controller { kMemory, kCpu, kPids };
 
 /// On all processes of a gang on this node together; 0: none.

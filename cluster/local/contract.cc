@@ -3,17 +3,29 @@
 #include <algorithm>
 #include <set>
 
+#include "cluster/local/visible_devices.h"
+
 namespace muster::cluster::local {
 namespace {
 
 /// The GPUs that the gang holds on this node. Every rank sees all of them and takes its own by LOCAL_RANK, as
 /// under torchrun.
-std::string VisibleDevices(const wire::Prepare& prepare) {
+std::string VisibleDevices(const wire::Prepare& prepare, const std::string* agents) {
   std::set<int> held;
   for (const wire::DeviceShare& share : prepare.devices) held.insert(share.device);
   std::string devices;
-  for (const int device : held) devices += (devices.empty() ? "" : ",") + std::to_string(device);
+  for (const int device : held)
+    devices += (devices.empty() ? "" : ",") + DeviceName(agents, device);
   return devices;
+}
+
+/// A device's place among those that the gang holds here.
+std::size_t PlaceOf(const wire::Prepare& prepare, int device) {
+  std::set<int> below;
+  for (const wire::DeviceShare& share : prepare.devices) {
+    if (share.device < device) below.insert(share.device);
+  }
+  return below.size();
 }
 
 }  // namespace
@@ -36,7 +48,10 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
   all["OMP_NUM_THREADS"] = std::to_string(prepare.cpus_per_rank);
   if (!prepare.devices.empty()) {
     all["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID";
-    all["CUDA_VISIBLE_DEVICES"] = VisibleDevices(prepare);
+    const auto agents = all.find("CUDA_VISIBLE_DEVICES");
+    const std::string devices =
+        VisibleDevices(prepare, agents == all.end() ? nullptr : &agents->second);
+    all["CUDA_VISIBLE_DEVICES"] = devices;
   }
   for (const auto& [name, value] : prepare.env) all[name] = value;
   all["MUSTER_ATTEMPT"] = std::to_string(prepare.epoch.value);
@@ -51,7 +66,10 @@ void AddRank(Environment& environment, const wire::Prepare& prepare, int rank) {
   environment["LOCAL_RANK"] = std::to_string(local);
   const auto index = static_cast<std::size_t>(local);
   if (prepare.gpus_per_rank == 0 && index < prepare.devices.size()) {
-    environment["CUDA_VISIBLE_DEVICES"] = std::to_string(prepare.devices[index].device);
+    // GangEnvironment has put the names of all that the gang holds here, in the order of their numbers.
+    const auto names = VisibleNames(environment["CUDA_VISIBLE_DEVICES"]);
+    const std::size_t place = PlaceOf(prepare, prepare.devices[index].device);
+    if (place < names.size()) environment["CUDA_VISIBLE_DEVICES"] = names[place];
   }
 }
 

@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <utility>
 
 namespace muster::cluster::local {
@@ -12,6 +14,11 @@ namespace {
 using Device = struct nvmlDevice_st*;
 struct Memory {
   unsigned long long total, free, used;
+};
+struct PciInfo {
+  std::array<char, 16> legacy;
+  unsigned int domain, bus, device, ids, subsystem_ids;
+  std::array<char, 32> address;
 };
 constexpr int kSuccess = 0, kInsufficientSize = 7;
 
@@ -25,6 +32,12 @@ struct Nvml::Driver {
   int (*handle)(unsigned int, Device*) = nullptr;
   int (*memory)(Device, Memory*) = nullptr;
   int (*utilization)(Device, ProcessSample*, unsigned int*, unsigned long long) = nullptr;
+  // Those that an old driver may lack.
+  int (*uuid)(Device, char*, unsigned int) = nullptr;
+  int (*pci)(Device, PciInfo*) = nullptr;
+  int (*by_uuid)(const char*, Device*) = nullptr;
+  int (*model)(Device, char*, unsigned int) = nullptr;
+  int (*version)(char*, unsigned int) = nullptr;
   bool begun = false;
   std::vector<Device> devices;
 
@@ -47,6 +60,11 @@ struct Nvml::Driver {
         !Find(utilization, "nvmlDeviceGetProcessUtilization")) {
       return false;
     }
+    Find(uuid, "nvmlDeviceGetUUID");
+    Find(pci, "nvmlDeviceGetPciInfo_v3");
+    Find(by_uuid, "nvmlDeviceGetHandleByUUID");
+    Find(model, "nvmlDeviceGetName");
+    Find(version, "nvmlSystemGetDriverVersion");
     begun = init() == kSuccess;
     unsigned int number = 0;
     if (!begun || count(&number) != kSuccess) return false;
@@ -73,6 +91,51 @@ std::int64_t Nvml::MemoryBytes(std::size_t device) const {
   Memory memory{};
   if (driver_->memory(driver_->devices[device], &memory) != kSuccess) return 0;
   return static_cast<std::int64_t>(memory.total);
+}
+
+std::string Nvml::Uuid(std::size_t device) const {
+  std::array<char, 96> text{};
+  if (driver_->uuid == nullptr ||
+      driver_->uuid(driver_->devices[device], text.data(), text.size()) != kSuccess) {
+    return "";
+  }
+  return text.data();
+}
+
+std::string Nvml::PciAddress(std::size_t device) const {
+  PciInfo info{};
+  if (driver_->pci == nullptr || driver_->pci(driver_->devices[device], &info) != kSuccess)
+    return "";
+  // As the kernel writes it; NVML's own text has a domain of eight digits.
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%04x:%02x:%02x.0", info.domain, info.bus, info.device);
+  return text.data();
+}
+
+std::optional<std::int64_t> Nvml::PartMemoryBytes(const std::string& uuid) const {
+  Device part = nullptr;
+  Memory memory{};
+  if (driver_->by_uuid == nullptr || driver_->by_uuid(uuid.c_str(), &part) != kSuccess ||
+      driver_->memory(part, &memory) != kSuccess) {
+    return std::nullopt;
+  }
+  return static_cast<std::int64_t>(memory.total);
+}
+
+std::string Nvml::DriverVersion() const {
+  std::array<char, 96> text{};
+  if (driver_->version == nullptr || driver_->version(text.data(), text.size()) != kSuccess)
+    return "";
+  return text.data();
+}
+
+std::string Nvml::DeviceModel(std::size_t device) const {
+  std::array<char, 96> text{};
+  if (driver_->model == nullptr ||
+      driver_->model(driver_->devices[device], text.data(), text.size()) != kSuccess) {
+    return "";
+  }
+  return text.data();
 }
 
 std::vector<Nvml::ProcessSample> Nvml::SamplesAfter(std::size_t device,

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,14 @@ class Nvml {
   [[nodiscard]] std::size_t devices() const;
   /// All of the device's memory; 0 when it cannot tell.
   [[nodiscard]] std::int64_t MemoryBytes(std::size_t device) const;
+  /// "GPU-...", and "0000:3b:00.0"; empty when it cannot tell.
+  [[nodiscard]] std::string Uuid(std::size_t device) const;
+  [[nodiscard]] std::string PciAddress(std::size_t device) const;
+  /// Of a part of a device, by its UUID ("MIG-..."); nothing when there is no such part.
+  [[nodiscard]] std::optional<std::int64_t> PartMemoryBytes(const std::string& uuid) const;
+  /// "580.159.03"; empty when it cannot tell.
+  [[nodiscard]] std::string DriverVersion() const;
+  [[nodiscard]] std::string DeviceModel(std::size_t device) const;  ///< "NVIDIA H100 80GB HBM3"
   /// What the device knows that is newer than `after_us`; nothing of one that cannot tell (MIG, before Maxwell).
   [[nodiscard]] std::vector<ProcessSample> SamplesAfter(std::size_t device,
                                                         unsigned long long after_us) const;

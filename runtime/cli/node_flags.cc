@@ -1,12 +1,11 @@
 #include "runtime/cli/node_flags.h"
 
-#include <unistd.h>
-
 #include <charconv>
-#include <filesystem>
-#include <thread>
 
-#include "cluster/local/nvml.h"
+#include "cluster/local/allowance.h"
+#include "cluster/local/gpus.h"
+#include "runtime/base/file.h"
+#include "runtime/cli/context.h"
 #include "runtime/config/sweep_file.h"
 
 namespace muster::cli {
@@ -21,22 +20,6 @@ Result<int> CountOf(const std::string& flag, const std::string& text, int found,
   if (read.ec == std::errc() && read.ptr == text.data() + text.size() && count >= least)
     return count;
   return Invalid(flag + " " + text + ": wanted auto, or a number from " + std::to_string(least));
-}
-
-/// The memory of each GPU. Without the driver's library there is /dev/nvidia0, /dev/nvidia1, ..., one a GPU, of a
-/// size that is not known.
-std::vector<std::int64_t> GpusHere(const std::string& library) {
-  std::vector<std::int64_t> memory;
-  if (const auto nvml = cluster::local::Nvml::Open(library)) {
-    for (std::size_t device = 0; device < nvml->devices(); ++device)
-      memory.push_back(nvml->MemoryBytes(device));
-    return memory;
-  }
-  while (memory.size() < kMostGpus &&
-         std::filesystem::exists("/dev/nvidia" + std::to_string(memory.size()))) {
-    memory.push_back(0);
-  }
-  return memory;
 }
 
 /// "key=value" flags in a map, each key once.
@@ -84,13 +67,21 @@ void AddNodeFlags(CLI::App& command, const std::shared_ptr<NodeFlags>& flags) {
       ->type_name("KEY=VALUE");
 }
 
+Surroundings Surroundings::Own() {
+  return {.environment = [](const char* name) { return EnvironmentVariable(name).value_or(""); }};
+}
+
 Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots,
-                                      const std::string& nvml) {
+                                      const Surroundings& around) {
   server::Inventory has;
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  MUSTER_ASSIGN_OR_RETURN(has.slots, CountOf("--slots", flags.slots, cores, least_slots));
+  const auto self = ReadWholeFile("/proc/self/cgroup");
+  const auto may = cluster::local::AllowanceOf(cluster::local::ReadAllowance(
+      around.environment, around.cgroup_root, self.ok() ? *self : ""));
+  MUSTER_ASSIGN_OR_RETURN(has.slots, CountOf("--slots", flags.slots, may.cpus, least_slots));
   // A driver that nobody uses takes its time to wake up.
-  const auto found = flags.gpus == "0" ? std::vector<std::int64_t>() : GpusHere(nvml);
+  const auto found = flags.gpus == "0"
+                         ? std::vector<cluster::local::Gpu>()
+                         : cluster::local::VisibleGpus(around.environment, around.nvml);
   MUSTER_ASSIGN_OR_RETURN(has.gpus,
                           CountOf("--gpus", flags.gpus, static_cast<int>(found.size()), 0));
   const auto gpus = static_cast<std::size_t>(has.gpus);
@@ -101,9 +92,10 @@ Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots,
     if (!bytes.ok()) return bytes.error().With("--gpu-memory");
     has.gpu_memory.assign(gpus, *bytes);
   } else if (gpus <= found.size()) {
-    has.gpu_memory.assign(found.begin(), found.begin() + has.gpus);
+    for (std::size_t index = 0; index < gpus; ++index)
+      has.gpu_memory.push_back(found[index].memory_bytes);
   }
-  has.resources["memory"] = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  has.resources["memory"] = may.memory_bytes;
   MUSTER_ASSIGN_OR_RETURN(const auto resources, PairsOf("--resource", flags.resources));
   for (const auto& [name, text] : resources) {
     MUSTER_ASSIGN_OR_RETURN(has.resources[name], AmountOf(name, text));

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cluster/rank_environment.h"
 #include "runtime/base/result.h"
 #include "runtime/server/inventory.h"
 
@@ -19,9 +21,17 @@ struct NodeFlags {
 
 void AddNodeFlags(CLI::App& command, const std::shared_ptr<NodeFlags>& flags);
 
-/// What they say, and what "auto" finds on this machine. GPUs and their memory are what NVIDIA's driver says, through
-/// its library `nvml`. kInvalid names the flag.
+/// Where InventoryOf looks; a test has its own.
+struct Surroundings {
+  cluster::ReadVariable environment;                     ///< Slurm's and the site's word
+  std::string nvml = "libnvidia-ml.so.1";                ///< NVIDIA's driver library
+  std::filesystem::path cgroup_root = "/sys/fs/cgroup";  ///< where control groups are mounted
+  static Surroundings Own();
+};
+
+/// What they say, and what "auto" finds that this process may use: CPUs and memory as cluster/local/allowance.h says,
+/// GPUs as gpus.h does. kInvalid names the flag.
 Result<server::Inventory> InventoryOf(const NodeFlags& flags, int least_slots,
-                                      const std::string& nvml = "libnvidia-ml.so.1");
+                                      const Surroundings& around = Surroundings::Own());
 
 }  // namespace muster::cli

@@ -2,8 +2,10 @@
 // processes do; the first, of 80 GiB, can.
 // What processes do stands in the file that MUSTER_FAKE_NVML names, a line a sample: "pid time_us percent".
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -16,7 +18,12 @@ struct Sample {
 struct Memory {
   unsigned long long total, free, used;
 };
-int devices[2];
+struct PciInfo {
+  char legacy[16];
+  unsigned int domain, bus, device, ids, subsystem_ids;
+  char address[32];
+};
+int devices[2], part;
 
 }  // namespace
 
@@ -32,7 +39,22 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** device) {
   return 0;
 }
 int nvmlDeviceGetMemoryInfo(void* device, Memory* memory) {
-  *memory = {.total = (device == &devices[0] ? 80ULL : 40ULL) << 30, .free = 0, .used = 0};
+  const unsigned long long size = device == &devices[0] ? 80 : device == &part ? 10 : 40;
+  *memory = {.total = size << 30, .free = 0, .used = 0};
+  return 0;
+}
+int nvmlDeviceGetUUID(void* device, char* text, unsigned int size) {
+  std::snprintf(text, size, "GPU-%s-0000", device == &devices[0] ? "aaaa" : "bbbb");
+  return 0;
+}
+// A part of 10 GiB of the first.
+int nvmlDeviceGetHandleByUUID(const char* uuid, void** device) {
+  if (std::string_view(uuid) != "MIG-cccc") return 6;  // NVML_ERROR_NOT_FOUND
+  *device = &part;
+  return 0;
+}
+int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
+  *info = {.domain = 0, .bus = device == &devices[0] ? 0x3bU : 0xafU};
   return 0;
 }
 int nvmlDeviceGetProcessUtilization(void* device, Sample* samples, unsigned int* count,
