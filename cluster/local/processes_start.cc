@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cluster/local/contract.h"
+#include "cluster/local/interfaces.h"
 #include "cluster/local/processes_impl.h"
 #include "cluster/local/record_server.h"
 #include "cluster/local/spawn.h"
@@ -26,6 +27,22 @@ GroupLimits LimitsOf(const wire::Prepare& prepare) {
   return {.memory_bytes = prepare.memory_bytes * prepare.ranks,
           .cpus = static_cast<std::int64_t>(prepare.cpus_per_rank) * prepare.ranks,
           .tasks = kTasksARank * prepare.ranks};
+}
+
+/// Tells the ranks of a gang on several nodes the interface of `address`, at which the others reach this node. What
+/// `site` (this agent's environment) or the trial says goes before.
+void AddNetwork(wire::Prepare& prepare, const std::string& address, const Environment& site) {
+  if (prepare.world_size <= prepare.ranks || address.empty()) return;
+  const auto interfaces = ListInterfaces();
+  if (!interfaces.ok()) return LogWarning("agent", interfaces.error().message);
+  const auto toward = InterfaceToward(*interfaces, address);
+  if (!toward) {
+    return LogWarning("agent", "no network interface here has the address " + address +
+                                   "; ranks choose one themselves");
+  }
+  for (const auto& [name, value] : NetworkSettings(*toward)) {
+    if (!site.contains(name)) prepare.env.emplace(name, value);
+  }
 }
 
 }  // namespace
@@ -50,6 +67,7 @@ Status Processes::Impl::Make(Attempt& attempt) {
   wire::Prepare& prepare = attempt.prepare;
   if (prepare.command.empty()) return Invalid("the trial has no command");
   Environment environment = CleanEnvironment();
+  AddNetwork(prepare, options.address, environment);
   for (const auto& [name, value] : prepare.env) environment[name] = value;
   MUSTER_ASSIGN_OR_RETURN(prepare.command[0], FindProgram(prepare.command[0], options.bin_dir,
                                                           prepare.working_dir, environment));
