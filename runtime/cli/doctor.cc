@@ -17,6 +17,7 @@
 #include "registry/openvino/module.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/doctor_cluster.h"
 #include "runtime/coordinator/quota.h"
 #include "runtime/modules/module.h"
 #include "trainer/hdf5/module.h"
@@ -148,8 +149,26 @@ int Run(const Context& context) {
 }  // namespace
 
 void AddDoctor(CLI::App& app, Context& context) {
-  app.add_subcommand("doctor", "Check this machine and say what is missing, with its cure")
-      ->callback([&context] { context.run = [&context] { return Run(context); }; });
+  auto* command =
+      app.add_subcommand("doctor", "Check this machine and say what is missing, with its cure");
+  struct Flags {
+    bool cluster = false;
+    DoctorClusterFlags of_cluster;
+  };
+  auto flags = std::make_shared<Flags>();
+  auto* cluster = command->add_flag("--cluster", flags->cluster,
+                                    "Check the nodes of the server instead, and what is between "
+                                    "them: clocks, ports, the shared folder, MPI, bandwidth, "
+                                    "versions; by probes that take a slot of each");
+  command->add_option("--seconds", flags->of_cluster.seconds, "At most so long, with --cluster")
+      ->check(CLI::Range(1, 86'400))
+      ->needs(cluster)
+      ->capture_default_str();
+  command->callback([&context, flags] {
+    context.run = [&context, flags] {
+      return flags->cluster ? DoctorCluster(context, flags->of_cluster) : Run(context);
+    };
+  });
 }
 
 }  // namespace muster::cli

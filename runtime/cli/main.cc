@@ -4,6 +4,7 @@
 
 #include "runtime/cli/context.h"
 #include "runtime/cli/hidden.h"
+#include "runtime/cli/probe.h"
 #include "runtime/cli/version.h"
 #include "runtime/config/suggest.h"
 
@@ -81,6 +82,7 @@ int main(int argc, char** argv) {
   AddData(app, context);
   AddTracker(app, context);
   AddDoctor(app, context);
+  AddProbe(app, context);
   AddSim(app, context);
   AddTuner(app, context);
   AddVersion(app, context);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "runtime/base/check.h"
+#include "runtime/coordinator/node_label.h"
 
 namespace muster::coordinator {
 namespace {
@@ -13,6 +14,7 @@ constexpr int kWhole = 1'000;
 
 bool HasLabels(const Node& node, const GangShape& shape) {
   return std::ranges::all_of(shape.labels, [&](const auto& wanted) {
+    if (wanted.first == kNodeLabel) return wanted.second == node.id.value;
     const auto found = node.labels.find(wanted.first);
     return found != node.labels.end() && found->second == wanted.second;
   });

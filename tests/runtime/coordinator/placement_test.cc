@@ -48,6 +48,7 @@ TEST(PlacementTest, Labels_AreAskedFor) {
   nodes[1].labels["zone"] = "north";
   EXPECT_EQ(PlaceText(nodes, {.labels = {{"zone", "north"}}}), "b:1");
   EXPECT_EQ(PlaceText(nodes, {.labels = {{"zone", "south"}}}), "");
+  EXPECT_EQ(PlaceText(nodes, {.labels = {{"muster.node", "b"}}}), "b:1") << "each has its own name";
 }
 
 TEST(PlacementTest, NamedAmounts_AreCountedAndUnknownMemoryIsNot) {
