@@ -8,6 +8,7 @@
 #include <boost/describe/enum.hpp>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 #include "runtime/base/file.h"
 #include "runtime/wire/codec.h"
@@ -134,6 +135,20 @@ std::vector<std::filesystem::path> AttemptFolder::ReadCgroups() const {
     at = end + 1;
   }
   return groups;
+}
+Status AttemptFolder::WriteBinding(const std::vector<RankCpus>& ranks) const {
+  std::string lines;
+  for (const RankCpus& rank : ranks)
+    lines += CpuListText(rank.held) + " " + CpuListText(rank.cpus) + "\n";
+  return ReplaceFile(run_ / "binding", lines);
+}
+std::vector<RankCpus> AttemptFolder::ReadBinding() const {
+  const auto text = ReadWholeFile(run_ / "binding");
+  std::istringstream words(text.ok() ? *text : "");
+  std::vector<RankCpus> ranks;
+  for (std::string held, cpus; words >> held >> cpus;)
+    ranks.push_back({.held = CpuListFromText(held), .cpus = CpuListFromText(cpus)});
+  return ranks;
 }
 Status AttemptFolder::WriteEndNote(const EndNote& note) const {
   return ReplaceFile(path_ / "end.json", wire::Encode(note) + "\n");

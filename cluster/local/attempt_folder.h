@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/binding.h"
 #include "cluster/local/process_table.h"
 #include "runtime/base/result.h"
 #include "runtime/wire/messages.h"
@@ -108,6 +109,9 @@ class AttemptFolder {
   /// Folders of its control groups, one a line; none when there is no file.
   Status WriteCgroups(const std::vector<std::filesystem::path>& groups) const;
   [[nodiscard]] std::vector<std::filesystem::path> ReadCgroups() const;
+  /// The CPUs of the ranks here; none when there is no file.
+  Status WriteBinding(const std::vector<RankCpus>& ranks) const;
+  [[nodiscard]] std::vector<RankCpus> ReadBinding() const;
   Status WriteEndNote(const EndNote& note) const;
   [[nodiscard]] Result<EndNote> ReadEndNote() const;
   /// rank<k>.pid and rank<k>.exit, written by `muster rank`.

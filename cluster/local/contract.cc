@@ -73,6 +73,13 @@ void AddRank(Environment& environment, const wire::Prepare& prepare, int rank) {
   }
 }
 
+void BindRank(SpawnRequest& request, const std::vector<RankCpus>& ranks, int local) {
+  const auto place = static_cast<std::size_t>(local);
+  if (place >= ranks.size()) return;
+  request.cpus = ranks[place].cpus;
+  request.environment["MUSTER_CPUS"] = CpuListText(request.cpus);
+}
+
 std::vector<std::string> MpirunCommand(const std::filesystem::path& self_executable,
                                        const AttemptFolder& folder, const wire::Prepare& prepare) {
   std::vector<std::string> command{"mpirun",

@@ -27,6 +27,10 @@ Environment GangEnvironment(Environment base, const AttemptFolder& folder,
 /// What is one rank's own: RANK, LOCAL_RANK, MUSTER_HEARTBEAT, and the GPU of a rank that has a share of one.
 void AddRank(Environment& environment, const wire::Prepare& prepare, int rank);
 
+/// Binds one rank to the CPUs that its node has chosen for it, if it has (MUSTER_CPUS says so to the program): `ranks` are
+/// those of this node, `local` its place among them.
+void BindRank(SpawnRequest& request, const std::vector<RankCpus>& ranks, int local);
+
 /// mpirun's command line for a gang whose every rank is `self_executable rank FOLDER -- command`.
 std::vector<std::string> MpirunCommand(const std::filesystem::path& self_executable,
                                        const AttemptFolder& folder, const wire::Prepare& prepare);

@@ -106,6 +106,7 @@ std::optional<agent::FoundAttempt> Processes::Impl::FindIn(const std::filesystem
   }
   Attempt& attempt = attempts.emplace(epoch, folder).first->second;
   attempt.prepare = std::move(prepare).value();
+  attempt.binding = attempt.folder.ReadBinding();
   Watch(attempt);
   return Adopt(attempt);
 }

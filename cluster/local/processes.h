@@ -28,6 +28,10 @@ struct ProcessesOptions {
   std::string home_id;
   /// Where gangs that spread over several nodes reach this one; empty: the loopback.
   std::string address;
+  /// That the node gives to trials: binding counts CPUs by them. 0: nobody is bound.
+  int slots = 0;
+  /// A machine in hwloc's notation in place of this one (topology.h); for tests.
+  std::string topology;
   /// Where control groups are mounted; empty: none are made.
   std::filesystem::path cgroup_root = "/sys/fs/cgroup";
   /// The driver's library that tells what GPUs do (gpu_activity.h).

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/binding.h"
 #include "cluster/local/attempt_folder.h"
 #include "cluster/local/cgroups.h"
 #include "cluster/local/gpu_activity.h"
@@ -41,7 +42,8 @@ struct Attempt {
   bool all_told = false;
   bool empty_told = false;  ///< SlotEmpty
   std::size_t ends_told = 0;
-  std::optional<Order> start;  ///< until the shim has followed it
+  std::vector<RankCpus> binding;  ///< empty: its ranks are not bound
+  std::optional<Order> start;     ///< until the shim has followed it
   MonotonicTime start_sent;
   std::optional<agent::ReadRecords> records_wanted;
   std::map<std::pair<int, std::string>, agent::ReadLog> logs_wanted;
@@ -105,6 +107,10 @@ struct Processes::Impl {
   void CheckSpawned(Attempt& attempt);
   void SendStart(Attempt& attempt, MonotonicTime now);
 
+  // processes_bind.cc
+  void BindRanks(Attempt& attempt);
+  [[nodiscard]] std::vector<int> NumaOfGpus(const wire::Prepare& prepare);
+
   // processes_watch.cc
   void ReadWatches();
   void Observe(Attempt& attempt);
@@ -154,6 +160,8 @@ struct Processes::Impl {
   bool strays = true;
   std::map<AttemptEpoch, AttemptProcesses> table;  ///< of the last scan
   bool scan_failed = false;                        ///< that one, and it was said
+  std::optional<Topology> topology;                ///< once somebody was to be bound
+  bool topology_failed = false;                    ///< ... and there was none
   std::unique_ptr<GpuActivity> gpus;               ///< null where nobody tells
   bool gpus_asked = false;
 };

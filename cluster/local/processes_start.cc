@@ -86,6 +86,7 @@ Status Processes::Impl::Make(Attempt& attempt) {
       std::string(kGroupPrefix) + options.home_id + "-" + std::to_string(prepare.epoch.value),
       LimitsOf(prepare));
   if (!groups.empty()) MUSTER_RETURN_IF_ERROR(attempt.folder.WriteCgroups(groups));
+  BindRanks(attempt);
   Watch(attempt);
   return SpawnShim(attempt);
 }

@@ -67,7 +67,8 @@ int RankMain(const std::vector<std::string>& args) {
     LogError("rank", "usage: muster rank ATTEMPT_DIR -- COMMAND...");
     return 2;
   }
-  const AttemptFolder folder(args[0], "");  // nothing of its run folder is needed
+  const char* home_id = getenv("MUSTER_HOME_ID");
+  const AttemptFolder folder(args[0], home_id == nullptr ? "" : home_id);
   const auto prepare = folder.ReadPrepare();
   if (!prepare.ok()) {
     LogError("rank", prepare.error().message);
@@ -91,6 +92,7 @@ int RankMain(const std::vector<std::string>& args) {
                        .err = folder.output(rank, "err"),
                        .die_with_parent = true};
   AddRank(request.environment, *prepare, rank);
+  BindRank(request, folder.ReadBinding(), rank - prepare->first_rank);
   const auto pid = Spawn(request);
   if (!pid.ok()) {
     const Status written =

@@ -259,6 +259,7 @@ void Shim::Start(const Order& order) {
 }
 
 Status Shim::StartLocal(const Environment& environment) {
+  const auto binding = folder_.ReadBinding();
   for (const int rank : RanksOf(prepare_)) {
     SpawnRequest request{.command = prepare_.command,
                          .environment = environment,
@@ -268,6 +269,7 @@ Status Shim::StartLocal(const Environment& environment) {
                          .own_group = true,
                          .cgroups = groups_};
     AddRank(request.environment, prepare_, rank);
+    BindRank(request, binding, rank - prepare_.first_rank);
     auto pid = Spawn(request);
     if (!pid.ok()) return pid.error().With("rank " + std::to_string(rank));
     MUSTER_ASSIGN_OR_RETURN(ProcessId process, IdentifyProcess(*pid));

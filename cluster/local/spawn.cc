@@ -1,6 +1,7 @@
 #include "cluster/local/spawn.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -45,12 +46,13 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
 class Child {
  public:
   Child(const SpawnRequest& request, const std::string& program, char* const* argv,
-        char* const* envp, char* const* groups, int report_fd)
+        char* const* envp, char* const* groups, const cpu_set_t& cpus, int report_fd)
       : request_(request),
         program_(program),
         argv_(argv),
         envp_(envp),
         groups_(groups),
+        cpus_(cpus),
         report_fd_(report_fd) {}
 
   /// Not fork: it copies the page tables of the whole caller, and exec throws them away. Not posix_spawn: it knows no
@@ -88,6 +90,8 @@ class Child {
     if (!request_.err.empty())
       Redirect(request_.err.c_str(), append, STDERR_FILENO, Report::kOutput);
     for (char* const* file = groups_; *file != nullptr; ++file) Enter(*file);
+    if (!request_.cpus.empty() && sched_setaffinity(0, sizeof cpus_, &cpus_) != 0)
+      Say("muster: this rank could not be bound to its CPUs\n");
     execve(program_.c_str(), argv_, envp_);
     Fail(Report::kProgram);
   }
@@ -110,8 +114,10 @@ class Child {
       close(fd);
       return;
     }
-    constexpr std::string_view kNote = "muster: this rank could not enter its control group\n";
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, kNote.data(), kNote.size());
+    Say("muster: this rank could not enter its control group\n");
+  }
+  static void Say(std::string_view note) {
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, note.data(), note.size());
   }
   void Tell(const Report& report) const {
     [[maybe_unused]] const auto written = write(report_fd_, &report, sizeof report);
@@ -126,6 +132,7 @@ class Child {
   char* const* argv_;
   char* const* envp_;
   char* const* groups_;
+  const cpu_set_t& cpus_;
   int report_fd_;
 };
 
@@ -177,9 +184,12 @@ Result<int> Spawn(const SpawnRequest& request) {
   const auto argv = Pointers(arguments);
   const auto envp = Pointers(settings);
   const auto groups = Pointers(group_files);
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  for (const int cpu : request.cpus) CPU_SET(cpu, &cpus);
   std::array<int, 2> report{};
   if (pipe2(report.data(), O_CLOEXEC) != 0) return IoError("pipe", errno);
-  const Child child(request, program, argv.data(), envp.data(), groups.data(), report[1]);
+  const Child child(request, program, argv.data(), envp.data(), groups.data(), cpus, report[1]);
   // Signals wait while the child still has the caller's handlers.
   sigset_t all;
   sigset_t before;

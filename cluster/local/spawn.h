@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct SpawnRequest {
   bool detached = false;              ///< a session of its own, and init for a parent
   bool die_with_parent = false;       ///< SIGKILL when the calling thread ends
   std::vector<std::filesystem::path> cgroups;  ///< that it enters before it runs, if it can
+  std::set<int> cpus;  ///< on which alone it may run, if it can; empty: the caller's
 };
 
 /// Starts a program and answers its pid, without a copy of the caller's memory: standard input is /dev/null, signal mask empty, every signal at its default but

@@ -98,6 +98,7 @@ class SweepFileReader {
     if (auto* nodes = Find(tree, {"trial"}, "nodes"); nodes != nullptr) {
       if (nodes->is_string() && nodes->get_string() == "any") *nodes = 0;
     }
+    if (auto* bind = Find(tree, {"trial"}, "bind"); bind != nullptr) BindToEnvironment(tree, *bind);
     MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"hang"}, "after", "after_seconds", ParseDuration));
     MUSTER_RETURN_IF_ERROR(WithUnit(tree, {"hang"}, "first", "first_seconds", ParseDuration));
     for (const char* guard : {"cooldown", "dedup", "period", "approval", "canary"}) {
@@ -125,6 +126,18 @@ class SweepFileReader {
     SplitFixed(tree);
     MUSTER_ASSIGN_OR_RETURN(tables_, TakeTables(tree, folder_, file_.places_));
     return DataPaths(tree);
+  }
+
+  /// `trial.bind` travels as a variable, which the agent reads.
+  void BindToEnvironment(json::object& tree, const json::value& bind) {
+    auto& trial = tree.at("trial").get_object();
+    json::value said = bind;  // another key moves the others
+    trial.erase("bind");
+    auto& env = trial["env"];
+    if (env.is_null()) env = json::object();
+    if (!env.is_object()) return;  // refused with its place
+    file_.places_["trial.env.MUSTER_BIND"] = file_.places_["trial.bind"];
+    env.get_object()["MUSTER_BIND"] = std::move(said);
   }
 
   /// `objective` may be a list.

@@ -105,6 +105,12 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
                   std::to_string(trial.nodes));
   }
   MUSTER_RETURN_IF_ERROR(ValidateResources(trial));
+  if (const auto bind = trial.env.find("MUSTER_BIND"); bind != trial.env.end()) {
+    constexpr std::array<std::string_view, 4> kWays{"auto", "none", "numa", "core"};
+    if (std::ranges::count(kWays, bind->second) == 0)
+      return At("trial.env.MUSTER_BIND",
+                "wanted one of auto, none, numa, core, got '" + bind->second + "'");
+  }
   return ValidatePlaceholders(spec);
 }
 

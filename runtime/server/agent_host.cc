@@ -108,7 +108,8 @@ Status AgentHost::Impl::Open() {
                                           .self_executable = ShimProgram(options.self_executable),
                                           .bin_dir = options.bin_dir,
                                           .home_id = options.node.value,
-                                          .address = options.address}));
+                                          .address = options.address,
+                                          .slots = options.has.slots}));
   machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
                                                           .host = options.host,
                                                           .slots = options.has.slots,

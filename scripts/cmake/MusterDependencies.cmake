@@ -9,6 +9,7 @@ find_package(ZLIB REQUIRED)
 find_package(CURL REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_path(MUSTER_FLATBUFFERS flatbuffers/flatbuffers.h REQUIRED)  # its builder is all in headers
+find_path(MUSTER_HWLOC hwloc.h REQUIRED)  # its library is loaded where it is needed
 find_package(CLI11 REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)

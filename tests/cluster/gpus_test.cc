@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "cluster/local/contract.h"
 #include "cluster/local/visible_devices.h"
 
 namespace muster::cluster::local {
@@ -30,6 +31,28 @@ TEST(DeviceName, ByPositionAmongTheAgents) {
   EXPECT_EQ(DeviceName(&visible, 0), "2");
   EXPECT_EQ(DeviceName(&visible, 1), "GPU-bb");
   EXPECT_EQ(DeviceName(&visible, 2), "2") << "more than it has: as it was told by hand";
+}
+
+TEST(RankEnvironmentOfGpus, AgentThatSeesSome_HandsOutTheirNames) {
+  const AttemptFolder folder("/nowhere/attempts/7", "home");
+  wire::Prepare prepare{.epoch = AttemptEpoch(7), .ranks = 2};
+  prepare.gpus_per_rank = 1;
+  prepare.devices = {{.device = 0}, {.device = 2}};
+  const Environment agents{{"CUDA_VISIBLE_DEVICES", "4,GPU-bb,MIG-cc"}};
+  Environment rank = GangEnvironment(agents, folder, "home", prepare, {});
+  AddRank(rank, prepare, 1);
+  EXPECT_EQ(rank["CUDA_VISIBLE_DEVICES"], "4,MIG-cc") << "all of the gang's, as under torchrun";
+  EXPECT_EQ(rank["CUDA_DEVICE_ORDER"], "PCI_BUS_ID");
+  prepare.gpus_per_rank = 0;  // each a share of one
+  prepare.devices = {{.device = 2, .milli = 500}, {.device = 1, .milli = 500}};
+  for (const auto& [number, name] : {std::pair(0, "MIG-cc"), std::pair(1, "GPU-bb")}) {
+    Environment share = GangEnvironment(agents, folder, "home", prepare, {});
+    AddRank(share, prepare, number);
+    EXPECT_EQ(share["CUDA_VISIBLE_DEVICES"], name);
+  }
+  Environment all = GangEnvironment({}, folder, "home", prepare, {});
+  AddRank(all, prepare, 0);
+  EXPECT_EQ(all["CUDA_VISIBLE_DEVICES"], "2") << "numbers where the agent sees the whole machine";
 }
 
 /// On a machine of two GPUs of 80 and 40 GiB and a part of the first, of 10 GiB (fake_nvml.cc).

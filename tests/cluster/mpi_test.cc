@@ -46,6 +46,23 @@ TEST_F(MpiTest, TwoRanks_ReduceTogetherAndEndWellWithNothingLeft) {
               static_cast<int>(ms(ended)));
 }
 
+/// mpirun binds nobody; each rank's own parent does.
+TEST_F(MpiTest, BoundRanks_HaveTheCpusThatTheAgentChose) {
+  slots_ = 2;
+  Reopen();
+  auto prepare = PrepareOf(7, {"grep", "Cpus_allowed_list", "/proc/self/status"}, 2);
+  prepare.launcher = wire::LauncherKind::kMpi;
+  prepare.env["MUSTER_BIND"] = "core";
+  Start(prepare);
+  EXPECT_THAT(Ends(kFirst), testing::UnorderedElementsAre("0: exit 0", "1: exit 0"));
+  const auto binding = FolderOf(kFirst).ReadBinding();
+  if (binding.empty()) GTEST_SKIP() << "this machine has one CPU";
+  for (int rank = 0; rank < 2; ++rank) {
+    const auto& cpus = binding[static_cast<std::size_t>(rank)].cpus;
+    EXPECT_EQ(Output(kFirst, rank, "out"), "Cpus_allowed_list:\t" + CpuListText(cpus) + "\n");
+  }
+}
+
 TEST_F(MpiTest, ResumeCode_OfEveryRankIsKept) {
   StartGang("resume");
   EXPECT_THAT(Ends(kFirst), testing::UnorderedElementsAre("0: exit 75", "1: exit 75"));

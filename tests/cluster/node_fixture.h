@@ -45,6 +45,8 @@ class NodeFixture : public testing::Test {
                          .self_executable = MUSTER_TEST_HELPER,
                          .bin_dir = std::filesystem::path(MUSTER_TEST_HELPER).parent_path(),
                          .home_id = home_id_,
+                         .address = address_,
+                         .slots = slots_,
                          .cgroup_root = cgroup_root_,
                          .gpu_library = gpu_library_});
     EXPECT_TRUE(opened.ok()) << opened.error().message;
@@ -137,6 +139,8 @@ class NodeFixture : public testing::Test {
   }
   [[nodiscard]] std::string helper() const { return MUSTER_TEST_HELPER; }
 
+  std::string address_;  ///< as ProcessesOptions has them
+  int slots_ = 0;
   std::filesystem::path home_;
   std::filesystem::path cgroup_root_ = "/sys/fs/cgroup";
   std::string gpu_library_ = MUSTER_TEST_NVML;

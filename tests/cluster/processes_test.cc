@@ -9,6 +9,7 @@
 #include "cluster/local/record_server.h"
 #include "cluster/local/spawn.h"
 #include "cluster/local/spool.h"
+#include "cluster/local/topology.h"
 #include "runtime/base/base64.h"
 #include "runtime/wire/codec.h"
 #include "tests/cluster/node_fixture.h"
@@ -49,6 +50,59 @@ TEST_F(ProcessesTest, Ranks_GetTheContractAndTheirExitCodesAreSeen) {
   EXPECT_THAT(Ends(kFirst), testing::UnorderedElementsAre("0: exit 3", "1: exit 4"));
   EXPECT_EQ(Output(kFirst, 0, "out"), "0/2 0 sweep/0 7 mine 1\n{\"lr\":0.1}");
   EXPECT_EQ(Output(kFirst, 1, "out"), "1/2 1 sweep/0 7 mine 1\n{\"lr\":0.1}");
+}
+
+TEST_F(ProcessesTest, GangOnSeveralNodes_IsToldTheInterfaceUnlessTheTrialSays) {
+  address_ = "127.0.0.1";
+  Reopen();
+  const std::string show = "echo $GLOO_SOCKET_IFNAME $NCCL_SOCKET_IFNAME $TP_SOCKET_IFNAME";
+  wire::Prepare prepare = PrepareOf(1, {"sh", "-c", show});
+  prepare.world_size = 2;
+  prepare.env["TP_SOCKET_IFNAME"] = "mine";
+  Start(prepare);
+  EXPECT_THAT(Ends(AttemptEpoch(1)), testing::ElementsAre("0: exit 0"));
+  EXPECT_EQ(Output(AttemptEpoch(1), 0, "out"), "lo =lo mine\n");
+  Start(PrepareOf(2, {"sh", "-c", show}));
+  EXPECT_THAT(Ends(AttemptEpoch(2)), testing::ElementsAre("0: exit 0"));
+  EXPECT_EQ(Output(AttemptEpoch(2), 0, "out"), "\n") << "alone on its node";
+}
+
+/// On the CPUs of this machine, whatever they are.
+TEST_F(ProcessesTest, BoundRanks_HaveCpusOfTheirOwn_AlsoUnderTheNextAgent) {
+  const auto machine = ReadTopology();
+  ASSERT_TRUE(machine.ok()) << machine.error().message;
+  std::set<int> all;
+  for (const Core& core : machine->cores) all.insert(core.cpus.begin(), core.cpus.end());
+  if (all.size() < 2) GTEST_SKIP() << "this machine has one CPU";
+  slots_ = static_cast<int>(all.size());
+  Reopen();
+  const std::string show = "grep Cpus_allowed_list /proc/self/status; echo bound to $MUSTER_CPUS; ";
+  const auto prepare = [&](int epoch, const std::string& then, const std::string& bind) {
+    wire::Prepare one = PrepareOf(epoch, {"sh", "-c", show + then});
+    one.env["MUSTER_BIND"] = bind;
+    return one;
+  };
+  const auto cpus = [&](int epoch) { return FolderOf(AttemptEpoch(epoch)).ReadBinding(); };
+  Start(prepare(1, "exec sleep 600", "core"));
+  WaitFor<agent::ShimStarted>(AttemptEpoch(1));
+  Reopen();  // the next agent knows what is held
+  Start(prepare(2, "true", "core"));
+  EXPECT_THAT(Ends(AttemptEpoch(2)), testing::ElementsAre("0: exit 0"));
+  ASSERT_EQ(cpus(1).size(), 1U);
+  ASSERT_EQ(cpus(2).size(), 1U);
+  EXPECT_EQ(cpus(1)[0].held.size(), 1U);
+  EXPECT_NE(cpus(1)[0].held, cpus(2)[0].held);
+  const std::string list = CpuListText(cpus(2)[0].cpus);
+  EXPECT_EQ(Output(AttemptEpoch(2), 0, "out"),
+            "Cpus_allowed_list:\t" + list + "\nbound to " + list + "\n");
+  for (const std::string unbound : {"none", "auto"}) {
+    if (unbound == "auto" && HasSeveralNumaNodes()) continue;
+    const int epoch = unbound == "none" ? 3 : 4;
+    Start(prepare(epoch, "true", unbound));
+    EXPECT_THAT(Ends(AttemptEpoch(epoch)), testing::ElementsAre("0: exit 0"));
+    EXPECT_EQ(Output(AttemptEpoch(epoch), 0, "out"),
+              "Cpus_allowed_list:\t" + CpuListText(all) + "\nbound to\n");
+  }
 }
 
 TEST_F(ProcessesTest, RankKilledBySignal_IsNamedAtOnceWhileTheOtherLives) {

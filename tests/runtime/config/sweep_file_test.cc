@@ -90,6 +90,19 @@ TEST(SweepFile, Retrain_HasConditionsAndGuardsInPeoplesUnits) {
       "dedup, retrainings, trial_seconds, period, approval, canary; did you mean 'cooldown'?");
 }
 
+TEST(SweepFile, Bind_TravelsInTheEnvironmentAndKeepsItsPlace) {
+  const auto file = Parse(kWhole, {"trial.bind=numa", "trial.env={A: 1}"});
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(file->spec().trial.env,
+            (std::map<std::string, std::string>{{"A", "1"}, {"MUSTER_BIND", "numa"}}));
+  std::string text = kWhole;
+  text.replace(text.find("ranks: 2"), 8, "bind: cores");
+  EXPECT_EQ(Parse(text)->Explain(Invalid("at trial.env.MUSTER_BIND: wanted another")).message,
+            "s.yaml:5:3: trial.env.MUSTER_BIND: wanted another");
+  EXPECT_EQ(ErrorOf("ranks: 2", "bind: [core]"),
+            "s.yaml:5:3: trial.env.MUSTER_BIND: wanted a string, got [\"core\"]");
+}
+
 TEST(SweepFile, Hang_HasUnitsAndWords) {
   const auto file = Parse(kWhole, {"hang={after: 2m, first: 1h, do: report}"});
   ASSERT_TRUE(file.ok()) << file.error().message;

@@ -67,6 +67,9 @@ TEST(Sweeps, WrongSpecs_AreRefusedWithTheirPath) {
   EXPECT_EQ(error([](auto&) {}), "ok");
   EXPECT_THAT(error([](auto& s) { s.sampler = "tqe"; }),
               HasSubstr("at sampler: unknown sampler 'tqe'"));
+  EXPECT_EQ(error([](auto& s) { s.trial.env["MUSTER_BIND"] = "core"; }), "ok");
+  EXPECT_EQ(error([](auto& s) { s.trial.env["MUSTER_BIND"] = "cores"; }),
+            "at trial.env.MUSTER_BIND: wanted one of auto, none, numa, core, got 'cores'");
   EXPECT_THAT(error([](auto& s) { s.code = wire::CodeSpec{.commit = "HEAD"}; }),
               HasSubstr("at code.commit: wanted at most 64 hexadecimal digits"));
   EXPECT_THAT(error([](auto& s) {
