@@ -1,11 +1,8 @@
 #include "cluster/local/checkpoint_copies.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <system_error>
 
+#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/wire/trial_record.h"
 
@@ -14,31 +11,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Status Sync(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return IoError("open " + path.string(), errno);
-  // Where a file system does not know how, its files are as durable as they get.
-  const bool failed = ::fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS;
-  const int error = errno;
-  ::close(fd);
-  return failed ? Status(IoError("sync " + path.string(), error)) : Ok();
-}
-
 Status SyncAll(const fs::path& folder) {
   std::error_code error;
   for (auto entry = fs::recursive_directory_iterator(folder, error);
        !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    MUSTER_RETURN_IF_ERROR(Sync(entry->path()));
+    MUSTER_RETURN_IF_ERROR(SyncToDisk(entry->path()));
   }
   if (error) return IoError("list " + folder.string(), error.value());
-  return Sync(folder);
+  return SyncToDisk(folder);
 }
 
 /// The last step is the rename, which fails where another attempt was first: its copy is as good.
 Status CopyFolder(const fs::path& from, const fs::path& partial, const fs::path& to) {
   std::error_code error;
   fs::remove_all(partial, error);
-  if (!error) fs::create_directories(partial.parent_path(), error);
+  MUSTER_RETURN_IF_ERROR(MakeFolders(partial.parent_path()));
   if (!error) fs::copy(from, partial, fs::copy_options::recursive, error);
   if (error) return IoError("copy the checkpoints " + from.string(), error.value());
   MUSTER_RETURN_IF_ERROR(SyncAll(partial));
@@ -47,7 +34,7 @@ Status CopyFolder(const fs::path& from, const fs::path& partial, const fs::path&
   if (error) fs::remove_all(partial, ignored);
   if (error && !fs::is_empty(to, ignored) && !ignored) return Ok();
   if (error) return IoError("name the copy " + to.string(), error.value());
-  return Sync(to.parent_path());
+  return SyncToDisk(to.parent_path());
 }
 
 }  // namespace

@@ -130,7 +130,10 @@ Status Shim::Prepare() {
     MUSTER_RETURN_IF_ERROR(MakePrivate(folder_.scratch()));
   }
   if (!prepare_.checkpoint_dir.empty()) {
-    std::filesystem::create_directories(prepare_.checkpoint_dir, error);
+    const std::filesystem::path folder = prepare_.checkpoint_dir;
+    MUSTER_RETURN_IF_ERROR(MakeFolders(folder.parent_path()));
+    // Its own name is for whoever saves there to sync: a start is to cost little.
+    std::filesystem::create_directory(folder, error);
     if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
     MUSTER_RETURN_IF_ERROR(CopyStart(prepare_));
   }

@@ -20,13 +20,6 @@ Error FileError(std::string_view what, const fs::path& path, const std::error_co
   return IoError(std::string(what) + " " + path.string(), code.value());
 }
 
-Status MakeDirectories(const fs::path& path) {
-  std::error_code code;
-  fs::create_directories(path, code);
-  if (code) return FileError("make", path, code);
-  return Ok();
-}
-
 Status CopyDurably(const fs::path& from, const fs::path& to) {
   std::error_code code;
   fs::copy_file(from, to, fs::copy_options::overwrite_existing, code);
@@ -50,7 +43,7 @@ Result<fs::path> ModelDirectory::Workspace(const std::string& request_id) {
   std::error_code code;
   fs::remove_all(path, code);
   if (code) return FileError("empty", path, code);
-  MUSTER_RETURN_IF_ERROR(MakeDirectories(path));
+  MUSTER_RETURN_IF_ERROR(MakeFolders(path));
   return path;
 }
 
@@ -85,7 +78,7 @@ Result<ExportBundle> ModelDirectory::ReadBundle(const fs::path& directory) {
 }
 
 Status ModelDirectory::Write(const fs::path& directory, const std::vector<PackageFile>& files) {
-  MUSTER_RETURN_IF_ERROR(MakeDirectories(directory));
+  MUSTER_RETURN_IF_ERROR(MakeFolders(directory));
   for (const PackageFile& file : files) {
     const fs::path path = directory / file.path;
     MUSTER_RETURN_IF_ERROR(file.copy_from.empty() ? WriteFileAtomically(path, file.bytes)
@@ -104,7 +97,7 @@ Status ModelDirectory::Publish(const fs::path& directory, const std::string& mod
   const fs::path target = VersionDirectory(model, version);
   std::error_code code;
   if (fs::exists(target, code)) return Ok();
-  MUSTER_RETURN_IF_ERROR(MakeDirectories(target.parent_path()));
+  MUSTER_RETURN_IF_ERROR(MakeFolders(target.parent_path()));
   MUSTER_RETURN_IF_ERROR(WriteFileAtomically(target.parent_path() / "config.pbtxt", config_pbtxt));
   fs::rename(directory, target, code);
   if (code) return FileError("rename " + directory.string() + " to", target, code);

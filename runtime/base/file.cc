@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 namespace muster {
 namespace {
@@ -73,10 +74,29 @@ Status OverwriteFile(const std::filesystem::path& path, std::string_view bytes, 
   return Write(path, bytes, mode, false);
 }
 
+Status MakeFolders(const std::filesystem::path& path) {
+  std::vector<std::filesystem::path> missing;  // each within the next
+  std::error_code error;
+  for (auto at = std::filesystem::absolute(path, error).lexically_normal();
+       !error && !std::filesystem::exists(at, error) && at.has_relative_path();
+       at = at.parent_path()) {
+    if (at.has_filename()) missing.push_back(at);  // "a/b/" ends without one
+  }
+  if (!error) std::filesystem::create_directories(path, error);
+  if (error == std::errc::not_a_directory || error == std::errc::file_exists)
+    return Invalid("a part of " + path.string() + " is a file; wanted folders");
+  if (error) return FileError("make", path, error.value());
+  for (const auto& made : missing) MUSTER_RETURN_IF_ERROR(SyncToDisk(made.parent_path()));
+  return Ok();
+}
+
 Status SyncToDisk(const std::filesystem::path& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 || fsync(file.get()) != 0) return FileError("fsync", path, errno);
-  return Ok();
+  if (file.get() < 0 && errno == EACCES) return Ok();
+  if (file.get() < 0) return FileError("open", path, errno);
+  if (fsync(file.get()) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
+    return Ok();
+  return FileError("fsync", path, errno);
 }
 
 Result<std::string> ReadWholeFile(const std::filesystem::path& path, std::size_t bytes_max) {

@@ -25,7 +25,13 @@ Status ReplaceFile(const std::filesystem::path& path, std::string_view bytes, un
 Status OverwriteFile(const std::filesystem::path& path, std::string_view bytes,
                      unsigned mode = 0644);
 
-/// fsync of a file or a folder: what was written to it, or the names in it, survive a power loss.
+/// Makes a folder and what is missing above it; their names survive a power loss. kInvalid where something above it
+/// is no folder; kResource when the disk is full, else kIo.
+Status MakeFolders(const std::filesystem::path& path);
+
+/// fsync of a file or a folder: what was written to it, or the names in it, survive a power loss. Where the file system
+/// knows no fsync of it (EINVAL, ENOSYS, EOPNOTSUPP), or this user may not open it (a folder of mode 0711), it is as
+/// durable as it gets, and this is Ok.
 /// kNotFound, kIo; kResource when the disk is full.
 Status SyncToDisk(const std::filesystem::path& path);
 

@@ -21,7 +21,7 @@ namespace {
 
 struct ServerFlags {
   std::string host = "127.0.0.1", port_file;
-  std::string agents_host = "127.0.0.1", advertise;
+  std::string agents_host = "127.0.0.1", advertise, checkpoints;
   std::uint16_t port = 7070, agents_port = 0;
   WebhookFlags webhooks;
   GcFlags gc;
@@ -36,6 +36,7 @@ int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& nod
   std::atomic<bool> fatal = false;
   server::ServerOptions options;
   options.home = context.Home();
+  options.checkpoints = flags.checkpoints;
   options.host = flags.host;
   options.port = flags.port;
   options.has = std::move(has).value();
@@ -92,6 +93,9 @@ void AddServer(CLI::App& app, Context& context) {
   command->add_option("--advertise", flags->advertise,
                       "Name of this machine for other nodes, where an address above is 0.0.0.0 "
                       "(default: its host name)");
+  command->add_option("--checkpoints", flags->checkpoints,
+                      "Folder of all checkpoints, which nodes on other machines see at the same "
+                      "path (default: checkpoints in the home)");
   AddWebhookFlags(*command, flags->webhooks);
   AddGcFlags(*command, flags->gc);
   command->footer(

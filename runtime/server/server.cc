@@ -369,7 +369,10 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
                           journal::SqliteJournal::Open(options.home / "coordinator.db"));
   auto config = coordinator::Config::Default();
   config.tracking_uri = Advertised(http->url());
-  config.checkpoint_root = (options.home / "checkpoints").string();
+  const auto& elsewhere = options.checkpoints;
+  config.checkpoint_root =
+      (elsewhere.empty() ? options.home / "checkpoints" : std::filesystem::absolute(elsewhere))
+          .string();
   checkpoints = std::make_unique<CheckpointCollector>(config.checkpoint_root);
   pools = std::make_unique<PoolWorker>(
       PoolWorker::Options{.dir = options.home / "pools",

@@ -33,6 +33,8 @@ namespace muster::server {
 
 struct ServerOptions {
   std::filesystem::path home;  ///< made when missing
+  /// Where checkpoints lie, at the same path on every node (cluster/storage.md). Empty: <home>/checkpoints.
+  std::filesystem::path checkpoints;
   std::string host = "127.0.0.1";
   std::uint16_t port = 7070;  ///< 0: the one of the last time when it is free, else any
   Inventory has;              ///< of the local agent; without slots there is none

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "runtime/wire/trial_record.h"
+#include "tests/support/sync_calls.h"
 
 namespace muster::cluster::local {
 namespace {
@@ -47,6 +48,19 @@ class CheckpointCopiesTest : public testing::Test {
   fs::path root_;
   wire::Prepare prepare_;
 };
+
+TEST_F(CheckpointCopiesTest, Copies_SurviveAPowerLoss) {
+  const test::SyncCalls calls;
+  CheckpointKeeper keeper(prepare_);
+  ASSERT_TRUE(Publish(keeper, 4));
+  EXPECT_EQ(calls.Undurable(root_ / "s/0.at"), std::vector<std::string>{});
+  prepare_.trial = TrialId("t/1");
+  prepare_.start_from = root_ / "s/0.at/4.a-5";
+  prepare_.checkpoint_dir = root_ / "t/1";
+  ASSERT_TRUE(CopyStart(prepare_).ok());
+  EXPECT_EQ(Read("t/1/deep/weights"), "4");
+  EXPECT_EQ(calls.Undurable(root_ / "t"), std::vector<std::string>{});
+}
 
 TEST_F(CheckpointCopiesTest, TheFirstCheckpointOfEachInterval_IsCopiedBeforeItsRecordGoesOn) {
   CheckpointKeeper keeper(prepare_);

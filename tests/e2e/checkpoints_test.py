@@ -23,7 +23,11 @@ class CheckpointsTest(unittest.TestCase):
     def setUp(self):
         self.cluster = cluster.Cluster(slots=2)
         self.addCleanup(self.cluster.close)
-        self.cluster.start_server()
+        self.start_server()
+
+    def start_server(self):
+        """With checkpoints outside of its home, as where nodes share a folder."""
+        self.cluster.start_server("--checkpoints", "shared")
 
     def submit(self, name, **values):
         values.setdefault("first", [])
@@ -35,10 +39,10 @@ class CheckpointsTest(unittest.TestCase):
         cluster.wait_until(lambda: sum(t["state"] in cluster.FINAL for t in self.cluster.trials(sweep)) >= ended,
                            30, "trials that have ended")
         self.cluster.kill_server()
-        self.cluster.start_server()
+        self.start_server()
 
     def folders(self, sweep):
-        return sorted(path.name for path in (self.cluster.home / "checkpoints" / sweep).iterdir())
+        return sorted(path.name for path in (self.cluster.work / "shared" / sweep).iterdir())
 
     def begins(self, trial):
         """What each attempt began with."""
@@ -87,7 +91,7 @@ class CheckpointsTest(unittest.TestCase):
         for clone in clones:
             self.assertEqual(clone["from_step"] % 2, 0)
             if clone["state"] == "complete":
-                result = json.loads((self.cluster.home / "checkpoints" / clone["id"] / "state.json").read_text())
+                result = json.loads((self.cluster.work / "shared" / clone["id"] / "state.json").read_text())
                 # Its own steps come after those of its donor, which it has to the step that made it one.
                 self.assertEqual(result[clone["from_step"]:], [x[clone["id"]]] * (8 - clone["from_step"]))
                 self.assertEqual(result[clone["from_step"] - 1], x[clone["from"]])

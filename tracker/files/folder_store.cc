@@ -49,11 +49,11 @@ class FolderArtifactStore final : public ArtifactStore {
     if (fs::is_directory(target, error)) {
       return Invalid("Invalid path: '" + name + "' is a folder of artifacts");
     }
-    fs::create_directories(target.parent_path(), error);
-    if (error == std::errc::not_a_directory || error == std::errc::file_exists) {
+    const Status made = MakeFolders(target.parent_path());
+    if (!made.ok() && made.error().kind == ErrorKind::kInvalid) {
       return Invalid("Invalid path: a part of '" + name + "' is a file");
     }
-    if (error) return Failed(target.parent_path(), error);
+    if (!made.ok()) return made.error();
     const fs::path temporary = target.parent_path() / (std::string(kTemporary) + RandomHex(8));
     Status written = Write(temporary, artifact);
     if (written.ok()) written = SyncToDisk(temporary);

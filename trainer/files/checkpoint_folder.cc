@@ -263,12 +263,10 @@ Result<std::optional<Checkpoint>> CheckpointFolder::LoadLatest() {
 }  // namespace
 
 Result<std::unique_ptr<CheckpointStore>> OpenCheckpointFolder(FolderOptions options) {
-  std::error_code error;
-  std::filesystem::create_directories(options.folder, error);
-  if (error) {
-    return IoError("making checkpoint folder " + options.folder.string(), error.value());
-  }
   options.folder = std::filesystem::absolute(options.folder);
+  MUSTER_RETURN_IF_ERROR(MakeFolders(options.folder));
+  // The shim made the folder, and left its name to the kernel.
+  MUSTER_RETURN_IF_ERROR(SyncToDisk(options.folder.parent_path()));
   auto folder = std::make_unique<CheckpointFolder>(std::move(options));
   const Status claimed = folder->Claim();
   if (!claimed.ok() && claimed.error().kind != ErrorKind::kResource) return claimed.error();

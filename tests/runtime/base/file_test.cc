@@ -4,6 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
+#include "tests/support/sync_calls.h"
+
 namespace muster {
 namespace {
 
@@ -46,6 +50,40 @@ TEST_F(FileTest, Read_BeyondTheBound_IsRefused) {
   ASSERT_TRUE(WriteFileAtomically(folder_ / "f", "12345").ok());
   EXPECT_EQ(ReadWholeFile(folder_ / "f", 4).error().kind, ErrorKind::kResource);
   EXPECT_TRUE(ReadWholeFile(folder_ / "f", 5).ok());
+}
+
+TEST_F(FileTest, MakeFolders_ThenWrite_SurvivesAPowerLoss) {
+  const test::SyncCalls calls;
+  ASSERT_TRUE(MakeFolders(folder_ / "a/b/c").ok());
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "a/b/c/f", "x").ok());
+  EXPECT_EQ(calls.Undurable(folder_ / "a"), std::vector<std::string>{});
+  ASSERT_TRUE(ReplaceFile(folder_ / "a/b/c/g", "x").ok());
+  EXPECT_EQ(calls.Undurable(folder_ / "a").size(), 2U) << "neither bytes nor name";
+}
+
+TEST_F(FileTest, MakeFolders_OnWhatIsThere) {
+  EXPECT_TRUE(MakeFolders(folder_).ok());
+  EXPECT_TRUE(MakeFolders(folder_ / "a/").ok());
+  EXPECT_TRUE(MakeFolders(folder_ / "a/../b/./c/").ok());
+  EXPECT_TRUE(std::filesystem::is_directory(folder_ / "b/c"));
+  ASSERT_TRUE(ReplaceFile(folder_ / "f", "x").ok());
+  for (const char* path : {"f", "f/g", "f/g/h"}) {
+    const Status made = MakeFolders(folder_ / path);
+    ASSERT_FALSE(made.ok()) << path;
+    EXPECT_EQ(made.error().kind, ErrorKind::kInvalid) << made.error().message;
+  }
+}
+
+TEST_F(FileTest, Sync_OfAFolderWhereThatIsNotKnown_IsDone_AndOtherErrorsAreTold) {
+  const test::SyncCalls calls;
+  for (const int unknown : {EINVAL, ENOSYS, EOPNOTSUPP}) {
+    calls.FailOnFolders(unknown);
+    EXPECT_TRUE(WriteFileAtomically(folder_ / "f", "x").ok()) << unknown;
+  }
+  calls.FailOnFolders(EIO);
+  EXPECT_EQ(WriteFileAtomically(folder_ / "f", "x").error().kind, ErrorKind::kIo);
+  calls.FailOnFolders(EDQUOT);
+  EXPECT_EQ(WriteFileAtomically(folder_ / "f", "x").error().kind, ErrorKind::kResource);
 }
 
 TEST_F(FileTest, Write_IntoNoFolder_IsAnError) {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tests/support/sync_calls.h"
+
 namespace muster::tracker {
 namespace {
 
@@ -38,6 +40,17 @@ TEST_F(FolderStoreTest, Links_ThatLeaveTheRootAreRefused) {
   fs::create_symlink("inner", folder_ / "root" / "inside");
   std::ofstream(folder_ / "root" / "inner") << "i";
   EXPECT_TRUE(store->Get("inside").ok());
+}
+
+TEST_F(FolderStoreTest, Put_SurvivesAPowerLoss) {
+  const test::SyncCalls calls;
+  const auto store = OpenFolderArtifactStore(folder_ / "root");
+  ASSERT_TRUE(store->PutBytes("run/plots/a.png", "a").ok());
+  ASSERT_TRUE(store->PutBytes("run/plots/b.png", "b").ok());
+  ASSERT_TRUE(store->PutBytes("run/plots/a.png", "again").ok());
+  std::ofstream(folder_ / "upload") << "c";
+  ASSERT_TRUE(store->Put("run/c", {.file = folder_ / "upload", .may_move = true}).ok());
+  EXPECT_THAT(calls.Undurable(folder_ / "root/run"), testing::IsEmpty());
 }
 
 TEST_F(FolderStoreTest, Temporaries_AreNeitherListedNorMade) {

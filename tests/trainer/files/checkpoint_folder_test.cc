@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "runtime/base/file.h"
+#include "tests/support/sync_calls.h"
 
 namespace muster::trainer::files {
 namespace {
@@ -55,6 +56,16 @@ Checkpoint At(std::int64_t step, std::size_t bytes = 16) {
   checkpoint.tensors[0].bytes.assign(bytes, static_cast<std::byte>(step));
   checkpoint.tensors[1].bytes.assign(8, static_cast<std::byte>(7));
   return checkpoint;
+}
+
+TEST_F(CheckpointFolderTest, Save_SurvivesAPowerLoss) {
+  const test::SyncCalls calls;
+  const auto store = OpenCheckpointFolder({.folder = folder_ / "sweep/0", .attempt = 1});
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  for (const std::int64_t step : {10, 20, 30, 40}) {
+    ASSERT_TRUE((*store)->Save(At(step), step == 20).ok());
+    EXPECT_THAT(calls.Undurable(folder_ / "sweep"), testing::IsEmpty());
+  }
 }
 
 std::int64_t LatestStep(CheckpointStore& store) {
