@@ -26,7 +26,7 @@ namespace {
 constexpr std::int64_t kLonelyMs = 120'000;
 
 struct JoinFlags {
-  std::string url, key_file, address;
+  std::string url, key_file, address, ready_file;
   bool allocation = false;
   std::shared_ptr<NodeFlags> node = std::make_shared<NodeFlags>();
 };
@@ -92,6 +92,7 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
   }
   options.home = flags.allocation ? HomeOf(key) : context.Home();
   if (flags.allocation) options.lonely_ms = kLonelyMs;
+  options.ready_file = flags.ready_file;
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();
   options.node = key.node;
@@ -168,15 +169,17 @@ void AddAgent(CLI::App& app, Context& context) {
       "This machine is lent by a batch system: a home in the folder for temporary files; "
       "SIGUSR2 or SIGTERM let what runs save a checkpoint and go on elsewhere; it ends "
       "when the server does not want it any more, or is silent for two minutes");
+  join->add_option("--ready-file", flags->ready_file,
+                   "A file that is there while the server has the node, for scripts and probes");
   AddNodeFlags(*join, flags->node);
   join->footer(
       "The agent calls the server for as long as it takes, and again whenever the connection "
       "ends.\n"
       "SIGTERM ends it; ranks go on, and the next agent on the same --home adopts them. One agent "
       "a\n"
-      "home, one machine a key file. Data, checkpoints (the server's home) and the trials' "
-      "programs\n"
-      "have to lie at the same paths as on the server: on a shared file system.");
+      "home, one machine a key file. Data, checkpoints (muster server --checkpoints) and the "
+      "trials'\n"
+      "programs have to lie at the same paths as on the server: on a shared file system.");
   join->callback([&context, flags] {
     context.run = [&context, flags] {
       return flags->allocation ? JoinFromAllocation(context, *flags) : Join(context, *flags);

@@ -63,7 +63,7 @@ std::filesystem::path ShimProgram(const std::filesystem::path& own) {
 struct AgentHost::Impl {
   explicit Impl(Options given) : options(std::move(given)) {}
   ~Impl() {
-    socket.reset();  // its thread writes to wake_fd until now
+    if (std::exchange(socket, nullptr)) Tell(false);  // its thread writes to wake_fd until now
     for (const int fd : {wake_fd, lock_fd}) {
       if (fd >= 0) close(fd);
     }
@@ -73,6 +73,7 @@ struct AgentHost::Impl {
   Status Lock();
   Status ClaimHome() const;
   Status Connect();
+  void Tell(bool ready) const;
   void Put(agent::Input input);
   std::vector<agent::Input> TakeInbox();
   void Run();
@@ -149,6 +150,7 @@ Status AgentHost::Impl::ClaimHome() const {
 }
 
 Status AgentHost::Impl::Connect() {
+  Tell(false);  // one that was killed has left its file
   const std::string where = options.node.value + ": the server at " + options.endpoint;
   const auto on_connected = [this, where] {
     LogInfo("agent", where + " answers; joining");
@@ -156,6 +158,7 @@ Status AgentHost::Impl::Connect() {
   };
   const auto on_disconnected = [this, where] {
     joined = false;
+    Tell(false);
     LogWarning("agent", where + " is gone; calling again for as long as it takes");
     Put(agent::Disconnected{});
   };
@@ -164,6 +167,7 @@ Status AgentHost::Impl::Connect() {
         welcome != nullptr && !std::exchange(joined, true)) {
       LogInfo("agent", where + " took the node in (epoch " +
                            std::to_string(welcome->coordinator.value) + ")");
+      Tell(true);
     }
     Put(agent::Received{std::move(envelope)});
   };
@@ -176,6 +180,17 @@ Status AgentHost::Impl::Connect() {
                                                    .on_disconnected = on_disconnected,
                                                    .on_message = on_message}));
   return Ok();
+}
+
+/// To scripts and probes.
+void AgentHost::Impl::Tell(bool ready) const {
+  if (options.ready_file.empty()) return;
+  std::error_code error;
+  if (!ready) std::filesystem::remove(options.ready_file, error);
+  const Status told = ready   ? ReplaceFile(options.ready_file, options.node.value + "\n")
+                      : error ? IoError("remove " + options.ready_file.string(), error.value())
+                              : Ok();
+  if (!told.ok()) LogWarning("agent", told.error().message);
 }
 
 void AgentHost::Impl::Put(agent::Input input) {

@@ -33,9 +33,10 @@ class AgentHost {
     /// The start's number is at least this, and one above the home's last. The Unix time in seconds makes a node
     /// whose home is new count as newer than what it was before; 0: the home's count alone.
     std::int64_t incarnation_least = 0;
-    std::string endpoint;           ///< CoordinatorSocket::endpoint()
-    net::KeyPair keys;              ///< this node's
-    std::string server_public_key;  ///< the coordinator's
+    std::filesystem::path ready_file;  ///< is there while the server has the node; empty: none
+    std::string endpoint;              ///< CoordinatorSocket::endpoint()
+    net::KeyPair keys;                 ///< this node's
+    std::string server_public_key;     ///< the coordinator's
     /// Nothing runs here and nothing will come (after Leave, or because the coordinator said so): the owner should end.
     /// From the agent's thread, once; may be empty.
     std::function<void(const std::string& why)> on_quit = {};
