@@ -19,6 +19,7 @@ using Inode = std::pair<dev_t, ino_t>;
 std::mutex mutex;  // guards all below
 bool watching = false;
 int folder_error = 0;
+int calls = 0, die_at = 0;
 std::set<Inode> synced;  ///< files
 /// Folders: what was in them at their last sync.
 std::map<Inode, std::map<std::string, Inode>> listed;
@@ -34,7 +35,7 @@ std::optional<Inode> InodeOf(const std::filesystem::path& path) {
 SyncCalls::SyncCalls() {
   const std::lock_guard guard(mutex);
   watching = true;
-  folder_error = 0;
+  folder_error = calls = die_at = 0;
   synced.clear();
   listed.clear();
 }
@@ -47,6 +48,11 @@ SyncCalls::~SyncCalls() {
 void SyncCalls::FailOnFolders(int error_number) {
   const std::lock_guard guard(mutex);
   folder_error = error_number;
+}
+
+void SyncCalls::DieAt(int call) {
+  const std::lock_guard guard(mutex);
+  die_at = call;
 }
 
 std::vector<std::string> SyncCalls::Undurable(const std::filesystem::path& root) {
@@ -73,6 +79,7 @@ static int Note(int fd) {
   const std::filesystem::path path = "/proc/self/fd/" + std::to_string(fd);
   const auto own = InodeOf(path);
   if (!watching || !own) return 0;
+  if (++calls == die_at) _exit(9);
   if (!std::filesystem::is_directory(path)) {
     synced.insert(*own);
     return 0;

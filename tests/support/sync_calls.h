@@ -18,6 +18,9 @@ class SyncCalls {
   /// Calls on folders end with this errno, as on a file system that cannot; 0: the kernel's answer.
   static void FailOnFolders(int error_number);
 
+  /// The process ends, as by kill -9, in the place of the call with this number, counted from 1; 0: it does not.
+  static void DieAt(int call);
+
   /// What of `root` and below a power loss may take, though it is there: a file (an empty one is nobody's loss) whose
   /// bytes were not synced, an entry whose folder was not synced since it has its name.
   static std::vector<std::string> Undurable(const std::filesystem::path& root);

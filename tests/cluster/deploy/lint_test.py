@@ -200,8 +200,19 @@ class Container(unittest.TestCase):
         context = (DEPLOY / "container/Containerfile.dockerignore").read_text().split()
         self.assertEqual(context[0], "*")
         self.assertEqual({name.removeprefix("!") for name in context[1:]}, wanted)
-        copied = re.findall(r"^    (\S+) /src/$", (DEPLOY / "container/muster.def").read_text(), re.MULTILINE)
-        self.assertEqual(set(copied), wanted)
+        recipe = (DEPLOY / "container/muster.def").read_text()
+        self.assertEqual(set(re.findall(r"^    (\S+) /src/$", recipe, re.MULTILINE)), wanted)
+        # Images keep the libraries of wheels where the build had them.
+        for text in (recipe, (DEPLOY / "container/Containerfile").read_text()):
+            self.assertIn(" MUSTER_DEPS=/opt/muster/deps\n", text)
+
+    def test_Apptainer_HasStagesWhoseScriptsParse(self):
+        sections = re.split(r"(?m)^%(.*)\n", re.sub(r"(?m)^(#|Bootstrap|From|Stage).*\n", "", (DEPLOY / "container/muster.def").read_text()))
+        names = [name.split()[0] for name in sections[1::2]]
+        self.assertEqual(names, ["files", "post", "files", "files", "post", "environment", "runscript", "test"])
+        for name, script in zip(names, sections[2::2]):
+            if name != "files":
+                subprocess.run(["dash", "-n"], input=script, text=True, check=True)
 
 
 class Together(unittest.TestCase):

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+
+#include "cluster/local/file_set.h"
+
+/// A folder that changes from one list of files to another as a whole. To become `want`:
+///   1. <folder>.next is deleted and made anew: links to the files that stay, and of what `objects` holds.
+///   2. Every file and folder in it is synced.
+///   3. It changes places with the folder (renameat2, RENAME_EXCHANGE), and the folder above is synced. Where a file
+///      system cannot exchange: the folder becomes <folder>.last, .next becomes the folder.
+///   4. <folder>.next, which is the old one now, and .last are deleted, and from `objects` what was taken.
+/// Killed at any moment, or after a power loss, the folder holds what it held or `want`, after Recover; the next call
+/// deletes what is left over.
+
+namespace muster::cluster::local {
+
+/// The files of the folder; none where it is not there. Every byte is read: about a second a gigabyte. kInvalid for
+/// what cannot travel (a link, a socket), kIo.
+Result<FileSet> ReadFileSet(const std::filesystem::path& folder);
+
+/// `objects` holds files under their SHA-256, which whoever put them there has compared. It and the folder are on one
+/// file system, and nobody writes in either meanwhile. Folders without files are not kept. kNotFound names bytes that are nowhere, and the folder is as it was; kInvalid
+/// as CheckFileSet; kResource, kIo.
+Status BecomeFileSet(const std::filesystem::path& folder, const FileSet& want,
+                     const std::filesystem::path& objects);
+
+/// After a kill between the two renames of step 3, the folder is in <folder>.last. To be called before it is read.
+Status Recover(const std::filesystem::path& folder);
+
+}  // namespace muster::cluster::local
