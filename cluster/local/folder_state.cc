@@ -123,7 +123,7 @@ Status BecomeFileSet(const fs::path& folder, const FileSet& want, const fs::path
   const fs::path next = Beside(folder, ".next");
   MUSTER_ASSIGN_OR_RETURN(const FileSet have, ReadFileSet(folder));
   const Transfer plan = PlanTransfer(have, want);
-  const Status filled = Fill(next, folder, plan, objects);
+  Status filled = Fill(next, folder, plan, objects);
   std::error_code ignored;
   if (!filled.ok()) {
     fs::remove_all(next, ignored);

@@ -216,6 +216,14 @@ class Container(unittest.TestCase):
 
 
 class Together(unittest.TestCase):
+    def test_CommandsOfTheReadme_AreTheProgramsOwn(self):
+        lines = re.sub(r"\\\n *", "", (DEPLOY / "README.md").read_text()).splitlines()
+        commands = [match.group(1).split() for line in lines if line.startswith("    ")
+                    for match in re.finditer(r"\bmuster ((?:agent|node|server|serve)\b[^#;&|\"]*)", line)]
+        self.assertGreaterEqual(len(commands), 5)
+        for words in commands:
+            self.assertEqual(wrong_words(words), [])
+
     def test_Ports_AreTheSameEverywhere(self):
         self.assertRegex(help_of("server"), rf"--port UINT={HTTP_PORT}\b")
         self.assertEqual(settings("server.env")["MUSTER_SERVER_FLAGS"].split()[-2:], ["--agents-port", str(AGENTS_PORT)])

@@ -98,6 +98,10 @@ class UnitsTest(unittest.TestCase):
         wait_until((lambda: self.machine.run("test", "-e", "/var/lib/muster-agent/ready").returncode == 0), 20, "the node", every=0.1)
         self.assertIn("node n1 is up", self.join(joining.replace("--slots 1", "--slots 2")))
         self.assertEqual(self.node("n1")["slots"], 2)
+        with open(self.bin / "muster", "ab") as program:  # another version
+            program.write(b"\0")
+        self.assertIn("copy the programs of", self.join(joining.replace("--slots 1", "--slots 2")))
+        self.sh("cmp /srv/build/release/bin/muster /proc/$(systemctl show -P MainPID muster-agent)/exe")
         self.assertEqual(self.sleepers(), rank, "the same rank through all of it")
         (trial,) = self.ask("trial", "ls", "sleeper")["trials"]
         self.assertEqual((trial["state"], trial["attempts"]), ("running", 1))
