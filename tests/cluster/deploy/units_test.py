@@ -54,7 +54,7 @@ class UnitsTest(unittest.TestCase):
 
     @classmethod
     def healthy(cls, port, path):
-        return cls.machine.run(DEPLOY / "container/healthy", port, path).returncode == 0
+        return cls.machine.run("/srv/cluster/deploy/container/healthy", port, path).returncode == 0
 
     @classmethod
     def journal(cls, unit):
