@@ -175,7 +175,7 @@ class ImageTest(unittest.TestCase):
         self.assertFalse(self.machine.healthy("7070", "/nothing"))
         self.assertFalse(self.machine.healthy("7079", "/health"))
         # A node by the unit's own line.
-        self.ask("node", "invite", "n1", "--out", "/tmp/agent.key")
+        self.ask("node", "invite", f"n1-{os.getpid()}", "--out", "/tmp/agent.key")
         shutil.move(self.root / "tmp/agent.key", self.root / "etc/muster/agent.key")
         unit = DEPLOY / "systemd/muster-agent.service"
         agent = self.machine.start("agent", *exec_start(unit, settings(SETTINGS[unit.stem])), MUSTER_HOME="/var/lib/muster-agent")

@@ -16,6 +16,8 @@ os.environ.setdefault("MUSTER_PYTHON", sys.executable)
 sys.path.append(str(SOURCE / "tests/e2e"))
 import cluster  # noqa: E402
 
+# Processes carry their node's name: that of another test's node, on the same machine, would be ended as ours.
+ONE = f"one-{os.getpid()}"
 SLEEPER = """
 name: sleeper
 trial: {command: [sleep, "600"]}
@@ -74,14 +76,14 @@ class JoinTest(unittest.TestCase):
         cluster.wait_until(lambda: self.node(name).get("state") != "up", 20, f"{name} to be gone", every=0.1)
 
     def test_AMachine_BecomesANode_ChangesAndGoes(self):
-        key = self.invite("one")
+        key = self.invite(ONE)
         joining = ("--key", key, "--bin", self.bin, "--flags", "--slots 2 --label rack=a")
         told = self.join(*joining, "--dry-run")
         self.assertIn("would start the agent", told)
         self.assertEqual(list(self.prefix.iterdir()), [])
 
-        self.assertIn("join: node one is up", self.join(*joining))
-        node = self.node("one")
+        self.assertIn(f"join: node {ONE} is up", self.join(*joining))
+        node = self.node(ONE)
         self.assertEqual((node["state"], node["slots"]), ("up", 2))
         copied = self.prefix / "etc/muster/agent.key"
         self.assertEqual((copied.read_text(), stat.S_IMODE(copied.stat().st_mode)), (key.read_text(), 0o600))
@@ -94,13 +96,13 @@ class JoinTest(unittest.TestCase):
         (rank,) = cluster.wait_until(self.cluster.ranks, 30, "the rank")
         changed = self.join("--key", key, "--bin", self.bin, "--flags", "--slots 1")
         self.assertNotIn("copy", changed)
-        self.assertEqual(self.node("one")["slots"], 1)
+        self.assertEqual(self.node(ONE)["slots"], 1)
         self.assertNotEqual(self.agent().pid, first.pid)
         self.assertEqual([r.pid for r in self.cluster.ranks()], [rank.pid])
 
         self.join("--uninstall")
         self.assertIsNone(self.agent())
-        self.wait_down("one")
+        self.wait_down(ONE)
         self.assertFalse({"etc/muster/agent.key", "etc/muster/agent.env"} & set(self.files()))
         self.join("--uninstall", "--purge")
         self.assertEqual(self.files(), [])

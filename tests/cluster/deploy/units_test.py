@@ -17,6 +17,8 @@ os.environ.setdefault("MUSTER_PYTHON", sys.executable)
 sys.path.append(str(SOURCE / "tests/e2e"))
 from cluster import wait_until  # noqa: E402
 
+# Processes carry their node's name, and agents outside of the machine see them.
+N1 = f"n1-{os.getpid()}"
 SLEEPER = """
 name: sleeper
 trial: {command: [sleep, "600"]}
@@ -78,10 +80,10 @@ class UnitsTest(unittest.TestCase):
         return [tuple(line.split()[:2]) for line in lines if line.split()[2:] == ["/usr/bin/sleep", "600"]]
 
     def test_ANode_IsInstalledRestartedKilledChangedAndRemoved(self):
-        self.ask("node", "invite", "n1", "--out", "/srv/n1.key")
+        self.ask("node", "invite", N1, "--out", "/srv/n1.key")
         joining = "--key /srv/n1.key --bin /srv/build/release/bin --flags '--slots 1'"
-        self.assertIn("node n1 is up", self.join(joining))
-        self.assertEqual((self.node("n1")["state"], self.node("n1")["slots"]), ("up", 1))
+        self.assertIn(f"node {N1} is up", self.join(joining))
+        self.assertEqual((self.node(N1)["state"], self.node(N1)["slots"]), ("up", 1))
         self.assertEqual(self.sh("stat -c '%a %U' /etc/muster/agent.key /var/lib/muster-agent"), "600 muster\n700 muster\n")
         self.assertIn("nothing to do", self.join(joining))
         (self.machine.srv / "sleeper.yaml").write_text(SLEEPER)
@@ -96,8 +98,8 @@ class UnitsTest(unittest.TestCase):
         self.sh(f"kill -9 {agent}")
         wait_until(lambda: self.show("muster-agent", "MainPID") not in (agent, "0"), 20, "another agent", every=0.1)
         wait_until((lambda: self.machine.run("test", "-e", "/var/lib/muster-agent/ready").returncode == 0), 20, "the node", every=0.1)
-        self.assertIn("node n1 is up", self.join(joining.replace("--slots 1", "--slots 2")))
-        self.assertEqual(self.node("n1")["slots"], 2)
+        self.assertIn(f"node {N1} is up", self.join(joining.replace("--slots 1", "--slots 2")))
+        self.assertEqual(self.node(N1)["slots"], 2)
         with open(self.bin / "muster", "ab") as program:  # another version
             program.write(b"\0")
         self.assertIn("copy the programs of", self.join(joining.replace("--slots 1", "--slots 2")))
