@@ -28,6 +28,7 @@
 #include "runtime/net/node_keys.h"
 #include "runtime/server/agent_host.h"
 #include "runtime/server/checkpoint_collector.h"
+#include "runtime/server/checkpoint_routes.h"
 #include "runtime/server/compress_routes.h"
 #include "runtime/server/coordinator_host.h"
 #include "runtime/server/data_watcher.h"
@@ -151,6 +152,8 @@ struct Server::Impl {
   void RunCommand(coordinator::RunCommand command,
                   std::function<void(Result<boost::json::object>)> done);
   Result<AttemptEpoch> Fence(const http::Request& request, const RunId& run) const;
+  Result<TrialId> LiveTrialOf(const std::string& token) const;
+  [[nodiscard]] std::filesystem::path CheckpointRoot() const;
   Status StopTrialOf(const RunId& run_id);
   void DropLeftBehind();
   Status SubmitTriggered(const SweepId& sweep, const std::string& sweep_json);
@@ -255,6 +258,32 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const Run
   return owner->epoch;
 }
 
+/// The trial that a live attempt's token may write checkpoints of.
+Result<TrialId> Server::Impl::LiveTrialOf(const std::string& token) const {
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
+  const auto owner = coordinator->AttemptOf(token);
+  if (!owner) return Unauthorized("the token is not one that this server gave out");
+  if (!owner->live) {
+    return Fenced("attempt " + std::to_string(owner->epoch.value) +
+                  " is over; its token may read and write checkpoints no more");
+  }
+  MUSTER_ASSIGN_OR_RETURN(const auto trial,
+                          coordinator->Ask([&](const coordinator::Coordinator& asked, MonotonicTime,
+                                               UnixMillis) -> Result<boost::json::value> {
+                            const auto& runs = asked.state().runs;
+                            const auto found = runs.find(owner->run);
+                            if (found == runs.end())
+                              return NotFound("run " + owner->run.value + " is of no trial");
+                            return wire::ToJson(found->second);
+                          }));
+  return wire::FromJson<TrialId>(trial);
+}
+
+std::filesystem::path Server::Impl::CheckpointRoot() const {
+  return options.checkpoints.empty() ? options.home / "checkpoints"
+                                     : std::filesystem::absolute(options.checkpoints);
+}
+
 void Server::Impl::AddRoutes() {
   tracking->AddRoutes(router);
   registry::AddRegistryRoutes(
@@ -272,6 +301,8 @@ void Server::Impl::AddRoutes() {
   AddCompressRoutes(router, late,
                     {*tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
+  AddCheckpointRoutes(
+      router, {CheckpointRoot(), [this](const std::string& token) { return LiveTrialOf(token); }});
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
   AddPoolRoutes(router, late, [this](const wire::PoolSpec& spec) -> Status {
@@ -369,10 +400,7 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
                           journal::SqliteJournal::Open(options.home / "coordinator.db"));
   auto config = coordinator::Config::Default();
   config.tracking_uri = Advertised(http->url());
-  const auto& elsewhere = options.checkpoints;
-  config.checkpoint_root =
-      (elsewhere.empty() ? options.home / "checkpoints" : std::filesystem::absolute(elsewhere))
-          .string();
+  config.checkpoint_root = CheckpointRoot().string();
   checkpoints = std::make_unique<CheckpointCollector>(config.checkpoint_root);
   pools = std::make_unique<PoolWorker>(
       PoolWorker::Options{.dir = options.home / "pools",
