@@ -14,6 +14,8 @@ constexpr std::size_t kNodeBytesMax = 128;
 constexpr std::size_t kTextBytesMax = 1024;  ///< of a host, an address, a label
 constexpr std::size_t kLabelsMax = 256;
 constexpr int kSlotsMax = 65'536;
+constexpr std::size_t kSecretBytesMax = 256;
+constexpr std::int64_t kPartsMax = 65'536;  ///< of a gang, a node each
 
 Status CheckText(std::string_view path, std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return Ok();
@@ -62,6 +64,19 @@ Status Check(const LogChunk& chunk) {
       CheckNumber("begin", chunk.begin, 0, std::numeric_limits<std::int64_t>::max()));
   if (chunk.stream == "out" || chunk.stream == "err") return Ok();
   return Invalid("at stream: wanted out or err, got " + internal::Excerpt(ToJson(chunk.stream)));
+}
+Status Check(const Prepare& prepare) {
+  return CheckText("start_secret", prepare.start_secret, kSecretBytesMax);
+}
+Status Check(const Go& go) {
+  MUSTER_RETURN_IF_ERROR(
+      CheckNumber("parts", static_cast<std::int64_t>(go.parts.size()), 0, kPartsMax));
+  for (const GangPart& part : go.parts) {
+    MUSTER_RETURN_IF_ERROR(CheckText("parts", part.address, kTextBytesMax));
+    MUSTER_RETURN_IF_ERROR(CheckNumber("parts", part.port, 0, 65'535));
+    MUSTER_RETURN_IF_ERROR(CheckNumber("parts", part.ranks, 1, kSlotsMax));
+  }
+  return Ok();
 }
 template <typename T>
 Status Check(const T& /*bounded by the message's length and kBodyValuesMax*/) {

@@ -113,6 +113,8 @@ struct Hello {
   /// How the node keeps an attempt within its "memory", "cpu" and "pids", in words for people: "cgroup", "watched",
   /// "no". Empty: not known.
   std::map<std::string, std::string> limits;
+  /// Its shims start a part of a gang that mpirun spreads over nodes (Go::parts). A muster from before cannot.
+  bool remote_start = false;
 };
 struct Heartbeat {
   NodeId node;
@@ -219,11 +221,21 @@ struct Prepare {
   std::int64_t hang_ms = 0;
   HangAction hang_action = HangAction::kRestart;
   std::int64_t memory_bytes = 0;  ///< of each rank, kOom beyond it; 0: no limit
+  /// Of a gang that mpirun spreads over nodes; else empty. Who proves to know it may start this node's part
+  /// (cluster/local/start_server.h): the coordinator tells the nodes of the gang alone.
+  std::string start_secret;
+};
+/// One node of a gang that mpirun spreads over several.
+struct GangPart {
+  std::string address;  ///< this and the next as its Prepared said
+  int port = 0;
+  int ranks = 0;
 };
 struct Go {
   AttemptEpoch epoch;
   std::string master_address;
   int master_port = 0;
+  std::vector<GangPart> parts;  ///< by node_rank; empty unless Prepare had a start_secret
 };
 struct Abort {
   AttemptEpoch epoch;

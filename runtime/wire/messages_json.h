@@ -21,7 +21,7 @@ BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
 BOOST_DESCRIBE_STRUCT(AttemptReport, (), (epoch, trial, phase))
 BOOST_DESCRIBE_STRUCT(Hello, (),
                       (node, host, slots, gpus, gpu_memory, resources, labels, incarnation,
-                       attempts, sequence, limits))
+                       attempts, sequence, limits, remote_start))
 BOOST_DESCRIBE_STRUCT(Heartbeat, (), (node, sequence))
 BOOST_DESCRIBE_STRUCT(Prepared, (), (epoch, address, port))
 BOOST_DESCRIBE_STRUCT(Started, (), (epoch))
@@ -36,8 +36,9 @@ BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,
                        checkpoint_dir, ranks, first_rank, world_size, node_rank, cpus_per_rank,
                        gpus_per_rank, slots, devices, grace_ms, silence_ms, hang_ms, hang_action,
-                       memory_bytes, start_from, keep_dir, keep_every))
-BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port))
+                       memory_bytes, start_from, keep_dir, keep_every, start_secret))
+BOOST_DESCRIBE_STRUCT(GangPart, (), (address, port, ranks))
+BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port, parts))
 BOOST_DESCRIBE_STRUCT(Abort, (), (epoch))
 BOOST_DESCRIBE_STRUCT(Stop, (), (epoch, reason, grace_ms))
 BOOST_DESCRIBE_STRUCT(AskCheckpoint, (), (epoch))

@@ -164,6 +164,14 @@ TEST(Bounds, WhatNoPeerSends_IsRefusedWithItsPath) {
   EXPECT_THAT(refused(Heartbeat{NodeId(std::string(200, 'n')), 1}),
               HasSubstr("at node: 200 bytes"));
   EXPECT_THAT(refused(Prepared{AttemptEpoch(1), "a", 70'000}), HasSubstr("at port: 70000"));
+  EXPECT_THAT(refused(Prepare{.start_secret = std::string(300, 's')}),
+              HasSubstr("at start_secret: 300 bytes; at most 256"));
+  const auto parts = [&](GangPart part) {
+    return refused(Go{AttemptEpoch(1), "a", 1, {std::move(part)}});
+  };
+  EXPECT_THAT(parts({"a", 70'000, 1}), HasSubstr("go: at parts: 70000"));
+  EXPECT_THAT(parts({"a", 1, 0}), HasSubstr("go: at parts: 0; wanted 1 to"));
+  EXPECT_THAT(parts({std::string(2000, 'a'), 1, 1}), HasSubstr("go: at parts: 2000 bytes"));
 }
 
 TEST(Bounds, LongMessages_AreRefusedBeforeTheyAreRead) {

@@ -90,6 +90,15 @@ class RandomMessage {
     chunk.stream = random_.Chance(0.5) ? "out" : "err";
     chunk.begin = std::abs(chunk.begin);
   }
+  void Tame(Prepare& prepare) {
+    prepare.start_secret.resize(std::min<std::size_t>(prepare.start_secret.size(), 256));
+  }
+  void Tame(Go& go) {
+    for (GangPart& part : go.parts) {
+      part.port = static_cast<int>(random_.Below(65'536));
+      part.ranks = 1 + static_cast<int>(random_.Below(65'535));
+    }
+  }
   template <typename T>
   void Tame(T& /*any value may travel*/) {}
 
