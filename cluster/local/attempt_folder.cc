@@ -10,6 +10,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "cluster/local/order.h"
 #include "runtime/base/file.h"
 #include "runtime/wire/codec.h"
 
@@ -24,7 +25,7 @@ namespace muster::cluster::local {
 BOOST_DESCRIBE_ENUM(ShimPhase, kPrepared, kRunning, kFailed)
 BOOST_DESCRIBE_STRUCT(ProcessId, (), (pid, start_ticks))
 BOOST_DESCRIBE_STRUCT(RankProcess, (), (rank, process))
-BOOST_DESCRIBE_STRUCT(RankEnd, (), (rank, code, text, out_of_memory))
+BOOST_DESCRIBE_STRUCT(RankEnd, (), (rank, code, text, out_of_memory, told))
 BOOST_DESCRIBE_STRUCT(ShimState, (),
                       (phase, shim, address, port, ranks, ends, all_ended, empty, launcher_end,
                        message))
@@ -149,6 +150,12 @@ std::vector<RankCpus> AttemptFolder::ReadBinding() const {
   for (std::string held, cpus; words >> held >> cpus;)
     ranks.push_back({.held = CpuListFromText(held), .cpus = CpuListFromText(cpus)});
   return ranks;
+}
+Status AttemptFolder::WriteGang(const std::vector<wire::GangPart>& parts) const {
+  return ReplaceFile(run_ / "gang.json", wire::Encode(parts) + "\n");
+}
+Result<std::vector<wire::GangPart>> AttemptFolder::ReadGang() const {
+  return ReadJson<std::vector<wire::GangPart>>(run_ / "gang.json");
 }
 Status AttemptFolder::WriteEndNote(const EndNote& note) const {
   return ReplaceFile(path_ / "end.json", wire::Encode(note) + "\n");

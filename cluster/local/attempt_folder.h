@@ -33,6 +33,8 @@ struct RankEnd {
   int code = 0;  ///< exit code, or 128 + signal
   std::string text;
   bool out_of_memory = false;
+  bool told =
+      false;  ///< mpirun, or its daemon, had asked it to end: how it did is no news of its own
 };
 
 /// state.json, written by the shim alone.
@@ -46,7 +48,7 @@ struct ShimState {
   bool all_ended = false;          ///< no further rank will end
   bool empty = false;  ///< and no process is left that descends from the shim, which ends now
   std::string
-      launcher_end;     ///< how mpirun ended while ranks were left: "killed by signal 9 (SIGKILL)"
+      launcher_end;  ///< how mpirun, or its daemon, ended while ranks were left: "killed by signal 9 (SIGKILL)"
   std::string message;  ///< of kFailed
 };
 
@@ -112,6 +114,9 @@ class AttemptFolder {
   /// The CPUs of the ranks here; none when there is no file.
   Status WriteBinding(const std::vector<RankCpus>& ranks) const;
   [[nodiscard]] std::vector<RankCpus> ReadBinding() const;
+  /// gang.json, of the gang's first node: wire::Go::parts.
+  Status WriteGang(const std::vector<wire::GangPart>& parts) const;
+  [[nodiscard]] Result<std::vector<wire::GangPart>> ReadGang() const;
   Status WriteEndNote(const EndNote& note) const;
   [[nodiscard]] Result<EndNote> ReadEndNote() const;
   /// rank<k>.pid and rank<k>.exit, written by `muster rank`.

@@ -1,6 +1,9 @@
 #include "cluster/local/contract.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <set>
 
 #include "cluster/local/visible_devices.h"
@@ -81,39 +84,77 @@ void BindRank(SpawnRequest& request, const std::vector<RankCpus>& ranks, int loc
 }
 
 std::vector<std::string> MpirunCommand(const std::filesystem::path& self_executable,
-                                       const AttemptFolder& folder, const wire::Prepare& prepare) {
-  std::vector<std::string> command{"mpirun",
-                                   "-np",
-                                   std::to_string(prepare.ranks),
-                                   "--oversubscribe",
-                                   "--bind-to",
-                                   "none",
-                                   "--stdin",
-                                   "none",
-                                   self_executable.string(),
-                                   "rank",
-                                   folder.path().string(),
-                                   "--"};
-  command.insert(command.end(), prepare.command.begin(), prepare.command.end());
+                                       const wire::Prepare& prepare,
+                                       const std::vector<wire::GangPart>& parts) {
+  int ranks = parts.empty() ? prepare.ranks : 0;
+  std::string hosts;
+  for (std::size_t node = 0; node < parts.size(); ++node) {
+    ranks += parts[node].ranks;
+    hosts +=
+        (node == 0 ? "localhost" : "," + HostOf(node)) + ":" + std::to_string(parts[node].ranks);
+  }
+  std::vector<std::string> command{"mpirun",          "-np",       std::to_string(ranks),
+                                   "--oversubscribe", "--bind-to", "none",
+                                   "--stdin",         "none"};
+  if (!parts.empty()) command.insert(command.end(), {"--host", hosts, "--map-by", "slot"});
+  command.insert(command.end(), {self_executable.string(), "rank"});
   return command;
 }
 
-void AddMpiSettings(Environment& environment, const std::filesystem::path& scratch) {
-  const Environment settings{
+std::string HostOf(std::size_t node_rank) {
+  const auto byte = [&](int shift) { return "." + std::to_string((node_rank >> shift) & 255); };
+  return "240" + byte(16) + byte(8) + byte(0);
+}
+
+std::optional<std::size_t> NodeRankOf(const std::string& host) {
+  in_addr address{};
+  if (inet_pton(AF_INET, host.c_str(), &address) != 1) return std::nullopt;
+  const std::uint32_t number = ntohl(address.s_addr);
+  if (number >> 24 != 240) return std::nullopt;
+  return number & 0xFF'FFFF;
+}
+
+Environment MpiSettingsOfNode(const std::filesystem::path& scratch, const std::string& address) {
+  Environment settings{{"OMPI_MCA_orte_tmpdir_base", scratch.string()},
+                       {"OMPI_MCA_btl_vader_backing_directory", scratch.string()}};
+  in_addr parsed{};
+  // A name or an IPv6 address: Open MPI chooses among all interfaces.
+  if (inet_pton(AF_INET, address.c_str(), &parsed) != 1) return settings;
+  // The interface that has it. Not /32, of which Open MPI 4.1 makes an empty mask, so that every interface fits.
+  settings["OMPI_MCA_oob_tcp_if_include"] = settings["OMPI_MCA_btl_tcp_if_include"] =
+      address + "/31";
+  settings["OMPI_MCA_oob_tcp_disable_ipv6_family"] = "1";
+  settings["OMPI_MCA_btl_tcp_disable_family"] = "6";
+  return settings;
+}
+
+void AddMpiSettings(Environment& environment, const std::filesystem::path& self_executable,
+                    const std::filesystem::path& scratch, const std::string& address) {
+  const bool spread = !address.empty();
+  Environment settings{
       {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
       {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
       // More ranks than cores must not spin against each other.
       {"OMPI_MCA_mpi_yield_when_idle", "1"},
       // Without this, Open MPI probes every fabric it knows: 0.2 s a start on one machine.
       {"OMPI_MCA_pml", "ob1"},
-      {"OMPI_MCA_btl", "self,vader"},
-      {"OMPI_MCA_plm", "isolated"},
+      {"OMPI_MCA_btl", spread ? "self,vader,tcp" : "self,vader"},
+      {"OMPI_MCA_plm", spread ? "rsh" : "isolated"},
+      // The nodes are the coordinator's to choose, also inside an allocation of a batch system.
+      {"OMPI_MCA_ras", "^alps,gridengine,lsf,slurm,tm"},
       // A rank's exit code is the agent's to judge; 75 on one rank must not kill the others while they
       // save their checkpoint.
       {"OMPI_MCA_orte_abort_on_non_zero_status", "0"},
-      {"OMPI_MCA_orte_tmpdir_base", scratch.string()},
-      {"OMPI_MCA_btl_vader_backing_directory", scratch.string()},
   };
+  if (spread) {
+    settings.merge(
+        Environment{{"OMPI_MCA_plm_rsh_agent", self_executable.string() + " remote-start"},
+                    {"OMPI_MCA_plm_rsh_no_tree_spawn", "1"},
+                    {"OMPI_MCA_plm_rsh_pass_environ_mca_params", "0"},
+                    // A daemon that stays its shim's child, and tells by its end that it has ended.
+                    {"OMPI_MCA_orte_leave_session_attached", "1"}});
+  }
+  settings.merge(MpiSettingsOfNode(scratch, address));
   environment.insert(settings.begin(), settings.end());  // what is there already stays
 }
 

@@ -72,9 +72,10 @@ Status Processes::Impl::Make(Attempt& attempt) {
   MUSTER_ASSIGN_OR_RETURN(prepare.command[0], FindProgram(prepare.command[0], options.bin_dir,
                                                           prepare.working_dir, environment));
   if (prepare.launcher == wire::LauncherKind::kMpi) {
-    const auto mpirun = FindProgram("mpirun", {}, {}, environment);
-    if (!mpirun.ok()) {
-      return Unavailable("Open MPI is needed to start this trial: " + mpirun.error().message);
+    const auto launcher =
+        FindProgram(prepare.node_rank == 0 ? "mpirun" : "orted", {}, {}, environment);
+    if (!launcher.ok()) {
+      return Unavailable("Open MPI is needed to start this trial: " + launcher.error().message);
     }
   }
   std::error_code error;
@@ -143,7 +144,8 @@ void Processes::Impl::On(const agent::StartRanks& effect) {
   attempt->started_told = false;
   attempt->start = Order{.order = "start",
                          .master_address = effect.go.master_address,
-                         .master_port = effect.go.master_port};
+                         .master_port = effect.go.master_port,
+                         .parts = effect.go.parts};
   attempt->start_sent = {};
   attempt->changed = true;
 }

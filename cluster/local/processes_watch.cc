@@ -9,9 +9,22 @@
 #include "cluster/local/observe.h"
 #include "cluster/local/processes_impl.h"
 #include "cluster/local/spool.h"
+#include "runtime/agent/exit_cause.h"
 #include "runtime/base/log.h"
 
 namespace muster::cluster::local {
+namespace {
+
+/// All ranks here are done, and mpirun's daemon, which must not be killed, waits for the gang's ranks elsewhere: the
+/// last end is not told until it is gone.
+bool StaysForGang(const Attempt& attempt) {
+  return attempt.state && !attempt.prepare.start_secret.empty() && !attempt.state->all_ended &&
+         static_cast<int>(attempt.state->ends.size()) == attempt.prepare.ranks;
+}
+
+bool IsWell(const RankEnd& end) { return end.code == 0 || end.code == agent::kResumeCode; }
+
+}  // namespace
 
 /// Notes whose folder changed.
 void Processes::Impl::ReadWatches() {
@@ -70,10 +83,12 @@ void Processes::Impl::TellState(Attempt& attempt) {
   agent::RanksExited exited{.epoch = epoch, .all = state.all_ended};
   for (; attempt.ends_told < state.ends.size(); ++attempt.ends_told) {
     const RankEnd& end = state.ends[attempt.ends_told];
+    if (StaysForGang(attempt) && attempt.ends_told + 1 == state.ends.size() && IsWell(end)) break;
     exited.ranks.push_back({.exit = {.rank = end.rank, .code = end.code, .text = end.text},
                             .out_of_memory = end.out_of_memory});
   }
   attempt.all_told = state.all_ended;
+  if (exited.ranks.empty() && !exited.all) return;
   inputs.emplace_back(std::move(exited));
 }
 
@@ -145,7 +160,7 @@ void Processes::Impl::CheckActivity(Attempt& attempt) {
   }
   if (bytes != std::exchange(attempt.spool_bytes, bytes) ||
       ticks != std::exchange(attempt.cpu_ticks, ticks) ||
-      gpu_ms != std::exchange(attempt.gpu_ms, gpu_ms)) {
+      gpu_ms != std::exchange(attempt.gpu_ms, gpu_ms) || StaysForGang(attempt)) {
     inputs.emplace_back(agent::Activity{.epoch = attempt.prepare.epoch});
   }
 }

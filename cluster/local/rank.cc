@@ -35,15 +35,38 @@ Environment OwnEnvironment() {
   return all;
 }
 
+struct Ended {
+  int status = 0;     ///< as wait(2) has it
+  bool told = false;  ///< SIGTERM had come here: from mpirun or its daemon, who end the whole group
+};
+
 /// Waits for the child; what is sent to this process goes on to it.
-int WaitAndForward(const ProcessId& child, const sigset_t& signals) {
-  while (true) {
-    int status = 0;
-    if (waitpid(child.pid, &status, WNOHANG) == child.pid) return status;
+Ended WaitAndForward(const ProcessId& child, const sigset_t& signals) {
+  Ended ended;
+  while (waitpid(child.pid, &ended.status, WNOHANG) != child.pid) {
     siginfo_t info{};
     const int number = sigwaitinfo(&signals, &info);
     if (number > 0 && number != SIGCHLD) SendSignal(child, number);
+    ended.told = ended.told || number == SIGTERM;
   }
+  sigset_t pending;
+  sigpending(&pending);
+  ended.told = ended.told || sigismember(&pending, SIGTERM) == 1;
+  return ended;
+}
+
+/// What mpirun has given to every rank alike, as it is for this one.
+void MakeOwn(Environment& environment, const AttemptFolder& folder, const wire::Prepare& prepare,
+             int rank) {
+  const auto address = environment.find(kNodeAddress);
+  const auto settings =
+      MpiSettingsOfNode(folder.scratch(), address == environment.end() ? "" : address->second);
+  for (const auto& [name, value] : settings) {
+    if (!prepare.env.contains(name)) environment[name] = value;
+  }
+  environment.erase(kAttemptDir);
+  environment.erase(kNodeAddress);
+  AddRank(environment, prepare, rank);
 }
 
 int EndLike(int status) {
@@ -63,12 +86,13 @@ int EndLike(int status) {
 }  // namespace
 
 int RankMain(const std::vector<std::string>& args) {
-  if (args.size() < 3 || args[1] != "--") {
-    LogError("rank", "usage: muster rank ATTEMPT_DIR -- COMMAND...");
+  const char* path = getenv(kAttemptDir);
+  const char* home_id = getenv("MUSTER_HOME_ID");
+  if (!args.empty() || path == nullptr || home_id == nullptr) {
+    LogError("rank", "usage: muster rank, by the mpirun of an attempt");
     return 2;
   }
-  const char* home_id = getenv("MUSTER_HOME_ID");
-  const AttemptFolder folder(args[0], home_id == nullptr ? "" : home_id);
+  const AttemptFolder folder(path, home_id);
   const auto prepare = folder.ReadPrepare();
   if (!prepare.ok()) {
     LogError("rank", prepare.error().message);
@@ -79,19 +103,27 @@ int RankMain(const std::vector<std::string>& args) {
     const auto found = own.find(name);
     return found == own.end() ? "" : found->second;
   });
-  const int rank = prepare->first_rank + (place ? static_cast<int>(place->rank) : 0);
+  const int rank = place ? static_cast<int>(place->rank) : 0;
+  if (rank < prepare->first_rank || rank >= prepare->first_rank + prepare->ranks) {
+    LogError("rank", "mpirun starts rank " + std::to_string(rank) + " where ranks " +
+                         std::to_string(prepare->first_rank) + " to " +
+                         std::to_string(prepare->first_rank + prepare->ranks - 1) + " belong");
+    return 126;
+  }
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT})
     sigaddset(&signals, number);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-  SpawnRequest request{.command = {args.begin() + 2, args.end()},
-                       .environment = own,
-                       .out = folder.output(rank, "out"),
-                       .err = folder.output(rank, "err"),
-                       .die_with_parent = true};
-  AddRank(request.environment, *prepare, rank);
+  SpawnRequest request{
+      .command = prepare->command,
+      .environment = own,
+      .working_dir = prepare->working_dir.empty() ? folder.work().string() : prepare->working_dir,
+      .out = folder.output(rank, "out"),
+      .err = folder.output(rank, "err"),
+      .die_with_parent = true};
+  MakeOwn(request.environment, folder, *prepare, rank);
   BindRank(request, folder.ReadBinding(), rank - prepare->first_rank);
   const auto pid = Spawn(request);
   if (!pid.ok()) {
@@ -105,10 +137,12 @@ int RankMain(const std::vector<std::string>& args) {
   const ProcessId child = identified.ok() ? *identified : ProcessId();
   Status noted = folder.WriteRankProcess({.rank = rank, .process = child});
   if (!noted.ok()) LogError("rank", noted.error().message);
-  const int status = WaitAndForward({.pid = *pid, .start_ticks = child.start_ticks}, signals);
-  noted = folder.WriteRankEnd(DescribeEnd(rank, status));
+  const Ended ended = WaitAndForward({.pid = *pid, .start_ticks = child.start_ticks}, signals);
+  RankEnd end = DescribeEnd(rank, ended.status);
+  end.told = ended.told;
+  noted = folder.WriteRankEnd(end);
   if (!noted.ok()) LogError("rank", noted.error().message);
-  return EndLike(status);
+  return EndLike(ended.status);
 }
 
 }  // namespace muster::cluster::local

@@ -17,16 +17,12 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <map>
 
-#include "cluster/local/attempt_folder.h"
 #include "cluster/local/cgroups.h"
 #include "cluster/local/checkpoint_copies.h"
 #include "cluster/local/contract.h"
 #include "cluster/local/lease.h"
-#include "cluster/local/order.h"
-#include "cluster/local/record_server.h"
-#include "cluster/local/spawn.h"
+#include "cluster/local/shim_impl.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/wire/codec.h"
@@ -36,7 +32,6 @@ namespace {
 
 constexpr int kIdlePollMs = 5000;  // between looks whether the folder is still there
 constexpr int kRetryPollMs = 200;  // while a full disk holds something back
-constexpr std::size_t kLogTailBytes = 1000;
 
 /// How many processes the kernel has killed for memory since boot (proc(5), vmstat).
 std::int64_t OomKills() {
@@ -55,7 +50,7 @@ std::int64_t OomKills() {
 /// Binds a TCP port and does not listen: with SO_REUSEADDR on both sides rank 0 can bind and listen on it
 /// while this socket keeps everybody else from being given it (Linux, inet_csk_get_port).
 Result<int> HoldPort(int& port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const int on = 1;
   sockaddr_in address{.sin_family = AF_INET};
   socklen_t size = sizeof address;
@@ -68,57 +63,7 @@ Result<int> HoldPort(int& port) {
   return fd;
 }
 
-std::string Tail(const std::filesystem::path& file) {
-  auto text = ReadWholeFile(file);
-  if (!text.ok()) return "";
-  const std::size_t from = text->size() - std::min(text->size(), kLogTailBytes);
-  return text->substr(from);
-}
-
-class Shim {
- public:
-  Shim(std::filesystem::path folder, std::string home_id)
-      : folder_(std::move(folder), home_id), home_id_(std::move(home_id)) {}
-
-  Status Prepare();
-  void Loop();
-  void Fail(const Error& error);
-
- private:
-  void Poll();
-  void ServeAgent();
-  void Obey(const std::string& line);
-  void Start(const Order& order);
-  Status StartLocal(const Environment& environment);
-  Status StartMpi(Environment environment);
-  void SignalRanks(int signal);
-  void Reap();
-  void MpirunEnded(int status);
-  void CollectMpi();
-  void AddEnd(RankEnd end);
-  void SeeIfEmpty();
-  [[nodiscard]] bool HasEnded(int rank) const;
-  void SaveIfChanged();
-  void KillAll() const;
-  void KillIfOrphaned();
-
-  AttemptFolder folder_;
-  std::string home_id_;
-  wire::Prepare prepare_;
-  ShimState state_;
-  bool changed_ = false;  // state_ is newer than the file
-  bool started_ = false;  // an order to start was taken
-  int mpirun_ = 0;        // its pid while it lives
-  std::int64_t oom_kills_ = 0;
-  std::vector<std::filesystem::path> groups_;  // that the ranks are in
-  std::optional<MonotonicTime> lease_;         // of the last look
-  bool orphaned_ = false;
-  int children_fd_ = -1;  // signalfd of SIGCHLD
-  int folder_fd_ = -1;    // inotify: files of `muster rank` appear
-  int agent_fd_ = -1;
-  std::map<int, std::string> agent_connections_;
-  RecordServer records_;
-};
+}  // namespace
 
 Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(prepare_, folder_.ReadPrepare());
@@ -156,7 +101,10 @@ Status Shim::Prepare() {
   MUSTER_RETURN_IF_ERROR(
       records_.Open(folder_.control_socket(), folder_.records(), CheckpointKeeper(prepare_)));
   MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket()));
-  MUSTER_RETURN_IF_ERROR(HoldPort(state_.port));
+  MUSTER_ASSIGN_OR_RETURN(port_fd_, HoldPort(state_.port));
+  if (IsPart() && prepare_.node_rank > 0) {  // the ranks meet at the first node's port
+    MUSTER_RETURN_IF_ERROR(starts_.Listen(port_fd_, prepare_.start_secret));
+  }
   state_.address = "127.0.0.1";
   MUSTER_ASSIGN_OR_RETURN(state_.shim, IdentifyProcess(getpid()));
   oom_kills_ = OomKills();
@@ -188,8 +136,10 @@ void Shim::Loop() {
     records_.Serve();
     KillIfOrphaned();
     ServeAgent();
+    StartDaemon();
     Reap();
     CollectMpi();
+    TellIfNobodyDid();
     SeeIfEmpty();
     SaveIfChanged();
     if (state_.empty && !changed_) return;
@@ -202,11 +152,14 @@ void Shim::Poll() {
                             {.fd = agent_fd_, .events = POLLIN}};
   for (const auto& [fd, text] : agent_connections_) items.push_back({.fd = fd, .events = POLLIN});
   records_.AddTo(items);
+  starts_.AddTo(items);
   int wait_ms = changed_ || records_.stalled() ? kRetryPollMs : kIdlePollMs;
-  if (started_ && lease_ && !orphaned_) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*lease_ - SystemClock().Now());
+  const auto not_beyond = [&wait_ms, now = SystemClock().Now()](MonotonicTime time) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - now);
     wait_ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, wait_ms));
-  }
+  };
+  if (started_ && lease_ && !orphaned_) not_beyond(*lease_);
+  if (nobody_told_) not_beyond(*nobody_told_);
   poll(items.data(), items.size(), wait_ms);
   std::array<char, 4096> ignored;
   while (read(children_fd_, ignored.data(), ignored.size()) > 0) {
@@ -252,8 +205,9 @@ void Shim::Start(const Order& order) {
                     .master_address = order.master_address,
                     .master_port = order.master_port};
   const auto environment = GangEnvironment(CleanEnvironment(), folder_, home_id_, prepare_, go);
-  const Status status = prepare_.launcher == wire::LauncherKind::kMpi ? StartMpi(environment)
-                                                                      : StartLocal(environment);
+  const Status status = prepare_.launcher == wire::LauncherKind::kMpi
+                            ? StartMpi(environment, order.parts)
+                            : StartLocal(environment);
   if (!status.ok()) {
     KillAll();
     Fail(status.error());
@@ -283,22 +237,6 @@ Status Shim::StartLocal(const Environment& environment) {
   return Ok();
 }
 
-Status Shim::StartMpi(Environment environment) {
-  AddMpiSettings(environment, folder_.scratch());
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return IoError("read /proc/self/exe", error.value());
-  const SpawnRequest request{.command = MpirunCommand(self, folder_, prepare_),
-                             .environment = std::move(environment),
-                             .working_dir = prepare_.working_dir,
-                             .out = folder_.launcher_log(),
-                             .err = folder_.launcher_log(),
-                             .own_group = true,
-                             .cgroups = groups_};
-  MUSTER_ASSIGN_OR_RETURN(mpirun_, Spawn(request));
-  return Ok();
-}
-
 void Shim::SignalRanks(int signal) {
   if (signal == SIGTERM) records_.Command("stop");
   if (signal == SIGUSR2) records_.Command("checkpoint");
@@ -310,59 +248,14 @@ void Shim::SignalRanks(int signal) {
 void Shim::Reap() {
   int status = 0;
   for (int pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-    if (pid == mpirun_) {
-      MpirunEnded(status);
+    if (pid == launcher_) {
+      LauncherEnded(status);
       continue;
     }
     if (prepare_.launcher == wire::LauncherKind::kMpi) continue;  // an adopted orphan
     for (const auto& rank : state_.ranks) {
       if (rank.process.pid == pid && !HasEnded(rank.rank)) AddEnd(DescribeEnd(rank.rank, status));
     }
-  }
-}
-
-void Shim::MpirunEnded(int status) {
-  mpirun_ = 0;
-  changed_ = true;
-  // When mpirun was killed, how the ranks end because of it is no news; when it ended by itself, their
-  // ends came first.
-  if (!WIFSIGNALED(status)) CollectMpi();
-  if (static_cast<int>(state_.ends.size()) == prepare_.ranks) return;
-  const std::string what = "mpirun: " + DescribeEnd(0, status).text +
-                           "; its last words: " + Tail(folder_.launcher_log());
-  const bool rank_failed =
-      std::ranges::any_of(state_.ends, [](const RankEnd& end) { return end.code != 0; });
-  if (state_.ranks.empty()) {
-    Fail(Internal("no rank started; " + what));
-  } else if (!WIFSIGNALED(status) && rank_failed) {
-    state_.all_ended = true;  // mpirun took the others down with the one that failed
-  } else {
-    state_.launcher_end = what;
-  }
-  if (state_.phase == ShimPhase::kPrepared) state_.phase = ShimPhase::kRunning;
-}
-
-/// Takes note of the files that `muster rank` wrote.
-void Shim::CollectMpi() {
-  if (prepare_.launcher != wire::LauncherKind::kMpi || !started_) return;
-  for (const int rank : RanksOf(prepare_)) {
-    const bool known = std::ranges::any_of(
-        state_.ranks, [&](const RankProcess& process) { return process.rank == rank; });
-    if (!known) {
-      const auto process = folder_.ReadRankProcess(rank);
-      const bool ended =
-          !process.ok() && folder_.ReadRankEnd(rank).ok();  // it could not be started
-      if (process.ok()) state_.ranks.push_back(*process);
-      if (ended) state_.ranks.push_back({.rank = rank});
-      changed_ = changed_ || process.ok() || ended;
-    }
-    if (HasEnded(rank)) continue;
-    if (auto end = folder_.ReadRankEnd(rank); end.ok()) AddEnd(std::move(end).value());
-  }
-  if (state_.phase == ShimPhase::kPrepared &&
-      static_cast<int>(state_.ranks.size()) == prepare_.ranks) {
-    state_.phase = ShimPhase::kRunning;
-    changed_ = true;
   }
 }
 
@@ -373,8 +266,10 @@ void Shim::AddEnd(RankEnd end) {
     end.out_of_memory = kills > std::exchange(oom_kills_, kills);
     if (end.out_of_memory) end.text += ", by the kernel for lack of memory";
   }
+  if (IsNoNews(end)) return;
   state_.ends.push_back(std::move(end));
-  if (static_cast<int>(state_.ends.size()) == prepare_.ranks) state_.all_ended = true;
+  // mpirun takes the end of its daemon for a failure of the gang, which may go on elsewhere.
+  if (AllHaveEnded() && !(IsPart() && launcher_ != 0)) state_.all_ended = true;
   changed_ = true;
 }
 
@@ -391,7 +286,8 @@ void Shim::SeeIfEmpty() {
 }
 
 bool Shim::HasEnded(int rank) const {
-  return std::ranges::any_of(state_.ends, [&](const RankEnd& end) { return end.rank == rank; });
+  return std::ranges::any_of(state_.ends, [&](const RankEnd& end) { return end.rank == rank; }) ||
+         std::ranges::count(told_, rank) > 0;
 }
 
 void Shim::SaveIfChanged() {
@@ -428,8 +324,6 @@ void Shim::KillIfOrphaned() {
   }
   KillAll();
 }
-
-}  // namespace
 
 int ShimMain(const std::vector<std::string>& args) {
   const char* home_id = getenv("MUSTER_HOME_ID");  // the mark that the agent gave this process

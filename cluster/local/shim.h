@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-/// The two hidden subcommands of `muster` that stand between the agent and a trial's ranks. The formats
+/// The hidden subcommands of `muster` that stand between the agent and a trial's ranks. The formats
 /// they share with the agent (attempt folder, sockets) are in cluster/README.md.
 
 namespace muster::cluster::local {
@@ -17,11 +17,15 @@ namespace muster::cluster::local {
 /// return value is the exit code: 0, or 2 for wrong arguments.
 int ShimMain(const std::vector<std::string>& args);
 
-/// `muster rank ATTEMPT_DIR -- COMMAND...`: what mpirun starts in place of a rank. Sets the contract's
-/// RANK, WORLD_SIZE, ... from mpirun's environment, sends output straight to the rank's spool files, runs
-/// COMMAND as a child and writes rank<k>.exit when it ends, so that the rank that died first and its
-/// signal are known without reading mpirun's prose. Answers as COMMAND did (exit code, or the same
-/// signal).
+/// `muster rank`: what mpirun starts in place of a rank. Sets the contract's RANK, WORLD_SIZE, ... from mpirun's
+/// environment, sends output straight to the rank's spool files, runs the Prepare's command as a child and
+/// writes rank<k>.exit when it ends, so that the rank that died first and its signal are known without
+/// reading mpirun's prose. Answers as the command did (exit code, or the same signal).
 int RankMain(const std::vector<std::string>& args);
+
+/// `muster remote-start HOST COMMAND...`: what mpirun takes for ssh in a gang that spreads over nodes. Has the shim of
+/// that node run mpirun's daemon (start_server.h) and stays as long as that runs; answers its exit code, or 1 when it
+/// could not be started.
+int RemoteStartMain(const std::vector<std::string>& args);
 
 }  // namespace muster::cluster::local

@@ -15,6 +15,7 @@ std::optional<int> RunHidden(int argc, char** argv) {
   const std::vector<std::string> args(argv + 2, argv + argc);
   if (command == "shim") return cluster::local::ShimMain(args);
   if (command == "rank") return cluster::local::RankMain(args);
+  if (command == "remote-start") return cluster::local::RemoteStartMain(args);
   if (command == "inspect") return cluster::local::InspectMain(args);
   return std::nullopt;
 }

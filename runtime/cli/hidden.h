@@ -4,7 +4,7 @@
 
 namespace muster::cli {
 
-/// `muster shim ...` and `muster rank ...`: what muster starts itself, around the ranks of an attempt
+/// `muster shim ...`, `muster rank`, `muster remote-start ...` and `muster inspect ...`: what muster starts itself, around the ranks of an attempt
 /// (cluster/local). Answers the exit code, or nullopt when the arguments are a person's.
 std::optional<int> RunHidden(int argc, char** argv);
 

@@ -5,6 +5,7 @@ find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json url)
 find_library(MUSTER_BOOST_JSON_ARCHIVE libboost_json.a REQUIRED)  # for programs that set MUSTER_STATIC
 find_package(SQLite3 REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_library(MUSTER_CRYPTO_ARCHIVE libcrypto.a)  # the same; where there is none, such a program is linked as others are
 find_package(ZLIB REQUIRED)
 find_package(CURL REQUIRED)
 find_package(yaml-cpp REQUIRED)

@@ -1,6 +1,6 @@
 // The program that the tests of cluster/local start: the hidden subcommands of `muster`, and ranks that
 // behave as a test wants.
-//   shim DIR | rank DIR -- CMD... | inspect DIR WHY RANK...   as in `muster`
+//   shim DIR | rank | remote-start HOST CMD... | inspect DIR WHY RANK...   as in `muster`
 //   say N [END]     sends N metric records, each after the ack of the one before, then ends with code END
 //   obey            says "resumed", then prints commands and signals until it is told to stop; ends with 75
 //   hold N          holds N MiB, which a child shares, and sleeps
@@ -138,6 +138,7 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "shim") return muster::cluster::local::ShimMain(args);
   if (mode == "rank") return muster::cluster::local::RankMain(args);
+  if (mode == "remote-start") return muster::cluster::local::RemoteStartMain(args);
   if (mode == "inspect") return muster::cluster::local::InspectMain(args);
   if (mode == "say") return Say(std::stoi(args.at(0)), args.size() > 1 ? std::stoi(args[1]) : 0);
   if (mode == "obey") return Obey();

@@ -21,5 +21,6 @@ int main(int argc, char** argv) {
   if (std::strcmp(how, "sleep") == 0) pause();
   MPI_Barrier(MPI_COMM_WORLD);
   MPI_Finalize();
+  if (std::strcmp(how, "linger") == 0 && rank == 0) sleep(1);
   return std::strcmp(how, "resume") == 0 ? 75 : 0;
 }

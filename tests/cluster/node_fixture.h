@@ -20,14 +20,14 @@
 namespace muster::cluster::local {
 
 /// A process side on a folder of its own, and what came out of it. Every wait has a deadline.
-class NodeFixture : public testing::Test {
- protected:
-  NodeFixture() {
+class TestNode {
+ public:
+  TestNode() {
     char name[] = "/tmp/muster_node_XXXXXX";
     home_ = mkdtemp(name);
     Reopen();
   }
-  ~NodeFixture() override {
+  virtual ~TestNode() {
     for (const AttemptEpoch epoch : made_) {
       Apply(agent::KillAttempt{.epoch = epoch});
       WaitFor<agent::SlotEmpty>(epoch);
@@ -56,9 +56,9 @@ class NodeFixture : public testing::Test {
 
   void Apply(const agent::Effect& effect) { processes_->Apply(effect); }
 
-  void Pump() {
+  void Pump(int wait_ms = 10) {
     pollfd item{.fd = processes_->fd(), .events = POLLIN};
-    poll(&item, 1, 10);
+    poll(&item, 1, wait_ms);
     for (auto& input : processes_->Poll(SystemClock().Now())) inputs_.push_back(std::move(input));
   }
 
@@ -67,6 +67,7 @@ class NodeFixture : public testing::Test {
     while (!done()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       Pump();
+      if (beside_ != nullptr) beside_->Pump(0);
     }
     return true;
   }
@@ -148,6 +149,9 @@ class NodeFixture : public testing::Test {
   std::unique_ptr<Processes> processes_;
   std::vector<agent::Input> inputs_;
   std::vector<AttemptEpoch> made_;
+  TestNode* beside_ = nullptr;  ///< another one, which goes on while this one is waited for
 };
+
+class NodeFixture : public testing::Test, protected TestNode {};
 
 }  // namespace muster::cluster::local
