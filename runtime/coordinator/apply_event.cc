@@ -340,7 +340,10 @@ class Applier {
   void operator()(const MemberEnded& e) {
     Attempt& attempt = AttemptAt(e.epoch);
     MUSTER_CHECK(attempt.living_members() > 1, "the last member's end is the attempt's");
-    if (e.cause != wire::ExitCause::kSuccess && !attempt.failure) attempt.failure = e;
+    if (attempt.failure ? SaysMore(e.cause, attempt.failure->cause)
+                        : e.cause != wire::ExitCause::kSuccess) {
+      attempt.failure = e;
+    }
     EndMember(attempt, MemberAt(attempt, e.node));
     Advance(attempt);
   }

@@ -81,7 +81,7 @@ void Coordinator::EndMember(Turn& turn, const Attempt& attempt, MemberEnded end)
     if (!alone) Decide(turn, attempt, std::move(stop));
     return;
   }
-  if (attempt.failure) end = *attempt.failure;
+  if (attempt.failure && !SaysMore(end.cause, attempt.failure->cause)) end = *attempt.failure;
   EndAttempt(turn, attempt, end.cause, std::move(end.message), end.exit_code);
 }
 
@@ -89,7 +89,10 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
                              std::string message, int exit_code) {
   // An agent that was told to stop says so; one that says success was done before.
   const bool done = cause == wire::ExitCause::kSuccess;
-  if (attempt.stop && attempt.stop->cause && !(done && MadeRoom(*attempt.stop->cause))) {
+  const bool verdict =
+      attempt.stop && attempt.stop->cause &&
+      attempt.stop->reason != wire::StopReason::kGangLost;  // `cause` is the gang's
+  if (verdict && !(done && MadeRoom(*attempt.stop->cause))) {
     cause = *attempt.stop->cause;
     message = attempt.stop->message;
   }

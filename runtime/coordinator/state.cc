@@ -5,6 +5,11 @@
 
 namespace muster::coordinator {
 
+bool SaysMore(wire::ExitCause later, wire::ExitCause first) {
+  using enum wire::ExitCause;
+  return first == kUser && (later == kOom || later == kNode || later == kHang || later == kInfra);
+}
+
 double LossOf(double value, bool maximize) {
   if (std::isnan(value)) return INFINITY;
   return maximize ? -value : value;

@@ -94,7 +94,7 @@ struct Attempt {
   /// kPrepared: all members are. kRunning: all run or have ended.
   wire::AttemptPhase phase = wire::AttemptPhase::kPreparing;
   bool go_sent = false;                ///< ranks may exist
-  std::optional<MemberEnded> failure;  ///< the first member that ended without success
+  std::optional<MemberEnded> failure;  ///< of the first member that failed; see SaysMore
   bool has_result = false;             ///< a kResult record was accepted
   bool resumed = false;                ///< it is known which points of earlier attempts it hides
   bool progressed = false;             ///< published a checkpoint beyond those of earlier attempts
@@ -223,6 +223,10 @@ struct State {
   /// The best completed trial by objective, the earlier on a tie; null when none completed.
   [[nodiscard]] static const Trial* Best(const Sweep& sweep);
 };
+
+/// Whether the cause of a part of a gang counts, although another part that failed was heard of before. Ranks fail
+/// within milliseconds of a peer that is gone, so what took the peer may be heard of later.
+bool SaysMore(wire::ExitCause later, wire::ExitCause first);
 
 /// Smaller is better; NaN is the worst.
 double LossOf(double value, bool maximize);

@@ -99,6 +99,14 @@ TEST_F(GangsTest, OneRankFails_TheOthersAreKilledAtOnceAndItsMessageIsKept) {
   EXPECT_EQ(rig.sweep("s").slots_held, 0);
 }
 
+TEST_F(GangsTest, RanksFailBecauseOfAPeer_WhatTookThePeerIsTheCause) {
+  RunBoth();
+  rig.Exit("a", kFirst, ExitCause::kUser, 0, "rank 0 failed first: exit 1");
+  rig.Exit("b", kFirst, ExitCause::kOom, 0, "rank 2 ended first, killed for memory");
+  EXPECT_EQ(attempt().cause, ExitCause::kOom);
+  EXPECT_EQ(attempt().message, "rank 2 ended first, killed for memory");
+}
+
 TEST_F(GangsTest, OnePartAsksToBeResumed_TheOthersGetTheirGrace) {
   RunBoth();
   rig.Exit("b", kFirst, ExitCause::kResume);
