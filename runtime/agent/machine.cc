@@ -107,7 +107,8 @@ void Machine::SendHello() {
                     .incarnation = options_.incarnation,
                     .attempts = {},
                     .sequence = ++hellos_said_,
-                    .limits = options_.limits};
+                    .limits = options_.limits,
+                    .remote_start = true};
   hellos_.emplace_back(hellos_said_, now_);
   if (hellos_.size() > kMaxBeats) hellos_.pop_front();
   for (const auto& [epoch, attempt] : attempts_)

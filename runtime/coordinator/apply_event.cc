@@ -54,6 +54,7 @@ class Applier {
     node.resources = e.resources;
     node.labels = e.labels;
     node.limits = e.limits;
+    node.remote_start = e.remote_start;
     const auto lent = state_.allocations.find(state_.AllocationOf(e.node));
     if (lent == state_.allocations.end()) return;
     Allocation& allocation = lent->second;
@@ -289,6 +290,7 @@ class Applier {
     attempt.epoch = e.epoch;
     attempt.trial = e.trial;
     attempt.token = e.token;
+    attempt.start_secret = e.start_secret;
     attempt.created_ms = unix_ms_;
     for (Placement& place : PlacesOf(e, sweep)) {
       Hold(state_.nodes[place.node], place, sweep.shape, e.epoch);

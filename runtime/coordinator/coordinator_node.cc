@@ -73,9 +73,9 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
   if (known == state_.nodes.end() || known->second.host != hello.host ||
       known->second.slots != hello.slots || !SameDevices(known->second.devices, hello) ||
       known->second.resources != hello.resources || known->second.labels != hello.labels ||
-      known->second.limits != hello.limits) {
+      known->second.limits != hello.limits || known->second.remote_start != hello.remote_start) {
     Emit(turn, NodeSeen{node, hello.host, hello.slots, hello.gpus, hello.gpu_memory,
-                        hello.resources, hello.labels, hello.limits});
+                        hello.resources, hello.labels, hello.limits, hello.remote_start});
     watch.node = &state_.nodes.at(node);
   }
   if (anew) ComeBack(turn, *watch.node);

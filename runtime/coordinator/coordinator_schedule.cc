@@ -176,6 +176,7 @@ void Coordinator::StartAttempt(Turn& turn, const Trial& trial, const std::vector
     started.places.back().slots.pop_back();
   }
   started.token = config_.random_hex(16);
+  if (shape.mpi && parts.size() > 1) started.start_secret = config_.random_hex(32);
   const AttemptEpoch epoch = started.epoch;
   Emit(turn, std::move(started));
   LimitTime(turn, state_.sweeps.at(trial.sweep));

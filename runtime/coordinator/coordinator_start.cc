@@ -34,6 +34,7 @@ wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& t
     prepare.env["MUSTER_CLONED_FROM"] = trial.from->trial.value;
     prepare.env["MUSTER_CLONED_AT_STEP"] = std::to_string(trial.from->step);
   }
+  prepare.start_secret = attempt.start_secret;
   prepare.world_size = spec.ranks;
   prepare.cpus_per_rank = spec.resources.cpu;
   prepare.gpus_per_rank = sweep.shape.gpus;
@@ -56,6 +57,17 @@ void AddPlace(wire::Prepare& prepare, const Placement& place, int node_rank) {
   prepare.node_rank = node_rank;
   prepare.slots = place.slots;
   prepare.devices = place.devices;
+}
+
+/// To a gang of which every node is prepared; rank 0 is on the first.
+wire::Go GoOf(const Attempt& attempt) {
+  const Member& first = attempt.members.front();
+  wire::Go go{attempt.epoch, first.address, first.port, {}};
+  if (attempt.start_secret.empty()) return go;
+  for (const Member& member : attempt.members) {
+    go.parts.push_back({member.address, member.port, member.place.ranks});
+  }
+  return go;
 }
 
 /// The nodes whose part has not come so far.
@@ -101,10 +113,9 @@ void Coordinator::SendNext(Turn& turn, const Attempt& attempt) {
       if (!watch.deadline) watch.deadline = turn.now + Ms(config_.prepare_timeout_ms);
       break;
     case wire::AttemptPhase::kPrepared: {
-      const Member& first = attempt.members.front();  // rank 0 is there
+      const wire::Go go = GoOf(attempt);
       for (const Member& member : attempt.members) {
-        if (member.phase != wire::AttemptPhase::kPrepared) continue;
-        turn.Send(member.place.node, wire::Go{attempt.epoch, first.address, first.port});
+        if (member.phase == wire::AttemptPhase::kPrepared) turn.Send(member.place.node, go);
       }
       if (!watch.deadline) watch.deadline = turn.now + Ms(config_.go_timeout_ms);
       break;

@@ -14,9 +14,9 @@ BOOST_DESCRIBE_STRUCT(Allocation, (),
                        asked_ms, started_ms))
 BOOST_DESCRIBE_ENUM(NodeMode, kOpen, kCordoned, kDrained, kExcluded)
 BOOST_DESCRIBE_STRUCT(Attempt, (),
-                      (epoch, trial, members, token, phase, go_sent, failure, has_result, resumed,
-                       progressed, fired, stop, cause, message, exit_code, created_ms, started_ms,
-                       ended_ms, notices))
+                      (epoch, trial, members, token, start_secret, phase, go_sent, failure,
+                       has_result, resumed, progressed, fired, stop, cause, message, exit_code,
+                       created_ms, started_ms, ended_ms, notices))
 
 namespace {
 

@@ -108,6 +108,7 @@ struct NodeSeen {
   std::map<std::string, std::int64_t> resources;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> limits;  ///< as in wire::Hello
+  bool remote_start = false;                  ///< the same
 };
 struct SweepSubmitted {
   SweepId sweep;
@@ -209,6 +210,7 @@ struct AttemptStarted {
   TrialId trial;
   std::vector<Placement> places;  ///< by first_rank
   std::string token;
+  std::string start_secret;  ///< of a gang that mpirun spreads over nodes (wire::Prepare)
   // Before gangs could spread over nodes, `places` was these.
   NodeId node;
   std::vector<int> slots;

@@ -37,7 +37,8 @@ BOOST_DESCRIBE_STRUCT(DropCheckpoints, (), (run, trial, folders))
 
 BOOST_DESCRIBE_STRUCT(CoordinatorStarted, (), (epoch))
 BOOST_DESCRIBE_STRUCT(NodeSeen, (),
-                      (node, host, slots, gpus, gpu_memory, resources, labels, limits))
+                      (node, host, slots, gpus, gpu_memory, resources, labels, limits,
+                       remote_start))
 BOOST_DESCRIBE_STRUCT(SweepSubmitted, (), (sweep, spec, user, imported))
 BOOST_DESCRIBE_STRUCT(SpaceWidened, (), (sweep, space, constraints))
 BOOST_DESCRIBE_STRUCT(TrialEnqueued, (), (sweep, params))
@@ -54,7 +55,8 @@ BOOST_DESCRIBE_STRUCT(TrialPaused, (), (trial, step))
 BOOST_DESCRIBE_STRUCT(TrialResumed, (), (trial))
 BOOST_DESCRIBE_STRUCT(TrialRetried, (), (trial))
 BOOST_DESCRIBE_STRUCT(Placement, (), (node, first_rank, ranks, slots, devices))
-BOOST_DESCRIBE_STRUCT(AttemptStarted, (), (epoch, trial, places, token, node, slots, gpus))
+BOOST_DESCRIBE_STRUCT(AttemptStarted, (),
+                      (epoch, trial, places, token, start_secret, node, slots, gpus))
 BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, node, address, port))
 BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch, node))
 BOOST_DESCRIBE_STRUCT(MemberEnded, (), (epoch, node, cause, message, exit_code))

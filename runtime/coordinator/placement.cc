@@ -89,6 +89,8 @@ std::vector<Part> PartsOf(std::vector<Room>& rooms, const GangShape& shape, Coun
   for (Room& room : rooms) {
     if (room.reserved || !Lasts(*room.node, until)) continue;
     const int fit = RanksThatFit(*room.node, shape, count);
+    // Of no use but for the whole: then it is first below, or one like it.
+    if (shape.mpi && !room.node->remote_start && fit < shape.ranks) continue;
     if (fit > 0) parts.push_back({&room, fit});
   }
   std::ranges::stable_sort(parts, std::greater(), &Part::ranks);
@@ -134,6 +136,7 @@ GangShape ShapeOf(const wire::SweepSpec& spec) {
   if (each.memory_bytes > 0) shape.amounts["memory"] = each.memory_bytes;
   shape.labels = spec.trial.labels;
   shape.most_nodes = spec.trial.nodes;
+  shape.mpi = !spec.trial.program.empty();
   return shape;
 }
 

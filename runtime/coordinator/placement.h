@@ -38,6 +38,7 @@ struct Node {
   Amounts resources;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> limits;  ///< what it keeps attempts within; for people
+  bool remote_start = false;                  ///< takes a part of a gang that mpirun spreads
   std::map<int, AttemptEpoch> holders;        ///< slot -> attempt
   Amounts held;                               ///< of `resources`
   int stopping_slots = 0;                     ///< held by attempts that were told to stop
@@ -72,6 +73,7 @@ struct GangShape {
   std::map<std::string, std::string> labels;  ///< a node has to have them
   std::set<NodeId> excluded;                  ///< nodes that its sweep uses no more
   int most_nodes = 1;                         ///< 0: any number
+  bool mpi = false;                           ///< mpirun starts it
   SweepId sweep;  ///< whose it is, once nodes were asked for that are its own; else empty
   friend auto operator<=>(const GangShape&, const GangShape&) = default;
 };

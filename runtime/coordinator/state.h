@@ -91,6 +91,7 @@ struct Attempt {
   TrialId trial;
   std::vector<Member> members;  ///< one a node, by first rank
   std::string token;
+  std::string start_secret;  ///< empty unless mpirun spreads it over nodes
   /// kPrepared: all members are. kRunning: all run or have ended.
   wire::AttemptPhase phase = wire::AttemptPhase::kPreparing;
   bool go_sent = false;                ///< ranks may exist

@@ -99,11 +99,6 @@ Status ValidateTrial(const wire::SweepSpec& spec) {
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.time_seconds", trial.time_seconds, 0));
   MUSTER_RETURN_IF_ERROR(AtMost("trial.time_seconds", trial.time_seconds, kLongestTime));
   MUSTER_RETURN_IF_ERROR(AtLeast("trial.nodes", trial.nodes, 0));
-  if (!trial.program.empty() && trial.nodes != 1) {
-    return At("trial.nodes",
-              "mpirun starts the ranks of a trial with a program, on one node; got " +
-                  std::to_string(trial.nodes));
-  }
   MUSTER_RETURN_IF_ERROR(ValidateResources(trial));
   if (const auto bind = trial.env.find("MUSTER_BIND"); bind != trial.env.end()) {
     constexpr std::array<std::string_view, 4> kWays{"auto", "none", "numa", "core"};
@@ -399,6 +394,12 @@ Status ValidateGang(const wire::SweepSpec& spec, const State& state) {
   // One need after the other, so that the one that cannot be met is the one that is named.
   GangShape some = SlotsOnly(shape);
   if (!CouldHold(rooms, some)) return NoSlots(shape, rooms);
+  some.mpi = shape.mpi;
+  if (!CouldHold(rooms, some)) {
+    return At("trial.nodes", "the gang needs " + NeedsText(some) +
+                                 ", and only agents of this muster's version on can take a part of "
+                                 "one that mpirun spreads; start newer agents");
+  }
   some.labels = shape.labels;
   if (!CouldHold(rooms, some)) {
     return At("trial.labels", "no node can ever hold the gang, which needs " + NeedsText(some));

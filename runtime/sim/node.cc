@@ -19,6 +19,19 @@ std::string Base64OfZeros(std::int64_t bytes) {
   return text;
 }
 
+/// A gang that mpirun spreads has a secret, and its Go lists what each node was prepared for.
+bool PartsFit(const wire::Prepare& prepare, const wire::Go& go) {
+  const bool spread =
+      prepare.launcher == wire::LauncherKind::kMpi && prepare.ranks < prepare.world_size;
+  if (spread == prepare.start_secret.empty()) return false;
+  if (!spread) return go.parts.empty();
+  const auto own = static_cast<std::size_t>(prepare.node_rank);
+  int ranks = 0;
+  for (const wire::GangPart& part : go.parts) ranks += part.ranks;
+  return own < go.parts.size() && go.parts[own].ranks == prepare.ranks &&
+         ranks == prepare.world_size;
+}
+
 }  // namespace
 
 Node::Node(World& world, std::string name, int slots, SendFn send, Hooks hooks)
@@ -270,6 +283,9 @@ void Node::Do(const agent::StartRanks& effect) {
   if (gang->phase != wire::AttemptPhase::kPrepared)
     world_.Violate("S4: ranks of attempt " + std::to_string(effect.go.epoch.value) +
                    " start without having been prepared");
+  if (!PartsFit(gang->prepare, effect.go))
+    world_.Violate("S4: mpirun is to start other ranks of attempt " +
+                   std::to_string(effect.go.epoch.value) + " than were prepared");
   hooks_.starting(gang->prepare);
   CheckSlots(gang->prepare);
   gang->phase = wire::AttemptPhase::kRunning;

@@ -82,8 +82,6 @@ wire::SweepSpec DrawSpec(World& world, int number) {
   if (random.Chance(0.3)) {
     spec.trial.command.clear();
     spec.trial.program = "train";
-    spec.trial.nodes = 1;
-    spec.trial.ranks = std::min(spec.trial.ranks, world.rates.max_ranks);
     spec.model.emplace().name = spec.name;
   }
   DrawPolicies(world, spec);

@@ -166,5 +166,93 @@ TEST_F(GangsTest, CoordinatorRestarts_BothPartsAreKept) {
   }
 }
 
+/// The same gang of a program, which mpirun starts; `a` is older than such gangs.
+class MpiGangsTest : public testing::Test {
+ protected:
+  void Join(const std::string& node, int slots, bool remote_start, std::int64_t incarnation = 1) {
+    rig.From(node, wire::Hello{.node = NodeId(node),
+                               .host = node,
+                               .slots = slots,
+                               .incarnation = incarnation,
+                               .remote_start = remote_start});
+  }
+  void Submit(int ranks, int nodes) {
+    wire::SweepSpec spec = SmallSpec();
+    spec.trial.command.clear();
+    spec.trial.program = "digits";
+    spec.trial.ranks = ranks;
+    spec.trial.nodes = nodes;
+    rig.Do(SubmitSweep{spec, SweepId("s")});
+    rig.AnswerCommands();
+  }
+  Rig rig;
+  static constexpr AttemptEpoch kFirst{1};
+};
+
+TEST_F(MpiGangsTest, Go_ListsTheNodesForThoseWhoKnowTheSecret) {
+  Join("a", 2, true);
+  Join("b", 1, true);
+  Submit(3, 2);
+  const auto a = rig.Sent<wire::Prepare>(), b = rig.Sent<wire::Prepare>();
+  EXPECT_EQ(a.launcher, wire::LauncherKind::kMpi);
+  EXPECT_FALSE(a.start_secret.empty());
+  EXPECT_EQ(a.start_secret, b.start_secret);
+  rig.From("a", wire::Prepared{kFirst, "10.0.0.1", 5000});
+  // A secret that a restart changed would be another one than the nodes have.
+  rig.Restart();
+  EXPECT_EQ(rig.state().attempts.at(kFirst).start_secret, a.start_secret);
+  for (const char* node : {"a", "b"}) {
+    rig.From(node, wire::Hello{.node = NodeId(node),
+                               .host = node,
+                               .slots = node[0] == 'a' ? 2 : 1,
+                               .incarnation = 1,
+                               .attempts = {{kFirst, TrialId("s/0"), AttemptPhase::kPrepared}},
+                               .remote_start = true});
+  }
+  rig.From("b", wire::Prepared{kFirst, "10.0.0.2", 6000});
+  const auto go = rig.Sent<wire::Go>();
+  ASSERT_EQ(go.parts.size(), 2U);
+  EXPECT_EQ(go.parts[0].address, "10.0.0.1");
+  EXPECT_EQ(go.parts[0].port, 5000);
+  EXPECT_EQ(go.parts[0].ranks, 2);
+  EXPECT_EQ(go.parts[1].address, "10.0.0.2");
+  EXPECT_EQ(go.parts[1].port, 6000);
+  EXPECT_EQ(go.parts[1].ranks, 1);
+}
+
+TEST_F(MpiGangsTest, OnOneNode_NobodyMayStartAnything) {
+  Join("a", 3, false);
+  Join("b", 1, true);
+  Submit(3, 2);
+  EXPECT_EQ(rig.Sent<wire::Prepare>().start_secret, "");
+  rig.From("a", wire::Prepared{kFirst, "10.0.0.1", 5000});
+  EXPECT_TRUE(rig.Sent<wire::Go>().parts.empty());
+}
+
+TEST_F(MpiGangsTest, OlderAgents_GetNoPartUntilTheyAreNewer) {
+  Join("a", 2, false);
+  Join("b", 1, true);
+  Join("c", 2, true);
+  Submit(3, 2);
+  EXPECT_EQ(rig.state().attempts.at(kFirst).NodeNames(), "c, b");
+}
+
+TEST_F(MpiGangsTest, OnlyOlderAgents_TheSweepIsRefusedWithTheReason) {
+  Join("a", 2, false);
+  Join("b", 1, true);
+  wire::SweepSpec spec = SmallSpec();
+  spec.trial.command.clear();
+  spec.trial.program = "digits";
+  spec.trial.ranks = 3;
+  spec.trial.nodes = 2;
+  const auto reply = rig.Ask(SubmitSweep{spec, SweepId("s")});
+  ASSERT_FALSE(reply.ok());
+  EXPECT_THAT(reply.error().message, testing::HasSubstr("start newer agents"));
+  EXPECT_THAT(reply.error().message, testing::HasSubstr("trial.nodes"));
+  // The node says Hello again once it is newer.
+  Join("a", 2, true, 2);
+  EXPECT_TRUE(rig.Ask(SubmitSweep{spec, SweepId("s")}).ok());
+}
+
 }  // namespace
 }  // namespace muster::coordinator

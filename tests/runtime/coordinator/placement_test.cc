@@ -43,6 +43,18 @@ TEST(PlacementTest, ManyNodes_TheFewestAndNoMoreThanAllowed) {
   EXPECT_EQ(PlaceText(nodes, {.ranks = 4, .most_nodes = 0}), "b:4");
 }
 
+TEST(PlacementTest, MpiOverNodes_OnlyWhereItsDaemonsCanBeStarted) {
+  std::vector<Node> nodes{MakeNode("a", 2), MakeNode("b", 4), MakeNode("c", 3)};
+  const auto gang = [](int ranks) {
+    return GangShape{.ranks = ranks, .most_nodes = 0, .mpi = true};
+  };
+  EXPECT_EQ(PlaceText(nodes, gang(5)), "");
+  EXPECT_EQ(PlaceText(nodes, gang(4)), "b:4") << "alone it starts what it always did";
+  nodes[0].remote_start = nodes[2].remote_start = true;
+  EXPECT_EQ(PlaceText(nodes, gang(5)), "c:3 a:2");
+  EXPECT_EQ(PlaceText(nodes, gang(6)), "");
+}
+
 TEST(PlacementTest, Labels_AreAskedFor) {
   std::vector<Node> nodes{MakeNode("a", 2), MakeNode("b", 4)};
   nodes[1].labels["zone"] = "north";
