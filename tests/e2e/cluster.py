@@ -101,13 +101,15 @@ class Process:
 
 
 class Cluster:
-    def __init__(self, slots=2, home=None):
+    def __init__(self, slots=2, home=None, inside=lambda machine: []):
+        """`inside` gives the start of a command line that runs on a machine (wires.py): "server", or an agent's name."""
         # Short, for the sockets below it: a Unix socket's path is at most 107 bytes.
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="mst-", dir="/tmp"))
         self.home = pathlib.Path(home) if home else self._folder / "home"
         self.work = self._folder / "work"
         self.work.mkdir()
         self.slots = slots
+        self.inside = inside
         self.server = None
         self.agent_homes = []
         self._children = []
@@ -154,7 +156,8 @@ class Cluster:
             self.agent_homes.append(home)
         with open(self._folder / f"agent-{name}.log", "ab") as log:
             child = subprocess.Popen(
-                [BIN / "muster", "--home", home, "agent", "join", *([url] if url else []), "--key", key, *flags],
+                [*self.inside(name), BIN / "muster", "--home", home, "agent", "join", *([url] if url else []),
+                 "--key", key, *flags],
                 env=self.environment(), cwd=self.work, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._children.append(child)
         return child
@@ -167,7 +170,7 @@ class Cluster:
         port_file.unlink(missing_ok=True)
         with open(self._folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
-                [BIN / "muster", *arguments, "--port-file", port_file],
+                [*self.inside("server"), BIN / "muster", *arguments, "--port-file", port_file],
                 env=self.environment(), cwd=self.work, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._children.append(process)
         wait_until(lambda: port_file.exists() or process.poll() is not None, 60, f"the {name}'s port")
@@ -191,7 +194,7 @@ class Cluster:
         return {**kept, "PATH": path, "MUSTER_HOME": str(self.home), **more}
 
     def popen(self, *arguments, **options):
-        child = subprocess.Popen([BIN / "muster", *map(str, arguments)], env=self.environment(),
+        child = subprocess.Popen([*self.inside("server"), BIN / "muster", *map(str, arguments)], env=self.environment(),
                                  cwd=self.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, **options)
         self._children.append(child)
