@@ -66,13 +66,17 @@ Result<std::string> EndpointOf(const std::string& url, const net::NodeKey& key) 
   return key.endpoint;
 }
 
-/// On the node's own disk: what lies there is of this server's node and of this job.
+/// Of this server's node, on a machine where another server may lend a node of that name.
+std::string HomeIdOf(const net::NodeKey& key) {
+  return key.node.value + "-" + Sha256Hex(key.server_public_key).substr(0, 8);
+}
+
+/// On the node's own disk: what lies there is of this node and this job.
 std::filesystem::path HomeOf(const net::NodeKey& key) {
   std::error_code failed;
   auto folder = std::filesystem::temp_directory_path(failed);
   if (failed) folder = "/tmp";
-  return folder / ("muster-" + std::to_string(::getuid()) + "-" +
-                   Sha256Hex(key.server_public_key).substr(0, 8) + "-" + key.node.value);
+  return folder / ("muster-" + std::to_string(::getuid()) + "-" + HomeIdOf(key));
 }
 
 Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinFlags& flags) {
@@ -91,7 +95,10 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
     MUSTER_ASSIGN_OR_RETURN(options.address, server::LocalAddressToward(options.endpoint));
   }
   options.home = flags.allocation ? HomeOf(key) : context.Home();
-  if (flags.allocation) options.lonely_ms = kLonelyMs;
+  if (flags.allocation) {
+    options.lonely_ms = kLonelyMs;
+    options.home_id = HomeIdOf(key);
+  }
   options.ready_file = flags.ready_file;
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();

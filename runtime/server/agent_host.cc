@@ -104,13 +104,14 @@ Status AgentHost::Impl::Open() {
     MUSTER_ASSIGN_OR_RETURN(options.host, HostName());
   }
   MUSTER_ASSIGN_OR_RETURN(incarnation, NextIncarnation(options.home, options.incarnation_least));
-  MUSTER_ASSIGN_OR_RETURN(processes, cluster::local::Processes::Open(
-                                         {.attempts_dir = options.home / "attempts",
-                                          .self_executable = ShimProgram(options.self_executable),
-                                          .bin_dir = options.bin_dir,
-                                          .home_id = options.node.value,
-                                          .address = options.address,
-                                          .slots = options.has.slots}));
+  MUSTER_ASSIGN_OR_RETURN(
+      processes, cluster::local::Processes::Open(
+                     {.attempts_dir = options.home / "attempts",
+                      .self_executable = ShimProgram(options.self_executable),
+                      .bin_dir = options.bin_dir,
+                      .home_id = options.home_id.empty() ? options.node.value : options.home_id,
+                      .address = options.address,
+                      .slots = options.has.slots}));
   machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
                                                           .host = options.host,
                                                           .slots = options.has.slots,

@@ -25,7 +25,9 @@ class AgentHost {
     std::filesystem::path self_executable;  ///< `muster`
     std::filesystem::path bin_dir;          ///< trials that ship; empty: beside self_executable
     NodeId node;                            ///< see LoadOrMakeNodeId
-    std::string host;                       ///< for people; empty: gethostname
+    /// What processes of its attempts carry (MUSTER_HOME_ID), unique on the machine; empty: the node's name.
+    std::string home_id;
+    std::string host;  ///< for people; empty: gethostname
     Inventory has;
     std::string address;      ///< where gangs on several nodes reach this one; empty: loopback
     bool orphans_end = true;  ///< agent::Options, likewise the next
