@@ -94,7 +94,7 @@ void SayHello(const ProbeNodeOptions& options, NodeFacts& facts) {
   std::error_code error;
   fs::create_directories(scratch, error);
   Environment environment = CleanEnvironment();
-  AddMpiSettings(environment, scratch);
+  AddMpiSettings(environment, options.self_executable, scratch, "");
   const Run version = RunCommand({"mpirun", "--version"}, environment, scratch);
   if (version.code == 0) {
     facts.open_mpi = FirstWords(version.output);  // "mpirun (Open MPI) 4.1.4"

@@ -179,6 +179,12 @@ TEST_F(MpiPartsTest, ThreeRanksOnTwoNodes_AreNumberedAsPlacedAndReduceTogether) 
   }
 }
 
+TEST_F(MpiPartsTest, ResumeCode_OfEveryRankIsKept) {
+  StartGang("resume");
+  EXPECT_THAT(At(0).Ends(kFirst), testing::UnorderedElementsAre("0: exit 75", "1: exit 75"));
+  EXPECT_THAT(At(1).Ends(kFirst), testing::ElementsAre("2: exit 75"));
+}
+
 TEST_F(MpiPartsTest, GoThatComesLate_IsWaitedFor) {
   Prepare("");
   At(0).Apply(agent::StartRanks{.go = go_});

@@ -147,8 +147,8 @@ TEST(TellsRank, OfEveryLauncher_ButNotTheJob) {
   for (const char* name :
        {"SLURM_JOBID", "SLURM_NODELIST", "SLURM_STEP_NODELIST", "TORCHELASTIC_RUN_ID"})
     EXPECT_TRUE(TellsRank(name)) << name;
-  for (const char* name :
-       {"SLURM_JOB_ID", "SLURM_CONF", "PATH", "GROUP_ID", "CUDA_VISIBLE_DEVICES"})
+  for (const char* name : {"SLURM_JOB_ID", "SLURM_CONF", "PATH", "GROUP_ID", "CUDA_VISIBLE_DEVICES",
+                           "OMPI_MCA_btl_tcp_if_include"})
     EXPECT_FALSE(TellsRank(name)) << name;
 }
 
