@@ -30,13 +30,12 @@ struct JobRequest {
   std::int64_t time_seconds = 0;  ///< 0: what the site gives; a site may round it up to minutes
   /// SIGUSR2 comes to the command so long before the time is over, and up to a minute sooner; 0: it does not.
   std::int64_t warn_seconds = 0;
-  bool requeue =
-      false;  ///< whether the system may start a job anew by itself (a lost node, a preemption)
+  bool requeue = false;  ///< whether the system may start a job anew: a lost node, a preemption
   /// Started once on each node of a job. `{task}` and `{node}` in it stand for the job's number and the node's among
   /// the job's, from 0. It gets SIGTERM, some seconds before SIGKILL, when the job is cancelled or preempted.
   std::vector<std::string> command;
-  std::string
-      log_dir;  ///< absolute; nodes see it, and a job's output is appended to `<id>.log` there
+  /// Absolute, and seen by nodes: a job's own output is appended to `<id>.log` in it.
+  std::string log_dir;
 };
 
 /// kInvalid when a request keeps no rule that stands above.
@@ -62,9 +61,8 @@ struct Job {
   std::string key;  ///< JobRequest::key
   int task = 0;
   JobState state = JobState::kWaiting;
-  std::string
-      words;  ///< the system's own, for people: "PENDING (Resources)", "NODE_FAIL", "FAILED (exit 1)"
-  int restarts = 0;                   ///< how often it was started anew
+  std::string words;  ///< for people: "PENDING (Resources)", "NODE_FAIL", "FAILED (exit 1)"
+  int restarts = 0;   ///< how often it was started anew
   std::optional<UnixMillis> ends_by;  ///< when its time is over; while it runs
   bool failed = false;                ///< of an ended one: it ended otherwise than with exit 0
 };
@@ -80,12 +78,13 @@ class BatchSystem {
   virtual ~BatchSystem() = default;
 
   /// Would the system take it? kInvalid in its own words when it never will (no such partition, account, type, or
-  /// more than the site allows).
+  /// more than the site allows); kResource when only now it would not, or would have it wait for nodes that are out of
+  /// use; kUnavailable.
   virtual Status Check(const JobRequest& request) = 0;
   /// The id of the job or array, the first one's where the site's limits make several of it. kInvalid as of Check;
-  /// kResource when too much of this user's waits already; kUnavailable when nobody answered: it may have been taken.
-  /// Where several were to be made, some of them may have been taken, whatever the error. What Check refuses may be
-  /// taken, and wait for ever.
+  /// kResource when too much of this user's waits already, or the system takes none now; kUnavailable when nobody
+  /// answered, or not in time. Find tells what was taken after an error: nothing, all, or some where several were to be
+  /// made. What Check refuses may be taken, and wait for ever.
   virtual Result<std::string> Submit(const JobRequest& request) = 0;
   /// All jobs of requests whose keys begin with `prefix`, ended ones as long as the system remembers them.
   virtual Result<std::vector<Job>> Find(const std::string& prefix) = 0;

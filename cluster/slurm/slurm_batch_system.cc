@@ -115,13 +115,16 @@ bool SlurmBatchSystem::IsTooMuch(int more) const {
   return text.ok() && IsQueueFull(*text, more);
 }
 
-Error SlurmBatchSystem::Refusal(const JobRequest& request, int count,
+Error SlurmBatchSystem::Refusal(const JobRequest& request, int first, int count,
                                 const CommandResult& refused) const {
   const std::string words = "Slurm: " + WordsOf(refused);
   const auto fitting = FitAtSite(request);
-  // The words stay those of the refusal: whoever answers nothing now has answered nothing then.
   if (!fitting.ok()) return Unavailable(words);
   if (fitting->fit == Fit::kNotNow) return ResourceExhausted(words + " (" + fitting->why + ")");
+  // A controller that died over it and is back looks the same, and may have taken it. A refusal is repeated, between
+  // two answers of a controller that lives.
+  const auto again = Sbatch(request, first, count, true);
+  if (!again.ok() || again->exit_code == 0 || !Queue().ok()) return Unavailable(words);
   if (fitting->fit == Fit::kYes && IsTooMuch(count)) return ResourceExhausted(words);
   return Invalid(words + (fitting->why.empty() ? "" : " (" + fitting->why + ")"));
 }
@@ -129,7 +132,7 @@ Error SlurmBatchSystem::Refusal(const JobRequest& request, int count,
 Status SlurmBatchSystem::Check(const JobRequest& request) {
   MUSTER_RETURN_IF_ERROR(CheckLimits(request));
   MUSTER_ASSIGN_OR_RETURN(const CommandResult tested, Sbatch(request, request.first_task, 1, true));
-  if (tested.exit_code != 0) return Refusal(request, 1, tested);
+  if (tested.exit_code != 0) return Refusal(request, request.first_task, 1, tested);
   // A partition's limits refuse nothing on most sites (EnforcePartLimits=NO): such jobs wait for ever.
   MUSTER_ASSIGN_OR_RETURN(const Fitting fitting, FitAtSite(request));
   if (fitting.fit == Fit::kNever)
@@ -139,7 +142,7 @@ Status SlurmBatchSystem::Check(const JobRequest& request) {
 
 Result<std::string> SlurmBatchSystem::SubmitPart(const JobRequest& request, int first, int count) {
   MUSTER_ASSIGN_OR_RETURN(const CommandResult sent, Sbatch(request, first, count, false));
-  if (sent.exit_code != 0) return Refusal(request, count, sent);
+  if (sent.exit_code != 0) return Refusal(request, first, count, sent);
   // "123", or "123;cluster".
   const std::string_view id = Trimmed(Split(sent.out, ';')[0]);
   if (!NumberOf<std::int64_t>(id)) {

@@ -28,8 +28,6 @@ class SlurmBatchSystem final : public BatchSystem {
  public:
   SlurmBatchSystem(SlurmProfile profile, const SlurmOptions& options);
 
-  /// Ok, too, for what sbatch would keep waiting until a person puts nodes back; kResource says that it refuses for
-  /// such a reason.
   Status Check(const JobRequest& request) override;
   Result<std::string> Submit(const JobRequest& request) override;
   Result<std::vector<Job>> Find(const std::string& prefix) override;
@@ -49,8 +47,8 @@ class SlurmBatchSystem final : public BatchSystem {
   [[nodiscard]] Result<Fitting> FitAtSite(const JobRequest& request) const;
   /// Whether the user's limits, where Slurm knows any, leave no room for so many more jobs.
   [[nodiscard]] bool IsTooMuch(int more) const;
-  /// Why sbatch refused `count` jobs.
-  [[nodiscard]] Error Refusal(const JobRequest& request, int count,
+  /// Why sbatch failed to submit `count` jobs from `first` on.
+  [[nodiscard]] Error Refusal(const JobRequest& request, int first, int count,
                               const CommandResult& refused) const;
 
   SlurmProfile profile_;

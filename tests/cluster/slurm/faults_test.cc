@@ -46,6 +46,24 @@ TEST_F(SlurmFaults, ControllerAway_IsUnavailable_AndJobsAreFoundAgain) {
     EXPECT_FALSE(tests::AwaitJob(system, "faults:away", task, JobState::kEnded).failed);
 }
 
+TEST_F(SlurmFaults, AnswerLost_IsNoRefusal_AndTheJobIsFound) {
+  // Slurm's sbatch, whose connection breaks once the controller has the job.
+  const auto bin = lab().jobs() / "bin";
+  std::filesystem::create_directory(bin);
+  std::ofstream(bin / "sbatch") << R"(#!/bin/sh
+/usr/bin/sbatch "$@" > /dev/null || exit
+case "$*" in *--test-only*) ;; *)
+  echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
+esac
+)";
+  std::filesystem::permissions(bin / "sbatch", std::filesystem::perms::owner_all);
+  auto environment = lab().environment();
+  environment["PATH"] = bin.string() + ":" + environment["PATH"];
+  SlurmBatchSystem system({}, {.environment = environment});
+  ExpectRefused(system.Submit(Script("faults:lost", "true")), ErrorKind::kUnavailable, "timed out");
+  EXPECT_FALSE(tests::AwaitJob(system, "faults:lost", 0, JobState::kEnded).failed);
+}
+
 TEST_F(SlurmFaults, NodeLost_EndsTheJobOrStartsItAnewElsewhere) {
   auto system = System();
   JobRequest stays = Script("faults:stays", "sleep 600");
