@@ -106,12 +106,13 @@ void Add(std::optional<double>& sum, double more) { sum = sum.value_or(0) + more
 }  // namespace
 
 std::vector<std::string> QueueArguments() {
+  // --all: those of hidden partitions.
   std::string format;
   for (const Field& field : kFields) {
     format += (format.empty() ? "" : ",") + std::string(field.name) + ":" +
               std::to_string(field.width) + kSeparator;
   }
-  return {"squeue", "--noheader", "--array", "--me", "--states=all", "--Format=" + format};
+  return {"squeue", "--noheader", "--all", "--array", "--me", "--states=all", "--Format=" + format};
 }
 
 std::vector<QueueRow> ReadQueue(std::string_view text) {

@@ -189,7 +189,7 @@ std::vector<std::string> NodeArguments() {
   std::string format;
   for (const char* field : {"Partition:128", "CPUs:12", "Memory:20", "Gres:512", "StateLong:40"})
     format += (format.empty() ? "" : ",") + std::string(field) + kSeparator;
-  return {"sinfo", "--noheader", "--Node", "--Format=" + format};
+  return {"sinfo", "--noheader", "--all", "--Node", "--Format=" + format};
 }
 
 std::vector<Node> ReadNodes(std::string_view text) {

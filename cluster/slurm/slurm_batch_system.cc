@@ -98,7 +98,7 @@ Result<CommandResult> SlurmBatchSystem::Sbatch(const JobRequest& request, int fi
 
 Result<Fitting> SlurmBatchSystem::FitAtSite(const JobRequest& request) const {
   MUSTER_ASSIGN_OR_RETURN(const std::string partitions,
-                          Answer({"scontrol", "--oneliner", "show", "partition"}));
+                          Answer({"scontrol", "--all", "--oneliner", "show", "partition"}));
   MUSTER_ASSIGN_OR_RETURN(const std::string nodes, Answer(NodeArguments()));
   return FitOf(request, profile_, ReadPartitions(partitions), ReadNodes(nodes));
 }

@@ -6,7 +6,6 @@ namespace muster::cluster::slurm {
 namespace {
 
 using testing::HasSubstr;
-using testing::Not;
 
 class SlurmJobs : public SlurmTest {
  protected:
