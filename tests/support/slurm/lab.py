@@ -37,6 +37,7 @@ SETTINGS = {
     "extra": "",            # lines of slurm.conf
 }
 PORTS = range(21000, 31000, 50)
+CLAIMS = pathlib.Path(tempfile.gettempdir()) / "muster-slurm-ports"  # by port, links to the folders of labs
 
 
 def why_not(accounting=False):
@@ -119,6 +120,8 @@ class Lab:
             for name in self.nodes:
                 subprocess.run(["sh", "-c", f"find /sys/fs/cgroup/*/slurm_{name} -depth -type d -exec rmdir {{}} +"],
                                capture_output=True, check=False)
+        if "port" in self.settings:
+            (CLAIMS / str(self.settings["port"])).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.guard:
             self.guard.kill()
@@ -248,10 +251,9 @@ class Lab:
 
 def free_ports(folder):
     """The first of a row that is nobody's. Two labs that start together see each other's claims."""
-    claims = pathlib.Path(tempfile.gettempdir()) / "muster-slurm-ports"
-    claims.mkdir(exist_ok=True)
+    CLAIMS.mkdir(exist_ok=True)
     for port in PORTS:
-        claim = claims / str(port)
+        claim = CLAIMS / str(port)
         if claim.is_symlink() and not claim.exists():
             claim.unlink(missing_ok=True)  # its lab is gone
         try:
