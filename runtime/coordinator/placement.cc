@@ -143,6 +143,7 @@ GangShape ShapeOf(const wire::SweepSpec& spec) {
 Node NodeOf(const wire::PoolSpec& pool) {
   Node node;
   node.id = NodeId("of pool " + pool.name);
+  node.remote_start = true;  // its agents are of this muster
   node.slots = pool.slots;
   node.devices.resize(static_cast<std::size_t>(pool.gpus));
   if (pool.memory_bytes > 0) node.resources["memory"] = pool.memory_bytes;

@@ -99,6 +99,15 @@ class PoolTest(unittest.TestCase):
         trials = self.finish(self.submit(sweep("wide", 1, ranks=4, nodes=2)))
         self.assertEqual(trials[0]["attempts"], 1, self.describe())
 
+    @unittest.skipUnless((cluster.BIN / "digits").exists(), "no LibTorch, no trial that ships")
+    def test_MpiProgramOverTwoNodes_IsOneGangOfMpirun(self):
+        self.muster.digits_data()
+        self.pool("--form", "job", "--nodes", "2")
+        file = self.muster.write("digits.yaml", cluster.DIGITS_SWEEP)
+        sweep_id = self.muster.submit(file, "--set", "trial.ranks=4", "--set", "trial.nodes=2")
+        trials = self.finish(sweep_id)
+        self.assertEqual((trials[0]["attempts"], len(trials[0]["node"].split(", "))), (1, 2), trials)
+
     def test_CancelledByHand_GoesOnElsewhere(self):
         self.pool("--most", "1")
         sweep_id = self.submit(sweep("cancelled", 1, seconds="6"))
