@@ -19,13 +19,7 @@ TEST_F(SlurmFaults, ControllerAway_IsUnavailable_AndJobsAreFoundAgain) {
   request.count = 2;
   const std::string id = Submit(system, request);
   tests::AwaitJob(system, "faults:away", 1, JobState::kRunning);
-  // A controller that dies before it has written its state forgets jobs, which is not what is tested here.
-  const auto state = lab().jobs().parent_path() / "state" / "job_state";
-  const auto running = std::filesystem::file_time_type::clock::now();
-  tests::SlurmLab::AwaitTrue("a saved state", [&] {
-    std::error_code none_yet;
-    return std::filesystem::last_write_time(state, none_yet) > running && !none_yet;
-  });
+  lab().Do("save");
   lab().Do("kill", "slurmctld");
 
   SlurmBatchSystem hasty({}, {.environment = lab().environment(),

@@ -6,7 +6,8 @@
         lab.kill("slurmctld"); lab.start("slurmctld")
 
 or, for tests in other languages, `lab.py up FOLDER --while PID`, which prints what to run Slurm's commands with, then
-`lab.py kill|start|fail|heal FOLDER NAME` and `lab.py down FOLDER`. Whoever brought it up, it goes down with that process.
+`lab.py kill|start|fail|heal FOLDER NAME`, `lab.py save FOLDER` and `lab.py down FOLDER`. Whoever brought it up, it goes
+down with that process.
 
 Nodes have as many CPUs, and GPUs that nobody can compute on, as the settings say. Traffic stays on loopback, or within
 network namespaces (`wires`, of tests/e2e/chaos). Nothing outside the folder is written; needs root.
@@ -22,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import configuration
@@ -163,6 +165,14 @@ class Lab:
         """As a crash does. A node's jobs run on."""
         daemons.end(self.folder / f"{name}.pid", daemons.signal.SIGKILL)
 
+    def save(self, _=None):
+        """Has slurmctld save what is now, which it does some time after each change. Killed before, it forgets jobs, or
+        has them wait again while they run."""
+        file, now = self.folder / "state" / "job_state", time.time()
+        job = self.run("sbatch", "--parsable", "--hold", "--mem=1M", "--output=/dev/null", "--wrap=true").strip()
+        daemons.wait_until(lambda: file.exists() and file.stat().st_mtime > now, 20, "a saved state")
+        self.run("scancel", job)
+
     def start(self, name):
         """What it was, from what it had saved."""
         if self.pid(name):
@@ -290,7 +300,7 @@ def guard(folder, pid):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["up", "down", "kill", "start", "fail", "heal", "guard", "why-not"])
+    parser.add_argument("what", choices=["up", "down", "kill", "start", "save", "fail", "heal", "guard", "why-not"])
     parser.add_argument("folder", type=pathlib.Path, nargs="?")
     parser.add_argument("name", nargs="?")
     parser.add_argument("--while", type=int, dest="owner")

@@ -27,11 +27,8 @@ class LabTest(unittest.TestCase):
             job = it.run("sbatch", "--parsable", "--mem=100M", "--output=/dev/null", "--wrap=sleep 600").strip()
             running = lambda: it.run("squeue", "-h", "-t", "running", "-o", "%i").split() == [job]
             daemons.wait_until(running, 20, "the job")
+            it.save()
             for name in ("n0", "slurmctld"):
-                # Killed before it has saved its state, a controller forgets.
-                if name == "slurmctld":
-                    saved = it.folder / "state" / "job_state"
-                    daemons.wait_until(saved.exists, 20, "a saved state")
                 it.kill(name)
                 self.assertIsNone(it.pid(name))
                 it.start(name)

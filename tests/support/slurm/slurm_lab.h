@@ -46,13 +46,13 @@ class SlurmLab {
     std::filesystem::create_directory(folder_ / "jobs");
   }
   SlurmLab(const SlurmLab&) = delete;
-  ~SlurmLab() { Do("down", ""); }
+  ~SlurmLab() { Do("down"); }
 
   [[nodiscard]] const Environment& environment() const { return environment_; }
   /// For jobs to write to.
   [[nodiscard]] std::filesystem::path jobs() const { return folder_ / "jobs"; }
-  /// "kill", "start", "fail" or "heal"; of "slurmctld", "n0", ...
-  void Do(const std::string& what, const std::string& name) const {
+  /// "kill", "start", "fail" or "heal", of "slurmctld", "n0", ...; "save".
+  void Do(const std::string& what, const std::string& name = "") const {
     std::vector<std::string> command{"python3", MUSTER_TEST_SLURM_LAB, what, folder_};
     if (!name.empty()) command.push_back(name);
     Run(command, environment_);
