@@ -55,6 +55,7 @@ class Choice {
     if (static_cast<int>(free_.size()) < ranks * request_.cpus_per_rank) return {};
     const std::optional<int> together = NodeFor(ranks * request_.cpus_per_rank, SharedNear());
     std::vector<RankCpus> chosen;
+    chosen.reserve(request_.near.size());
     for (const int near : request_.near) {
       chosen.push_back(Take(together ? together : NodeFor(request_.cpus_per_rank, near)));
     }

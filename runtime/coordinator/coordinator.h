@@ -162,7 +162,8 @@ class Coordinator {
   void AskForJobs(Turn& turn, const Pool& pool);
   [[nodiscard]] int MayAsk(const Turn& turn, const Pool& pool) const;
   [[nodiscard]] bool IsWanted(const Allocation& allocation) const;
-  void Ask(Turn& turn, const Pool& pool, const Sweep* sweep, AllocationAsked each, int count);
+  void Ask(Turn& turn, const Pool& pool, const Sweep* sweep, const AllocationAsked& each,
+           int count);
   // coordinator_policy.cc: trial.time and on_log
   [[nodiscard]] std::optional<MonotonicTime> TimeLimit(const Turn& turn,
                                                        const Attempt& attempt) const;

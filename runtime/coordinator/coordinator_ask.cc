@@ -172,7 +172,7 @@ void Coordinator::AskForJobs(Turn& turn, const Pool& pool) {
 }
 
 /// `count` allocations like `each`, in one request.
-void Coordinator::Ask(Turn& turn, const Pool& pool, const Sweep* sweep, AllocationAsked each,
+void Coordinator::Ask(Turn& turn, const Pool& pool, const Sweep* sweep, const AllocationAsked& each,
                       int count) {
   if (count <= 0) return;
   const wire::PoolSpec spec = pool.spec;

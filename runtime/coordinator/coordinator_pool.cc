@@ -134,6 +134,7 @@ bool Coordinator::IsPast(const NodeId& node) const {
 void Coordinator::TendPools(Turn& turn) {
   if (state_.pools.empty()) return;
   std::vector<AllocationId> ids;
+  ids.reserve(state_.allocations.size());
   for (const auto& [id, allocation] : state_.allocations) ids.push_back(id);
   for (const AllocationId& id : ids) TendAllocation(turn, state_.allocations.at(id));
   ForgetNodes(turn);
