@@ -93,6 +93,11 @@ Result<cluster::BatchSystem*> PoolWorker::SystemOf(const boost::json::object& si
   return system.get();
 }
 
+std::filesystem::path PoolWorker::KeyFile(const std::string& key, int task,
+                                          const std::string& index) const {
+  return options_.dir / key / (std::to_string(task) + "." + index + ".key");
+}
+
 std::string PoolWorker::KeyOf(const std::string& key) const { return options_.home_id + ":" + key; }
 
 cluster::JobRequest PoolWorker::RequestOf(const coordinator::SubmitAllocations& command) const {
@@ -153,7 +158,7 @@ Status PoolWorker::MakeKeys(const coordinator::SubmitAllocations& command) {
   if (failed) return IoError("make " + folder.string(), failed.value());
   for (std::size_t task = 0; task < command.allocations.size(); ++task) {
     for (int index = 0; index < command.nodes; ++index) {
-      const auto file = folder / (std::to_string(task) + "." + std::to_string(index) + ".key");
+      const auto file = KeyFile(command.key, static_cast<int>(task), std::to_string(index));
       const NodeId node = NodeOf(command.allocations[task], index);
       const auto known = net::LoadNodeKey(file);
       if (known.ok() && known->endpoint == address.endpoint) continue;
@@ -174,6 +179,20 @@ Status PoolWorker::MakeKeys(const coordinator::SubmitAllocations& command) {
 }
 
 Result<boost::json::object> PoolWorker::Carry(const coordinator::SubmitAllocations& command) {
+  auto placed = Place(command);
+  // What is refused for good has no end that a look would see.
+  const auto refuses = [](ErrorKind kind) {
+    return kind == ErrorKind::kInvalid || kind == ErrorKind::kNotFound ||
+           kind == ErrorKind::kUnsupported;
+  };
+  if (!placed.ok() && refuses(placed.error().kind)) {
+    for (std::size_t task = 0; task < command.allocations.size(); ++task)
+      DropKeys(command.allocations[task], command.key, static_cast<int>(task));
+  }
+  return placed;
+}
+
+Result<boost::json::object> PoolWorker::Place(const coordinator::SubmitAllocations& command) {
   MUSTER_RETURN_IF_ERROR(MakeKeys(command));
   const std::lock_guard lock(systems_mutex_);
   MUSTER_ASSIGN_OR_RETURN(cluster::BatchSystem * system, SystemOf(command.site));
@@ -277,13 +296,17 @@ void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs)
   host_->Submit(told);
   if (!ended) return;
   missed_.erase(known.allocation);
-  DropKeys(known.allocation);
+  DropKeys(known.allocation, known.key, known.task);
 }
 
-void PoolWorker::DropKeys(const AllocationId& allocation) {
-  for (const auto& [key, allowed] : parts_.keys.List()) {
-    if (allowed.node.value.starts_with(allocation.value + "."))
-      (void)parts_.keys.Revoke(allowed.node);
+void PoolWorker::DropKeys(const AllocationId& allocation, const std::string& key, int task) {
+  for (const auto& [text, allowed] : parts_.keys.List()) {
+    if (!allowed.node.value.starts_with(allocation.value + ".")) continue;
+    (void)parts_.keys.Revoke(allowed.node);
+    const std::string index = allowed.node.value.substr(allocation.value.size() + 1);
+    std::error_code ignored;
+    std::filesystem::remove(KeyFile(key, task, index), ignored);
+    std::filesystem::remove(options_.dir / key, ignored);  // with the request's last one
   }
 }
 

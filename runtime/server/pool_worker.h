@@ -23,7 +23,7 @@
 /// Carries out what the coordinator wants of batch systems, and tells it what they say: on a thread of its own, for each
 /// call may take seconds.
 ///
-/// An allocation's agents find their keys in <dir>/<allocation>/<node>.key, which nodes have to see at the same path,
+/// An allocation's agents find their keys in <dir>/<request>/<task>.<node>.key, which nodes have to see at the same path,
 /// and run on homes of their own in the node's folder for temporary files (muster agent join --allocation).
 
 namespace muster::server {
@@ -78,9 +78,12 @@ class PoolWorker {
   };
   void Loop();
   Result<boost::json::object> Carry(const coordinator::SubmitAllocations& command);
+  Result<boost::json::object> Place(const coordinator::SubmitAllocations& command);
   Result<boost::json::object> Carry(const coordinator::CancelAllocation& command);
   Status MakeKeys(const coordinator::SubmitAllocations& command);
-  void DropKeys(const AllocationId& allocation);
+  [[nodiscard]] std::filesystem::path KeyFile(const std::string& key, int task,
+                                              const std::string& index) const;
+  void DropKeys(const AllocationId& allocation, const std::string& key, int task);
   [[nodiscard]] cluster::JobRequest RequestOf(const coordinator::SubmitAllocations& command) const;
   [[nodiscard]] std::string KeyOf(const std::string& key) const;
   Result<std::vector<Known>> AskForKnown();

@@ -85,6 +85,7 @@ class PoolTest(unittest.TestCase):
         self.wait("its nodes to be forgotten", lambda: self.muster.nodes() == {})
         states = self.lab.run("squeue", "-h", "-t", "all", "-o", "%T").split()
         self.assertEqual(set(states), {"COMPLETED"}, "agents end by themselves")
+        self.wait("their keys to go", lambda: not list((self.muster.home / "pools").rglob("*.key")))
 
     def test_Jobs_AreOneForEachTrial(self):
         self.pool("--form", "job", "--most", "3", "--backlog", "3", "--nodes", "2")
