@@ -153,7 +153,7 @@ class Coordinator {
   void RefusedAllocations(Turn& turn, const SubmitAllocations& asked, const std::string& why);
   void EndAllocation(Turn& turn, const Allocation& allocation, const std::string& message);
   void LeaveAllocation(Turn& turn, const Allocation& allocation, const std::string& reason);
-  void TendAllocation(Turn& turn, const Allocation& allocation);
+  void TendAllocation(Turn& turn, const Allocation& allocation, std::map<SweepId, int>& left);
   void TendLeaving(Turn& turn, const Allocation& allocation, bool busy);
   void ForgetNodes(Turn& turn);
   void TendPools(Turn& turn);
@@ -161,7 +161,8 @@ class Coordinator {
   void AskForPilots(Turn& turn, const Pool& pool);
   void AskForJobs(Turn& turn, const Pool& pool);
   [[nodiscard]] int MayAsk(const Turn& turn, const Pool& pool) const;
-  [[nodiscard]] bool IsWanted(const Allocation& allocation) const;
+  /// `left`: by sweep, and of all by an empty id, what this tick's allocations before it have left.
+  [[nodiscard]] bool IsWanted(const Allocation& allocation, std::map<SweepId, int>& left) const;
   void Ask(Turn& turn, const Pool& pool, const Sweep* sweep, const AllocationAsked& each,
            int count);
   // coordinator_policy.cc: trial.time and on_log

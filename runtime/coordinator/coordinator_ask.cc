@@ -66,22 +66,18 @@ int Coordinator::MayAsk(const Turn& turn, const Pool& pool) const {
   return std::min(pool.spec.most - static_cast<int>(pool.live.size()), pool.spec.backlog - waiting);
 }
 
-/// Is there anything that it could run?
-bool Coordinator::IsWanted(const Allocation& allocation) const {
+/// Is there anything that it could run? A sweep's jobs take of what it wants in their order: the latest are too many.
+bool Coordinator::IsWanted(const Allocation& allocation, std::map<SweepId, int>& left) const {
   const SweepId& own = allocation.asked.sweep;
-  if (!own.empty()) {
-    const Sweep& sweep = state_.sweeps.at(own);
-    int unused = 0;  // of this sweep, up to this one
-    for (const auto& [id, other] : state_.allocations) {
-      if (other.asked.sweep == own && !other.used && !other.leaving) ++unused;
-      if (id == allocation.asked.allocation) break;
-    }
-    return GangsWanted(state_, sweep) >= unused;
+  if (own.empty() && allocation.joined) return true;  // idle_seconds says how long it stays
+  const auto [known, is_new] = left.try_emplace(own, 0);
+  if (is_new && !own.empty()) known->second = GangsWanted(state_, state_.sweeps.at(own));
+  if (is_new && own.empty()) {
+    known->second = static_cast<int>(std::ranges::count_if(state_.open, [&](const SweepId& id) {
+      return GangsWanted(state_, state_.sweeps.at(id)) > 0;
+    }));
   }
-  if (allocation.joined) return true;  // idle_seconds says how long it stays
-  return std::ranges::any_of(state_.open, [&](const SweepId& id) {
-    return GangsWanted(state_, state_.sweeps.at(id)) > 0;
-  });
+  return own.empty() ? known->second > 0 : known->second-- > 0;
 }
 
 void Coordinator::AskForPilots(Turn& turn, const Pool& pool) {

@@ -136,7 +136,8 @@ void Coordinator::TendPools(Turn& turn) {
   std::vector<AllocationId> ids;
   ids.reserve(state_.allocations.size());
   for (const auto& [id, allocation] : state_.allocations) ids.push_back(id);
-  for (const AllocationId& id : ids) TendAllocation(turn, state_.allocations.at(id));
+  std::map<SweepId, int> left;
+  for (const AllocationId& id : ids) TendAllocation(turn, state_.allocations.at(id), left);
   ForgetNodes(turn);
   for (const auto& [name, pool] : state_.pools) {
     if (pool.spec.form == wire::PoolForm::kJob) {
@@ -147,7 +148,8 @@ void Coordinator::TendPools(Turn& turn) {
   }
 }
 
-void Coordinator::TendAllocation(Turn& turn, const Allocation& allocation) {
+void Coordinator::TendAllocation(Turn& turn, const Allocation& allocation,
+                                 std::map<SweepId, int>& left) {
   const wire::PoolSpec& spec = state_.pools.at(allocation.asked.pool).spec;
   bool busy = false;
   std::vector<NodeId> nodes;
@@ -168,7 +170,7 @@ void Coordinator::TendAllocation(Turn& turn, const Allocation& allocation) {
     for (const NodeId& node : nodes) OnLeaving(turn, node, {wire::ExitCause::kWalltime});
   } else if (!busy && allocation.used && !allocation.asked.sweep.empty()) {
     LeaveAllocation(turn, allocation, "its trial has ended");
-  } else if (!busy && !allocation.used && !IsWanted(allocation)) {
+  } else if (!busy && !allocation.used && !IsWanted(allocation, left)) {
     LeaveAllocation(turn, allocation, "nothing waits for it any more");
   } else if (allocation.joined && watch.idle_from &&
              turn.now - *watch.idle_from >= std::chrono::seconds(spec.idle_seconds)) {

@@ -40,21 +40,21 @@ void PoolWorker::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void PoolWorker::Submit(coordinator::SubmitAllocations command, Done done) {
+void PoolWorker::Put(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    if (!stopping_) jobs_.push_back({std::move(command), std::move(done)});
+    if (!stopping_) jobs_.push_back(std::move(job));
     watching_ = true;
   }
   wake_.notify_all();
 }
 
+void PoolWorker::Submit(coordinator::SubmitAllocations command, Done done) {
+  Put({std::move(command), std::move(done)});
+}
+
 void PoolWorker::Cancel(coordinator::CancelAllocation command, Done done) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) jobs_.push_back({std::move(command), std::move(done)});
-  }
-  wake_.notify_all();
+  Put({std::move(command), std::move(done)});
 }
 
 void PoolWorker::Loop() {

@@ -76,6 +76,7 @@ class PoolWorker {
     bool taken = false;
     boost::json::object site;
   };
+  void Put(Job job);
   void Loop();
   Result<boost::json::object> Carry(const coordinator::SubmitAllocations& command);
   Result<boost::json::object> Place(const coordinator::SubmitAllocations& command);
