@@ -1,7 +1,9 @@
 #include "registry/tensor_values.h"
 
-#include <Eigen/Core>
 #include <cstring>
+#include <type_traits>
+
+#include "registry/with_type.h"
 
 namespace muster::registry {
 namespace {
@@ -21,34 +23,9 @@ std::vector<To> Converted(const Tensor& tensor) {
 
 template <typename To>
 std::vector<To> ValuesAs(const Tensor& tensor) {
-  switch (tensor.type) {
-    case ElementType::kF32:
-      return Converted<To, float>(tensor);
-    case ElementType::kF64:
-      return Converted<To, double>(tensor);
-    case ElementType::kF16:
-      return Converted<To, Eigen::half>(tensor);
-    case ElementType::kBf16:
-      return Converted<To, Eigen::bfloat16>(tensor);
-    case ElementType::kI8:
-      return Converted<To, std::int8_t>(tensor);
-    case ElementType::kI16:
-      return Converted<To, std::int16_t>(tensor);
-    case ElementType::kI32:
-      return Converted<To, std::int32_t>(tensor);
-    case ElementType::kI64:
-      return Converted<To, std::int64_t>(tensor);
-    case ElementType::kU8:
-    case ElementType::kBool:
-      return Converted<To, std::uint8_t>(tensor);
-    case ElementType::kU16:
-      return Converted<To, std::uint16_t>(tensor);
-    case ElementType::kU32:
-      return Converted<To, std::uint32_t>(tensor);
-    case ElementType::kU64:
-      return Converted<To, std::uint64_t>(tensor);
-  }
-  return {};
+  return WithType(tensor.type, [&]<typename T>(T) {
+    return Converted<To, std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>>(tensor);
+  });
 }
 
 template std::vector<float> ValuesAs(const Tensor& tensor);

@@ -1,6 +1,5 @@
 #include "registry/batch/number.h"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,43 +9,10 @@
 #include <type_traits>
 
 #include "registry/tensor_values.h"
+#include "registry/with_type.h"
 
 namespace muster::registry {
 namespace {
-
-/// Calls `use` with a value of the C++ type of `type`; a bool's is bool.
-template <typename Use>
-auto WithType(ElementType type, Use&& use) {
-  switch (type) {
-    case ElementType::kF32:
-      return use(float{});
-    case ElementType::kF64:
-      return use(double{});
-    case ElementType::kF16:
-      return use(Eigen::half{});
-    case ElementType::kBf16:
-      return use(Eigen::bfloat16{});
-    case ElementType::kI8:
-      return use(std::int8_t{});
-    case ElementType::kI16:
-      return use(std::int16_t{});
-    case ElementType::kI32:
-      return use(std::int32_t{});
-    case ElementType::kI64:
-      return use(std::int64_t{});
-    case ElementType::kU8:
-      return use(std::uint8_t{});
-    case ElementType::kU16:
-      return use(std::uint16_t{});
-    case ElementType::kU32:
-      return use(std::uint32_t{});
-    case ElementType::kU64:
-      return use(std::uint64_t{});
-    case ElementType::kBool:
-      return use(bool{});
-  }
-  return use(bool{});
-}
 
 template <typename T>
 void Store(T value, std::byte* out) {

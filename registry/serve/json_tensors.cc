@@ -10,44 +10,25 @@
 #include <type_traits>
 #include <utility>
 
+#include "registry/with_type.h"
+
 namespace muster::registry::serve {
 
 namespace {
 
 namespace json = boost::json;
 
-/// Calls `use` with a value of the C++ type that `type` is kept in.
+/// Calls `use` with a value of the C++ type that `type` is kept in, where JSON has such a number.
 template <typename Use>
-Status WithType(ElementType type, Use use) {
-  switch (type) {
-    case ElementType::kF32:
-      return use(float{});
-    case ElementType::kF64:
-      return use(double{});
-    case ElementType::kI8:
-      return use(std::int8_t{});
-    case ElementType::kI16:
-      return use(std::int16_t{});
-    case ElementType::kI32:
-      return use(std::int32_t{});
-    case ElementType::kI64:
-      return use(std::int64_t{});
-    case ElementType::kU8:
-      return use(std::uint8_t{});
-    case ElementType::kU16:
-      return use(std::uint16_t{});
-    case ElementType::kU32:
-      return use(std::uint32_t{});
-    case ElementType::kU64:
-      return use(std::uint64_t{});
-    case ElementType::kBool:
-      return use(bool{});
-    case ElementType::kF16:
-    case ElementType::kBf16:
-      break;
-  }
-  return Invalid(std::string(ElementTypeName(type)) +
-                 " has no JSON form; use the binary data format");
+Status WithJsonType(ElementType type, Use use) {
+  return WithType(type, [&]<typename T>(T value) -> Status {
+    if constexpr (std::is_arithmetic_v<T>) {
+      return use(value);
+    } else {
+      return Invalid(std::string(ElementTypeName(type)) +
+                     " has no JSON form; use the binary data format");
+    }
+  });
 }
 
 template <typename T>
@@ -233,14 +214,14 @@ Result<std::vector<std::byte>> BytesFromJson(const json::value& data, ElementTyp
   if (const auto* array = data.if_array(); array != nullptr) {
     bytes.reserve(array->size() * ElementSize(type));
   }
-  MUSTER_RETURN_IF_ERROR(WithType(type, [&](auto element) {
+  MUSTER_RETURN_IF_ERROR(WithJsonType(type, [&](auto element) {
     return Reader<decltype(element)>(null_is, bytes, shape).Read(data, 0);
   }));
   return bytes;
 }
 
 Status AppendFlat(std::string& out, const Tensor& tensor) {
-  return WithType(tensor.type, [&](auto element) {
+  return WithJsonType(tensor.type, [&](auto element) {
     using T = decltype(element);
     AppendRange<T>(out, tensor.bytes.data(), tensor.bytes.size() / sizeof(T));
     return Ok();
@@ -248,7 +229,7 @@ Status AppendFlat(std::string& out, const Tensor& tensor) {
 }
 
 Status AppendNested(std::string& out, const Tensor& tensor) {
-  return WithType(tensor.type, [&](auto element) {
+  return WithJsonType(tensor.type, [&](auto element) {
     const std::byte* bytes = tensor.bytes.data();
     AppendLists<decltype(element)>(out, tensor.shape, bytes);
     return Ok();
@@ -256,7 +237,7 @@ Status AppendNested(std::string& out, const Tensor& tensor) {
 }
 
 Status AppendRow(std::string& out, const Tensor& tensor, std::int64_t row, OneElement one) {
-  return WithType(tensor.type, [&](auto element) {
+  return WithJsonType(tensor.type, [&](auto element) {
     const std::size_t row_size =
         tensor.bytes.size() / static_cast<std::size_t>(tensor.shape.front());
     const std::byte* bytes = tensor.bytes.data() + static_cast<std::size_t>(row) * row_size;
