@@ -6,12 +6,12 @@ Rank 0 reports `score` at each step, remembers the step when muster has it, and 
 started again. The other ranks sleep until rank 0 has written that it is done.
 """
 
-import json
 import os
 import pathlib
-import socket
 import sys
 import time
+
+from control import Control
 
 steps, pause = int(sys.argv[1]), float(sys.argv[2])
 lr = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
@@ -24,23 +24,7 @@ if os.environ["RANK"] != "0":
         time.sleep(pause)
     sys.exit(0)
 
-control = socket.socket(socket.AF_UNIX)
-control.connect(os.environ["MUSTER_CONTROL"])
-answers = control.makefile("r")
-
-
-def send(**record):
-    """Returns when the record is in the spool."""
-    record["timestamp_ms"] = time.time_ns() // 1_000_000
-    control.sendall((json.dumps(record) + "\n").encode())
-    while True:
-        answer = json.loads(answers.readline())
-        if answer.get("command") == "stop":
-            sys.exit(75)
-        if "ack" in answer:
-            return
-
-
+send = Control().send
 begin = int(saved.read_text()) if saved.exists() else 0
 if begin:
     send(type="resumed", step=begin)

@@ -9,30 +9,18 @@ import hashlib
 import json
 import os
 import pathlib
-import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 
+from control import Control
+
 steps, pause = int(sys.argv[1]), float(sys.argv[2])
 api = os.environ["MLFLOW_TRACKING_URI"] + "/api/muster/v1/"
 trial = os.environ["MUSTER_TRIAL"]
 folder = pathlib.Path(os.environ["MUSTER_PARAMS"]).parent / "state"  # goes with the attempt
-control = socket.socket(socket.AF_UNIX)
-control.connect(os.environ["MUSTER_CONTROL"])
-answers = control.makefile("r")
-
-
-def send(**record):
-    record["timestamp_ms"] = time.time_ns() // 1_000_000
-    control.sendall((json.dumps(record) + "\n").encode())
-    while True:
-        answer = json.loads(answers.readline())
-        if answer.get("command") == "stop":
-            sys.exit(75)
-        if "ack" in answer:
-            return
+send = Control().send
 
 
 def ask(method, path, data=None):

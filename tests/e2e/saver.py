@@ -10,30 +10,23 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import sys
 import time
 
+from control import Control
+
 steps, pause, x = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 saved = pathlib.Path(os.environ["MUSTER_CHECKPOINT_DIR"]) / "state.json"
-control = socket.socket(socket.AF_UNIX)
-control.connect(os.environ["MUSTER_CONTROL"])
-answers = control.makefile("r")
 stopped = False
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the command "stop" says the same; it saves first
 
 
-def send(**record):
-    """Returns when the record is in the spool."""
+def stop():
     global stopped
-    control.sendall((json.dumps(record) + "\n").encode())
-    while True:
-        answer = json.loads(answers.readline())
-        stopped = stopped or answer.get("command") == "stop"
-        if "ack" in answer:
-            return
+    stopped = True
 
 
+send = Control(stop).send
 state = json.loads(saved.read_text()) if saved.exists() else []
 print("begins with", json.dumps(state), flush=True)
 if state:

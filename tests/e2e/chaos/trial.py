@@ -9,9 +9,11 @@ reports `score` over MUSTER_CONTROL and goes on at its newest step when it is st
 import json
 import os
 import pathlib
-import socket
 import sys
 import time
+
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+from control import Control
 
 history = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 steps, pause = int(sys.argv[2]), float(sys.argv[3])
@@ -35,24 +37,12 @@ if rank != 0:
     note("end")
     sys.exit(0)
 
-control = socket.socket(socket.AF_UNIX)
-control.connect(os.environ["MUSTER_CONTROL"])
-answers = control.makefile("r")
+def stop():
+    note("stopped")
+    sys.exit(75)
 
 
-def send(**record):
-    """Returns when the record is in the spool."""
-    record["timestamp_ms"] = time.time_ns() // 1_000_000
-    control.sendall((json.dumps(record) + "\n").encode())
-    while True:
-        answer = json.loads(answers.readline())
-        if answer.get("command") == "stop":
-            note("stopped")
-            sys.exit(75)
-        if "ack" in answer:
-            return
-
-
+send = Control(stop).send
 begin = int(saved.read_text()) if saved.exists() else 0
 if begin:
     send(type="resumed", step=begin)
