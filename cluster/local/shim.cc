@@ -139,6 +139,7 @@ void Shim::Loop() {
     StartDaemon();
     Reap();
     CollectMpi();
+    SeeIfLetGo();
     TellIfNobodyDid();
     SeeIfEmpty();
     SaveIfChanged();

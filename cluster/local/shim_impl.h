@@ -39,6 +39,7 @@ class Shim {
   void LauncherEnded(int status);
   void CollectMpi();
   bool IsNoNews(const RankEnd& end);
+  void SeeIfLetGo();
   void TellIfNobodyDid();
   // shim.cc
   void SignalRanks(int signal);

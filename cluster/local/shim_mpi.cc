@@ -24,6 +24,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kOthersTellMost = 5s;
+/// The same where it is already known that mpirun itself is in trouble.
+constexpr auto kFirstNodeTellsMost = 1s;
 constexpr std::size_t kLogTailBytes = 1000;
 
 /// What `muster remote-start` has to say, else the end of mpirun's log.
@@ -117,8 +119,10 @@ void Shim::LauncherEnded(int status) {
     state_.all_ended = true;
     return;
   }
-  launcher_said_ = (first ? "mpirun: " : "mpirun's daemon: ") + end.text + "; " +
-                   LastWords(folder_.launcher_log());
+  if (launcher_said_.empty()) {
+    launcher_said_ = (first ? "mpirun: " : "mpirun's daemon: ") + end.text + "; " +
+                     LastWords(folder_.launcher_log());
+  }
   const bool rank_failed =
       std::ranges::any_of(state_.ends, [](const RankEnd& rank) { return rank.code != 0; });
   if (state_.ranks.empty() && (first || killed)) {
@@ -138,6 +142,14 @@ bool Shim::IsNoNews(const RankEnd& end) {
   told_.push_back(end.rank);
   if (!nobody_told_) nobody_told_ = SystemClock().Now() + kOthersTellMost;
   return true;
+}
+
+/// mpirun gives a gang up when it loses a daemon, and knows no more of why than that. Where it was killed, or its node's
+/// shim, the agent there says so first.
+void Shim::SeeIfLetGo() {
+  if (!starts_.TakeAskerLost() || launcher_ == 0 || !state_.ends.empty() || !told_.empty()) return;
+  launcher_said_ = "muster remote-start, by which mpirun holds this node's part, was killed";
+  nobody_told_ = SystemClock().Now() + kFirstNodeTellsMost;
 }
 
 void Shim::TellIfNobodyDid() {

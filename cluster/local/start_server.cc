@@ -55,6 +55,7 @@ Status StartServer::Listen(int fd, std::string secret) {
 void StartServer::AddTo(std::vector<pollfd>& items) const {
   if (listener_ >= 0) items.push_back({.fd = listener_, .events = POLLIN});
   for (const auto& [fd, connection] : connections_) items.push_back({.fd = fd, .events = POLLIN});
+  if (asker_ >= 0) items.push_back({.fd = asker_, .events = POLLIN});
 }
 
 void StartServer::Serve(MonotonicTime now) {
@@ -66,6 +67,17 @@ void StartServer::Serve(MonotonicTime now) {
     if (!open && fd != asker_) close(fd);
     it = open ? std::next(it) : connections_.erase(it);
   }
+  SeeIfAskerLives();
+}
+
+/// It has nothing more to say until it is answered.
+void StartServer::SeeIfAskerLives() {
+  char byte = 0;
+  if (asker_ < 0) return;
+  const ssize_t got = recv(asker_, &byte, 1, MSG_DONTWAIT);
+  if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return;
+  close(std::exchange(asker_, -1));
+  asker_lost_ = true;
 }
 
 void StartServer::Accept(MonotonicTime now) {

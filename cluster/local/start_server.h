@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/clock.h"
@@ -65,6 +66,8 @@ class StartServer {
   std::optional<std::string> Take();
   /// To whoever proved it.
   void Answer(const StartAnswer& answer);
+  /// Whoever proved it went away without an answer. Once.
+  bool TakeAskerLost() { return std::exchange(asker_lost_, false); }
 
  private:
   struct Connection {
@@ -75,6 +78,7 @@ class StartServer {
   void Accept(MonotonicTime now);
   bool Read(int fd, Connection& connection);
   bool Judge(int fd, const Connection& connection);
+  void SeeIfAskerLives();
 
   int listener_ = -1;
   std::string secret_;
@@ -82,6 +86,7 @@ class StartServer {
   std::optional<std::string> command_;
   bool proved_ = false;
   int asker_ = -1;
+  bool asker_lost_ = false;
 };
 
 }  // namespace muster::cluster::local

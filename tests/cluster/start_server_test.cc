@@ -85,6 +85,18 @@ TEST_F(StartServerTest, Proved_IsTakenOnceAndHearsOfTheEnd) {
   EXPECT_TRUE(IsClosed(fd));
 }
 
+TEST_F(StartServerTest, WhoProvedItAndGoesAway_IsMissedOnce) {
+  const int fd = Connect();
+  const std::string nonce = NonceOf(Read(fd));
+  Say(fd, Request(ProofOf("secret", nonce, "orted"), "orted"));
+  EXPECT_FALSE(server_.TakeAskerLost());
+  shutdown(fd, SHUT_RDWR);
+  server_.Serve(now_);
+  EXPECT_TRUE(server_.TakeAskerLost());
+  server_.Serve(now_);
+  EXPECT_FALSE(server_.TakeAskerLost());
+}
+
 TEST_F(StartServerTest, InPieces_IsTheSame) {
   const int fd = Connect();
   const std::string nonce = NonceOf(Read(fd));
