@@ -8,7 +8,11 @@
 namespace muster::cluster::local {
 
 Status WriteLease(const std::filesystem::path& file, MonotonicTime until) {
-  return ReplaceFile(file, std::to_string(until.time_since_epoch().count()) + "\n");
+  const std::string text = std::to_string(until.time_since_epoch().count()) + "\n";
+  Status replaced = ReplaceFile(file, text);
+  if (replaced.ok() || replaced.error().kind != ErrorKind::kResource) return replaced;
+  // A full disk has no room for a second file, but still for this one's bytes; ranks must not die of it.
+  return OverwriteFile(file, text);
 }
 
 std::optional<MonotonicTime> ReadLease(const std::filesystem::path& file) {

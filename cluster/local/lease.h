@@ -8,7 +8,7 @@
 
 /// The time until which ranks of a node may run without hearing from an agent, in a file that every shim
 /// of the node reads: nanoseconds of the machine's monotonic clock, which all processes share. Replaced as a
-/// whole and not synced: after a crash of the machine there is no rank.
+/// whole, or on a full disk written over, and not synced: after a crash of the machine there is no rank.
 
 namespace muster::cluster::local {
 
