@@ -24,7 +24,7 @@ struct ProcessesOptions {
   /// PATH.
   std::filesystem::path bin_dir;
   /// Becomes MUSTER_HOME_ID: tells this agent's processes from those of another one on the machine. Stable
-  /// over restarts, unique a home (the node's id serves).
+  /// over restarts, unique a home.
   std::string home_id;
   /// Where gangs that spread over several nodes reach this one; empty: the loopback.
   std::string address;

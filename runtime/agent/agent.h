@@ -71,6 +71,10 @@ struct Received {
 struct Leave {
   wire::ExitCause cause = wire::ExitCause::kPreempt;
 };
+/// The coordinator will not listen to this agent, whatever it says: its key, its protocol, a later start of the node.
+struct Refused {
+  std::string why;  ///< for people
+};
 /// Time passed. At least every 100 ms while attempts live or a connection is up.
 struct Tick {};
 
@@ -147,7 +151,7 @@ struct SlotEmpty {
 
 using Input = std::variant<FoundAtStart, Connected, Disconnected, Received, Tick, ShimReady,
                            MakeFailed, ShimStarted, Activity, RecordsRead, LogRead, RanksExited,
-                           ShimLost, SlotEmpty, Observed, HangInspected, Leave>;
+                           ShimLost, SlotEmpty, Observed, HangInspected, Leave, Refused>;
 
 // --- effects ----------------------------------------------------------------------------------------
 // Each may be carried out twice or come after the fact (StartRanks of a killed attempt); the process side
@@ -217,9 +221,11 @@ struct RenewLease {
   MonotonicTime until;
 };
 
-/// Nothing is left here, and nothing will come: the agent's process ends. After Leave or wire::Retire, once.
+/// Nothing is left here, and nothing will come: the agent's process ends. Once.
 struct Quit {
   std::string why;  ///< for people
+  bool failed =
+      false;  ///< not after Leave or wire::Retire: the coordinator was silent, or refused this agent
 };
 
 using Effect = std::variant<Send, MakeAttempt, StartRanks, SignalRanks, NoteEnd, KillAttempt,
@@ -252,7 +258,8 @@ struct Options {
   /// After Leave the coordinator has so long to stop what runs here, with all parts of each gang; then the agent does.
   std::int64_t leave_ms = 2'000;
   std::int64_t leave_grace_ms = 10'000;  ///< between SIGTERM and SIGKILL then
-  /// Without attempts and without an answer of the coordinator for so long the agent ends; 0: it calls for ever.
+  /// Without attempts and without an answer of the coordinator for so long the agent ends, and, when that refuses it,
+  /// at once; 0: it calls for ever.
   std::int64_t lonely_ms = 0;
   std::int64_t inspect_ms = 15'000;  ///< for InspectHang to be answered
   std::int64_t resend_ms = 1'000;    ///< Exited, and spools from the acknowledged offset

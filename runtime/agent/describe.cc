@@ -100,6 +100,7 @@ std::string Describe(const Input& input) {
           [](const Connected&) { return std::string("connected"); },
           [](const Disconnected&) { return std::string("disconnected"); },
           [](const Leave& i) { return "leave: " + std::string(CauseName(i.cause)); },
+          [](const Refused& i) { return "refused: " + i.why; },
           [](const Received& i) { return "received " + Describe(i.envelope.message); },
           [](const Tick&) { return std::string("tick"); },
           [](const ShimReady& i) { return "shim ready" + Text(i.epoch); },
@@ -154,7 +155,7 @@ std::string Describe(const Effect& effect) {
           [](const ReadLog& e) {
             return "read" + Text(e.epoch) + Log(e.rank, e.stream) + " from" + Text(e.begin);
           },
-          [](const Quit& e) { return "quit: " + e.why; },
+          [](const Quit& e) { return (e.failed ? "quit, failed: " : "quit: ") + e.why; },
           [](const ForgetAttempt& e) { return "forget" + Text(e.epoch); }},
       effect);
 }

@@ -167,11 +167,8 @@ void Machine::On(const Tick&) {
     }
   }
   if (leaving_) LeaveOn();
-  if (options_.lonely_ms > 0 && quit_why_.empty() &&
-      now_ - heard_ >= milliseconds(options_.lonely_ms)) {
-    quit_why_ =
-        "the coordinator was silent for " + std::to_string(options_.lonely_ms / 1000) + " s";
-  }
+  if (now_ - heard_ >= milliseconds(options_.lonely_ms))
+    GiveUp("the coordinator was silent for " + std::to_string(options_.lonely_ms / 1000) + " s");
   for (auto& [epoch, attempt] : attempts_) TickAttempt(attempt);
 }
 
@@ -184,6 +181,18 @@ void Machine::On(const Leave& input) {
   Send(wire::Leaving{input.cause});
 }
 
+/// What runs here is ended by the lease, and nobody will hear how.
+void Machine::On(const Refused& input) {
+  refused_ = options_.lonely_ms > 0;
+  GiveUp(input.why);
+}
+
+void Machine::GiveUp(std::string why) {
+  if (options_.lonely_ms == 0 || !quit_why_.empty()) return;
+  quit_why_ = std::move(why);
+  quit_failed_ = true;
+}
+
 /// A coordinator that does not answer must not cost the ranks what time they have.
 void Machine::LeaveOn() {
   if (now_ - left_at_ < milliseconds(options_.leave_ms)) return;
@@ -194,9 +203,10 @@ void Machine::LeaveOn() {
 }
 
 void Machine::QuitWhenEmpty() {
-  if (quit_ || quit_why_.empty() || !found_ || !attempts_.empty()) return;
+  const bool done = refused_ ? LiveAttempts() == 0 : attempts_.empty();
+  if (quit_ || quit_why_.empty() || !found_ || !done) return;
   quit_ = true;
-  effects_.emplace_back(Quit{quit_why_});
+  effects_.emplace_back(Quit{quit_why_, quit_failed_});
 }
 
 // --- what the coordinator says ----------------------------------------------------------------------

@@ -90,6 +90,7 @@ class Machine {
   void On(const Received& input);
   void On(const Tick&);
   void On(const Leave& input);
+  void On(const Refused& input);
   void OnMessage(const wire::Welcome& welcome);
   void OnMessage(const wire::HeartbeatAck& ack);
   void OnMessage(const wire::Prepare& prepare);
@@ -104,6 +105,7 @@ class Machine {
   void OnMessage(const Other&) {}  // an agent's own messages mean nothing to an agent
   void Introduce();
   void LeaveOn();
+  void GiveUp(std::string why);
   void QuitWhenEmpty();
   void SendHello();
   void SendHeartbeat(bool asks);
@@ -174,9 +176,11 @@ class Machine {
 
   std::optional<wire::ExitCause> leaving_;
   MonotonicTime left_at_;
-  MonotonicTime heard_;   ///< something of the coordinator
-  std::string quit_why_;  ///< empty: the node stays
-  bool quit_ = false;     ///< said
+  MonotonicTime heard_;       ///< something of the coordinator
+  std::string quit_why_;      ///< empty: the node stays
+  bool quit_failed_ = false;  ///< as Quit::failed
+  bool refused_ = false;
+  bool quit_ = false;  ///< said
 
   std::map<AttemptEpoch, Attempt> attempts_;
   std::map<int, AttemptEpoch> slot_epochs_;  ///< the newest attempt each slot has seen

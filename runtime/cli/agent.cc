@@ -1,6 +1,7 @@
 // muster agent join
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -24,6 +25,8 @@ namespace {
 
 /// An agent of an allocation has nothing to do without its server, and costs its owner.
 constexpr std::int64_t kLonelyMs = 120'000;
+/// Of one node on a machine, at a time.
+constexpr int kHomesMost = 8;
 
 struct JoinFlags {
   std::string url, key_file, address, ready_file;
@@ -66,17 +69,13 @@ Result<std::string> EndpointOf(const std::string& url, const net::NodeKey& key) 
   return key.endpoint;
 }
 
-/// Of this server's node, on a machine where another server may lend a node of that name.
-std::string HomeIdOf(const net::NodeKey& key) {
-  return key.node.value + "-" + Sha256Hex(key.server_public_key).substr(0, 8);
-}
-
-/// On the node's own disk: what lies there is of this node and this job.
+/// On the node's own disk: what lies there is of this node and this job. Another server may lend a node of that name.
 std::filesystem::path HomeOf(const net::NodeKey& key) {
   std::error_code failed;
   auto folder = std::filesystem::temp_directory_path(failed);
   if (failed) folder = "/tmp";
-  return folder / ("muster-" + std::to_string(::getuid()) + "-" + HomeIdOf(key));
+  return folder / ("muster-" + std::to_string(::getuid()) + "-" + key.node.value + "-" +
+                   Sha256Hex(key.server_public_key).substr(0, 8));
 }
 
 Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinFlags& flags) {
@@ -95,10 +94,7 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
     MUSTER_ASSIGN_OR_RETURN(options.address, server::LocalAddressToward(options.endpoint));
   }
   options.home = flags.allocation ? HomeOf(key) : context.Home();
-  if (flags.allocation) {
-    options.lonely_ms = kLonelyMs;
-    options.home_id = HomeIdOf(key);
-  }
+  if (flags.allocation) options.lonely_ms = kLonelyMs;
   options.ready_file = flags.ready_file;
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();
@@ -127,22 +123,35 @@ int Join(const Context& context, const JoinFlags& flags) {
   return kDone;
 }
 
+/// An older start of the same job may still be on this machine, on its home, when the batch system has lost sight of it:
+/// then on the next one. What one left that is gone is taken over.
+Result<std::unique_ptr<server::AgentHost>> StartOnFreeHome(server::AgentHost::Options& options) {
+  const std::string first = options.home.string();
+  for (int number = 1;; ++number) {
+    auto host = server::AgentHost::Start(options);
+    if (host.ok() || host.error().kind != ErrorKind::kConflict || number == kHomesMost) return host;
+    options.home = first + "." + std::to_string(number);
+  }
+}
+
 /// Until the batch system takes the node, or the coordinator does not want it. SIGUSR2: its time is nearly over;
 /// SIGTERM: others want it; a second one: now.
 int JoinFromAllocation(const Context& context, const JoinFlags& flags) {
   StopSignals signals({SIGUSR1, SIGUSR2});
   auto options = OptionsOf(context, flags);
   if (!options.ok()) return Fail(context, options.error());
-  const std::filesystem::path home = options->home;
   const std::string who = "node " + options->node.value;
-  options->on_quit = [who](const std::string& why) {
+  std::atomic<int> code = kDone;
+  options->on_quit = [who, &code](const std::string& why, bool failed) {
+    if (failed) code = kFailed;
     LogInfo("agent", who + " ends: " + why);
     ::kill(::getpid(), SIGUSR1);
   };
-  LogInfo("agent", who + " (" + std::to_string(options->has.slots) + " slots, home " +
-                       home.string() + ") joins the server at " + options->endpoint);
-  auto host = server::AgentHost::Start(std::move(options).value());
+  LogInfo("agent", who + " (" + std::to_string(options->has.slots) +
+                       " slots) joins the server at " + options->endpoint);
+  auto host = StartOnFreeHome(*options);
   if (!host.ok()) return Fail(context, host.error());
+  LogInfo("agent", who + " has its home in " + options->home.string());
   bool told = false;
   for (int signal = signals.Wait(); signal != SIGUSR1; signal = signals.Wait()) {
     if (signal != SIGUSR2 && std::exchange(told, true))
@@ -150,10 +159,13 @@ int JoinFromAllocation(const Context& context, const JoinFlags& flags) {
     LogInfo("agent", who + (signal == SIGUSR2 ? ": its time is nearly over" : " is taken away"));
     (*host)->Leave(signal == SIGUSR2 ? wire::ExitCause::kWalltime : wire::ExitCause::kPreempt);
   }
-  host->reset();
+  // Out of the way before the lock is let go: the next start may want the name.
+  const std::string spent = options->home.string() + "-" + std::to_string(::getpid());
   std::error_code ignored;
-  std::filesystem::remove_all(home, ignored);
-  return kDone;
+  std::filesystem::rename(options->home, spent, ignored);
+  host->reset();
+  std::filesystem::remove_all(spent, ignored);
+  return code;
 }
 
 }  // namespace
@@ -175,7 +187,7 @@ void AddAgent(CLI::App& app, Context& context) {
       "--allocation", flags->allocation,
       "This machine is lent by a batch system: a home in the folder for temporary files; "
       "SIGUSR2 or SIGTERM let what runs save a checkpoint and go on elsewhere; it ends "
-      "when the server does not want it any more, or is silent for two minutes");
+      "when the server does not want it any more, refuses it, or is silent for two minutes");
   join->add_option("--ready-file", flags->ready_file,
                    "A file that is there while the server has the node, for scripts and probes");
   AddNodeFlags(*join, flags->node);

@@ -147,6 +147,7 @@ class Coordinator {
   void On(Turn& turn, const SetPool& input);
   void On(Turn& turn, const ChangePool& input);
   void On(Turn& turn, const AllocationTold& input);
+  void On(Turn& turn, const NodeNotUnderstood& input);
   void OnLeaving(Turn& turn, const NodeId& node, const wire::Leaving& leaving);
   [[nodiscard]] bool IsPast(const NodeId& node) const;
   void ComeBack(Turn& turn, const Node& node);

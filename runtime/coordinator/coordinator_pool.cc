@@ -66,6 +66,11 @@ void Coordinator::On(Turn& turn, const AllocationTold& input) {
   Emit(turn, AllocationSeen{input.allocation, running, input.ends_ms, input.restarts, input.words});
 }
 
+void Coordinator::On(Turn& /*turn*/, const NodeNotUnderstood& input) {
+  const AllocationId id = state_.AllocationOf(input.node);
+  if (state_.allocations.contains(id)) allocations_[id].not_understood = input.why;
+}
+
 void Coordinator::RefusedAllocations(Turn& turn, const SubmitAllocations& asked,
                                      const std::string& why) {
   for (const AllocationId& id : asked.allocations) {
@@ -79,14 +84,19 @@ void Coordinator::EndAllocation(Turn& turn, const Allocation& allocation,
   const AllocationId id = allocation.asked.allocation;
   const std::string name = allocation.asked.pool;
   const bool failed = !allocation.joined && !allocation.leaving;
-  Emit(turn, AllocationEnded{id, message, failed});
+  std::string why = message;
+  if (const auto watch = allocations_.find(id); failed && watch != allocations_.end()) {
+    if (const std::string& words = watch->second.not_understood; !words.empty())
+      why += "; its agent was not understood: " + words;
+  }
+  Emit(turn, AllocationEnded{id, why, failed});
   allocations_.erase(id);
   const auto pool = state_.pools.find(name);
   if (pool == state_.pools.end() || pool->second.failures < config_.pool_failures_most) return;
   if (pool->second.paused) return;
   Emit(turn, PoolChanged{name, PoolChange::kPaused,
                          std::to_string(pool->second.failures) +
-                             " allocations in a row did not bring a node; the last: " + message,
+                             " allocations in a row did not bring a node; the last: " + why,
                          true});
 }
 

@@ -49,6 +49,7 @@ struct Coordinator::AllocationWatch {
   std::optional<MonotonicTime> next_retire;
   std::optional<MonotonicTime> cancel_at;  ///< if it is still there then
   bool cancelled = false;
+  std::string not_understood;  ///< why an agent of it was not heard
 };
 
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }

@@ -114,6 +114,11 @@ struct TrackedMetrics {
   RunId run;
   std::vector<TrackedMetric> metrics;
 };
+/// A node's agent was not understood, and told so; it may say Hello in another protocol yet.
+struct NodeNotUnderstood {
+  NodeId node;
+  std::string why;  ///< for people
+};
 /// A command was applied (`error` empty) or can never be. `result` of CreateRun: {"experiment_id": "..."};
 /// of PromoteModel: a wire::PromotionSummary.
 struct OutboxDone {
@@ -143,10 +148,10 @@ struct AllocationTold {
   std::string words;
 };
 
-using Input =
-    std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost, Tick,
-                 StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota, ChangeNode,
-                 LogMatched, EnqueueTrial, WidenSpace, SetPool, ChangePool, AllocationTold>;
+using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
+                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota,
+                           ChangeNode, LogMatched, EnqueueTrial, WidenSpace, SetPool, ChangePool,
+                           AllocationTold, NodeNotUnderstood>;
 
 // --- effects ----------------------------------------------------------------------------------------
 

@@ -133,9 +133,13 @@ void AgentSocket::Impl::HandleEvent(int event) {
     callbacks.on_connected();
   } else if (event == ZMQ_EVENT_DISCONNECTED) {
     if (std::exchange(connected, false)) callbacks.on_disconnected();
-  } else if (!std::exchange(refusal_logged, true)) {
-    LogError("net", "the server at " + options.endpoint +
-                        " refused this node's key (or is not the server that the key file names)");
+  } else {
+    const std::string why =
+        "the server at " + options.endpoint +
+        " refused this node's key (or is not the server that the key file names)";
+    if (!std::exchange(refusal_logged, true)) LogError("net", why);
+    // Other failures of a handshake may be the network's.
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && callbacks.on_refused) callbacks.on_refused(why);
   }
 }
 
@@ -170,14 +174,14 @@ void AgentSocket::Impl::OnRefused(const wire::Refusal& refusal) {
                        std::to_string(dialect.major()) + " to it");
     return;
   }
-  if (!std::exchange(refusal_logged, true)) {
-    LogError("net", "the server at " + options.endpoint + " refused: " +
-                        (version ? "it speaks other protocols than this muster's " +
-                                       std::to_string(options.majors.newest) +
-                                       "; update the older of the two"
-                                 : refusal.sentence));
-  }
+  const std::string why =
+      "the server at " + options.endpoint + " refused: " +
+      (version ? "it speaks other protocols than this muster's " +
+                     std::to_string(options.majors.newest) + "; update the older of the two"
+               : refusal.sentence);
+  if (!std::exchange(refusal_logged, true)) LogError("net", why);
   HangUp(options.pause_after_refusal);
+  if (callbacks.on_refused) callbacks.on_refused(why);
 }
 
 /// A peer that lost its power, or a cut cable, ends no TCP connection.

@@ -35,6 +35,8 @@ class AgentSocket {
     std::function<void()> on_connected;     ///< the handshake succeeded
     std::function<void()> on_disconnected;  ///< after on_connected only
     std::function<void(wire::Envelope)> on_message;
+    /// The coordinator will not listen, and said why; at each call again. May be empty.
+    std::function<void(const std::string& why)> on_refused = {};
   };
 
   /// Starts the thread; does not wait for the connection. kInvalid for a malformed endpoint or key.

@@ -166,8 +166,10 @@ bool CoordinatorSocket::Impl::HandleMessage(const std::string& routing_id, Frame
   auto envelope = wire::DecodeEnvelope(payload.text(), options.majors);
   if (!envelope.ok()) {
     seldom.Warn("decode " + key, "message of " + who() + " dropped: " + envelope.error().message);
-    if (envelope.error().kind == ErrorKind::kUnsupported)
+    if (envelope.error().kind == ErrorKind::kUnsupported) {
       Refuse(routing_id, wire::RefusalCode::kVersion, envelope.error().message);
+      if (callbacks.on_stranger) callbacks.on_stranger(holder->node, envelope.error().message);
+    }
     return false;
   }
   if (holder->role != Role::kAgent || !wire::SentByAgent(envelope->message)) {
@@ -197,7 +199,7 @@ void CoordinatorSocket::Impl::Deliver(const std::string& routing_id, const std::
                                        std::to_string(route.incarnation) + " was heard already");
     return Refuse(routing_id, wire::RefusalCode::kReplaced,
                   "an agent of this node that was started later is here; is the key file in use "
-                  "on two machines?");
+                  "on two machines, or was a clock ahead?");
   }
   if (route.id != routing_id) {
     route.id = routing_id;

@@ -37,6 +37,9 @@ class CoordinatorSocket {
     std::function<void(const NodeId&)> on_lost;
     /// From the socket's thread, once a key: something was heard from its holder. May be empty.
     std::function<void(const std::string& public_key)> on_key_seen = {};
+    /// From the socket's thread, at each of its messages: the node's agent speaks a major that is not spoken here, as
+    /// `why` says. It may go on in another one. May be empty.
+    std::function<void(const NodeId&, const std::string& why)> on_stranger = {};
   };
 
   /// Binds and starts the thread. kUnavailable when the port is taken, kInvalid for a malformed endpoint

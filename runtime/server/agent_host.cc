@@ -72,6 +72,7 @@ struct AgentHost::Impl {
   Status Open();
   Status Lock();
   Status ClaimHome() const;
+  [[nodiscard]] Result<std::string> HomeId() const;
   Status Connect();
   void Tell(bool ready) const;
   void Put(agent::Input input);
@@ -86,6 +87,7 @@ struct AgentHost::Impl {
   std::mutex mutex;  ///< guards inbox
   std::vector<agent::Input> inbox;
   std::atomic<bool> stopping = false;
+  std::string home_id;  ///< what processes of its attempts carry
   std::int64_t incarnation = 0;
   bool joined = false;  ///< of the socket's thread: welcomed since it connected
   int wake_fd = -1;
@@ -97,6 +99,7 @@ struct AgentHost::Impl {
 Status AgentHost::Impl::Open() {
   MUSTER_RETURN_IF_ERROR(Lock());
   MUSTER_RETURN_IF_ERROR(ClaimHome());
+  MUSTER_ASSIGN_OR_RETURN(home_id, HomeId());
   wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0) return IoError("eventfd", errno);
   if (options.bin_dir.empty()) options.bin_dir = options.self_executable.parent_path();
@@ -104,14 +107,13 @@ Status AgentHost::Impl::Open() {
     MUSTER_ASSIGN_OR_RETURN(options.host, HostName());
   }
   MUSTER_ASSIGN_OR_RETURN(incarnation, NextIncarnation(options.home, options.incarnation_least));
-  MUSTER_ASSIGN_OR_RETURN(
-      processes, cluster::local::Processes::Open(
-                     {.attempts_dir = options.home / "attempts",
-                      .self_executable = ShimProgram(options.self_executable),
-                      .bin_dir = options.bin_dir,
-                      .home_id = options.home_id.empty() ? options.node.value : options.home_id,
-                      .address = options.address,
-                      .slots = options.has.slots}));
+  MUSTER_ASSIGN_OR_RETURN(processes, cluster::local::Processes::Open(
+                                         {.attempts_dir = options.home / "attempts",
+                                          .self_executable = ShimProgram(options.self_executable),
+                                          .bin_dir = options.bin_dir,
+                                          .home_id = home_id,
+                                          .address = options.address,
+                                          .slots = options.has.slots}));
   machine = std::make_unique<agent::Agent>(agent::Options{.node = options.node,
                                                           .host = options.host,
                                                           .slots = options.has.slots,
@@ -137,17 +139,29 @@ Status AgentHost::Impl::Lock() {
                   "; stop it, or use another --home");
 }
 
-/// The attempts on a home carry its node's name; another node would not find them, and they would run on.
+/// Another node would know nothing of the attempts on this home, and end them.
 Status AgentHost::Impl::ClaimHome() const {
   const auto file = options.home / "node";
   const auto text = ReadWholeFile(file);
-  if (!text.ok() && text.error().kind == ErrorKind::kNotFound)
+  if (!text.ok() && text.error().kind == ErrorKind::kNotFound) {
+    MUSTER_RETURN_IF_ERROR(WriteFileAtomically(options.home / "home_id",
+                                               options.node.value + "-" + RandomHex(4) + "\n"));
     return WriteFileAtomically(file, options.node.value + "\n");
+  }
   if (!text.ok()) return text.error();
   const std::string owner = text->substr(0, text->find('\n'));
   if (owner == options.node.value) return Ok();
   return Conflict(options.home.string() + " is the home of node " + owner +
                   ", and the key is of node " + options.node.value + "; use another --home");
+}
+
+/// Two homes of one node may be on one machine: a job that runs twice. Those from before they had ids, and the server's
+/// own, whose node's name is of this home alone, go by that.
+Result<std::string> AgentHost::Impl::HomeId() const {
+  const auto text = ReadWholeFile(options.home / "home_id");
+  if (!text.ok() && text.error().kind == ErrorKind::kNotFound) return options.node.value;
+  if (!text.ok()) return text.error();
+  return text->substr(0, text->find('\n'));
 }
 
 Status AgentHost::Impl::Connect() {
@@ -172,6 +186,7 @@ Status AgentHost::Impl::Connect() {
     }
     Put(agent::Received{std::move(envelope)});
   };
+  const auto on_refused = [this](const std::string& why) { Put(agent::Refused{why}); };
   MUSTER_ASSIGN_OR_RETURN(socket,
                           net::AgentSocket::Start({.endpoint = options.endpoint,
                                                    .keys = options.keys,
@@ -179,7 +194,8 @@ Status AgentHost::Impl::Connect() {
                                                    .incarnation = incarnation},
                                                   {.on_connected = on_connected,
                                                    .on_disconnected = on_disconnected,
-                                                   .on_message = on_message}));
+                                                   .on_message = on_message,
+                                                   .on_refused = on_refused}));
   return Ok();
 }
 
@@ -217,7 +233,7 @@ void AgentHost::Impl::Step(const agent::Input& input) {
     if (const auto* send = std::get_if<agent::Send>(&effect)) {
       socket->Send(send->envelope);
     } else if (const auto* quit = std::get_if<agent::Quit>(&effect)) {
-      if (options.on_quit) options.on_quit(quit->why);
+      if (options.on_quit) options.on_quit(quit->why, quit->failed);
     } else {
       processes->Apply(effect);
     }

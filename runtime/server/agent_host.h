@@ -20,14 +20,11 @@ namespace muster::server {
 class AgentHost {
  public:
   struct Options {
-    std::filesystem::path home;             ///< attempts lie in <home>/attempts, the start count in
-                                            ///< <home>/agent.starts; absolute
+    std::filesystem::path home;             ///< absolute; its files: cluster/README.md
     std::filesystem::path self_executable;  ///< `muster`
     std::filesystem::path bin_dir;          ///< trials that ship; empty: beside self_executable
     NodeId node;                            ///< see LoadOrMakeNodeId
-    /// What processes of its attempts carry (MUSTER_HOME_ID), unique on the machine; empty: the node's name.
-    std::string home_id;
-    std::string host;  ///< for people; empty: gethostname
+    std::string host;                       ///< for people; empty: gethostname
     Inventory has;
     std::string address;      ///< where gangs on several nodes reach this one; empty: loopback
     bool orphans_end = true;  ///< agent::Options, likewise the next
@@ -39,9 +36,9 @@ class AgentHost {
     std::string endpoint;              ///< CoordinatorSocket::endpoint()
     net::KeyPair keys;                 ///< this node's
     std::string server_public_key;     ///< the coordinator's
-    /// Nothing runs here and nothing will come (after Leave, or because the coordinator said so): the owner should end.
-    /// From the agent's thread, once; may be empty.
-    std::function<void(const std::string& why)> on_quit = {};
+    /// Nothing runs here and nothing will come: the owner should end. `failed` as agent::Quit's. From the agent's
+    /// thread, once; may be empty.
+    std::function<void(const std::string& why, bool failed)> on_quit = {};
   };
 
   /// Adopts what runs on this home and starts the thread. kConflict when another agent holds the home, or it is

@@ -431,6 +431,9 @@ Status Server::Impl::ListenForAgents(const Result<ServerNote>& last) {
     host->OnMessage(from, std::move(envelope));
   };
   callbacks.on_lost = [this](const NodeId& from) { host->Submit(coordinator::NodeLost{from}); };
+  callbacks.on_stranger = [this](const NodeId& from, const std::string& why) {
+    host->Submit(coordinator::NodeNotUnderstood{from, why});
+  };
   callbacks.on_key_seen = [this](const std::string& key) { keys->OnSeen(key); };
   {
     const std::lock_guard guard(socket_mutex);

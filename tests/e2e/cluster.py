@@ -259,8 +259,7 @@ class Cluster:
     # --- processes ----------------------------------------------------------------------------------------
     def marks(self):
         """What processes of this cluster's homes carry in their environment."""
-        files = [home / "node" for home in (self.home, *self.agent_homes)]
-        return {file.read_text().strip() for file in files if file.exists()}
+        return {mark_of(home) for home in (self.home, *self.agent_homes)} - {None}
 
     def processes(self):
         """Every live process that carries a home's mark or names the home (an export, say), but not our
@@ -277,6 +276,12 @@ class Cluster:
     def log_tail(self, name="server", lines=25):
         log = self._folder / f"{name}.log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+
+def mark_of(home):
+    """What processes of a home carry as MUSTER_HOME_ID; None when nothing ran there yet."""
+    files = [home / name for name in ("home_id", "node")]
+    return next((file.read_text().strip() for file in files if file.exists()), None)
 
 
 def all_processes():

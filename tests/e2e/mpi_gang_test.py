@@ -17,8 +17,7 @@ import cluster
 import wires
 
 HELLO = os.environ["MUSTER_MPI_HELLO"]
-# A node's name marks its processes: two runs of the test on one machine must not end each other's.
-SLOTS = {f"a{os.getpid()}": 2, f"b{os.getpid()}": 2, f"whole{os.getpid()}": 4}
+SLOTS = {"a": 2, "b": 2, "whole": 4}
 DIGITS = """
 name: digits
 seed: 1
@@ -65,7 +64,7 @@ class MpiGangTest(unittest.TestCase):
 
     @classmethod
     def start_agent(cls, node):
-        label = "whole=yes" if node.startswith("whole") else "part=yes"
+        label = "whole=yes" if node == "whole" else "part=yes"
         return cls.cluster.start_agent(node, cls.keys[node], "--slots", str(SLOTS[node]), "--label", label,
                                        url=f"tcp://{cls.wires.address('server')}:7071")
 
@@ -92,7 +91,7 @@ class MpiGangTest(unittest.TestCase):
 
     def on(self, node, wanted):
         """The node's process that fits."""
-        mark = (self.cluster.agent_homes[list(SLOTS).index(node)] / "node").read_text().strip()
+        mark = cluster.mark_of(self.cluster.agent_homes[list(SLOTS).index(node)])
         found = [p for p in self.cluster.processes() if p.environment.get("MUSTER_HOME_ID") == mark and wanted(p)]
         self.assertEqual(len(found), 1, found)
         return found[0]

@@ -190,9 +190,9 @@ class ChaosTest(unittest.TestCase):
         owners = {"server": self.server, **self.agents}
         marks = {}
         for name, daemon in owners.items():
-            mark = self.folder / name / "node"
-            if daemon is not None and mark.exists():
-                marks[mark.read_text().strip()] = daemon
+            mark = cluster.mark_of(self.folder / name)
+            if daemon is not None and mark is not None:
+                marks[mark] = daemon
         return marks
 
     def marked(self):

@@ -53,6 +53,13 @@ TEST_F(AgentTest, Retire_FinishesWhatRunsAndTakesNothingNew) {
   EXPECT_EQ(Say(wire::Forget{AttemptEpoch(5)}), (Lines{"forget 5", "quit: idle for 60 s"}));
 }
 
+TEST_F(AgentTest, Refused_AnAgentThatIsNotLentCallsOn) {
+  Connect();
+  Do(Disconnected{});
+  EXPECT_EQ(Do(Refused{"this node's key was revoked"}), Lines{});
+  EXPECT_EQ(PassTime(60'000), Lines{});
+}
+
 class LonelyTest : public AgentTest {
  protected:
   LonelyTest() {
@@ -65,7 +72,18 @@ class LonelyTest : public AgentTest {
 TEST_F(LonelyTest, WithoutACoordinator_ItEnds) {
   EXPECT_EQ(Do(FoundAtStart{}), Lines{});
   EXPECT_EQ(PassTime(119'900), Lines{});
-  EXPECT_EQ(PassTime(100), Lines{"quit: the coordinator was silent for 120 s"});
+  EXPECT_EQ(PassTime(100), Lines{"quit, failed: the coordinator was silent for 120 s"});
+}
+
+TEST_F(LonelyTest, Refused_ItEndsWithItsRanks_ThoughNobodyForgetsThem) {
+  Connect();
+  MakeRunning(PrepareOf(5, {0}));
+  Do(Disconnected{});
+  EXPECT_EQ(Do(Refused{"this node's key was revoked"}), Lines{});
+  EXPECT_EQ(PassTime(10'000), (Lines{"note 5 node", "signal 5 TERM"})) << "by the lease";
+  EXPECT_EQ(Do(RanksExited{AttemptEpoch(5), {Rank(0, 0)}}), Lines{"kill 5"});
+  EXPECT_EQ(Do(SlotEmpty{AttemptEpoch(5), 0, {}}),
+            Lines{"quit, failed: this node's key was revoked"});
 }
 
 TEST_F(LonelyTest, WithOne_ItStays) {

@@ -84,14 +84,14 @@ class AgentHostTest : public testing::Test {
   }
   ~AgentHostTest() override {
     KillAgent();
-    const auto left = cluster::local::ScanAttempts(node_.value);
+    const auto left = cluster::local::ScanAttempts(HomeId());
     for (const auto& [epoch, all] : *left) {
       for (const auto& process : all.processes) cluster::local::SendSignal(process, SIGKILL);
     }
     StopListening();
-    std::filesystem::remove_all(home_);
-    const cluster::local::AttemptFolder any(home_ / "attempts" / "0", node_.value);
+    const cluster::local::AttemptFolder any(home_ / "attempts" / "0", HomeId());
     std::filesystem::remove_all(any.run().parent_path());
+    std::filesystem::remove_all(home_);
   }
 
   void Listen(const std::string& endpoint) {
@@ -118,6 +118,10 @@ class AgentHostTest : public testing::Test {
                                .environment = cluster::local::CleanEnvironment()});
     ASSERT_TRUE(pid.ok()) << pid.error().message;
     agent_ = *pid;
+  }
+  std::string HomeId() const {
+    const auto text = ReadWholeFile(home_ / "home_id");
+    return text.ok() ? text->substr(0, text->find('\n')) : "";
   }
   void KillAgent() {
     kill(agent_, SIGKILL);
@@ -164,7 +168,7 @@ TEST_F(AgentHostTest, AgentKilledInTheMiddle_TheNextAdoptsAndNoRecordIsLost) {
   StartAttempt({MUSTER_TEST_HELPER, "say", "300", "5"});
   ASSERT_TRUE(script_.WaitUntil([&] { return script_.steps.size() > 20; }));
   KillAgent();
-  ASSERT_EQ(cluster::local::ScanAttempts(node_.value)->at(kAttempt).processes.size(), 2U);
+  ASSERT_EQ(cluster::local::ScanAttempts(HomeId())->at(kAttempt).processes.size(), 2U);
   StartAgent();
   ASSERT_TRUE(script_.WaitUntil([&] { return script_.hellos.back().incarnation == 2; }));
   ASSERT_EQ(script_.hellos.back().attempts.size(), 1U);
@@ -172,7 +176,7 @@ TEST_F(AgentHostTest, AgentKilledInTheMiddle_TheNextAdoptsAndNoRecordIsLost) {
   ExpectWholeRun(300, 5);
   ASSERT_TRUE(
       script_.WaitUntil([&] { return !std::filesystem::exists(home_ / "attempts" / "3"); }));
-  EXPECT_TRUE(cluster::local::ScanAttempts(node_.value)->empty());
+  EXPECT_TRUE(cluster::local::ScanAttempts(HomeId())->empty());
 }
 
 TEST_F(AgentHostTest, CoordinatorRestarts_TheAgentComesBackWithItsAttempt) {
@@ -196,6 +200,30 @@ TEST_F(AgentHostTest, SecondAgentOnTheHome_IsRefused) {
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().kind, ErrorKind::kConflict);
   EXPECT_THAT(second.error().message, testing::HasSubstr(home_.string()));
+}
+
+TEST(AgentHomeTest, HasAnIdOfItsOwn_AndOneFromBeforeGoesByItsNode) {
+  char name[] = "/tmp/muster_host_XXXXXX";
+  const std::filesystem::path root = mkdtemp(name);
+  const auto start = [&](const char* home) {
+    const auto host = AgentHost::Start({.home = root / home,
+                                        .self_executable = MUSTER_TEST_HELPER,
+                                        .node = NodeId("mine"),
+                                        .endpoint = "tcp://127.0.0.1:1",
+                                        .keys = *net::MakeKeyPair(),
+                                        .server_public_key = net::MakeKeyPair()->public_key});
+    EXPECT_TRUE(host.ok());
+    const auto id = ReadWholeFile(root / home / "home_id");
+    return id.ok() ? *id : "";
+  };
+  const std::string first = start("first");
+  EXPECT_THAT(first, testing::MatchesRegex("mine-[0-9a-f]+\n"));
+  EXPECT_EQ(start("first"), first);
+  EXPECT_NE(start("second"), first);
+  std::filesystem::create_directory(root / "old");
+  ASSERT_TRUE(WriteFileAtomically(root / "old" / "node", "mine\n").ok());
+  EXPECT_EQ(start("old"), "") << "its attempts carry the node's name";
+  std::filesystem::remove_all(root);
 }
 
 TEST(AgentHomeTest, OfAnotherNode_IsRefusedAndNamed) {
