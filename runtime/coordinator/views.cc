@@ -37,6 +37,25 @@ std::string StateOf(const State& state, const Trial& trial) {
   }
 }
 
+/// Why a pool brings no nodes, in its batch system's words; empty where nothing is known to be wrong.
+std::string TroubleOf(const Pool& pool) {
+  if (pool.failures == 0) return {};
+  if (pool.paused) return pool.reason;
+  const auto last = std::find_if(pool.past.rbegin(), pool.past.rend(),
+                                 [](const Pool::Past& past) { return past.failed; });
+  return last == pool.past.rend() ? "" : last->message;
+}
+
+/// What a waiting trial waits for, where that is more than its turn.
+std::string TroubleOfPools(const State& state) {
+  std::string all;
+  for (const auto& [name, pool] : state.pools) {
+    const std::string trouble = TroubleOf(pool);
+    if (!trouble.empty()) all += (all.empty() ? "pool " : "; pool ") + name + ": " + trouble;
+  }
+  return all;
+}
+
 wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   wire::TrialSummary summary;
   summary.id = trial.id.value;
@@ -60,6 +79,8 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   summary.started_ms = trial.started_ms;
   summary.ended_ms = trial.ended_ms;
   summary.message = trial.message;
+  if (trial.phase == TrialPhase::kWaiting && trial.message.empty())
+    summary.message = TroubleOfPools(state);
   summary.by = trial.by;
   if (trial.from) {
     summary.from = trial.from->trial.value;
@@ -218,8 +239,8 @@ void ExplainPools(const Coordinator& coordinator, std::vector<std::string>& line
                        " allocations of " + std::to_string(pool.spec.most) + ", of which " +
                        std::to_string(waiting) + " wait" + words + ".";
     if (pool.paused) line += " It is paused: " + pool.reason + ".";
-    if (!pool.paused && pool.failures > 0 && !pool.past.empty())
-      line += " The last one failed: " + pool.past.back().message + ".";
+    const std::string trouble = TroubleOf(pool);
+    if (!pool.paused && !trouble.empty()) line += " The last one failed: " + trouble + ".";
     lines.push_back(std::move(line));
   }
 }

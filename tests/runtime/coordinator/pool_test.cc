@@ -10,6 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using TellState = AllocationTold::State;
 
 wire::PoolSpec Pilots(int most = 4, int backlog = 4) {
@@ -282,9 +283,36 @@ TEST_F(PoolTest, RefusedRequests_BackOffAndPauseThePool) {
       ExplainTrial(rig.coordinator(), TrialId("s/0"), {rig.now(), rig.unix_now()});
   EXPECT_THAT(std::string(explained->at("explanation").as_string()),
               HasSubstr("invalid partition"));
+  const auto shown = TrialView(rig.coordinator(), TrialId("s/0"), {rig.now(), rig.unix_now()});
+  EXPECT_THAT(std::string(shown->at("trial").at("message").as_string()),
+              HasSubstr("invalid partition"))
+      << "what it waits for";
   rig.Do(ChangePool{"hpc", PoolVerb::kResume, {}});
   rig.Pass(200);
   EXPECT_EQ(Asked<SubmitAllocations>().size(), 1U);
+}
+
+TEST_F(PoolTest, AnAgentThatIsNotUnderstood_IsWhyItsAllocationFailed) {
+  rig.Do(SetPool{Pilots(1)});
+  Submit("s", SmallSpec(1));
+  rig.Pass(200);
+  Take();
+  Tell("hpc-1", TellState::kRunning, "RUNNING");
+  rig.Do(NodeNotUnderstood{NodeId("hpc-1.0"), "the peer speaks protocol 9.0"});
+  rig.Do(NodeNotUnderstood{NodeId("hpc-7.0"), "of no allocation"});
+  Tell("hpc-1", TellState::kEnded, "FAILED (exit 1)");
+  const Pool& pool = rig.state().pools.at("hpc");
+  EXPECT_EQ(pool.failures, 1);
+  EXPECT_EQ(pool.past.back().message,
+            "FAILED (exit 1); its agent was not understood: the peer speaks protocol 9.0");
+  rig.Pass(4'800);
+  EXPECT_THAT(Live(), IsEmpty()) << "the next one is not asked for at once";
+  rig.Pass(400);
+  Take();
+  Tell("hpc-2", TellState::kRunning, "RUNNING");
+  rig.Do(NodeNotUnderstood{NodeId("hpc-2.0"), "the peer speaks protocol 3.0"});
+  rig.Join("hpc-2.0", 2);
+  EXPECT_EQ(pool.failures, 0) << "it went on in an older protocol";
 }
 
 TEST_F(PoolTest, EndOfTheTime_IsDrainedAndBegunByNobody) {
