@@ -52,10 +52,12 @@ def why_not(accounting=False):
 
 
 class Lab:
-    def __init__(self, folder=None, wires=None, **settings):
-        """`wires` has a machine for each name of node_names(), and `controller`."""
+    def __init__(self, folder=None, wires=None, around=None, **settings):
+        """`wires` has a machine for each name of node_names(), and `controller`. `around` has, by node, words that stand
+        before the command of its slurmd: `unshare` and what else makes it another machine."""
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="muster-slurm-")).absolute()
         self.wires = wires
+        self.around = around or {}
         self.guard = None
         self.settings = {**SETTINGS, **settings}
 
@@ -187,7 +189,7 @@ class Lab:
         else:
             conf = folder / "slurm.conf" if name == "slurmctld" else folder / "etc" / name / "slurm.conf"
             program = ["slurmctld"] if name == "slurmctld" else ["slurmd", "-N", name]
-            daemons.run(*self.inside(name), *program, "-f", str(conf), environment=self.environment)
+            daemons.run(*self.inside(name), *self.around.get(name, []), *program, "-f", str(conf), environment=self.environment)
         daemons.wait_until(lambda: self.pid(name), 10, f"{name} to write its pid")
         if name == "slurmctld":
             daemons.wait_until(self._answers, 10, "slurmctld to answer")
