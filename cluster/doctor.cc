@@ -184,10 +184,26 @@ class Judging {
       Good(where, "ports", "both ways, " + Number(pair.latency_us) + " us a round trip");
     }
     Bandwidth(pair, where);
+    MpiBetween(pair, where);
     if (std::abs(pair.clock_ahead_ms) > kClockMs)
       Bad(where, "clock", pair.to + " is " + Ahead(pair.clock_ahead_ms) + " " + pair.from,
           kClockCure);
     SharedFolder(pair, where);
+  }
+
+  /// What one node lacks by itself has been said.
+  void MpiBetween(const PairFacts& pair, const std::string& where) {
+    const bool alone = std::ranges::any_of(facts_.nodes, [&](const NodeSeen& node) {
+      return (node.node == pair.from || node.node == pair.to) &&
+             (!node.facts || node.facts->open_mpi.empty() || !node.facts->mpi_error.empty());
+    });
+    if (alone || (pair.mpi_error.empty() && pair.mpi_seconds == 0)) return;
+    if (pair.mpi_error.empty())
+      return Good(where, "mpi", "a rank on each said hello after " + Time(pair.mpi_seconds * 1e3));
+    Bad(where, "mpi", pair.mpi_error,
+        "install one version of Open MPI, and muster at one path, on both; mpirun's daemons need "
+        "all "
+        "TCP ports from 1024 both ways");
   }
 
   void Bandwidth(const PairFacts& pair, const std::string& where) {

@@ -49,6 +49,8 @@ struct PairFacts {
   double latency_us = 0;       ///< of a round trip, the shortest
   double bytes_a_second = 0;   ///< of an all-reduce over TCP: size by time
   double clock_ahead_ms = 0;   ///< `to`'s clock against `from`'s
+  std::string mpi_error;       ///< a rank of mpirun on each did not say hello: why
+  double mpi_seconds = 0;      ///< that the hello took, mpirun's start included; 0: there was none
   std::string folder_error;    ///< what stopped the measures of the folder
   bool folder_shared = false;  ///< each sees what the other wrote
   double visible_ms =

@@ -11,7 +11,8 @@ BOOST_DESCRIBE_STRUCT(NodeFacts, (),
                        home_free_bytes, shm_free_bytes, folder))
 BOOST_DESCRIBE_STRUCT(PairFacts, (),
                       (from, to, error, back_error, latency_us, bytes_a_second, clock_ahead_ms,
-                       folder_error, folder_shared, visible_ms, rename_error, both_created, locks))
+                       mpi_error, mpi_seconds, folder_error, folder_shared, visible_ms,
+                       rename_error, both_created, locks))
 BOOST_DESCRIBE_ENUM(Verdict, kGood, kNote, kWrong)
 BOOST_DESCRIBE_STRUCT(Finding, (), (where, check, verdict, seen, cure))
 

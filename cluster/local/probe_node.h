@@ -21,8 +21,4 @@ struct ProbeNodeOptions {
 /// Leaves the node's token in `folder`. Takes some seconds at most, mpirun's hello included.
 NodeFacts LookAtNode(const ProbeNodeOptions& options, const ProbeFolder& folder);
 
-/// One of the ranks whom LookAtNode lets say hello: MPI_Init, an all-reduce, MPI_Finalize. Open MPI's library is looked
-/// for when this is called. The exit code, with a word on standard error.
-int MpiHello();
-
 }  // namespace muster::cluster::local

@@ -10,11 +10,13 @@
 #include <charconv>
 #include <limits>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <thread>
 #include <vector>
 
 #include "runtime/base/file.h"
+#include "runtime/base/random.h"
 
 namespace muster::cluster::local {
 namespace {
@@ -57,10 +59,15 @@ bool IsName(const std::string& name) {
          name.find('/') == std::string::npos;
 }
 
+MpiSide MpiSideOf(const ProbeSide& side) {
+  return {.self_executable = side.self_executable, .address = side.address, .marks = side.marks};
+}
+
 /// The listener's side of one call.
 class Answers {
  public:
-  Answers(LineChannel& channel, const ProbeFolder& folder) : channel_(channel), folder_(folder) {}
+  Answers(LineChannel& channel, const ProbeSide& self, const ProbeFolder& folder)
+      : channel_(channel), self_(self), folder_(folder) {}
   ~Answers() {
     if (lock_ >= 0) close(lock_);
   }
@@ -89,6 +96,8 @@ class Answers {
     if (verb == "reduce") return Announce(name);
     if (verb == "dial") return Dial(name, text);
     if (verb == "unlock") return Unlock();
+    if (verb == "mpi") return Mpi(name);
+    if (verb == "unmpi") return Unmpi();
     if (!IsName(name)) return Invalid("the name '" + name + "'");
     if (verb == "sees") return std::string(folder_.Sees(name) ? "yes" : "no");
     if (verb == "create") return Done(folder_.Create(name, text));
@@ -114,6 +123,15 @@ class Answers {
     if (!channel.ok()) return channel.error();
     return std::string("ok");
   }
+  Result<std::string> Mpi(const std::string& secret) {
+    if (secret.empty()) return Invalid("no secret");
+    MUSTER_ASSIGN_OR_RETURN(daemon_, DaemonForHello::Open(MpiSideOf(self_), secret));
+    return std::to_string(daemon_->port());
+  }
+  Result<std::string> Unmpi() {
+    daemon_.reset();
+    return std::string("ok");
+  }
   Result<std::string> Lock(const std::string& name) {
     lock_ = open(folder_.file(name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (lock_ < 0 || flock(lock_, LOCK_EX | LOCK_NB) != 0) return IoError("lock " + name, errno);
@@ -125,21 +143,25 @@ class Answers {
   }
 
   LineChannel& channel_;
+  const ProbeSide& self_;
   const ProbeFolder& folder_;
   std::size_t floats_ = 0;
   int lock_ = -1;
+  std::unique_ptr<DaemonForHello> daemon_;
 };
 
 /// The caller's side.
 class Measures {
  public:
-  Measures(LineChannel& channel, const ProbeSide& self, const ProbeFolder& folder, PairFacts& facts)
-      : channel_(channel), self_(self), folder_(folder), facts_(facts) {}
+  Measures(LineChannel& channel, const ProbeSide& self, const ProbeFolder& folder,
+           const std::string& there, PairFacts& facts)
+      : channel_(channel), self_(self), folder_(folder), there_(there), facts_(facts) {}
 
   Status All() {
     MUSTER_RETURN_IF_ERROR(Clock());
     MUSTER_RETURN_IF_ERROR(Bandwidth());
     MUSTER_RETURN_IF_ERROR(Back());
+    MUSTER_RETURN_IF_ERROR(Mpi());
     MUSTER_ASSIGN_OR_RETURN(const std::string sees, channel_.Ask("sees " + self_.node));
     facts_.folder_shared = sees == "yes" && folder_.Sees(facts_.to);
     const Status folder = facts_.folder_shared ? Folder() : Ok();
@@ -196,6 +218,24 @@ class Measures {
         channel_.Ask("dial " + self_.address + " " + std::to_string(listener->port()));
     if (!answer.ok()) facts_.back_error = answer.error().message;
     return Ok();
+  }
+
+  /// Without the other way mpirun would wait for it in vain.
+  Status Mpi() {
+    if (self_.self_executable.empty() || !facts_.back_error.empty()) return Ok();
+    const std::string secret = RandomHex(16);
+    const auto answer = channel_.Ask("mpi " + secret);
+    if (!answer.ok()) {
+      facts_.mpi_error = answer.error().message;
+      return Ok();
+    }
+    int port = 0;
+    std::from_chars(answer->data(), answer->data() + answer->size(), port);
+    const auto took = HelloAcross(MpiSideOf(self_), there_, port, secret);
+    if (took.ok()) facts_.mpi_seconds = *took;
+    if (!took.ok()) facts_.mpi_error = took.error().message;
+    const auto ended = channel_.Ask("unmpi");
+    return ended.ok() ? Ok() : Status(ended.error());
   }
 
   Status Folder() {
@@ -277,6 +317,7 @@ class Measures {
   LineChannel& channel_;
   const ProbeSide& self_;
   const ProbeFolder& folder_;
+  const std::string& there_;  ///< the listener's address
   PairFacts& facts_;
 };
 
@@ -290,7 +331,7 @@ Status AnswerProbe(Listener& listener, const ProbeSide& self, const ProbeFolder&
     const auto hello = channel.Read();
     if (!hello.ok() || !hello->starts_with("probe " + self.id + " ")) continue;  // a stranger
     MUSTER_RETURN_IF_ERROR(channel.Write("ok " + self.node));
-    return Answers(channel, folder).All();
+    return Answers(channel, self, folder).All();
   }
 }
 
@@ -309,7 +350,7 @@ PairFacts MeasurePair(const ProbeSide& self, const std::string& to, const std::s
                   "'s probe: " + (hello.ok() ? "it says '" + *hello + "'" : hello.error().message);
     return facts;
   }
-  const Status measured = Measures(*channel, self, folder, facts).All();
+  const Status measured = Measures(*channel, self, folder, address, facts).All();
   if (!measured.ok()) facts.error = "at " + place + ": " + measured.error().message;
   return facts;
 }

@@ -6,6 +6,7 @@
 #include "cluster/doctor.h"
 #include "cluster/local/line_channel.h"
 #include "cluster/local/probe_folder.h"
+#include "cluster/local/probe_mpi.h"
 
 /// Two probes measure what is between their nodes:
 ///
@@ -16,6 +17,7 @@
 ///        reduce <floats>          "ok", then both run an all-reduce of so many
 ///        dial <address> <port>    connects there, for the other way
 ///        sees <node>              "yes" or "no": that node's token
+///        mpi <secret>                 the port where mpirun's daemon is started for who knows it; "unmpi" ends that
 ///        create|replace <name> <text>, exclusive <name> ("won" or "lost"), lock <name>, unlock
 ///        end
 ///
@@ -28,6 +30,9 @@ struct ProbeSide {
   std::string address;  ///< of this node, for others
   int port = 0;         ///< that its shim holds
   std::chrono::milliseconds patience{};
+  std::filesystem::path
+      self_executable;  ///< empty: mpirun is left out. As MpiSide, likewise the next
+  Environment marks;
 };
 
 /// Steps 1 to 3 of the listener. kUnavailable when nobody called.

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 
+#include "cluster/local/probe_mpi.h"
 #include "cluster/local/probe_node.h"
 #include "cluster/local/probe_pair.h"
 #include "cluster/rank_environment.h"
@@ -34,7 +35,7 @@ struct Place {
   local::ProbeSide side;
 };
 
-Result<Place> FindPlace(const ProbeFlags& flags) {
+Result<Place> FindPlace(const Context& context, const ProbeFlags& flags) {
   const auto environment = [](const char* name) { return EnvironmentVariable(name).value_or(""); };
   const auto rank = cluster::ReadRankEnvironment(environment);
   Place place{.own = environment("MUSTER_CHECKPOINT_DIR"), .root = {}, .side = {}};
@@ -45,7 +46,11 @@ Result<Place> FindPlace(const ProbeFlags& flags) {
                 .node = flags.node,
                 .address = rank->master_address,
                 .port = rank->master_port,
-                .patience = std::chrono::milliseconds(flags.patience_ms)};
+                .patience = std::chrono::milliseconds(flags.patience_ms),
+                .self_executable = context.program,
+                .marks = {}};
+  for (const char* mark : {"MUSTER_HOME_ID", "MUSTER_ATTEMPT"})
+    place.side.marks[mark] = environment(mark);
   return place;
 }
 
@@ -57,7 +62,7 @@ void Tidy(const Place& place) {
 }
 
 int Node(const Context& context, const ProbeFlags& flags) {
-  const auto place = FindPlace(flags);
+  const auto place = FindPlace(context, flags);
   if (!place.ok()) return Fail(context, place.error());
   const local::ProbeFolder folder(place->root, flags.id);
   Print(cluster::ToJson(local::LookAtNode({.node = flags.node,
@@ -71,7 +76,7 @@ int Node(const Context& context, const ProbeFlags& flags) {
 }
 
 int Listen(const Context& context, const ProbeFlags& flags) {
-  const auto place = FindPlace(flags);
+  const auto place = FindPlace(context, flags);
   if (!place.ok()) return Fail(context, place.error());
   const local::ProbeFolder folder(place->root, flags.id);
   auto listener = local::Listener::Open(place->side.address, place->side.port);
@@ -84,7 +89,7 @@ int Listen(const Context& context, const ProbeFlags& flags) {
 }
 
 int Call(const Context& context, const ProbeFlags& flags) {
-  const auto place = FindPlace(flags);
+  const auto place = FindPlace(context, flags);
   if (!place.ok()) return Fail(context, place.error());
   const local::ProbeFolder folder(place->root, flags.id);
   Print(cluster::ToJson(

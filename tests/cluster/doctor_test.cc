@@ -38,6 +38,7 @@ PairFacts Met() {
           .to = "b",
           .latency_us = 40,
           .bytes_a_second = 1e9,
+          .mpi_seconds = 0.4,
           .folder_shared = true,
           .visible_ms = 3,
           .locks = true};
@@ -125,6 +126,9 @@ TEST(Judge, EachFault_IsOneComplaint) {
        pair([](auto& p) { p.visible_ms = -1; })},
       {"note a > b folder: a lock (flock) on one node does not keep out the other",
        pair([](auto& p) { p.locks = false; })},
+      {"wrong a > b mpi: no daemon", pair([](auto& p) { p.mpi_error = "no daemon"; })},
+      {"note a mpi: no mpirun",
+       [](auto& f) { f.nodes[0].facts->open_mpi = "", f.pairs[0].mpi_error = "no mpirun"; }},
       {"wrong a > b folder: open: Permission denied",
        pair([](auto& p) { p.folder_error = "open: Permission denied"; })},
   };

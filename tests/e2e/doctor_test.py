@@ -31,7 +31,7 @@ class DoctorTest(unittest.TestCase):
         (self.home / "checkpoints").mkdir(parents=True)
 
     def end(self):
-        marks = {file.read_text().strip() for file in self.folder.glob("*/node")}
+        marks = {cluster.mark_of(home.parent) for home in self.folder.glob("*/node")}
         for child in self.children:
             child.kill()
             child.wait(timeout=20)
@@ -108,6 +108,8 @@ class DoctorTest(unittest.TestCase):
                              {("a", "b"), ("a", "c"), ("b", "c")})
             for pair in answer["pairs"]:
                 self.assertEqual((pair["error"], pair["folder_shared"], pair["locks"]), ("", True, True), pair)
+                self.assertEqual(pair["mpi_error"], "", pair)
+                self.assertGreater(pair["mpi_seconds"], 0, "mpirun's hello goes from node to node")
             self.assertEqual(list((self.home / "checkpoints").iterdir()), [], "the probes leave nothing")
             # For people: a table, and no cure where there is nothing to cure.
             table = self.muster("--quiet", "doctor", "--cluster")
