@@ -28,7 +28,18 @@ void Coordinator::On(Turn& turn, const SetPool& input) {
     turn.effects.reply = valid.error();
     return;
   }
+  const auto before = state_.pools.find(input.spec.name);
+  const bool asks_otherwise =
+      before != state_.pools.end() && before->second.spec.site != input.spec.site;
   Emit(turn, PoolSet{input.spec});
+  if (!asks_otherwise) return;
+  // What waits as it was asked for before may wait for ever.
+  const std::set<AllocationId> live = state_.pools.at(input.spec.name).live;
+  for (const AllocationId& id : live) {
+    const Allocation& allocation = state_.allocations.at(id);
+    if (!allocation.running && !allocation.joined && !allocation.leaving)
+      LeaveAllocation(turn, allocation, "its pool asks otherwise now");
+  }
 }
 
 void Coordinator::On(Turn& turn, const ChangePool& input) {
@@ -77,6 +88,11 @@ void Coordinator::RefusedAllocations(Turn& turn, const SubmitAllocations& asked,
     if (const Allocation* allocation = state_.FindAllocation(id))
       EndAllocation(turn, *allocation, why);
   }
+  // All pilots are alike, so another try cannot help; of jobs the next sweep's may have another shape.
+  const auto pool = state_.pools.find(asked.pool);
+  if (pool == state_.pools.end() || pool->second.paused) return;
+  if (pool->second.spec.form == wire::PoolForm::kPilot)
+    Emit(turn, PoolChanged{asked.pool, PoolChange::kPaused, why, true});
 }
 
 void Coordinator::EndAllocation(Turn& turn, const Allocation& allocation,

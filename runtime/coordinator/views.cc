@@ -46,12 +46,16 @@ std::string TroubleOf(const Pool& pool) {
   return last == pool.past.rend() ? "" : last->message;
 }
 
-/// What a waiting trial waits for, where that is more than its turn.
-std::string TroubleOfPools(const State& state) {
+/// What a waiting trial waits for, in the words of batch systems.
+std::string WordsOfPools(const State& state) {
   std::string all;
   for (const auto& [name, pool] : state.pools) {
-    const std::string trouble = TroubleOf(pool);
-    if (!trouble.empty()) all += (all.empty() ? "pool " : "; pool ") + name + ": " + trouble;
+    std::string words = TroubleOf(pool);
+    for (auto id = pool.live.begin(); words.empty() && id != pool.live.end(); ++id) {
+      const Allocation& allocation = *state.FindAllocation(*id);
+      if (!allocation.joined && !allocation.leaving) words = allocation.words;
+    }
+    if (!words.empty()) all += (all.empty() ? "pool " : "; pool ") + name + ": " + words;
   }
   return all;
 }
@@ -80,7 +84,7 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
   summary.ended_ms = trial.ended_ms;
   summary.message = trial.message;
   if (trial.phase == TrialPhase::kWaiting && trial.message.empty())
-    summary.message = TroubleOfPools(state);
+    summary.message = WordsOfPools(state);
   summary.by = trial.by;
   if (trial.from) {
     summary.from = trial.from->trial.value;

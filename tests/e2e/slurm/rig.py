@@ -39,7 +39,7 @@ class PoolRig(unittest.TestCase):
         """Its nodes run nothing but the sweep of its name. It goes with the test."""
         file = self.muster.write(f"{name}-site.yaml", profile or "{}\n")
         outcome = self.muster.muster("pool", "set", name, "--slots", str(slots), "--label", f"pool={name}", "--idle", "1s",
-                                     "--time", "10m", "--profile", file, *flags)
+                                     *([] if "--time" in flags else ["--time", "10m"]), "--profile", file, *flags)
         self.assertEqual(outcome.code, 0, outcome)
         self.addCleanup(self.remove, name)
 

@@ -260,8 +260,42 @@ TEST_F(PoolTest, JobOverSeveralNodes_HasRanksOnEach) {
   EXPECT_EQ(rig.state().attempts.at(rig.state().newest_epoch).members.size(), 2U);
 }
 
-TEST_F(PoolTest, RefusedRequests_BackOffAndPauseThePool) {
+TEST_F(PoolTest, RefusedPilots_PauseThePoolAtOnce) {
   rig.Do(SetPool{Pilots(1)});
+  Submit("s", SmallSpec(1));
+  rig.Pass(200);
+  Answer(Asked<SubmitAllocations>().at(0).first, "Slurm: invalid partition");
+  const Pool& pool = rig.state().pools.at("hpc");
+  EXPECT_TRUE(pool.paused);
+  EXPECT_EQ(pool.reason, "Slurm: invalid partition");
+  rig.Pass(600'000);
+  EXPECT_THAT(Live(), IsEmpty()) << "the same request would be refused again";
+  rig.Do(SetPool{Pilots(1)});
+  rig.Pass(200);
+  EXPECT_EQ(Asked<SubmitAllocations>().size(), 1U);
+}
+
+TEST_F(PoolTest, AskedOtherwise_WhatWaitsIsGivenBack) {
+  wire::PoolSpec spec = Pilots(2, 2);
+  rig.Do(SetPool{spec});
+  Submit("s", SmallSpec(4));
+  rig.Pass(200);
+  Take();
+  Start("hpc-1");
+  Tell("hpc-2", TellState::kWaiting, "PENDING (PartitionTimeLimit)");
+  rig.Do(SetPool{spec});
+  EXPECT_FALSE(At("hpc-2").leaving) << "nothing was changed";
+  spec.site["profile"] = "partition: main\n";
+  rig.Do(SetPool{spec});
+  EXPECT_TRUE(At("hpc-2").leaving);
+  EXPECT_FALSE(At("hpc-1").leaving) << "what came is as good as any";
+  const auto cancels = Asked<CancelAllocation>();
+  ASSERT_EQ(cancels.size(), 1U);
+  EXPECT_EQ(cancels[0].second.allocation, AllocationId("hpc-2"));
+}
+
+TEST_F(PoolTest, RefusedJobs_BackOffAndPauseThePool) {
+  rig.Do(SetPool{Jobs(1)});
   Submit("s", SmallSpec(1));
   int refused = 0;
   std::vector<std::int64_t> waited;
