@@ -1,5 +1,6 @@
 """Copies of a trial that must not count, under a real Slurm whose nodes are machines in network namespaces: a node that is
-cut off and comes back, a node whose key is revoked, and a job of which two copies run on one machine."""
+cut off and comes back, one that Slurm gives up with its slurmd, one whose key is revoked, and a job of which two copies run
+on one machine."""
 
 import json
 import pathlib
@@ -13,7 +14,8 @@ from rig import cluster, lab
 import wires
 
 PULSE = pathlib.Path(__file__).parents[1] / "pulse.py"
-NODES = lab.Lab.node_names(4)
+NODES = lab.Lab.node_names(6)
+ALL = ("cut", "revoked", "twice", "failed")
 
 
 class FenceTest(rig.PoolRig):
@@ -47,11 +49,13 @@ class FenceTest(rig.PoolRig):
         cut, cut_rank = self.start("cut", "--most", "2")
         revoked, revoked_rank = self.start("revoked", node="n1")
         twice, twice_rank = self.start("twice", node="n2")
-        self.wait("some steps", lambda: all(len(self.points(n)) > 10 for n in ("cut", "revoked", "twice")))
+        failed, failed_rank = self.start("failed", "--most", "2")
+        self.wait("some steps", lambda: all(len(self.points(name)) > 10 for name in ALL))
 
         machine = cut_rank.environment["SLURMD_NODENAME"]
         self.lab.cut(machine)
         cut_at = time.monotonic()
+        self.lab.fail(failed_rank.environment["SLURMD_NODENAME"])
         self.muster.ask("node", "revoke", f"{revoked['id']}.0")
         other = self.copy(twice)
         self.addCleanup(other.kill)
@@ -72,7 +76,10 @@ class FenceTest(rig.PoolRig):
             self.wait("the rank to go", lambda: self.gone(revoked_rank), 15)
             self.wait("its job to end", lambda: self.jobs()[revoked["job"]] == "FAILED", 15)
             self.assertIn("was revoked", self.log(revoked))
-        for name in ("cut", "revoked", "twice"):
+        with self.subTest("a node that Slurm gave up, whose agent lives"):
+            self.wait("the rank to go", lambda: self.gone(failed_rank), 15)
+            self.assertIn("NODE_FAIL", str(self.wait("its end", lambda: self.allocation("failed", "ended"))))
+        for name in ALL:
             with self.subTest(name):
                 trial = self.finish(name)[0]
                 # The end of the first copy's job may take the second one's key.
