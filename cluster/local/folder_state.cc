@@ -1,6 +1,8 @@
 #include "cluster/local/folder_state.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,7 +98,38 @@ Status Exchange(const fs::path& next, const fs::path& folder) {
 
 }  // namespace
 
-Result<FileSet> ReadFileSet(const fs::path& folder) {
+std::optional<DigestCache::Key> DigestCache::KeyOf(const fs::path& file, bool settled) {
+  struct stat status{};
+  timespec now{};
+  if (::stat(file.c_str(), &status) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0)
+    return std::nullopt;
+  // Written just now, it may be written again within one tick of the file system's clock.
+  if (settled && now.tv_sec - status.st_mtim.tv_sec < 2) return std::nullopt;
+  return Key{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+             static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
+                 static_cast<std::uint64_t>(status.st_mtim.tv_nsec)};
+}
+
+Result<std::string> DigestCache::Of(const fs::path& file) {
+  const auto before = KeyOf(file, false);
+  if (before) {
+    const std::lock_guard guard(mutex_);
+    if (const auto found = known_.find(*before); found != known_.end()) return found->second;
+  }
+  MUSTER_ASSIGN_OR_RETURN(std::string sha256, DigestOfFiles(file.string(), ""));
+  if (before && KeyOf(file, true) == before) Note(file, sha256);
+  return sha256;
+}
+
+void DigestCache::Note(const fs::path& file, const std::string& sha256) {
+  const auto key = KeyOf(file, false);
+  if (!key) return;
+  const std::lock_guard guard(mutex_);
+  if (known_.size() >= kFilesMost) known_.clear();
+  known_[*key] = sha256;
+}
+
+Result<FileSet> ReadFileSet(const fs::path& folder, DigestCache* cache) {
   FileSet files;
   std::error_code error;
   if (!fs::exists(folder, error)) return files;
@@ -106,7 +139,9 @@ Result<FileSet> ReadFileSet(const fs::path& folder) {
     if (fs::is_directory(status)) continue;
     if (!fs::is_regular_file(status))
       return Invalid(entry->path().string() + " is neither a file nor a folder");
-    MUSTER_ASSIGN_OR_RETURN(std::string sha256, DigestOfFiles(entry->path().string(), ""));
+    MUSTER_ASSIGN_OR_RETURN(std::string sha256, cache == nullptr
+                                                    ? DigestOfFiles(entry->path().string(), "")
+                                                    : cache->Of(entry->path()));
     files.push_back({.path = entry->path().lexically_relative(folder).generic_string(),
                      .bytes = static_cast<std::int64_t>(entry->file_size()),
                      .sha256 = std::move(sha256)});
@@ -116,14 +151,16 @@ Result<FileSet> ReadFileSet(const fs::path& folder) {
   return files;
 }
 
-Status BecomeFileSet(const fs::path& folder, const FileSet& want, const fs::path& objects) {
+Status BecomeFileSet(const fs::path& folder, const FileSet& want, const fs::path& objects,
+                     const std::function<Status()>& may, DigestCache* cache) {
   MUSTER_RETURN_IF_ERROR(CheckFileSet(want));
   MUSTER_RETURN_IF_ERROR(Recover(folder));
   MUSTER_RETURN_IF_ERROR(MakeFolders(folder.parent_path()));
   const fs::path next = Beside(folder, ".next");
-  MUSTER_ASSIGN_OR_RETURN(const FileSet have, ReadFileSet(folder));
+  MUSTER_ASSIGN_OR_RETURN(const FileSet have, ReadFileSet(folder, cache));
   const Transfer plan = PlanTransfer(have, want);
   Status filled = Fill(next, folder, plan, objects);
+  if (filled.ok()) filled = may();
   std::error_code ignored;
   if (!filled.ok()) {
     fs::remove_all(next, ignored);

@@ -104,6 +104,39 @@ TEST_F(FolderStateTest, BytesThatNobodySent_LeaveTheFolderAsItIs) {
   EXPECT_EQ(Held(), new_);
 }
 
+TEST_F(FolderStateTest, WhoMayNotAnyMore_ChangesNothing) {
+  Send(old_);
+  ASSERT_TRUE(Become(old_).ok());
+  Send(new_);
+  const Status refused =
+      BecomeFileSet(folder(), SetOf(new_), objects(), [] { return Status(Fenced("over")); });
+  EXPECT_EQ(refused.error().kind, ErrorKind::kFenced);
+  EXPECT_EQ(Held(), old_);
+  EXPECT_THAT(Beside(), testing::ElementsAre("0"));
+  EXPECT_TRUE(Become(new_).ok()) << "what had come is there still";
+}
+
+TEST_F(FolderStateTest, DigestsAreKept_UntilAFileIsWritten) {
+  Send(old_);
+  ASSERT_TRUE(Become(old_).ok());
+  DigestCache cache;
+  const fs::path file = folder() / "manifest";
+  cache.Note(file, "noted");
+  EXPECT_EQ(*cache.Of(file), "noted");
+  fs::rename(file, folder() / "moved");
+  EXPECT_EQ(*cache.Of(folder() / "moved"), "noted");
+  std::ofstream(folder() / "moved") << "other bytes";
+  EXPECT_EQ(*cache.Of(folder() / "moved"), Sha256Hex("other bytes"));
+  // Just written: not kept, for it may be written again within a tick.
+  std::ofstream(folder() / "moved") << "OTHER bytes";
+  EXPECT_EQ(*cache.Of(folder() / "moved"), Sha256Hex("OTHER bytes"));
+  fs::last_write_time(folder() / "moved", fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const auto read = ReadFileSet(folder(), &cache);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->size(), 3);
+  EXPECT_FALSE(cache.Of(folder() / "none").ok());
+}
+
 TEST_F(FolderStateTest, PathsThatLeadOut_AreRefused) {
   EXPECT_EQ(Become({{"../x", "1"}}).error().kind, ErrorKind::kInvalid);
   Send(old_);
