@@ -176,7 +176,9 @@ asio::awaitable<bool> Connection::ServeOne() {
   if (received) {
     request = ToRequest(header.get());
     TakePrefix(site_.options.path_prefix, request);
-    if (auto refused = site_.guard.Check(request, header.get().version() >= 11)) {
+    auto refused = site_.guard.Check(request, header.get().version() >= 11);
+    if (!refused && site_.options.admit) refused = site_.options.admit(request);
+    if (refused) {
       refusal = std::move(*refused);
       received = false;
     }

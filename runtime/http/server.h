@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,8 @@ struct ServerOptions {
   std::vector<std::string> allowed_hosts;
   /// Must be set to listen beyond this machine. Then any Host is taken, unless allowed_hosts names some.
   bool allow_remote = false;
+  /// Of a request's head, before its body is taken; a response is the refusal. On a connection's thread, not to block.
+  std::function<std::optional<Response>(const Request&)> admit = {};
   /// What every path begins with ("/a/b"); others answer 404. The routes see what follows it, and it in
   /// X-Forwarded-Prefix, as behind a proxy that takes it off.
   std::string path_prefix = {};

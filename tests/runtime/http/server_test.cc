@@ -338,6 +338,23 @@ TEST_F(ServerTest, ForeignHostOrOrigin_403BeforeAnyHandler) {
               StartsWith("HTTP/1.1 403 "));
 }
 
+TEST_F(ServerTest, WhoIsNotAdmitted_SendsNoBody) {
+  options_.admit = [](const Request& request) -> std::optional<Response> {
+    if (request.BearerToken() == "known") return std::nullopt;
+    return ErrorResponse(Unauthorized("who are you?"));
+  };
+  Start();
+  const std::string head =
+      "PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n";
+  EXPECT_THAT(Raw(head + "\r\n"), StartsWith("HTTP/1.1 401 "));
+  EXPECT_TRUE(spooled_.empty());
+  Request known;
+  known.method = "PUT";
+  known.body = "tiny";
+  known.headers["Authorization"] = "Bearer known";
+  EXPECT_EQ(Client(server_->url()).Send("/files/a", known)->body, "memory 4");
+}
+
 TEST_F(ServerTest, Upload_LargeBecomesAFileThatIsRemoved) {
   Start();
   std::filesystem::create_directories(folder_);
