@@ -187,7 +187,10 @@ Result<std::unique_ptr<RowSource>> OpenDatasetFile(const std::filesystem::path& 
   if (file.cache == nullptr) file.cache = std::make_shared<ChunkCache>(kCacheBytes);
   file.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file.fd < 0 && errno == ENOENT) {
-    return NotFound("dataset file " + path.string() + " does not exist");
+    return NotFound(
+        "dataset file " + path.string() +
+        " does not exist on this machine; bring it to this path on every node that runs "
+        "the trial, or to a folder that they share");
   }
   if (file.fd < 0) return IoError("opening dataset file " + path.string(), errno);
   auto source = std::make_unique<DatasetFile>(path, file.fd, options.resident_bytes_max);
