@@ -28,7 +28,7 @@ BOOST_DESCRIBE_STRUCT(RankProcess, (), (rank, process))
 BOOST_DESCRIBE_STRUCT(RankEnd, (), (rank, code, text, out_of_memory, told))
 BOOST_DESCRIBE_STRUCT(ShimState, (),
                       (phase, shim, address, port, ranks, ends, all_ended, empty, launcher_end,
-                       message))
+                       message, pusher))
 BOOST_DESCRIBE_STRUCT(EndNote, (), (cause, message))
 
 namespace {

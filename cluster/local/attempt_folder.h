@@ -50,6 +50,7 @@ struct ShimState {
   std::string
       launcher_end;  ///< how mpirun, or its daemon, ended while ranks were left: "killed by signal 9 (SIGKILL)"
   std::string message;  ///< of kFailed
+  ProcessId pusher;     ///< brings a checkpoint to the server (checkpoint_push.h); pid 0: none
 };
 
 /// end.json, written by the agent: why it is ending the attempt.
@@ -83,6 +84,10 @@ class AttemptFolder {
   [[nodiscard]] std::filesystem::path params() const { return run_ / "params.json"; }
   /// Where ranks start when the trial has no working folder of its own.
   [[nodiscard]] std::filesystem::path work() const { return path_ / "work"; }
+  /// MUSTER_CHECKPOINT_DIR of a node that does not share the server's (checkpoint_push.h); else it is not there.
+  [[nodiscard]] std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  /// Files of it while they come, under their SHA-256.
+  [[nodiscard]] std::filesystem::path arriving() const { return path_ / "arriving"; }
   [[nodiscard]] std::filesystem::path launcher_log() const { return path_ / "mpirun.log"; }
   [[nodiscard]] std::filesystem::path shim_log() const { return run_ / "shim.log"; }
   [[nodiscard]] std::filesystem::path state_file() const { return run_ / "state.json"; }

@@ -21,6 +21,8 @@ Status SyncAll(const fs::path& folder) {
   return SyncToDisk(folder);
 }
 
+}  // namespace
+
 /// The last step is the rename, which fails where another attempt was first: its copy is as good.
 Status CopyFolder(const fs::path& from, const fs::path& partial, const fs::path& to) {
   std::error_code error;
@@ -36,8 +38,6 @@ Status CopyFolder(const fs::path& from, const fs::path& partial, const fs::path&
   if (error) return IoError("name the copy " + to.string(), error.value());
   return SyncToDisk(to.parent_path());
 }
-
-}  // namespace
 
 Status CopyStart(const wire::Prepare& prepare) {
   std::error_code error;
@@ -56,8 +56,13 @@ CheckpointKeeper::CheckpointKeeper(const wire::Prepare& prepare)
       epoch_(prepare.epoch.value),
       every_(prepare.keep_dir.empty() ? 0 : prepare.keep_every) {}
 
+void CheckpointKeeper::NoteKept(std::int64_t step) {
+  level_ = step / every_;
+  kept_ = step;
+}
+
 bool CheckpointKeeper::Keep(std::int64_t step) {
-  if (!wanted() || step / every_ <= level_) return step == kept_;
+  if (!IsDue(step)) return IsKept(step);
   const std::string name = std::to_string(step) + ".a-" + std::to_string(epoch_);
   const Status copied = CopyFolder(from_, to_ / (name + ".partial"), to_ / name);
   if (!copied.ok()) {
@@ -65,8 +70,7 @@ bool CheckpointKeeper::Keep(std::int64_t step) {
                            copied.error().message);
     return false;
   }
-  level_ = step / every_;
-  kept_ = step;
+  NoteKept(step);
   return true;
 }
 

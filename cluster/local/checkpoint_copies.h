@@ -13,6 +13,11 @@
 
 namespace muster::cluster::local {
 
+/// Makes `to` a copy of `from`, on the disk when it has its name; `partial` is where it is made, beside `to`. Done also
+/// where another attempt was first. kIo.
+Status CopyFolder(const std::filesystem::path& from, const std::filesystem::path& partial,
+                  const std::filesystem::path& to);
+
 /// A clone begins as if it had been stopped at the checkpoint that it starts from: makes its empty folder a copy of
 /// it. Only on the gang's first node, which has rank 0. kIo, naming the folder that cannot be copied.
 Status CopyStart(const wire::Prepare& prepare);
@@ -22,6 +27,10 @@ class CheckpointKeeper {
  public:
   explicit CheckpointKeeper(const wire::Prepare& prepare);
   [[nodiscard]] bool wanted() const { return every_ > 0; }
+  [[nodiscard]] bool IsDue(std::int64_t step) const { return wanted() && step / every_ > level_; }
+  /// There is a copy of `step`, made by somebody else.
+  void NoteKept(std::int64_t step);
+  [[nodiscard]] bool IsKept(std::int64_t step) const { return wanted() && step == kept_; }
   /// The folder holds the checkpoint of `step` and is not written to before this returns, which may take as long as
   /// copying takes. Whether there is a copy of it now; an error (a full disk) is logged, and the next checkpoint has
   /// its own.

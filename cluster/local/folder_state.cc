@@ -23,13 +23,6 @@ fs::path Beside(const fs::path& folder, const char* suffix) {
   return folder.parent_path() / (folder.filename().string() + suffix);
 }
 
-Error Failed(const std::string& what, const fs::path& path, const std::error_code& error) {
-  Error failed = IoError(what + " " + path.string(), error.value());
-  if (error == std::errc::no_space_on_device || error.value() == EDQUOT)
-    failed.kind = ErrorKind::kResource;
-  return failed;
-}
-
 /// The new folder while it is filled.
 class Next {
  public:
@@ -40,7 +33,7 @@ class Next {
     const fs::path to = folder_ / path;
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
-    if (error) return Failed("make", to.parent_path(), error);
+    if (error) return FolderError("make", to.parent_path(), error);
     if (used_.insert(from).second) {
       fs::create_hard_link(from, to, error);
     } else {
@@ -48,7 +41,7 @@ class Next {
     }
     if (error == std::errc::no_such_file_or_directory)
       return NotFound(path + ": its bytes (" + from.filename().string() + ") are not there");
-    return error ? Status(Failed("put", to, error)) : SyncToDisk(to);
+    return error ? Status(FolderError("put", to, error)) : SyncToDisk(to);
   }
 
   /// The names of all that was taken.
@@ -58,7 +51,7 @@ class Next {
          !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
       if (entry->is_directory()) MUSTER_RETURN_IF_ERROR(SyncToDisk(entry->path()));
     }
-    return error ? Status(Failed("list", folder_, error)) : SyncToDisk(folder_);
+    return error ? Status(FolderError("list", folder_, error)) : SyncToDisk(folder_);
   }
 
  private:
@@ -71,7 +64,7 @@ Status Fill(const fs::path& next, const fs::path& folder, const Transfer& plan,
   std::error_code error;
   fs::remove_all(next, error);
   if (!error) fs::create_directories(next, error);
-  if (error) return Failed("make", next, error);
+  if (error) return FolderError("make", next, error);
   Next made(next);
   for (const auto& keep : plan.keep)
     MUSTER_RETURN_IF_ERROR(made.Take(folder / keep.from, keep.path));
@@ -93,10 +86,17 @@ Status Exchange(const fs::path& next, const fs::path& folder) {
     become(folder, Beside(folder, ".last"));
     become(next, folder);
   }
-  return error ? Status(Failed("rename to", folder, error)) : SyncToDisk(folder.parent_path());
+  return error ? Status(FolderError("rename to", folder, error)) : SyncToDisk(folder.parent_path());
 }
 
 }  // namespace
+
+Error FolderError(const std::string& what, const fs::path& path, const std::error_code& error) {
+  Error failed = IoError(what + " " + path.string(), error.value());
+  if (error == std::errc::no_space_on_device || error.value() == EDQUOT)
+    failed.kind = ErrorKind::kResource;
+  return failed;
+}
 
 std::optional<DigestCache::Key> DigestCache::KeyOf(const fs::path& file, bool settled) {
   struct stat status{};
@@ -146,7 +146,7 @@ Result<FileSet> ReadFileSet(const fs::path& folder, DigestCache* cache) {
                      .bytes = static_cast<std::int64_t>(entry->file_size()),
                      .sha256 = std::move(sha256)});
   }
-  if (error) return Failed("list", folder, error);
+  if (error) return FolderError("list", folder, error);
   std::ranges::sort(files, {}, &FileEntry::path);
   return files;
 }
@@ -182,7 +182,7 @@ Status Recover(const fs::path& folder) {
   } else {
     fs::rename(last, folder, error);
   }
-  return error ? Status(Failed("recover", folder, error)) : SyncToDisk(folder.parent_path());
+  return error ? Status(FolderError("recover", folder, error)) : SyncToDisk(folder.parent_path());
 }
 
 }  // namespace muster::cluster::local

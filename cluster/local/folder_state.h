@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "cluster/local/file_set.h"
 
@@ -21,6 +22,10 @@
 /// deletes what is left over.
 
 namespace muster::cluster::local {
+
+/// "<what> <path>: <why>"; kResource where a disk or a quota is full, else kIo.
+Error FolderError(const std::string& what, const std::filesystem::path& path,
+                  const std::error_code& error);
 
 /// SHA-256 of files, kept for as long as inode, size and time of writing are the same. Any thread.
 class DigestCache {

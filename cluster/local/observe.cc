@@ -105,6 +105,10 @@ std::map<int, std::vector<ProcessStat>> ProcessesOfRanks(const AttemptProcesses&
     auto& processes = ranks[rank->second];
     processes.insert(pid == stat.id.pid ? processes.begin() : processes.end(), stat);
   }
+  // Who waits for its checkpoint to be brought to the server does what that does.
+  const auto pusher = std::ranges::find_if(
+      all.stats, [&](const ProcessStat& stat) { return stat.id == state.pusher; });
+  if (pusher != all.stats.end() && !ranks.empty()) ranks.begin()->second.push_back(*pusher);
   return ranks;
 }
 

@@ -64,6 +64,12 @@ void MakeOwn(Environment& environment, const AttemptFolder& folder, const wire::
   for (const auto& [name, value] : settings) {
     if (!prepare.env.contains(name)) environment[name] = value;
   }
+  // The first node of the gang may see another folder (checkpoint_push.h).
+  std::error_code error;
+  if (!prepare.env.contains("MUSTER_CHECKPOINT_DIR"))
+    environment["MUSTER_CHECKPOINT_DIR"] = std::filesystem::exists(folder.checkpoints(), error)
+                                               ? folder.checkpoints().string()
+                                               : prepare.checkpoint_dir;
   environment.erase(kAttemptDir);
   environment.erase(kNodeAddress);
   AddRank(environment, prepare, rank);

@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 
 namespace muster::cluster::local {
@@ -62,10 +64,15 @@ RecordServer::~RecordServer() {
   if (spool_ >= 0) close(spool_);
 }
 
-Status RecordServer::Open(const std::filesystem::path& socket, const std::filesystem::path& spool,
-                          CheckpointKeeper keeper) {
-  spool_file_ = spool;
+void RecordServer::Keep(CheckpointKeeper keeper) {
   if (keeper.wanted()) keeper_ = std::move(keeper);
+}
+
+void RecordServer::Push(CheckpointPush push) { push_ = std::move(push); }
+
+Status RecordServer::Listen(const std::filesystem::path& socket,
+                            const std::filesystem::path& spool) {
+  spool_file_ = spool;
   MUSTER_ASSIGN_OR_RETURN(listener_, ListenUnix(socket));
   return Ok();
 }
@@ -73,16 +80,18 @@ Status RecordServer::Open(const std::filesystem::path& socket, const std::filesy
 void RecordServer::AddTo(std::vector<pollfd>& items) const {
   items.push_back({.fd = listener_, .events = POLLIN});
   for (const auto& [fd, connection] : connections_) {
-    const bool full = connection.in.size() > kLineBytesMax;  // stalled: the rank has to wait
-    items.push_back({.fd = fd,
-                     .events = static_cast<short>((full ? 0 : POLLIN) |
-                                                  (connection.out.empty() ? 0 : POLLOUT))});
+    if (connection.held) continue;  // also its end would be news again and again
+    items.push_back(
+        {.fd = fd, .events = static_cast<short>(POLLIN | (connection.out.empty() ? 0 : POLLOUT))});
   }
 }
 
 void RecordServer::Serve() {
   Accept();
   stalled_ = false;
+  // A connection with a line that waits is not closed, so it is still there.
+  if (push_ && push_->Reap(SystemClock().Now()) && pushing_for_ != nullptr)
+    std::exchange(pushing_for_, nullptr)->pushed = true;
   for (auto it = connections_.begin(); it != connections_.end();) {
     auto& [fd, connection] = *it;
     const bool open = Read(fd, connection) && Flush(fd, connection);
@@ -115,8 +124,8 @@ void RecordServer::Accept() {
 bool RecordServer::Read(int fd, Connection& connection) {
   char buffer[65536];
   while (true) {
-    if (!AppendLines(connection))
-      return true;  // stalled: stop reading, the rank's writes will wait
+    connection.held = !AppendLines(connection);
+    if (connection.held) return true;  // stop reading, the rank's writes will wait
     if (connection.in.size() > kLineBytesMax) {
       LogError("shim", "a record line is longer than " + std::to_string(kLineBytesMax) +
                            " bytes; the connection is closed");
@@ -129,23 +138,54 @@ bool RecordServer::Read(int fd, Connection& connection) {
   }
 }
 
-/// Moves the whole lines of `in` to the spool; false when the disk does not take them now.
+/// Moves the whole lines of `in` to the spool; false when some have to wait.
 bool RecordServer::AppendLines(Connection& connection) {
-  const std::size_t last = connection.in.rfind('\n');
-  if (last == std::string::npos) return true;
-  // What was kept while the disk was too full for its line is in its place when the line comes again.
-  if (keeper_) connection.in.replace(0, last + 1, Marked(connection.in.substr(0, last + 1)));
-  const std::string_view lines =
-      std::string_view(connection.in).substr(0, connection.in.rfind('\n') + 1);
-  if (const Status status = Append(lines); !status.ok()) {
-    LogError("shim", "records wait: " + status.error().message);
-    stalled_ = true;
-    return false;
+  while (const std::size_t size = Ready(connection)) {
+    // What was kept or brought while the disk was too full for its line stays so until the line comes again.
+    std::string lines = connection.in.substr(0, size);
+    if (keeper_) lines = Marked(lines);
+    if (connection.pushed) lines = push_->Published(lines);
+    if (const Status status = Append(lines); !status.ok()) {
+      LogError("shim", "records wait: " + status.error().message);
+      stalled_ = true;
+      return false;
+    }
+    connection.pushed = false;
+    connection.acked += std::count(lines.begin(), lines.end(), '\n');
+    connection.in.erase(0, size);
+    connection.out += R"({"ack":)" + std::to_string(connection.acked) + "}\n";
   }
-  connection.acked += std::count(lines.begin(), lines.end(), '\n');
-  connection.in.erase(0, lines.size());
-  connection.out += R"({"ack":)" + std::to_string(connection.acked) + "}\n";
-  return true;
+  return connection.in.find('\n') == std::string::npos;
+}
+
+bool RecordServer::BroughtAll() {
+  if (!push_ || push_->Begin({}, SystemClock().Now())) return true;
+  stalled_ = true;
+  return false;
+}
+
+/// Bytes of the lines that may go to the spool at once.
+std::size_t RecordServer::Ready(Connection& connection) {
+  const std::size_t whole = connection.in.rfind('\n') + 1;
+  std::size_t ready = push_ ? 0 : whole;
+  while (ready < whole) {
+    const std::size_t end = connection.in.find('\n', ready) + 1;
+    const std::string_view line = std::string_view(connection.in).substr(ready, end - ready);
+    if (!CheckpointPush::IsNeededBy(line)) {
+      ready = end;
+      continue;
+    }
+    if (ready > 0) break;
+    if (connection.pushed) return end;
+    if (pushing_for_ == nullptr) pushing_for_ = &connection;
+    if (pushing_for_ == &connection && push_->Begin(line, SystemClock().Now())) {
+      std::exchange(pushing_for_, nullptr)->pushed = true;
+      return end;
+    }
+    stalled_ = true;
+    return 0;
+  }
+  return ready;
 }
 
 /// Checkpoints' lines say whether there is a copy of them, however often they come here.

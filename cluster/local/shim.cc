@@ -23,6 +23,7 @@
 #include "cluster/local/contract.h"
 #include "cluster/local/lease.h"
 #include "cluster/local/shim_impl.h"
+#include "runtime/agent/exit_cause.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/wire/codec.h"
@@ -74,14 +75,7 @@ Status Shim::Prepare() {
   if (mpi || folder_.control_socket().parent_path() == folder_.scratch()) {
     MUSTER_RETURN_IF_ERROR(MakePrivate(folder_.scratch()));
   }
-  if (!prepare_.checkpoint_dir.empty()) {
-    const std::filesystem::path folder = prepare_.checkpoint_dir;
-    MUSTER_RETURN_IF_ERROR(MakeFolders(folder.parent_path()));
-    // Its own name is for whoever saves there to sync: a start is to cost little.
-    std::filesystem::create_directory(folder, error);
-    if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
-    MUSTER_RETURN_IF_ERROR(CopyStart(prepare_));
-  }
+  MUSTER_RETURN_IF_ERROR(PrepareCheckpoints());
   if (prepare_.working_dir.empty()) {
     prepare_.working_dir = folder_.work().string();
     std::filesystem::create_directory(prepare_.working_dir, error);
@@ -98,8 +92,7 @@ Status Shim::Prepare() {
       inotify_add_watch(folder_fd_, folder_.path().c_str(), IN_MOVED_TO | IN_DELETE_SELF) < 0) {
     return IoError("signalfd or inotify", errno);
   }
-  MUSTER_RETURN_IF_ERROR(
-      records_.Open(folder_.control_socket(), folder_.records(), CheckpointKeeper(prepare_)));
+  MUSTER_RETURN_IF_ERROR(records_.Listen(folder_.control_socket(), folder_.records()));
   MUSTER_ASSIGN_OR_RETURN(agent_fd_, ListenUnix(folder_.agent_socket()));
   MUSTER_ASSIGN_OR_RETURN(port_fd_, HoldPort(state_.port));
   if (IsPart() && prepare_.node_rank > 0) {  // the ranks meet at the first node's port
@@ -109,6 +102,31 @@ Status Shim::Prepare() {
   MUSTER_ASSIGN_OR_RETURN(state_.shim, IdentifyProcess(getpid()));
   oom_kills_ = OomKills();
   return folder_.WriteState(state_);
+}
+
+Status Shim::PrepareCheckpoints() {
+  if (prepare_.checkpoint_dir.empty()) return Ok();
+  if (!SharesCheckpoints(prepare_)) {
+    MUSTER_RETURN_IF_ERROR(PullCheckpoints(folder_, home_id_));
+    records_.Push(CheckpointPush(folder_, home_id_, prepare_));
+    prepare_.checkpoint_dir = folder_.checkpoints().string();
+    return Ok();
+  }
+  const std::filesystem::path folder = prepare_.checkpoint_dir;
+  MUSTER_RETURN_IF_ERROR(MakeFolders(folder.parent_path()));
+  // Its own name is for whoever saves there to sync: a start is to cost little.
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  if (error) return IoError("make " + prepare_.checkpoint_dir, error.value());
+  records_.Keep(CheckpointKeeper(prepare_));
+  return CopyStart(prepare_);
+}
+
+/// The server has what was committed. Here and not when the attempt is forgotten: the agent is not to wait for a disk.
+void Shim::DropCheckpoints() const {
+  std::error_code ignored;
+  for (const auto& folder : {folder_.checkpoints(), folder_.arriving()})
+    std::filesystem::remove_all(folder, ignored);
 }
 
 void Shim::Fail(const Error& error) {
@@ -142,6 +160,10 @@ void Shim::Loop() {
     SeeIfLetGo();
     TellIfNobodyDid();
     SeeIfEmpty();
+    if (records_.pusher() != state_.pusher) {
+      state_.pusher = records_.pusher();
+      changed_ = true;
+    }
     SaveIfChanged();
     if (state_.empty && !changed_) return;
   }
@@ -247,8 +269,15 @@ void Shim::SignalRanks(int signal) {
 }
 
 void Shim::Reap() {
-  int status = 0;
-  for (int pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+  siginfo_t child{};
+  for (; waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0;
+       child = {}) {
+    const int pid = child.si_pid;
+    const bool rank = std::ranges::any_of(
+        state_.ranks, [&](const RankProcess& one) { return one.process.pid == pid; });
+    if (WaitsForPush(rank && child.si_code == CLD_EXITED ? child.si_status : -1)) return;
+    int status = 0;
+    if (waitpid(pid, &status, WNOHANG) != pid) continue;  // a push, which is taken note of
     if (pid == launcher_) {
       LauncherEnded(status);
       continue;
@@ -260,8 +289,19 @@ void Shim::Reap() {
   }
 }
 
-void Shim::AddEnd(RankEnd end) {
+/// Takes what ranks have written so far. Once the agent knows how they ended it kills what is left: that one did with
+/// `code` is told when nothing of theirs is on its way.
+bool Shim::WaitsForPush(int code) {
   records_.Serve();
+  if (records_.pushing()) return true;
+  // Of a gang on several nodes the first one has rank 0, which saves: the others' folders may be behind it.
+  const bool last =
+      prepare_.node_rank == 0 && static_cast<int>(state_.ends.size()) + 1 >= prepare_.ranks;
+  const bool well = code == 0 || code == agent::kResumeCode;
+  return last && well && !records_.BroughtAll();
+}
+
+void Shim::AddEnd(RankEnd end) {
   if (end.code == 128 + SIGKILL) {
     const std::int64_t kills = OomKills();
     end.out_of_memory = kills > std::exchange(oom_kills_, kills);
@@ -282,6 +322,7 @@ void Shim::SeeIfEmpty() {
   if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD) return;
   records_.Serve();  // what the last of them wrote
   if (records_.stalled()) return;
+  DropCheckpoints();
   state_.empty = true;
   changed_ = true;
 }

@@ -28,6 +28,8 @@ class Shim {
   void Fail(const Error& error);
 
  private:
+  Status PrepareCheckpoints();
+  void DropCheckpoints() const;
   void Poll();
   void ServeAgent();
   void Obey(const std::string& line);
@@ -44,6 +46,7 @@ class Shim {
   // shim.cc
   void SignalRanks(int signal);
   void Reap();
+  bool WaitsForPush(int code);
   void AddEnd(RankEnd end);
   void SeeIfEmpty();
   [[nodiscard]] bool HasEnded(int rank) const;

@@ -175,7 +175,10 @@ void Shim::CollectMpi() {
       changed_ = changed_ || process.ok() || ended;
     }
     if (HasEnded(rank)) continue;
-    if (auto end = folder_.ReadRankEnd(rank); end.ok()) AddEnd(std::move(end).value());
+    auto end = folder_.ReadRankEnd(rank);
+    if (!end.ok()) continue;
+    if (WaitsForPush(end->code)) return;
+    AddEnd(std::move(end).value());
   }
   if (state_.phase == ShimPhase::kPrepared &&
       static_cast<int>(state_.ranks.size()) == prepare_.ranks) {

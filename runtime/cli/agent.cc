@@ -29,7 +29,7 @@ constexpr std::int64_t kLonelyMs = 120'000;
 constexpr int kHomesMost = 8;
 
 struct JoinFlags {
-  std::string url, key_file, address, ready_file;
+  std::string url, key_file, address, ready_file, checkpoints = "auto";
   bool allocation = false;
   std::shared_ptr<NodeFlags> node = std::make_shared<NodeFlags>();
 };
@@ -78,6 +78,18 @@ std::filesystem::path HomeOf(const net::NodeKey& key) {
                    Sha256Hex(key.server_public_key).substr(0, 8));
 }
 
+Status SetCheckpoints(const std::string& by, server::AgentHost::Options& options) {
+  using server::CheckpointsBy;
+  if (by == "auto") return Ok();
+  options.checkpoints = by == "folder" ? CheckpointsBy::kFolder : CheckpointsBy::kHttp;
+  if (by.starts_with("http://")) {
+    options.checkpoints_url = by;
+  } else if (by != "folder" && by != "http") {
+    return Invalid("--checkpoints " + by + ": wanted auto, folder, http or http://HOST:PORT");
+  }
+  return Ok();
+}
+
 Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinFlags& flags) {
   server::AgentHost::Options options;
   MUSTER_ASSIGN_OR_RETURN(const net::NodeKey key, net::LoadNodeKey(flags.key_file));
@@ -96,6 +108,7 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
   options.home = flags.allocation ? HomeOf(key) : context.Home();
   if (flags.allocation) options.lonely_ms = kLonelyMs;
   options.ready_file = flags.ready_file;
+  MUSTER_RETURN_IF_ERROR(SetCheckpoints(flags.checkpoints, options));
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();
   options.node = key.node;
@@ -188,6 +201,11 @@ void AddAgent(CLI::App& app, Context& context) {
       "This machine is lent by a batch system: a home in the folder for temporary files; "
       "SIGUSR2 or SIGTERM let what runs save a checkpoint and go on elsewhere; it ends "
       "when the server does not want it any more, refuses it, or is silent for two minutes");
+  join->add_option("--checkpoints", flags->checkpoints,
+                   "How the server's checkpoints are had: folder (it is seen here at the same "
+                   "path), http (from the server; http://HOST:PORT: there, the end of a tunnel), "
+                   "auto (the folder where it is the server's, else http)")
+      ->capture_default_str();
   join->add_option("--ready-file", flags->ready_file,
                    "A file that is there while the server has the node, for scripts and probes");
   AddNodeFlags(*join, flags->node);
@@ -196,9 +214,9 @@ void AddAgent(CLI::App& app, Context& context) {
       "ends.\n"
       "SIGTERM ends it; ranks go on, and the next agent on the same --home adopts them. One agent "
       "a\n"
-      "home, one machine a key file. Data, checkpoints (muster server --checkpoints) and the "
-      "trials'\n"
-      "programs have to lie at the same paths as on the server: on a shared file system.");
+      "home, one machine a key file. Data and the trials' programs have to lie at the same paths "
+      "as on\n"
+      "the server: on a shared file system, or as copies.");
   join->callback([&context, flags] {
     context.run = [&context, flags] {
       return flags->allocation ? JoinFromAllocation(context, *flags) : Join(context, *flags);

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "runtime/cli/checkpoints.h"
 #include "runtime/cli/context.h"
 #include "runtime/cli/hidden.h"
 #include "runtime/cli/probe.h"
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
   context.program = std::filesystem::read_symlink("/proc/self/exe");
   // The parts that muster starts itself come before any parsing: they have no flags for people.
   if (const auto code = RunHidden(argc, argv)) return *code;
+  if (const auto code = RunCheckpoints(argc, argv)) return *code;
 
   CLI::App app{
       "muster runs hyperparameter sweeps on your nodes, tracks every run, and promotes, serves "

@@ -22,7 +22,7 @@ namespace {
 struct ServerFlags {
   std::string host = "127.0.0.1", port_file;
   std::string agents_host = "127.0.0.1", advertise, checkpoints;
-  std::uint16_t port = 7070, agents_port = 0;
+  std::uint16_t port = 7070, agents_port = 0, checkpoints_port = 0;
   WebhookFlags webhooks;
   GcFlags gc;
 };
@@ -42,6 +42,7 @@ int Serve(const Context& context, const ServerFlags& flags, const NodeFlags& nod
   options.has = std::move(has).value();
   options.agents_host = flags.agents_host;
   options.agents_port = flags.agents_port;
+  options.checkpoints_port = flags.checkpoints_port;
   options.advertise = flags.advertise;
   options.webhooks = PolicyOf(flags.webhooks);
   options.gc = *gc;
@@ -94,8 +95,11 @@ void AddServer(CLI::App& app, Context& context) {
                       "Name of this machine for other nodes, where an address above is 0.0.0.0 "
                       "(default: its host name)");
   command->add_option("--checkpoints", flags->checkpoints,
-                      "Folder of all checkpoints, which nodes on other machines see at the same "
-                      "path (default: checkpoints in the home)");
+                      "Folder of all checkpoints, which nodes on other machines may see at the "
+                      "same path (default: checkpoints in the home)");
+  command->add_option("--checkpoints-port", flags->checkpoints_port,
+                      "Port at --agents-host where nodes that do not see that folder get and send "
+                      "checkpoints; 0: the one of the last time when it is free, else any");
   AddWebhookFlags(*command, flags->webhooks);
   AddGcFlags(*command, flags->gc);
   command->footer(

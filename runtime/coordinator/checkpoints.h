@@ -5,16 +5,17 @@
 
 #include "runtime/coordinator/state.h"
 
-/// Where checkpoints lie, and which of them stay. The checkpoint root is on storage that all nodes share:
+/// Where checkpoints lie, and which of them stay. The checkpoint root is on storage that all nodes share,
+/// or those that do not bring theirs there (cluster/storage.md):
 ///
 ///   <sweep>/<n>                  MUSTER_CHECKPOINT_DIR of trial n; what is in it is its program's
 ///   <sweep>/<n>.at/<S>.a-<E>     a copy of it as it was when attempt E published the checkpoint of step S
 ///   <sweep>/<n>.at/<x>.partial   a copy that is being made, or was when its shim died
 ///
 /// Copies are there for clones, so only where the scheduler clones (tuner::Scheduler::clone_interval): a donor runs
-/// on, and its program overwrites and deletes. The donor's shim makes one before it acknowledges the checkpoint's
-/// record (Prepare::keep_dir), so score, step and copy are one record once the coordinator has heard them. The
-/// clone's first shim copies it to the clone's own folder before it says Prepared.
+/// on, and its program overwrites and deletes. The donor's shim makes one, or has the server do so, before it
+/// acknowledges the checkpoint's record (Prepare::keep_dir), so score, step and copy are one record once the coordinator
+/// has heard them. The clone's first shim copies it to the clone's own folder before it says Prepared.
 ///
 /// The coordinator decides what nothing will start from any more, and writes that down (DropCheckpoints, in the
 /// outbox) before anything is deleted; the server, on whose disk the root is, deletes until it has. So a kill at any

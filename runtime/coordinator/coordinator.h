@@ -43,8 +43,9 @@
 namespace muster::coordinator {
 
 struct Config {
-  std::string tracking_uri;     ///< MLFLOW_TRACKING_URI of the ranks
-  std::string checkpoint_root;  ///< a trial's checkpoints lie in <root>/<trial id>
+  std::string tracking_uri;                      ///< MLFLOW_TRACKING_URI of the ranks
+  std::string checkpoint_root;                   ///< a trial's checkpoints lie in <root>/<trial id>
+  std::string checkpoint_store, checkpoint_url;  ///< as in wire::Prepare
   std::int64_t lease_ms = 10'000;
   std::int64_t lease_margin_ms = 4'000;  ///< for the agent to kill and for clocks to differ
   std::int64_t torpid_ms = 3'000;        ///< silent for so long: no new work
@@ -52,6 +53,8 @@ struct Config {
   std::int64_t resend_ms = 1'000;  ///< doubled each time ...
   std::int64_t resend_most_ms = 8'000;
   std::int64_t prepare_timeout_ms = 60'000;
+  /// ... where a checkpoint may have to be brought first. The node gives up much sooner when nothing comes.
+  std::int64_t bring_timeout_ms = 3'600'000;
   std::int64_t go_timeout_ms = 60'000;
   std::int64_t grace_ms = 10'000;       ///< between SIGTERM and SIGKILL of a stopped attempt
   std::int64_t retry_delay_ms = 1'000;  ///< after an infra failure, doubled each time ...
@@ -184,6 +187,7 @@ class Coordinator {
   void Decide(Turn& turn, const Attempt& attempt, StopDecided stop);
   void MarkRunning(Turn& turn, const Attempt& attempt, const NodeId& node);
   void SendPrepares(Turn& turn, const Attempt& attempt);
+  [[nodiscard]] std::int64_t PrepareTimeout(const Attempt& attempt) const;
   void LimitTime(Turn& turn, const Sweep& sweep);
   void StopLateSweeps(Turn& turn);
   void StopAll(Turn& turn, const Sweep& sweep, wire::StopReason reason, const std::string& message);

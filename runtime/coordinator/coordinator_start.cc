@@ -26,6 +26,8 @@ wire::Prepare PrepareOf(const Config& config, const Sweep& sweep, const Trial& t
   prepare.env["MLFLOW_TRACKING_TOKEN"] = attempt.token;
   if (!trial.experiment_id.empty()) prepare.env["MLFLOW_EXPERIMENT_ID"] = trial.experiment_id;
   prepare.params_json = ParamsJson(sweep, trial);
+  prepare.checkpoint_store = config.checkpoint_store;
+  prepare.checkpoint_url = config.checkpoint_url;
   const std::string root = config.checkpoint_root + "/";
   prepare.checkpoint_dir = root + CheckpointFolder(trial.id);
   if (trial.from) {
@@ -88,6 +90,13 @@ std::int64_t GraceOf(const StopDecided& stop, std::int64_t grace_ms) {
 
 }  // namespace
 
+std::int64_t Coordinator::PrepareTimeout(const Attempt& attempt) const {
+  const Trial& trial = *state_.FindTrial(attempt.trial);
+  const bool brings =
+      !config_.checkpoint_url.empty() && (trial.attempts.size() > 1 || trial.from.has_value());
+  return brings ? config_.bring_timeout_ms : config_.prepare_timeout_ms;
+}
+
 void Coordinator::SendPrepares(Turn& turn, const Attempt& attempt) {
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
@@ -110,7 +119,7 @@ void Coordinator::SendNext(Turn& turn, const Attempt& attempt) {
   switch (attempt.phase) {
     case wire::AttemptPhase::kPreparing:
       SendPrepares(turn, attempt);
-      if (!watch.deadline) watch.deadline = turn.now + Ms(config_.prepare_timeout_ms);
+      if (!watch.deadline) watch.deadline = turn.now + Ms(PrepareTimeout(attempt));
       break;
     case wire::AttemptPhase::kPrepared: {
       const wire::Go go = GoOf(attempt);
@@ -222,7 +231,7 @@ void Coordinator::On(Turn& turn, const Tick& /*input*/) {
                   NodesBefore(attempt, preparing ? wire::AttemptPhase::kPrepared
                                                  : wire::AttemptPhase::kRunning) +
                   (preparing ? " did not prepare" : " did not start") + " the ranks within " +
-                  std::to_string((preparing ? config_.prepare_timeout_ms : config_.go_timeout_ms) /
+                  std::to_string((preparing ? PrepareTimeout(attempt) : config_.go_timeout_ms) /
                                  1000) +
                   " s"});
     } else if (watch.next_send && turn.now >= *watch.next_send) {

@@ -60,6 +60,16 @@ std::filesystem::path ShimProgram(const std::filesystem::path& own) {
 
 }  // namespace
 
+wire::Prepare WithCheckpoints(wire::Prepare prepare, CheckpointsBy by, const std::string& url,
+                              const std::string& endpoint) {
+  if (!url.empty()) prepare.checkpoint_url = url;
+  if (IsAnyHost(HostOf(prepare.checkpoint_url)))
+    prepare.checkpoint_url = WithHost(prepare.checkpoint_url, HostOf(endpoint));
+  if (by == CheckpointsBy::kFolder) prepare.checkpoint_url.clear();
+  if (by == CheckpointsBy::kHttp) prepare.checkpoint_store.clear();
+  return prepare;
+}
+
 struct AgentHost::Impl {
   explicit Impl(Options given) : options(std::move(given)) {}
   ~Impl() {
@@ -234,6 +244,9 @@ void AgentHost::Impl::Step(const agent::Input& input) {
       socket->Send(send->envelope);
     } else if (const auto* quit = std::get_if<agent::Quit>(&effect)) {
       if (options.on_quit) options.on_quit(quit->why, quit->failed);
+    } else if (const auto* make = std::get_if<agent::MakeAttempt>(&effect)) {
+      processes->Apply(agent::MakeAttempt{WithCheckpoints(
+          make->prepare, options.checkpoints, options.checkpoints_url, options.endpoint)});
     } else {
       processes->Apply(effect);
     }

@@ -17,6 +17,18 @@
 
 namespace muster::server {
 
+/// How a node comes by checkpoints.
+enum class CheckpointsBy {
+  kLooking,  ///< in the folder where it is the server's (wire::Prepare::checkpoint_store), else over HTTP
+  kFolder,  ///< the folder is the server's
+  kHttp,    ///< it is not
+};
+
+/// What the coordinator says of checkpoints, as it is for a node that comes by them so. `url` and `endpoint` are
+/// AgentHost::Options'.
+wire::Prepare WithCheckpoints(wire::Prepare prepare, CheckpointsBy by, const std::string& url,
+                              const std::string& endpoint);
+
 class AgentHost {
  public:
   struct Options {
@@ -32,6 +44,8 @@ class AgentHost {
     /// The start's number is at least this, and one above the home's last. The Unix time in seconds makes a node
     /// whose home is new count as newer than what it was before; 0: the home's count alone.
     std::int64_t incarnation_least = 0;
+    CheckpointsBy checkpoints = CheckpointsBy::kLooking;
+    std::string checkpoints_url;       ///< in place of the one that the server says; empty: that
     std::filesystem::path ready_file;  ///< is there while the server has the node; empty: none
     std::string endpoint;              ///< CoordinatorSocket::endpoint()
     net::KeyPair keys;                 ///< this node's

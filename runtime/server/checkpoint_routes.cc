@@ -5,17 +5,14 @@
 #include <mutex>
 #include <system_error>
 
+#include "cluster/local/checkpoint_copies.h"
+#include "cluster/local/checkpoint_push.h"
 #include "cluster/local/folder_state.h"
 #include "runtime/base/file.h"
+#include "runtime/base/log.h"
 #include "runtime/base/random.h"
 #include "runtime/base/sha256.h"
-#include "runtime/wire/codec.h"
-
-namespace muster::cluster::local {
-
-BOOST_DESCRIBE_STRUCT(FileEntry, (), (path, bytes, sha256))
-
-}  // namespace muster::cluster::local
+#include "runtime/server/checkpoint_list.h"
 
 namespace muster::server {
 namespace {
@@ -25,11 +22,6 @@ using cluster::local::FileSet;
 using http::Request;
 using http::Response;
 
-struct Files {
-  FileSet files;
-};
-BOOST_DESCRIBE_STRUCT(Files, (), (files))
-
 Response Answer(const Result<wire::Json>& answer) {
   return answer.ok() ? Response::Json(*answer) : http::ErrorResponse(answer.error());
 }
@@ -37,6 +29,14 @@ Response Answer(const Result<wire::Json>& answer) {
 const std::string& Capture(const Request& request, const char* name) {
   return request.captures.find(name)->second;
 }
+
+Result<CheckpointOwner> OwnerOf(const CheckpointParts& parts, const Request& request) {
+  const std::string token(request.BearerToken());
+  if (token.empty()) return Unauthorized("wanted the token of an attempt as bearer");
+  return parts.owner_of(token);
+}
+
+}  // namespace
 
 class Checkpoints {
  public:
@@ -49,8 +49,8 @@ class Checkpoints {
     const std::string& name = Capture(request, "folder");
     MUSTER_ASSIGN_OR_RETURN(const fs::path folder, Readable(request, name));
     const std::lock_guard guard(MutexOf(name));
-    MUSTER_ASSIGN_OR_RETURN(auto files, cluster::local::ReadFileSet(folder));
-    return wire::ToJson(Files{std::move(files)});
+    MUSTER_ASSIGN_OR_RETURN(auto files, cluster::local::ReadFileSet(folder, &digests_));
+    return wire::ToJson(CheckpointList{.files = std::move(files)});
   }
 
   Response File(const Request& request) const {
@@ -71,7 +71,7 @@ class Checkpoints {
     return NotFound("those bytes have not been sent");
   }
 
-  Result<wire::Json> Put(const Request& request) const {
+  Result<wire::Json> Put(const Request& request) {
     MUSTER_ASSIGN_OR_RETURN(const fs::path object, Object(request));
     const bool spooled = !request.body_file.empty();
     const std::string seen = spooled ? request.body_sha256 : Sha256Hex(request.body);
@@ -89,31 +89,47 @@ class Checkpoints {
       fs::copy_file(request.body_file, partial, error);  // from another file system
     }
     if (!error) fs::rename(partial, object, error);
-    if (error) return IoError("keep " + object.string(), error.value());
+    if (error) return cluster::local::FolderError("keep", object, error);
+    digests_.Note(object, wanted);
     return wire::Json(boost::json::object());
   }
 
   Result<wire::Json> Commit(const Request& request) {
-    MUSTER_ASSIGN_OR_RETURN(
-        const Files wanted,
-        wire::Decode<Files>(request.body.empty() ? "{}" : request.body, wire::Unknown::kRefuse));
-    MUSTER_ASSIGN_OR_RETURN(const TrialId named, TrialOf(request));
-    const std::lock_guard guard(MutexOf(named.value));
-    // Asked again: a newer attempt may have come while this waited, and what it committed stays.
-    MUSTER_ASSIGN_OR_RETURN(const TrialId trial, TrialOf(request));
-    const fs::path incoming = Incoming(trial);
-    MUSTER_RETURN_IF_ERROR(
-        cluster::local::BecomeFileSet(parts_.root / trial.value, wanted.files, incoming));
+    MUSTER_ASSIGN_OR_RETURN(const CheckpointList wanted,
+                            wire::Decode<CheckpointList>(request.body.empty() ? "{}" : request.body,
+                                                         wire::Unknown::kRefuse));
+    MUSTER_ASSIGN_OR_RETURN(const CheckpointOwner owner, OwnerOf(parts_, request));
+    const std::string& trial = owner.trial.value;
+    const std::lock_guard guard(MutexOf(trial));
+    const fs::path incoming = Incoming(owner.trial);
+    // Asked again once all is ready: a newer attempt may have come meanwhile, and what it finds there stays.
+    const auto still = [&]() -> Status {
+      MUSTER_RETURN_IF_ERROR(OwnerOf(parts_, request));
+      return Ok();
+    };
+    MUSTER_RETURN_IF_ERROR(still());
+    MUSTER_RETURN_IF_ERROR(cluster::local::BecomeFileSet(parts_.root / trial, wanted.files,
+                                                         incoming, still, &digests_));
     std::error_code ignored;
     fs::remove_all(incoming, ignored);
-    return wire::Json{{"files", wanted.files.size()}};
+    boost::json::object answer{{"files", wanted.files.size()}};
+    if (wanted.keep) answer["kept"] = Keep(owner, *wanted.keep);
+    return wire::Json(std::move(answer));
   }
 
  private:
   [[nodiscard]] Result<TrialId> TrialOf(const Request& request) const {
-    const std::string token(request.BearerToken());
-    if (token.empty()) return Unauthorized("wanted the token of an attempt as bearer");
-    return parts_.trial_of(token);
+    MUSTER_ASSIGN_OR_RETURN(CheckpointOwner owner, OwnerOf(parts_, request));
+    return std::move(owner.trial);
+  }
+  /// As a shim does where it shares the folder (CheckpointKeeper).
+  [[nodiscard]] bool Keep(const CheckpointOwner& owner, std::int64_t step) const {
+    const std::string name = std::to_string(step) + ".a-" + std::to_string(owner.epoch.value);
+    const fs::path copies = parts_.root / (owner.trial.value + ".at");
+    const Status copied = cluster::local::CopyFolder(parts_.root / owner.trial.value,
+                                                     copies / (name + ".partial"), copies / name);
+    if (!copied.ok()) LogWarning("server", "no clone can start from it: " + copied.error().message);
+    return copied.ok();
   }
   std::mutex& MutexOf(const std::string& folder) {
     return mutexes_[std::hash<std::string>()(folder) % mutexes_.size()];
@@ -144,13 +160,26 @@ class Checkpoints {
   }
 
   const CheckpointParts parts_;
+  cluster::local::DigestCache digests_;
   std::array<std::mutex, 16> mutexes_;  ///< a folder's, by the hash of its name
 };
 
-}  // namespace
+Result<std::string> MarkCheckpointStore(const fs::path& root) {
+  const fs::path file = root / cluster::local::kCheckpointStore;
+  auto text = ReadWholeFile(file);
+  if (text.ok() && !text->empty()) return text;
+  if (!text.ok() && text.error().kind != ErrorKind::kNotFound) return text;
+  MUSTER_RETURN_IF_ERROR(MakeFolders(root));
+  std::string made = RandomHex(16);
+  MUSTER_RETURN_IF_ERROR(WriteFileAtomically(file, made));
+  return made;
+}
 
-void AddCheckpointRoutes(http::Router& router, const CheckpointParts& parts) {
-  const auto checkpoints = std::make_shared<Checkpoints>(parts);
+std::shared_ptr<Checkpoints> MakeCheckpoints(CheckpointParts parts) {
+  return std::make_shared<Checkpoints>(std::move(parts));
+}
+
+void AddCheckpointRoutes(http::Router& router, const std::shared_ptr<Checkpoints>& checkpoints) {
   const std::string base = "/api/muster/v1/checkpoint";
   router.AddBlocking("GET", base + "s/{folder...}", http::Sync([=](const Request& request) {
                        return Answer(checkpoints->List(request));

@@ -13,7 +13,7 @@
 
 namespace muster::server {
 
-BOOST_DESCRIBE_STRUCT(ServerNote, (), (url, pid, agents))
+BOOST_DESCRIBE_STRUCT(ServerNote, (), (url, pid, agents, checkpoints))
 
 namespace {
 

@@ -14,6 +14,8 @@ struct ServerNote {
   std::string url;
   std::int64_t pid = 0;
   std::string agents;  ///< where agents connect: "tcp://127.0.0.1:40001"
+  std::string
+      checkpoints;  ///< where nodes elsewhere get theirs: "http://10.0.0.1:40002"; empty: at `url`
 };
 /// kNotFound when no server ever ran there.
 Result<ServerNote> ReadServerNote(const std::filesystem::path& home);

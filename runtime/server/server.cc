@@ -90,9 +90,11 @@ struct Server::Impl {
   std::unique_ptr<registry::ModelDirectory> model_files;
   std::unique_ptr<registry::Promoter> promoter;
   std::unique_ptr<TrackerPorts> tracker_ports;
-  http::Router router;
+  http::Router router, checkpoint_router;
   std::unique_ptr<http::Server> http;
-  std::unique_ptr<StudyService> studies;  // gives its answers before http goes
+  std::unique_ptr<http::Server> checkpoint_http;  // where agents elsewhere reach it
+  std::string checkpoint_store;                   // what marks the root of all checkpoints
+  std::unique_ptr<StudyService> studies;          // gives its answers before http goes
   std::unique_ptr<PromotionWorker> promotions;
   std::unique_ptr<CheckpointCollector> checkpoints;
   std::unique_ptr<PoolWorker> pools;
@@ -116,6 +118,7 @@ struct Server::Impl {
     if (exporter) exporter->Stop();  // the outbox gives out its promotion again
     if (tracking) tracking->runs->SetMetricObserver({});
     if (http) http->Stop();
+    if (checkpoint_http) checkpoint_http->Stop();
     agent.reset();
     if (pools) pools->Stop();
     late.Set(nullptr);
@@ -152,7 +155,10 @@ struct Server::Impl {
   void RunCommand(coordinator::RunCommand command,
                   std::function<void(Result<boost::json::object>)> done);
   Result<AttemptEpoch> Fence(const http::Request& request, const RunId& run) const;
-  Result<TrialId> LiveTrialOf(const std::string& token) const;
+  Result<coordinator::TokenOwner> LiveOwnerOf(const std::string& token) const;
+  Result<CheckpointOwner> CheckpointOwnerOf(const std::string& token) const;
+  Status ListenForCheckpoints(const Result<ServerNote>& last);
+  [[nodiscard]] std::string CheckpointUrl() const;
   [[nodiscard]] std::filesystem::path CheckpointRoot() const;
   Status StopTrialOf(const RunId& run_id);
   void DropLeftBehind();
@@ -258,25 +264,31 @@ Result<AttemptEpoch> Server::Impl::Fence(const http::Request& request, const Run
   return owner->epoch;
 }
 
-/// The trial that a live attempt's token may write checkpoints of.
-Result<TrialId> Server::Impl::LiveTrialOf(const std::string& token) const {
+/// Never waits.
+Result<coordinator::TokenOwner> Server::Impl::LiveOwnerOf(const std::string& token) const {
   MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
   const auto owner = coordinator->AttemptOf(token);
   if (!owner) return Unauthorized("the token is not one that this server gave out");
-  if (!owner->live) {
-    return Fenced("attempt " + std::to_string(owner->epoch.value) +
-                  " is over; its token may read and write checkpoints no more");
-  }
+  if (owner->live) return *owner;
+  return Fenced("attempt " + std::to_string(owner->epoch.value) +
+                " is over; its token may read and write checkpoints no more");
+}
+
+/// The trial that a live attempt's token may write checkpoints of.
+Result<CheckpointOwner> Server::Impl::CheckpointOwnerOf(const std::string& token) const {
+  MUSTER_ASSIGN_OR_RETURN(const coordinator::TokenOwner owner, LiveOwnerOf(token));
+  MUSTER_ASSIGN_OR_RETURN(CoordinatorHost * coordinator, late.Get());
   MUSTER_ASSIGN_OR_RETURN(const auto trial,
                           coordinator->Ask([&](const coordinator::Coordinator& asked, MonotonicTime,
                                                UnixMillis) -> Result<boost::json::value> {
                             const auto& runs = asked.state().runs;
-                            const auto found = runs.find(owner->run);
+                            const auto found = runs.find(owner.run);
                             if (found == runs.end())
-                              return NotFound("run " + owner->run.value + " is of no trial");
+                              return NotFound("run " + owner.run.value + " is of no trial");
                             return wire::ToJson(found->second);
                           }));
-  return wire::FromJson<TrialId>(trial);
+  MUSTER_ASSIGN_OR_RETURN(auto id, wire::FromJson<TrialId>(trial));
+  return CheckpointOwner{std::move(id), owner.epoch};
 }
 
 std::filesystem::path Server::Impl::CheckpointRoot() const {
@@ -301,8 +313,10 @@ void Server::Impl::AddRoutes() {
   AddCompressRoutes(router, late,
                     {*tracking->models, *engine, *exporter, *run_artifacts, *model_files, clock});
   AddSearchRoutes(router, late, options.home / "coordinator.db", *studies);
-  AddCheckpointRoutes(
-      router, {CheckpointRoot(), [this](const std::string& token) { return LiveTrialOf(token); }});
+  const auto checkpoint_files = MakeCheckpoints(
+      {CheckpointRoot(), [this](const std::string& token) { return CheckpointOwnerOf(token); }});
+  AddCheckpointRoutes(router, checkpoint_files);
+  AddCheckpointRoutes(checkpoint_router, checkpoint_files);
   AddNodeRoutes(router, *keys, clock, [this] { return AddressOfAgents(); });
   AddServerMetrics(router, late);
   AddPoolRoutes(router, late, [this](const wire::PoolSpec& spec) -> Status {
@@ -330,6 +344,39 @@ Status Server::Impl::Listen(const Result<ServerNote>& last) {
   if (!started.ok()) return started.error();
   http = std::move(started).value();
   return Ok();
+}
+
+/// For nodes that do not share the folder: these routes alone, for who has a live attempt's token, on the address of agents.
+/// Where that is the loopback, so is every node.
+Status Server::Impl::ListenForCheckpoints(const Result<ServerNote>& last) {
+  MUSTER_ASSIGN_OR_RETURN(checkpoint_store, MarkCheckpointStore(CheckpointRoot()));
+  if (IsLoopback(options.agents_host)) return Ok();
+  http::ServerOptions serving;
+  serving.host = options.agents_host;
+  serving.allow_remote = true;
+  serving.spool_dir = CheckpointRoot() / ".incoming/.uploads";
+  serving.admit = [this](const http::Request& request) -> std::optional<http::Response> {
+    const auto owner = LiveOwnerOf(std::string(request.BearerToken()));
+    if (owner.ok()) return std::nullopt;
+    return http::ErrorResponse(owner.error());
+  };
+  const std::uint16_t before = last.ok() ? PortOf(last->checkpoints) : 0;
+  serving.port = options.checkpoints_port != 0 ? options.checkpoints_port : before;
+  auto started = http::Server::Start(serving, checkpoint_router);
+  if (!started.ok() && options.checkpoints_port == 0 && before != 0) {
+    serving.port = 0;
+    started = http::Server::Start(serving, checkpoint_router);
+  }
+  if (!started.ok()) return started.error().With("checkpoints for other nodes");
+  checkpoint_http = std::move(started).value();
+  return Ok();
+}
+
+/// As nodes are told: the host 0.0.0.0 stands for the one where they reach the coordinator.
+std::string Server::Impl::CheckpointUrl() const {
+  if (!checkpoint_http) return http->url();
+  const std::string url = checkpoint_http->url();
+  return options.advertise.empty() ? url : Advertised(url);
 }
 
 void Server::Impl::RunCommand(coordinator::RunCommand command,
@@ -401,6 +448,8 @@ Status Server::Impl::StartCoordinator(const Result<ServerNote>& last) {
   auto config = coordinator::Config::Default();
   config.tracking_uri = Advertised(http->url());
   config.checkpoint_root = CheckpointRoot().string();
+  config.checkpoint_store = checkpoint_store;
+  config.checkpoint_url = CheckpointUrl();
   checkpoints = std::make_unique<CheckpointCollector>(config.checkpoint_root);
   pools = std::make_unique<PoolWorker>(
       PoolWorker::Options{.dir = options.home / "pools",
@@ -465,6 +514,7 @@ Status Server::Impl::StartAgent() {
   local.incarnation_least = clock.UnixNow() / 1000;
   local.has = options.has;
   local.orphans_end = false;
+  local.checkpoints = CheckpointsBy::kFolder;
   local.endpoint = socket->endpoint();
   if (IsAnyHost(HostOf(local.endpoint))) local.endpoint = WithHost(local.endpoint, "127.0.0.1");
   local.keys = local_keys;
@@ -547,10 +597,12 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   MUSTER_RETURN_IF_ERROR(impl->OpenKeys());
   impl->MakeRegistry();
   MUSTER_RETURN_IF_ERROR(impl->Listen(last));
+  MUSTER_RETURN_IF_ERROR(impl->ListenForCheckpoints(last));
   MUSTER_RETURN_IF_ERROR(impl->StartCoordinator(last));
   MUSTER_RETURN_IF_ERROR(impl->StartAgent());
   MUSTER_RETURN_IF_ERROR(
-      WriteServerNote(home, {impl->http->url(), ::getpid(), impl->socket->endpoint()}));
+      WriteServerNote(home, {impl->http->url(), ::getpid(), impl->socket->endpoint(),
+                             impl->checkpoint_http ? impl->checkpoint_http->url() : ""}));
   impl->trigger_thread = std::thread([raw = impl.get()] { raw->TriggerLoop(); });
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

@@ -26,7 +26,7 @@
 ///   keys/             audit-signing.pem and model-signing.pem, the registry's (Ed25519, P-256), mode 0600
 ///   pools/            keys of the nodes that batch systems lend, and the logs of their jobs
 ///   agents.json       public keys of agents elsewhere (runtime/net/node_keys.h)
-///   server.json       {"url", "pid", "agents"} of the server that runs or ran last
+///   server.json       {"url", "pid", "agents", "checkpoints"} of the server that runs or ran last
 ///   server.lock       held while a server runs
 
 namespace muster::server {
@@ -41,6 +41,8 @@ struct ServerOptions {
   std::string agents_host =
       "127.0.0.1";                ///< address at which agents elsewhere connect; "0.0.0.0": any
   std::uint16_t agents_port = 0;  ///< 0: the one of the last time when it is free, else any
+  /// For nodes elsewhere that do not share the checkpoints' folder, on `agents_host`; 0: as agents_port.
+  std::uint16_t checkpoints_port = 0;
   /// What nodes elsewhere are told: the host of agents, and of trials' MLFLOW_TRACKING_URI, where the server
   /// listens on every interface. Empty: gethostname.
   std::string advertise;

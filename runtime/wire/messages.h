@@ -203,6 +203,13 @@ struct Prepare {
   /// or beyond each multiple of `keep_every` steps that this attempt publishes. 0: none.
   std::string keep_dir;
   std::int64_t keep_every = 0;
+  /// What `.store` in the root of all checkpoints reads, by which a node knows that it shares that folder. Empty: it is
+  /// taken to.
+  std::string checkpoint_store;
+  /// "http://host:port" where a node that does not gets checkpoint_dir and sends it (runtime/server/checkpoint_routes.h),
+  /// with the attempt's token (MLFLOW_TRACKING_TOKEN in `env`). The host may be 0.0.0.0: where this node reaches the
+  /// coordinator. Empty: nowhere.
+  std::string checkpoint_url;
   int ranks = 1;       ///< on this node: first_rank, first_rank + 1, ...
   int first_rank = 0;  ///< logs and exits name ranks by their number in the whole gang
   int world_size = 0;  ///< ranks of the whole gang; 0: all are on this node

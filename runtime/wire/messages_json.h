@@ -36,7 +36,8 @@ BOOST_DESCRIBE_STRUCT(Prepare, (),
                       (epoch, trial, run, launcher, command, working_dir, env, params_json,
                        checkpoint_dir, ranks, first_rank, world_size, node_rank, cpus_per_rank,
                        gpus_per_rank, slots, devices, grace_ms, silence_ms, hang_ms, hang_action,
-                       memory_bytes, start_from, keep_dir, keep_every, start_secret))
+                       memory_bytes, start_from, keep_dir, keep_every, start_secret,
+                       checkpoint_store, checkpoint_url))
 BOOST_DESCRIBE_STRUCT(GangPart, (), (address, port, ranks))
 BOOST_DESCRIBE_STRUCT(Go, (), (epoch, master_address, master_port, parts))
 BOOST_DESCRIBE_STRUCT(Abort, (), (epoch))

@@ -7,6 +7,10 @@
 //   lockstep R MS [N]  trains beside its peers, with beats; rank R takes MS a step, the others 5, and stands for ever
 //                   in its step N
 //   headless        sleeps in its second thread; the first has ended
+//   save STEP END   writes "STEP" to the file w of its checkpoint folder and, without waiting for an ack, says a metric, the
+//                   checkpoint and a metric; then ends with code END
+//   checkpoints pull|push DIR [STEP]   as `muster checkpoints`, but that the server is the folder `checkpoint_url`, and
+//                   <url>.hold makes a push wait, <url>.refuse makes it fail, <url>.die kills a pull, once
 //   escape          leaves a child with its own session and no environment behind, and sleeps
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,10 +24,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "cluster/local/attempt_folder.h"
+#include "cluster/local/checkpoint_push.h"
 #include "cluster/local/inspect.h"
 #include "cluster/local/shim.h"
 #include "runtime/wire/trial_record.h"
@@ -60,6 +68,42 @@ int Say(int count, int end) {
     usleep(2000);
   }
   return end;
+}
+
+int Save(int step, int end) {
+  using muster::wire::RecordType;
+  const std::filesystem::path file = std::filesystem::path(getenv("MUSTER_CHECKPOINT_DIR")) / "w";
+  std::ofstream(file) << step;
+  const int fd = Connect();
+  Send(fd, {.step = step, .metrics = {{"loss", 1.0}}});
+  Send(fd, {.type = RecordType::kCheckpoint, .step = step, .path = file.string()});
+  Send(fd, {.step = step + 1, .metrics = {{"loss", 1.0}}});
+  return end;
+}
+
+int Checkpoints(const std::vector<std::string>& args) {
+  namespace fs = std::filesystem;
+  namespace local = muster::cluster::local;
+  const local::AttemptFolder folder(args.at(1), getenv("MUSTER_HOME_ID"));
+  const std::string server = folder.ReadPrepare()->checkpoint_url;
+  const auto copy = [](const fs::path& from, const fs::path& to) {
+    fs::remove_all(to);
+    fs::copy(from, to, fs::copy_options::recursive);
+  };
+  if (!fs::exists(server)) {
+    std::fprintf(stderr, "one line\n%s is away\n", server.c_str());
+    return 1;
+  }
+  if (args[0] == "pull") {
+    if (fs::remove(server + ".die")) raise(SIGKILL);
+    copy(server, folder.checkpoints());
+    return 0;
+  }
+  while (fs::exists(server + ".hold")) usleep(2000);
+  if (fs::exists(server + ".refuse")) return 1;
+  copy(folder.checkpoints(), server);
+  if (args.size() > 2) copy(server, server + ".at" + args[2]);
+  return fs::exists(server + ".unkept") ? local::kPushedNotKept : 0;
 }
 
 int Obey() {
@@ -142,6 +186,8 @@ int main(int argc, char** argv) {
   if (mode == "inspect") return muster::cluster::local::InspectMain(args);
   if (mode == "say") return Say(std::stoi(args.at(0)), args.size() > 1 ? std::stoi(args[1]) : 0);
   if (mode == "obey") return Obey();
+  if (mode == "save") return Save(std::stoi(args.at(0)), std::stoi(args.at(1)));
+  if (mode == "checkpoints") return Checkpoints(args);
   if (mode == "hold") return Hold(std::stoul(args.at(0)));
   if (mode == "headless") Headless();
   if (mode == "escape") return Escape();

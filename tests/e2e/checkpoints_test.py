@@ -1,6 +1,7 @@
 """Schedules that pause, resume and clone, with real processes: what they start from, and what is left on the disk."""
 
 import json
+import os
 import pathlib
 import unittest
 
@@ -20,8 +21,10 @@ stop: {stop}
 
 
 class CheckpointsTest(unittest.TestCase):
+    slots = 2
+
     def setUp(self):
-        self.cluster = cluster.Cluster(slots=2)
+        self.cluster = cluster.Cluster(slots=self.slots)
         self.addCleanup(self.cluster.close)
         self.start_server()
 
@@ -98,6 +101,19 @@ class CheckpointsTest(unittest.TestCase):
             shown = self.cluster.muster("trial", "show", clone["id"]).out
             self.assertIn(f"cloned from {clone['from']} at step {clone['from_step']}", shown)
         self.check_left(sweep)
+
+
+class TravellingCheckpointsTest(CheckpointsTest):
+    """The same on a node that sees no folder: what it starts from comes by HTTP, and so does what is left."""
+
+    slots = 0
+
+    def setUp(self):
+        super().setUp()
+        node = f"travels-{os.getpid()}"
+        key = self.cluster.work / "node.key"
+        self.cluster.ask("node", "invite", node, "--out", key)
+        self.cluster.start_agent(node, key, "--slots", "2", "--checkpoints", "http")
 
 
 if __name__ == "__main__":

@@ -126,6 +126,28 @@ TEST(Attempts, NeverPrepared_IsAbortedAndRetriedOnInfra) {
   EXPECT_EQ(rig.Sent<wire::Prepare>().epoch, AttemptEpoch(2));
 }
 
+TEST(Attempts, WhereCheckpointsTravel_ANextAttemptHasLongerToPrepare) {
+  Config config;
+  config.checkpoint_store = "mark";
+  config.checkpoint_url = "http://server:7073";
+  Rig rig(config);
+  rig.Join("a", 1);
+  rig.Do(SubmitSweep{SmallSpec(), {}});
+  rig.AnswerCommands();
+  const auto prepare = rig.Sent<wire::Prepare>();
+  EXPECT_EQ(prepare.checkpoint_store, "mark");
+  EXPECT_EQ(prepare.checkpoint_url, "http://server:7073");
+  rig.Pass(61'000, {"a"});
+  EXPECT_EQ(rig.Sent<wire::Abort>().epoch, AttemptEpoch(1)) << "it has nothing to bring";
+  rig.sends.clear();
+  rig.Exit("a", AttemptEpoch(1), wire::ExitCause::kStopped);
+  rig.Pass(1'200, {"a"});
+  EXPECT_EQ(rig.Sent<wire::Prepare>().epoch, AttemptEpoch(2));
+  rig.sends.clear();
+  rig.Pass(600'000, {"a"});
+  EXPECT_EQ(rig.CountSent<wire::Abort>(), 0);
+}
+
 TEST(Attempts, UserFailure_FailsWithoutRetryByDefault) {
   Rig rig;
   rig.Join("a", 1);

@@ -189,6 +189,29 @@ TEST_F(AgentHostTest, CoordinatorRestarts_TheAgentComesBackWithItsAttempt) {
   ExpectWholeRun(300, 0);
 }
 
+TEST(WithCheckpoints, ANodeComesByThemAsItSays) {
+  const std::string any = "http://0.0.0.0:7073", named = "http://server:7073";
+  const struct {
+    CheckpointsBy by;
+    std::string own, said, url, store;
+  } kCases[] = {
+      {CheckpointsBy::kLooking, "", named, named, "mark"},
+      {CheckpointsBy::kLooking, "", any, "http://10.0.0.1:7073", "mark"},
+      {CheckpointsBy::kHttp, "", any, "http://10.0.0.1:7073", ""},
+      {CheckpointsBy::kHttp, "http://127.0.0.1:9", named, "http://127.0.0.1:9", ""},
+      {CheckpointsBy::kFolder, "", named, "", "mark"},
+      {CheckpointsBy::kHttp, "", "", "", ""},  // an older coordinator: nowhere
+  };
+  for (const auto& one : kCases) {
+    wire::Prepare said;
+    said.checkpoint_url = one.said;
+    said.checkpoint_store = "mark";
+    const auto prepare = WithCheckpoints(said, one.by, one.own, "tcp://10.0.0.1:7072");
+    EXPECT_EQ(prepare.checkpoint_url, one.url) << one.said;
+    EXPECT_EQ(prepare.checkpoint_store, one.store) << one.said;
+  }
+}
+
 TEST_F(AgentHostTest, SecondAgentOnTheHome_IsRefused) {
   ASSERT_TRUE(script_.WaitUntil([&] { return !script_.hellos.empty(); }));
   const auto second = AgentHost::Start({.home = home_,

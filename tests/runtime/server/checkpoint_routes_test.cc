@@ -25,12 +25,15 @@ class CheckpointRoutesTest : public testing::Test {
 
   void Start() {
     router_ = http::Router();
-    AddCheckpointRoutes(router_, {root_, [this](const std::string& token) -> Result<TrialId> {
-                                    const auto found = live_.find(token);
-                                    if (found == live_.end()) return Unauthorized("no such token");
-                                    if (found->second.empty()) return Fenced("attempt 1 is over");
-                                    return TrialId(found->second);
-                                  }});
+    AddCheckpointRoutes(
+        router_,
+        MakeCheckpoints({root_, [this](const std::string& token) -> Result<CheckpointOwner> {
+                           if (fence_at_ > 0 && --fence_at_ == 0) live_[token] = "";
+                           const auto found = live_.find(token);
+                           if (found == live_.end()) return Unauthorized("no such token");
+                           if (found->second.empty()) return Fenced("attempt 1 is over");
+                           return CheckpointOwner{TrialId(found->second), AttemptEpoch(7)};
+                         }}));
   }
   http::Response Ask(const std::string& method, const std::string& target, std::string body = {},
                      const std::string& token = "a") {
@@ -69,6 +72,7 @@ class CheckpointRoutesTest : public testing::Test {
 
   const fs::path root_ = "/tmp/muster_checkpoint_routes_" + RandomHex(4);
   std::map<std::string, std::string> live_{{"a", "s/0"}, {"b", "s/1"}, {"c", "t/0"}, {"old", ""}};
+  int fence_at_ = 0;  ///< the attempt is over from this question for its token on
   http::Router router_;
 };
 
@@ -103,6 +107,45 @@ TEST_F(CheckpointRoutesTest, AnUploadThatBrokeOff_LeavesWhatIsCommitted_AndGoesO
   Start();
   EXPECT_EQ(Ask("GET", "checkpoint-objects/" + Sha256Hex("2")).status, 404);
   EXPECT_EQ(Text("s/0/step-1"), "one");
+}
+
+TEST_F(CheckpointRoutesTest, AnAttemptThatIsOver_ChangesNothing_AlsoInTheMiddleOfItsCommit) {
+  ASSERT_EQ(Save({{"step-1", "one"}}).status, 200);
+  for (int at = 1;; ++at) {
+    live_["a"] = "s/0";
+    Put("two");
+    fence_at_ = at;
+    const int status = Ask("POST", "checkpoints", ListOf({{"step-2", "two"}})).status;
+    if (fence_at_ > 0) {  // it was asked less often than that
+      EXPECT_EQ(status, 200);
+      EXPECT_GT(at, 3);
+      break;
+    }
+    EXPECT_EQ(status, 403) << at;
+    EXPECT_EQ(Text("s/0/step-1"), "one") << at;
+    EXPECT_FALSE(fs::exists(root_ / "s/0/step-2")) << at;
+  }
+  EXPECT_EQ(Text("s/0/step-2"), "two");
+}
+
+TEST_F(CheckpointRoutesTest, ACopyForClones_IsOfWhatWasSaved) {
+  ASSERT_EQ(Put("one").status, 200);
+  std::string list = ListOf({{"w", "one"}});
+  list.insert(1, R"("keep":12,)");
+  EXPECT_EQ(Ask("POST", "checkpoints", list).body, R"({"files":1,"kept":true})");
+  ASSERT_EQ(Save({{"w", "two"}}).status, 200);
+  EXPECT_EQ(Text("s/0.at/12.a-7/w"), "one");
+  std::ofstream(root_ / "s/1.at");  // where its copies would go
+  EXPECT_EQ(Ask("POST", "checkpoints", R"({"files":[],"keep":12})", "b").body,
+            R"({"files":0,"kept":false})");
+}
+
+TEST_F(CheckpointRoutesTest, TheStoresMark_Stays) {
+  const auto mark = MarkCheckpointStore(root_);
+  ASSERT_TRUE(mark.ok()) << mark.error().message;
+  EXPECT_EQ(mark->size(), 32);
+  EXPECT_EQ(Text(".store"), *mark);
+  EXPECT_EQ(*MarkCheckpointStore(root_), *mark);
 }
 
 TEST_F(CheckpointRoutesTest, BytesOfAnotherName_AreRefused) {

@@ -48,6 +48,8 @@ inline std::vector<Envelope> Examples() {
               .env = {{"OMP_NUM_THREADS", "1"}},
               .params_json = R"({"lr":0.1})",
               .checkpoint_dir = "/shared/checkpoints/digits-1/4",
+              .checkpoint_store = "0123456789abcdef",
+              .checkpoint_url = "http://192.0.2.1:7073",
               .ranks = 2,
               .cpus_per_rank = 2,
               .gpus_per_rank = 1,
