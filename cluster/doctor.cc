@@ -137,6 +137,10 @@ class Judging {
       return Bad(node.node, "folder", seen + ": " + folder.error,
                  "mount the server's checkpoint folder there, writable for the agent's user");
     }
+    if (folder.over_http) {
+      return Good(node.node, "folder",
+                  "not the server's: checkpoints come and go over HTTP; " + seen);
+    }
     if (node.in_servers_folder == false) {
       return Bad(node.node, "folder", seen + " is not the server's folder of that name",
                  "mount the server's checkpoint folder at the same path on this node");
@@ -188,7 +192,13 @@ class Judging {
     if (std::abs(pair.clock_ahead_ms) > kClockMs)
       Bad(where, "clock", pair.to + " is " + Ahead(pair.clock_ahead_ms) + " " + pair.from,
           kClockCure);
-    SharedFolder(pair, where);
+    if (!OverHttp(pair.from) && !OverHttp(pair.to)) SharedFolder(pair, where);
+  }
+
+  [[nodiscard]] bool OverHttp(const std::string& name) const {
+    return std::ranges::any_of(facts_.nodes, [&](const NodeSeen& node) {
+      return node.node == name && node.facts && node.facts->folder.over_http;
+    });
   }
 
   /// What one node lacks by itself has been said.

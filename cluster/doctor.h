@@ -22,6 +22,8 @@ struct FolderFacts {
   std::int64_t free_bytes = 0;
   std::int64_t mtime_step_ns = 1;   ///< the finest difference of times that it keeps
   std::int64_t mtime_ahead_ms = 0;  ///< a file's time after its writing, against the node's clock
+  bool over_http =
+      false;  ///< the node does not share the server's: checkpoints travel, and the rest is of its own disk
 };
 
 struct NodeFacts {

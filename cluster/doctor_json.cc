@@ -4,7 +4,8 @@
 namespace muster::cluster {
 
 BOOST_DESCRIBE_STRUCT(FolderFacts, (),
-                      (path, file_system, error, free_bytes, mtime_step_ns, mtime_ahead_ms))
+                      (path, file_system, error, free_bytes, mtime_step_ns, mtime_ahead_ms,
+                       over_http))
 BOOST_DESCRIBE_STRUCT(NodeFacts, (),
                       (node, muster, address, interface, clock_ms, clock_end_ms, kernel, open_mpi,
                        mpi_error, gpu_driver, gpus, locked_bytes, open_files, infiniband,

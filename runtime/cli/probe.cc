@@ -32,6 +32,7 @@ void Print(const boost::json::value& value) {
 /// An attempt's place: the checkpoint folder of all trials, and where ranks meet.
 struct Place {
   std::filesystem::path own, root;
+  bool over_http = false;  ///< there is no such folder here: `root` is the attempt's own
   local::ProbeSide side;
 };
 
@@ -41,7 +42,10 @@ Result<Place> FindPlace(const Context& context, const ProbeFlags& flags) {
   Place place{.own = environment("MUSTER_CHECKPOINT_DIR"), .root = {}, .side = {}};
   if (!rank || place.own.empty())
     return Invalid("muster probe is started by muster doctor --cluster, not by people");
-  place.root = place.own.parent_path().parent_path();  // <root>/<sweep>/<trial>
+  std::error_code error;
+  place.over_http = std::filesystem::exists(place.own.parent_path() / "prepare.json", error);
+  // <root>/<sweep>/<trial>
+  place.root = place.over_http ? place.own : place.own.parent_path().parent_path();
   place.side = {.id = flags.id,
                 .node = flags.node,
                 .address = rank->master_address,
@@ -65,12 +69,14 @@ int Node(const Context& context, const ProbeFlags& flags) {
   const auto place = FindPlace(context, flags);
   if (!place.ok()) return Fail(context, place.error());
   const local::ProbeFolder folder(place->root, flags.id);
-  Print(cluster::ToJson(local::LookAtNode({.node = flags.node,
-                                           .muster = VersionText(),
-                                           .address = place->side.address,
-                                           .self_executable = context.program},
-                                          folder)));
-  if (flags.last) folder.Leave(flags.node);
+  cluster::NodeFacts facts = local::LookAtNode({.node = flags.node,
+                                                .muster = VersionText(),
+                                                .address = place->side.address,
+                                                .self_executable = context.program},
+                                               folder);
+  facts.folder.over_http = place->over_http;
+  Print(cluster::ToJson(facts));
+  if (flags.last || place->over_http) folder.Leave(flags.node);
   Tidy(*place);
   return kDone;
 }
@@ -83,7 +89,7 @@ int Listen(const Context& context, const ProbeFlags& flags) {
   if (!listener.ok()) return Fail(context, listener.error());
   Print(boost::json::object{{"address", place->side.address}, {"port", listener->port()}});
   const Status answered = local::AnswerProbe(*listener, place->side, folder);
-  if (flags.last) folder.Leave(flags.node);
+  if (flags.last || place->over_http) folder.Leave(flags.node);
   Tidy(*place);
   return answered.ok() ? int{kDone} : Fail(context, answered.error());
 }
@@ -94,7 +100,7 @@ int Call(const Context& context, const ProbeFlags& flags) {
   const local::ProbeFolder folder(place->root, flags.id);
   Print(cluster::ToJson(
       local::MeasurePair(place->side, flags.peer, flags.address, flags.port, folder)));
-  if (flags.last) folder.Leave(flags.node);
+  if (flags.last || place->over_http) folder.Leave(flags.node);
   Tidy(*place);
   return kDone;
 }

@@ -8,7 +8,9 @@
 namespace muster::cluster {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
+using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -150,6 +152,15 @@ TEST(Judge, APairThatIsSlowAmongOthers_IsNamed) {
           "wrong a > c bandwidth: 0.1 GB/s of an all-reduce over TCP; the middle pair has 1"));
   facts.pairs[0].bytes_a_second = facts.pairs[2].bytes_a_second = 0.1e9;
   EXPECT_THAT(Complaints(facts), IsEmpty()) << "a slow network is no fault of a pair";
+}
+
+TEST(Judge, ANodeWhoseCheckpointsTravel_NeedsNoFolder) {
+  ClusterFacts facts = Cluster();
+  facts.nodes[0].facts->folder.over_http = true;
+  facts.nodes[0].in_servers_folder = false;
+  facts.pairs[0].folder_shared = false;
+  EXPECT_THAT(Complaints(facts), IsEmpty());
+  EXPECT_THAT(Judge(facts), Contains(Field(&Finding::seen, HasSubstr("over HTTP"))));
 }
 
 TEST(Rounds, EveryPairOnce_ANodeOnceARound) {

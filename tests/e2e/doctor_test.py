@@ -58,13 +58,13 @@ class DoctorTest(unittest.TestCase):
                               "--port-file", self.folder / "port"], self.environment(self.home))
         cluster.wait_until((self.folder / "port").exists, 60, "the server", describe=lambda: self.log("server"))
 
-    def start_agent(self, name, before=(), **more):
+    def start_agent(self, name, *flags, before=(), **more):
         """`before`: words that stand before the agent's command on its machine."""
         key = self.folder / f"{name}.key"
         invited = self.muster("node", "invite", name, "--out", key)
         self.assertEqual(invited.code, 0, invited)
         command = [*self.net.inside(name), *before, cluster.BIN / "muster", "agent", "join",
-                   f"tcp://{self.net.address('server')}:7071", "--key", key, "--slots", "1"]
+                   f"tcp://{self.net.address('server')}:7071", "--key", key, "--slots", "1", *flags]
         self.start(name, command, {**self.environment(self.folder / name), **more})
 
     def wait_up(self, *names):
@@ -95,8 +95,9 @@ class DoctorTest(unittest.TestCase):
     def test_AClusterThatIsWell_IsFoundSo(self):
         with wires.Wires(["server", "a", "b", "c"]) as net:
             self.start_server(net)
-            for name in ("a", "b", "c"):
+            for name in ("a", "b"):
                 self.start_agent(name)
+            self.start_agent("c", before=self.without_folder())  # its checkpoints go over HTTP
             self.wait_up("a", "b", "c")
             outcome = self.examine()
             self.assertEqual(outcome.code, 0, outcome)
@@ -107,14 +108,20 @@ class DoctorTest(unittest.TestCase):
             self.assertEqual({(pair["from"], pair["to"]) for pair in answer["pairs"]},
                              {("a", "b"), ("a", "c"), ("b", "c")})
             for pair in answer["pairs"]:
-                self.assertEqual((pair["error"], pair["folder_shared"], pair["locks"]), ("", True, True), pair)
+                shared = pair["to"] != "c"
+                self.assertEqual((pair["error"], pair["folder_shared"], pair["locks"]), ("", shared, shared), pair)
                 self.assertEqual(pair["mpi_error"], "", pair)
                 self.assertGreater(pair["mpi_seconds"], 0, "mpirun's hello goes from node to node")
-            self.assertEqual(list((self.home / "checkpoints").iterdir()), [], "the probes leave nothing")
+            (folder,) = [f for f in answer["findings"] if (f["where"], f["check"]) == ("c", "folder")]
+            self.assertIn("over HTTP", folder["seen"])
+            self.assertLessEqual(set(os.listdir(self.home / "checkpoints")), {".store", ".incoming"}, "the probes leave nothing")
             # For people: a table, and no cure where there is nothing to cure.
             table = self.muster("--quiet", "doctor", "--cluster")
             self.assertEqual((table.code, table.err), (0, ""), table)
             self.assertIn("within", table.out)
+
+    def without_folder(self):
+        return ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none "{self.home / "checkpoints"}" && exec "$@"', "sh")
 
     def test_ClockFolderAndPort_AreNamedWithTheirCures(self):
         if not os.path.exists(FAKETIME):
@@ -124,9 +131,7 @@ class DoctorTest(unittest.TestCase):
             self.start_agent("a")
             self.start_agent("b", LD_PRELOAD=FAKETIME, FAKETIME="+3600s", FAKETIME_DONT_FAKE_MONOTONIC="1",
                              NO_FAKE_STAT="1")
-            checkpoints = self.home / "checkpoints"
-            self.start_agent("c", ("unshare", "--mount", "sh", "-c",
-                                   f'mount -t tmpfs none "{checkpoints}" && exec "$@"', "sh"))
+            self.start_agent("c", "--checkpoints", "folder", before=self.without_folder())
             # What a says to c is never answered.
             wires.run("ip", "-n", net.prefix + "c", "route", "add", "blackhole", net.address("a"))
             self.wait_up("a", "b", "c")
