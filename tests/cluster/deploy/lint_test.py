@@ -17,7 +17,7 @@ import kubernetes_validate
 from recipes import (BIN, DEPLOY, SETTINGS, SOURCE, exec_start, find, help_of, instructions, manifest, settings, units,
                      wrong_words)
 
-AGENTS_PORT, HTTP_PORT, SERVE_PORT = 7072, 7070, 7071
+AGENTS_PORT, CHECKPOINTS_PORT, HTTP_PORT, SERVE_PORT = 7072, 7073, 7070, 7071
 
 
 class Scripts(unittest.TestCase):
@@ -226,14 +226,15 @@ class Together(unittest.TestCase):
 
     def test_Ports_AreTheSameEverywhere(self):
         self.assertRegex(help_of("server"), rf"--port UINT={HTTP_PORT}\b")
-        self.assertEqual(settings("server.env")["MUSTER_SERVER_FLAGS"].split()[-2:], ["--agents-port", str(AGENTS_PORT)])
+        self.assertEqual(settings("server.env")["MUSTER_SERVER_FLAGS"].split()[-4:],
+                         ["--agents-port", str(AGENTS_PORT), "--checkpoints-port", str(CHECKPOINTS_PORT)])
         self.assertIn(f":{HTTP_PORT}", settings("serve.env")["MUSTER_SERVER"])
         self.assertIn(f"--port {SERVE_PORT}", settings("serve.env")["MUSTER_SERVE_FLAGS"])
         exposed = [text for what, text in instructions() if what == "EXPOSE"]
-        self.assertEqual(exposed, [str(SERVE_PORT), str(AGENTS_PORT)])
+        self.assertEqual(exposed, [str(SERVE_PORT), f"{AGENTS_PORT} {CHECKPOINTS_PORT}"])
         text = (DEPLOY / "kubernetes/muster.yaml").read_text() + (DEPLOY / "container/Containerfile").read_text()
         for port in re.findall(r"agents-port\"?[=,] ?\"?(\d+)|tcp://muster-server:(\d+)|(?:containerPort|port): (7\d+)", text):
-            self.assertEqual("".join(port), str(AGENTS_PORT))
+            self.assertIn(int("".join(port)), (AGENTS_PORT, CHECKPOINTS_PORT))
         for port in re.findall(r"\[healthy, \"(\d+)\", /health\]", text):
             self.assertEqual(port, str(HTTP_PORT))
 
