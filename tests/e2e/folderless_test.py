@@ -31,6 +31,33 @@ budget: {{trials: 2}}
 sampler: random
 retry: {{infra: 5, node: 5}}
 """
+# What ssh's -R does: bytes from whoever calls at the first address to the second, HOST:PORT or a socket's path.
+TUNNEL = """
+import pathlib, socket, sys, threading
+def address(text):
+    host, _, port = text.rpartition(":")
+    return (socket.AF_INET, (host, int(port))) if host else (socket.AF_UNIX, text)
+def pour(source, sink):
+    while data := source.recv(65536):
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_WR)
+family, here = address(sys.argv[1])
+listener = socket.socket(family)
+listener.bind(here)
+listener.listen()
+while True:
+    near, (family, there) = listener.accept()[0], address(sys.argv[2])
+    far = socket.socket(family)
+    far.connect(there)
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pour, args=pair, daemon=True).start()
+"""
+UPLOAD = """
+import os, urllib.request
+url = "{MLFLOW_TRACKING_URI}/api/2.0/mlflow-artifacts/artifacts/{MLFLOW_EXPERIMENT_ID}/{MLFLOW_RUN_ID}/artifacts/deep/a.bin"
+urllib.request.urlopen(urllib.request.Request(url.format(**os.environ), bytes(range(256)) * 10000, method="PUT",
+    headers={"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]}), timeout=20)
+"""
 
 
 class FolderlessTest(unittest.TestCase):
@@ -59,6 +86,15 @@ class FolderlessTest(unittest.TestCase):
                                          url=f"tcp://{self.wires.address('server')}:7071")
         cluster.wait_until(lambda: self.cluster.nodes().get(node, {}).get("state") == "up", 30, f"node {node}", every=0.1)
         return agent
+
+    def tunnel(self, node):
+        """To the server's HTTP, from the loopback of the node."""
+        between = str(self.cluster.work / "tunnel")
+        server = f"127.0.0.1:{self.cluster.server.port}"
+        for machine, ends in (("server", (between, server)), (node, (server, between))):
+            child = subprocess.Popen([*self.wires.inside(machine), sys.executable, "-c", TUNNEL, *ends])
+            self.addCleanup(child.wait)
+            self.addCleanup(child.kill)
 
     def saved(self, trial):
         """What the server has of the trial."""
@@ -136,6 +172,23 @@ class FolderlessTest(unittest.TestCase):
             self.assertEqual([p.name for p in (self.cluster.home / "checkpoints").glob("**/*.next")], [])
         cluster.wait_until(lambda: not list(self.home_of(THIRD).glob("attempts/[0-9]*")), 30, "the nodes to forget")
         self.assertEqual(list(self.home_of(THIRD).glob("**/state.json")), [], "nothing stays on the node")
+
+    def test_Artifacts_GoToTheTrackerByHttp_ThroughATunnel(self):
+        self.join(THIRD, 1)
+        self.tunnel(THIRD)
+        script = self.cluster.write("upload.py", UPLOAD)
+        sweep = self.cluster.submit(self.cluster.write("up.yaml", f"""
+name: up
+trial: {{command: [python3, "{script}"]}}
+space: {{}}
+objective: {{metric: none}}
+budget: {{trials: 1}}
+retry: {{user: 5}}
+"""))
+        detail = self.cluster.wait_trial(f"{sweep}/0", lambda t: t["trial"]["state"] in cluster.FINAL)
+        self.assertEqual(detail["attempts"][-1]["cause"], "success", detail)
+        stored = [file for file in (self.cluster.home / "artifacts").glob("**/*") if file.is_file()]
+        self.assertIn(bytes(range(256)) * 10000, [file.read_bytes() for file in stored])
 
 
 if __name__ == "__main__":
