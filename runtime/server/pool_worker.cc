@@ -11,9 +11,6 @@
 namespace muster::server {
 namespace {
 
-/// A batch system that answers and does not list a job that it took has lost it, or forgotten that it ended.
-constexpr int kMissesMost = 3;
-
 NodeId NodeOf(const AllocationId& allocation, int index) {
   return NodeId(allocation.value + "." + std::to_string(index));
 }
@@ -98,19 +95,9 @@ std::filesystem::path PoolWorker::KeyFile(const std::string& key, int task,
   return options_.dir / key / (std::to_string(task) + "." + index + ".key");
 }
 
-std::string PoolWorker::KeyOf(const std::string& key) const { return options_.home_id + ":" + key; }
-
 cluster::JobRequest PoolWorker::RequestOf(const coordinator::SubmitAllocations& command) const {
-  cluster::JobRequest request{.key = KeyOf(command.key),
-                              .name = command.name,
-                              .count = static_cast<int>(command.allocations.size()),
-                              .nodes = command.nodes,
-                              .cpus_per_node = command.slots,
-                              .gpus_per_node = command.gpus,
-                              .memory_bytes_per_node = command.memory_bytes,
-                              .time_seconds = command.time_seconds,
-                              .warn_seconds = command.warn_seconds,
-                              .log_dir = (options_.dir / "logs").string()};
+  cluster::JobRequest request = coordinator::RequestFor(command, options_.home_id);
+  request.log_dir = (options_.dir / "logs").string();
   request.command = {options_.program.string(),
                      "agent",
                      "join",
@@ -181,11 +168,7 @@ Status PoolWorker::MakeKeys(const coordinator::SubmitAllocations& command) {
 Result<boost::json::object> PoolWorker::Carry(const coordinator::SubmitAllocations& command) {
   auto placed = Place(command);
   // What is refused for good has no end that a look would see.
-  const auto refuses = [](ErrorKind kind) {
-    return kind == ErrorKind::kInvalid || kind == ErrorKind::kNotFound ||
-           kind == ErrorKind::kUnsupported;
-  };
-  if (!placed.ok() && refuses(placed.error().kind)) {
+  if (!placed.ok() && coordinator::RefusedForGood(placed.error().kind)) {
     for (std::size_t task = 0; task < command.allocations.size(); ++task)
       DropKeys(command.allocations[task], command.key, static_cast<int>(task));
   }
@@ -196,36 +179,15 @@ Result<boost::json::object> PoolWorker::Place(const coordinator::SubmitAllocatio
   MUSTER_RETURN_IF_ERROR(MakeKeys(command));
   const std::lock_guard lock(systems_mutex_);
   MUSTER_ASSIGN_OR_RETURN(cluster::BatchSystem * system, SystemOf(command.site));
-  // A try before this one may have been taken, and its answer lost.
-  const std::string key = KeyOf(command.key);
-  MUSTER_ASSIGN_OR_RETURN(const auto jobs, system->Find(key));
-  cluster::JobRequest request = RequestOf(command);
-  std::string id;
-  int taken = 0;
-  for (const cluster::Job& job : jobs) {
-    if (job.key != key) continue;
-    if (job.task == 0) id = job.id.substr(0, job.id.find('_'));
-    taken = std::max(taken, job.task + 1);
-  }
-  if (taken < request.count) {
-    request.first_task = taken;
-    request.count -= taken;
-    MUSTER_ASSIGN_OR_RETURN(const std::string answer, system->Submit(request));
-    if (id.empty()) id = answer;
-  }
-  return boost::json::object{{"job", id}};
+  MUSTER_ASSIGN_OR_RETURN(std::string id, coordinator::SubmitMissing(*system, RequestOf(command)));
+  return boost::json::object{{"job", std::move(id)}};
 }
 
 Result<boost::json::object> PoolWorker::Carry(const coordinator::CancelAllocation& command) {
   const std::lock_guard lock(systems_mutex_);
   MUSTER_ASSIGN_OR_RETURN(cluster::BatchSystem * system, SystemOf(command.site));
-  const std::string key = KeyOf(command.key);
-  MUSTER_ASSIGN_OR_RETURN(const auto jobs, system->Find(key));
-  for (const cluster::Job& job : jobs) {
-    if (job.key != key || job.task != command.task || job.state == cluster::JobState::kEnded)
-      continue;
-    MUSTER_RETURN_IF_ERROR(system->Cancel({{job.id, job.key}}));
-  }
+  MUSTER_RETURN_IF_ERROR(coordinator::CancelTask(
+      *system, coordinator::JobKey(options_.home_id, command.key), command.task));
   return boost::json::object();
 }
 
@@ -237,66 +199,71 @@ Result<std::vector<PoolWorker::Known>> PoolWorker::AskForKnown() {
                           }));
   std::vector<Known> known;
   for (const auto& row : rows.as_array()) {
-    known.push_back({AllocationId(std::string(row.at("allocation").as_string())),
-                     std::string(row.at("key").as_string()),
-                     static_cast<int>(row.at("task").as_int64()), row.at("taken").as_bool(),
+    const std::string key(row.at("key").as_string());
+    known.push_back({{.allocation = AllocationId(std::string(row.at("allocation").as_string())),
+                      .key = coordinator::JobKey(options_.home_id, key),
+                      .task = static_cast<int>(row.at("task").as_int64()),
+                      .taken = row.at("taken").as_bool()},
+                     key,
                      row.at("site").as_object()});
   }
   return known;
 }
 
-/// What the batch systems say of each allocation, told to the coordinator; keys of those that have ended go.
+/// What the batch systems say of each allocation, told to the coordinator; keys of those that have ended go, and jobs that
+/// nobody knows of.
 bool PoolWorker::Look() {
   const auto known = AskForKnown();
   if (!known.ok()) return true;
-  if (known->empty()) return false;
+  std::vector<coordinator::OpenAllocation> open;
   std::map<std::string, std::vector<const Known*>> by_site;
-  for (const Known& one : *known) by_site[wire::SerializeJson(one.site)].push_back(&one);
+  for (const Known& one : *known) {
+    open.push_back(one.open);
+    by_site[wire::SerializeJson(one.site)].push_back(&one);
+  }
+  bool strays = false;
+  const std::lock_guard lock(systems_mutex_);
   for (const auto& [text, allocations] : by_site) {
-    Result<std::vector<cluster::Job>> jobs = std::vector<cluster::Job>();
-    {
-      const std::lock_guard lock(systems_mutex_);
-      const auto system = SystemOf(allocations.front()->site);
-      if (!system.ok()) {
-        LogWarning("pools", system.error().message);
-        continue;
-      }
-      jobs = (*system)->Find(options_.home_id + ":");
-    }
+    if (const auto system = SystemOf(allocations.front()->site); !system.ok())
+      LogWarning("pools", system.error().message);
+  }
+  for (const auto& [text, system] : systems_) {
+    const auto found = by_site.find(text);
+    // Strays are seen in any; where nothing is left to look for, those that had something are asked once more.
+    if (system == nullptr || (found == by_site.end() && !known->empty())) continue;
+    const auto jobs = system->Find(options_.home_id + ":");
     if (!jobs.ok()) {
       LogWarning("pools", jobs.error().message);
+      strays = true;  // there may be
       continue;
     }
-    for (const Known* one : allocations) Tell(*one, *jobs);
+    if (found != by_site.end()) {
+      for (const Known* one : found->second) Tell(*one, *jobs);
+    }
+    strays = CancelStrays(*system, open, *jobs) || strays;
   }
+  return strays || !known->empty();
+}
+
+/// False when there are none.
+bool PoolWorker::CancelStrays(cluster::BatchSystem& system,
+                              const std::vector<coordinator::OpenAllocation>& open,
+                              const std::vector<cluster::Job>& jobs) {
+  const auto strays = coordinator::StrayJobs(open, jobs);
+  if (strays.empty()) return false;
+  for (const cluster::JobRef& stray : strays)
+    LogWarning("pools", "job " + stray.id + " is of no allocation any more; it is cancelled");
+  if (const Status status = system.Cancel(strays); !status.ok())
+    LogWarning("pools", status.error().message);
   return true;
 }
 
 void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs) {
-  const std::string key = KeyOf(known.key);
-  const auto job = std::ranges::find_if(
-      jobs, [&](const cluster::Job& one) { return one.key == key && one.task == known.task; });
-  coordinator::AllocationTold told{.allocation = known.allocation};
-  using State = coordinator::AllocationTold::State;
-  if (job == jobs.end()) {
-    // One that is not taken yet is the outbox's.
-    if (!known.taken || ++missed_[known.allocation] < kMissesMost) return;
-    told.state = State::kEnded;
-    told.words = "the batch system does not know its job any more";
-  } else {
-    missed_.erase(known.allocation);
-    told.words = job->words;
-    told.restarts = job->restarts;
-    told.ends_ms = job->ends_by.value_or(0);
-    told.state = job->state == cluster::JobState::kWaiting ? State::kWaiting
-                 : job->state == cluster::JobState::kEnded ? State::kEnded
-                                                           : State::kRunning;
-  }
-  const bool ended = told.state == State::kEnded;
-  host_->Submit(told);
-  if (!ended) return;
-  missed_.erase(known.allocation);
-  DropKeys(known.allocation, known.key, known.task);
+  const auto told = watch_.Look(known.open, jobs);
+  if (!told) return;
+  host_->Submit(*told);
+  if (told->state == coordinator::AllocationTold::State::kEnded)
+    DropKeys(known.open.allocation, known.key, known.open.task);
 }
 
 void PoolWorker::DropKeys(const AllocationId& allocation, const std::string& key, int task) {

@@ -15,6 +15,7 @@
 
 #include "cluster/batch_system.h"
 #include "runtime/base/clock.h"
+#include "runtime/coordinator/allocation_jobs.h"
 #include "runtime/coordinator/input.h"
 #include "runtime/net/node_keys.h"
 #include "runtime/server/coordinator_host.h"
@@ -68,12 +69,9 @@ class PoolWorker {
     std::variant<coordinator::SubmitAllocations, coordinator::CancelAllocation> command;
     Done done;
   };
-  /// An allocation that the coordinator has not seen the end of.
   struct Known {
-    AllocationId allocation;
-    std::string key;
-    int task = 0;
-    bool taken = false;
+    coordinator::OpenAllocation open;
+    std::string key;  ///< as the coordinator has it
     boost::json::object site;
   };
   void Put(Job job);
@@ -86,10 +84,12 @@ class PoolWorker {
                                               const std::string& index) const;
   void DropKeys(const AllocationId& allocation, const std::string& key, int task);
   [[nodiscard]] cluster::JobRequest RequestOf(const coordinator::SubmitAllocations& command) const;
-  [[nodiscard]] std::string KeyOf(const std::string& key) const;
   Result<std::vector<Known>> AskForKnown();
-  /// False when there is no allocation to look for.
+  /// False when there is nothing to look for.
   bool Look();
+  bool CancelStrays(cluster::BatchSystem& system,
+                    const std::vector<coordinator::OpenAllocation>& open,
+                    const std::vector<cluster::Job>& jobs);
   void Tell(const Known& known, const std::vector<cluster::Job>& jobs);
   Result<cluster::BatchSystem*> SystemOf(const boost::json::object& site);
 
@@ -99,7 +99,7 @@ class PoolWorker {
 
   std::mutex systems_mutex_;  ///< guards systems_ and the calls of each
   std::map<std::string, std::unique_ptr<cluster::BatchSystem>> systems_;  ///< by site
-  std::map<AllocationId, int> missed_;  ///< looks in a row that did not find a job that was taken
+  coordinator::JobWatch watch_;
 
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable wake_;
