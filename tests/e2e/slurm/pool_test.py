@@ -145,6 +145,20 @@ class PoolTest(unittest.TestCase):
         self.assertEqual([t["state"] for t in trials], ["complete"] * 30)
         self.assertEqual(len({t["objective"] for t in trials}), 30)
 
+    def test_ControllerKilledUnderJobs_EveryTrialHasOneResult_AndNoJobIsLeft(self):
+        self.pool("--form", "job", "--most", "4", "--backlog", "4")
+        sweep_id = self.submit(sweep("jobs-killed", 12))
+        draw = random.Random(5)
+        for _ in range(8):
+            time.sleep(draw.uniform(0, 0.8))
+            self.lab.kill("slurmctld")
+            time.sleep(draw.uniform(0, 0.3))
+            self.lab.start("slurmctld")
+        trials = self.finish(sweep_id)
+        self.assertEqual([t["state"] for t in trials], ["complete"] * 12)
+        self.assertEqual(len({t["objective"] for t in trials}), 12)
+        self.wait("the end of all jobs", lambda: not self.queue())
+
 
 if __name__ == "__main__":
     unittest.main()
