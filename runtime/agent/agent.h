@@ -259,7 +259,7 @@ struct Options {
   std::int64_t leave_ms = 2'000;
   std::int64_t leave_grace_ms = 10'000;  ///< between SIGTERM and SIGKILL then
   /// Without attempts and without an answer of the coordinator for so long the agent ends, and, when that refuses it,
-  /// at once; 0: it calls for ever.
+  /// at once; 0: it calls for ever. What attempts that have ended came to is kept for ten times as long.
   std::int64_t lonely_ms = 0;
   std::int64_t inspect_ms = 15'000;  ///< for InspectHang to be answered
   std::int64_t resend_ms = 1'000;    ///< Exited, and spools from the acknowledged offset

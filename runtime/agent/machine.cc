@@ -15,6 +15,8 @@ constexpr int kPatience = 2;
 /// Without attempts there is nothing that a lapsed lease would end: it only has to be fresh enough for a Prepare
 /// that comes. So old, in heartbeats, it is renewed; until then heartbeats ask for no answer.
 constexpr int kIdleLease = 4;
+/// ... and so much longer than without attempts a lonely node keeps what those that have ended came to.
+constexpr int kLonelyWithResults = 10;
 constexpr std::size_t kMaxBeats = 1024;
 
 std::string Name(AttemptEpoch epoch) { return "attempt " + std::to_string(epoch.value); }
@@ -170,6 +172,21 @@ void Machine::On(const Tick&) {
   if (now_ - heard_ >= milliseconds(options_.lonely_ms))
     GiveUp("the coordinator was silent for " + std::to_string(options_.lonely_ms / 1000) + " s");
   for (auto& [epoch, attempt] : attempts_) TickAttempt(attempt);
+  if (options_.lonely_ms > 0 &&
+      now_ - heard_ >= milliseconds(kLonelyWithResults * options_.lonely_ms))
+    DropEnded();
+}
+
+/// Nobody will ever hear what they came to.
+void Machine::DropEnded() {
+  for (auto it = attempts_.begin(); it != attempts_.end();) {
+    if (it->second.phase < Phase::kDraining) {
+      ++it;
+      continue;
+    }
+    effects_.emplace_back(ForgetAttempt{it->first});
+    it = attempts_.erase(it);
+  }
 }
 
 void Machine::On(const Leave& input) {
@@ -222,8 +239,11 @@ void Machine::On(const Received& input) {
     Introduce();
   }
   heard_ = now_;
-  // What comes before Welcome was meant for an earlier agent or connection. It comes again.
-  if (!welcome && !welcomed_) return;
+  // What comes before Welcome was meant for an earlier agent or connection. It comes again. But a node whose allocation
+  // has ended gets no Welcome, and what is said of its end holds whatever it was.
+  const bool last = std::holds_alternative<wire::Retire>(input.envelope.message) ||
+                    std::holds_alternative<wire::Forget>(input.envelope.message);
+  if (!welcome && !welcomed_ && !last) return;
   coordinator_ = input.envelope.coordinator;
   std::visit([this](const auto& message) { OnMessage(message); }, input.envelope.message);
 }

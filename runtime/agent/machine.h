@@ -107,6 +107,7 @@ class Machine {
   void LeaveOn();
   void GiveUp(std::string why);
   void QuitWhenEmpty();
+  void DropEnded();
   void SendHello();
   void SendHeartbeat(bool asks);
   void FenceIfLeasePassed();

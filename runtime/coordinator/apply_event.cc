@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
 #include "runtime/base/check.h"
@@ -10,6 +11,8 @@
 
 namespace muster::coordinator {
 namespace {
+
+constexpr const char* kSpent = "it has its trial";  ///< why the node of a job takes no more
 
 /// What the tuner is told. Only what the configuration did itself is a failure to learn from.
 tuner::Outcome OutcomeOf(const TrialEnded& e, const wire::SweepSpec& spec,
@@ -63,8 +66,9 @@ class Applier {
     pool.failures = 0;
     node.allocation = lent->first;
     node.only = allocation.asked.sweep;
-    node.leaving = allocation.leaving;
-    node.leaving_why = allocation.reason;
+    const bool spent = allocation.used && !node.only.empty();
+    node.leaving = allocation.leaving || spent;
+    node.leaving_why = allocation.leaving || !spent ? allocation.reason : kSpent;
     Bound(node, allocation);
   }
 
@@ -87,7 +91,10 @@ class Applier {
 
   void operator()(const AllocationAsked& e) {
     Pool& pool = state_.pools.at(e.pool);
-    pool.numbered += 1;
+    const std::string& id = e.allocation.value;
+    std::int64_t number = 0;
+    std::from_chars(id.data() + id.rfind('-') + 1, id.data() + id.size(), number);
+    state_.allocations_numbered = std::max(state_.allocations_numbered, number);
     pool.live.insert(e.allocation);
     Allocation& allocation = state_.allocations[e.allocation];
     allocation.asked = e;
@@ -502,7 +509,7 @@ class Applier {
     if (allocation.asked.sweep.empty()) return;
     ForNodes(allocation, [](Node& node) {
       node.leaving = true;
-      node.leaving_why = "it has its trial";
+      node.leaving_why = kSpent;
     });
   }
   /// When it is drained.

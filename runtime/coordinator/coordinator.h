@@ -151,6 +151,7 @@ class Coordinator {
   void On(Turn& turn, const ChangePool& input);
   void On(Turn& turn, const AllocationTold& input);
   void On(Turn& turn, const NodeNotUnderstood& input);
+  UnixMillis EndOf(const Turn& turn, const Allocation& allocation, const AllocationTold& told);
   void OnLeaving(Turn& turn, const NodeId& node, const wire::Leaving& leaving);
   [[nodiscard]] bool IsPast(const NodeId& node) const;
   void ComeBack(Turn& turn, const Node& node);
@@ -179,6 +180,7 @@ class Coordinator {
   void On(Turn& turn, const NodeLost& input);
   void OnHello(Turn& turn, const NodeId& node, const wire::Hello& hello);
   void LoseSilentNodes(Turn& turn);
+  void EndOlderParts(Turn& turn);
   // coordinator_start.cc: Prepare, Go, Stop and their repetition
   void OnPrepared(Turn& turn, const NodeId& node, const wire::Prepared& prepared);
   void OnStarted(Turn& turn, const NodeId& node, const wire::Started& started);
@@ -252,6 +254,8 @@ class Coordinator {
   MonotonicTime none_lost_before_{};  // for silence
   std::map<AttemptEpoch, AttemptWatch> attempts_;
   std::map<AllocationId, AllocationWatch> allocations_;
+  /// Parts of attempts that an older start of a lent node's agent has, and when that was heard last.
+  std::map<std::pair<AttemptEpoch, NodeId>, MonotonicTime> older_;
   std::map<SweepId, tuner::Search> searches_;
   std::map<SweepId, std::size_t> turns_since_drop_;
   std::map<TrialId, MonotonicTime> not_before_;  // delayed retries

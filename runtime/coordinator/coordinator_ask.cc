@@ -56,11 +56,12 @@ class Supply {
 /// Allocations that the pool may ask for now.
 int Coordinator::MayAsk(const Turn& turn, const Pool& pool) const {
   if (pool.paused || pool.removed) return 0;
-  if (pool.failures > 0) {
+  if (pool.failures > 0 && !Mutated(Mutation::kAskAtOnce)) {
     const std::int64_t wait =
         std::min(kBackOffMostMs, kBackOffMs << std::min(pool.failures - 1, 16));
     if (turn.unix_now - pool.failed_ms < wait && turn.unix_now >= pool.failed_ms) return 0;
   }
+  if (Mutated(Mutation::kAskTooMany)) return kGangsMost;
   int waiting = 0;
   for (const AllocationId& id : pool.live) waiting += state_.allocations.at(id).joined ? 0 : 1;
   return std::min(pool.spec.most - static_cast<int>(pool.live.size()), pool.spec.backlog - waiting);
@@ -182,15 +183,18 @@ void Coordinator::Ask(Turn& turn, const Pool& pool, const Sweep* sweep, const Al
                            .warn_seconds = spec.drain_seconds,
                            .labels = spec.labels,
                            .site = spec.site};
-  submit.key = spec.name + "-" + std::to_string(pool.numbered + 1);
+  // Numbers outlive pools: under an older key the batch system would find the older jobs.
+  submit.key = spec.name + "-" + std::to_string(state_.allocations_numbered + 1);
   for (int task = 0; task < count; ++task) {
     AllocationAsked asked = each;
-    asked.allocation = AllocationId(spec.name + "-" + std::to_string(pool.numbered + 1));
+    asked.allocation =
+        AllocationId(spec.name + "-" + std::to_string(state_.allocations_numbered + 1));
     asked.pool = spec.name;
     if (sweep != nullptr) asked.sweep = sweep->id;
     asked.key = submit.key;
     asked.task = task;
     submit.allocations.push_back(asked.allocation);
+    allocations_[asked.allocation].told_at = turn.now;
     Emit(turn, std::move(asked));
   }
   AddCommand(turn, std::move(submit));

@@ -58,6 +58,10 @@ void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& e
     turn.Send(node, wire::Forget{exited.epoch});
     return;
   }
+  if (older_.contains({exited.epoch, node})) {  // it is another start's
+    turn.Send(node, wire::Forget{exited.epoch});
+    return;
+  }
   // An agent sends it after its spool was acknowledged to the end, unless it was told that nobody wants it.
   if (exited.records_end > member->records_end && exited.cause != wire::ExitCause::kFenced &&
       !Mutated(Mutation::kExitedBeforeRecords)) {

@@ -62,10 +62,14 @@ void Coordinator::On(Turn& /*turn*/, const NodeLost& input) {
 void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hello) {
   if (IsPast(node)) {
     turn.Send(node, wire::Retire{"its allocation has ended"});
+    // What still runs ends with the lease that it does not get.
+    for (const wire::AttemptReport& report : hello.attempts)
+      turn.Send(node, wire::Forget{report.epoch});
     return;
   }
   NodeWatch& watch = nodes_[node];
   if (hello.incarnation < watch.incarnation) return;  // late, of an agent that is gone
+  const MonotonicTime heard_before = watch.heard;
   const bool anew = watch.incarnation != 0 && hello.incarnation > watch.incarnation;
   watch = {true, true, watch.node, hello.incarnation, turn.now, turn.unix_now};
   all_unsettled_ = true;
@@ -107,6 +111,7 @@ void Coordinator::OnHello(Turn& turn, const NodeId& node, const wire::Hello& hel
     const bool gone = !reported.contains(epoch) &&
                       attempt.LiveMember(node)->phase != wire::AttemptPhase::kPreparing &&
                       attempts_[epoch].members[node].incarnation < hello.incarnation;
+    if (gone && !watch.node->allocation.empty()) older_.try_emplace({epoch, node}, heard_before);
     if (gone && !attempt.stop) {
       Decide(turn, attempt,
              {epoch, wire::StopReason::kFenced, wire::ExitCause::kNode,
@@ -136,6 +141,25 @@ void Coordinator::LoseSilentNodes(Turn& turn) {
                  "node " + node.value + " was silent for " +
                      std::to_string((config_.lease_ms + config_.lease_margin_ms) / 1000) + " s"});
     }
+  }
+}
+
+/// A later start of a lent node's agent has a home of its own and can say nothing of what the one before it runs, which may
+/// live: that is over when its lease is.
+void Coordinator::EndOlderParts(Turn& turn) {
+  for (auto it = older_.begin(); it != older_.end();) {
+    const auto [epoch, node] = it->first;
+    const Attempt* attempt = state_.FindAttempt(epoch);
+    const bool live = attempt != nullptr && attempt->LiveMember(node) != nullptr;
+    if (live && turn.now - it->second <= Ms(config_.lease_ms + config_.lease_margin_ms)) {
+      ++it;
+      continue;
+    }
+    it = older_.erase(it);
+    if (!live) continue;
+    EndMember(turn, *attempt,
+              {epoch, node, wire::ExitCause::kNode,
+               "the agent of node " + node.value + " was started anew without the attempt"});
   }
 }
 

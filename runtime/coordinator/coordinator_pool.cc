@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include "runtime/coordinator/coordinator_turn.h"
 
@@ -18,6 +20,10 @@ namespace {
 constexpr std::int64_t kRetireAgainMs = 1'000;
 /// An allocation that was told to leave is cancelled when it is still there so long after its last attempt.
 constexpr std::int64_t kCancelAfterMs = 30'000;
+/// Who was told of an allocation so long ago knows when it began, ...
+constexpr std::int64_t kSeenLatelyMs = 30'000;
+/// ... and by how much the batch system's clock differs; a site rounds times up to minutes.
+constexpr std::int64_t kClocksDifferMs = 120'000;
 
 Error NoPool(const std::string& name) { return NotFound("there is no pool '" + name + "'"); }
 
@@ -70,11 +76,27 @@ void Coordinator::On(Turn& turn, const AllocationTold& input) {
     return;
   }
   const bool running = input.state == AllocationTold::State::kRunning;
-  if (allocation->running == running && allocation->ends_ms == input.ends_ms &&
+  const UnixMillis ends_ms = EndOf(turn, *allocation, input);
+  if (allocation->running == running && allocation->ends_ms == ends_ms &&
       allocation->restarts == input.restarts && allocation->words == input.words) {
     return;
   }
-  Emit(turn, AllocationSeen{input.allocation, running, input.ends_ms, input.restarts, input.words});
+  Emit(turn, AllocationSeen{input.allocation, running, ends_ms, input.restarts, input.words});
+}
+
+/// When its time is over, by our clock. The batch system's may differ by hours, and every allocation would leave as soon
+/// as it came; so that of a job which was seen to begin is measured.
+UnixMillis Coordinator::EndOf(const Turn& turn, const Allocation& allocation,
+                              const AllocationTold& told) {
+  AllocationWatch& watch = allocations_[allocation.asked.allocation];
+  const auto before = std::exchange(watch.told_at, turn.now);
+  const UnixMillis told_before = std::exchange(watch.told_ends_ms, told.ends_ms);
+  if (told.state != AllocationTold::State::kRunning || told.ends_ms == 0) return told.ends_ms;
+  if (allocation.running && allocation.ends_ms > 0 && allocation.restarts == told.restarts)
+    return allocation.ends_ms + (told_before > 0 ? told.ends_ms - told_before : 0);
+  const bool seen_to_begin = before && turn.now - *before <= Ms(kSeenLatelyMs);
+  const UnixMillis ours = turn.unix_now + allocation.asked.time_seconds * 1'000;
+  return seen_to_begin && std::abs(told.ends_ms - ours) > kClocksDifferMs ? ours : told.ends_ms;
 }
 
 void Coordinator::On(Turn& /*turn*/, const NodeNotUnderstood& input) {
@@ -100,6 +122,14 @@ void Coordinator::EndAllocation(Turn& turn, const Allocation& allocation,
   const AllocationId id = allocation.asked.allocation;
   const std::string name = allocation.asked.pool;
   const bool failed = !allocation.joined && !allocation.leaving;
+  for (int index = 0; Mutated(Mutation::kBelieveEnded) && index < allocation.asked.nodes; ++index) {
+    const auto node = state_.nodes.find(allocation.NodeOf(index));
+    if (node == state_.nodes.end()) continue;
+    for (const AttemptEpoch epoch : node->second.attempts()) {
+      EndMember(turn, state_.attempts.at(epoch),
+                {epoch, node->first, wire::ExitCause::kNode, message});
+    }
+  }
   std::string why = message;
   if (const auto watch = allocations_.find(id); failed && watch != allocations_.end()) {
     if (const std::string& words = watch->second.not_understood; !words.empty())
@@ -147,7 +177,7 @@ void Coordinator::ComeBack(Turn& turn, const Node& node) {
   const bool spent =
       allocation != nullptr &&
       (allocation->leaving || (allocation->used && !allocation->asked.sweep.empty()));
-  if (!node.leaving || spent) return;
+  if (!node.leaving || (spent && !Mutated(Mutation::kReuseJob))) return;
   Emit(turn, NodeLeft{node.id, true, {}});
 }
 
@@ -206,6 +236,7 @@ void Coordinator::TendAllocation(Turn& turn, const Allocation& allocation,
 
 /// Its agents end when nothing runs there; its job, if they do not.
 void Coordinator::TendLeaving(Turn& turn, const Allocation& allocation, bool busy) {
+  if (Mutated(Mutation::kKeepAllocations)) return;
   AllocationWatch& watch = allocations_[allocation.asked.allocation];
   if (busy) {
     watch.cancel_at.reset();

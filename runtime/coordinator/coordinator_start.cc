@@ -214,6 +214,7 @@ void Coordinator::Decide(Turn& turn, const Attempt& attempt, StopDecided stop) {
 
 void Coordinator::On(Turn& turn, const Tick& /*input*/) {
   LoseSilentNodes(turn);
+  EndOlderParts(turn);
   StopLateSweeps(turn);
   TendPools(turn);
   const std::set<AttemptEpoch> live = state_.live;

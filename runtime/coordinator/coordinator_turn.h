@@ -50,6 +50,8 @@ struct Coordinator::AllocationWatch {
   std::optional<MonotonicTime> cancel_at;  ///< if it is still there then
   bool cancelled = false;
   std::string not_understood;  ///< why an agent of it was not heard
+  std::optional<MonotonicTime> told_at;  ///< when the batch system last said something of it ...
+  UnixMillis told_ends_ms = 0;           ///< ... and the end it then said
 };
 
 inline std::chrono::milliseconds Ms(std::int64_t count) { return std::chrono::milliseconds(count); }

@@ -23,6 +23,11 @@ enum class Mutation {
   kDropNeeded,           ///< a paused trial's checkpoint is deleted although it may go on
   kDropCopies,           ///< copies are deleted that clones may start from
   kCloneNewest,          ///< a clone starts from what its donor's folder holds then
+  kAskTooMany,           ///< a pool's limits do not bound what is asked for
+  kAskAtOnce,            ///< a pool whose requests fail does not wait
+  kReuseJob,             ///< a job that the batch system starts anew runs another trial
+  kBelieveEnded,         ///< slots are free when the batch system calls their job ended
+  kKeepAllocations,      ///< what leaves is neither told to end nor cancelled
 };
 
 }  // namespace muster::coordinator

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "runtime/base/check.h"
 #include "runtime/coordinator/node_label.h"
@@ -108,6 +110,19 @@ std::vector<Part> Spread(std::vector<Part> parts, const GangShape& shape) {
   if (left > 0 || (shape.most_nodes > 0 && static_cast<int>(used) > shape.most_nodes)) return {};
   parts.resize(used);
   return parts;
+}
+
+/// A job is for one gang: none reaches from one job into another, or beyond.
+std::vector<Part> SpreadWithin(const std::vector<Part>& parts, const GangShape& shape) {
+  std::map<AllocationId, std::vector<Part>> by_job;  // by an empty id: nodes that are for all
+  for (const Part& part : parts) {
+    const Node& node = *part.room->node;
+    by_job[node.only.empty() ? AllocationId() : node.allocation].push_back(part);
+  }
+  for (auto& [job, own] : by_job) {
+    if (auto spread = Spread(std::move(own), shape); !spread.empty()) return spread;
+  }
+  return {};
 }
 
 }  // namespace
@@ -226,12 +241,12 @@ std::vector<Part> FindPlace(std::vector<Room>& rooms, const GangShape& shape, Un
   }
   if (best != nullptr) return {{best, shape.ranks}};
   if (shape.most_nodes == 1) return {};
-  return Spread(PartsOf(rooms, shape, Count::kFree, until), shape);
+  return SpreadWithin(PartsOf(rooms, shape, Count::kFree, until), shape);
 }
 
 std::vector<Part> Reserve(std::vector<Room>& rooms, const GangShape& shape, UnixMillis until) {
   if (shape.most_nodes != 1) {
-    std::vector<Part> parts = Spread(PartsOf(rooms, shape, Count::kAll, until), shape);
+    std::vector<Part> parts = SpreadWithin(PartsOf(rooms, shape, Count::kAll, until), shape);
     for (const Part& part : parts) part.room->reserved = true;
     return parts;
   }

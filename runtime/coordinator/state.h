@@ -188,7 +188,6 @@ struct Pool {
   wire::PoolSpec spec;
   bool paused = false, removed = false;
   std::string reason;
-  std::int64_t numbered = 0;  ///< allocations so far
   std::set<AllocationId> live;
   int failures = 0;  ///< in a row, allocations no node of which joined
   UnixMillis failed_ms = 0;
@@ -199,7 +198,8 @@ struct State {
   CoordinatorEpoch coordinator;
   AttemptEpoch newest_epoch;
   std::map<SweepId, Sweep> sweeps;
-  std::set<SweepId> open;  ///< sweeps that have not ended
+  std::set<SweepId> open;                 ///< sweeps that have not ended
+  std::int64_t allocations_numbered = 0;  ///< the highest number that one of any pool had
   std::map<AttemptEpoch, Attempt> attempts;
   std::set<AttemptEpoch> live;  ///< attempts that hold slots
   std::map<int, std::set<AttemptEpoch>> live_by_priority;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/agent/agent.h"
@@ -60,6 +61,12 @@ TEST_F(AgentTest, Refused_AnAgentThatIsNotLentCallsOn) {
   EXPECT_EQ(PassTime(60'000), Lines{});
 }
 
+TEST_F(AgentTest, Retire_EndsANodeThatIsNotWelcome) {
+  EXPECT_EQ(Do(FoundAtStart{}), Lines{});
+  Do(Connected{});
+  EXPECT_EQ(Say(wire::Retire{"its allocation has ended"}), Lines{"quit: its allocation has ended"});
+}
+
 class LonelyTest : public AgentTest {
  protected:
   LonelyTest() {
@@ -84,6 +91,20 @@ TEST_F(LonelyTest, Refused_ItEndsWithItsRanks_ThoughNobodyForgetsThem) {
   EXPECT_EQ(Do(RanksExited{AttemptEpoch(5), {Rank(0, 0)}}), Lines{"kill 5"});
   EXPECT_EQ(Do(SlotEmpty{AttemptEpoch(5), 0, {}}),
             Lines{"quit, failed: this node's key was revoked"});
+}
+
+TEST_F(LonelyTest, WithResultsThatNobodyTakes_ItEndsTenTimesLater) {
+  Connect();
+  MakeRunning(PrepareOf(5, {0}));
+  Do(RanksExited{AttemptEpoch(5), {Rank(0, 0)}});
+  Do(SlotEmpty{AttemptEpoch(5), 0, {}});
+  const auto quits = [](const Lines& lines) {
+    return std::ranges::count_if(lines, [](const auto& line) { return line.starts_with("quit"); });
+  };
+  EXPECT_EQ(quits(PassTime(1'190'000, false)), 0);
+  const Lines last = PassTime(20'000, false);
+  ASSERT_EQ(quits(last), 1);
+  EXPECT_TRUE(std::ranges::count(last, "forget 5")) << "its folder goes with it";
 }
 
 TEST_F(LonelyTest, WithOne_ItStays) {

@@ -179,8 +179,9 @@ TEST_F(PoolTest, IdleAllocation_IsRetiredThenForgotten) {
   EXPECT_TRUE(Live().empty());
   EXPECT_FALSE(rig.state().nodes.contains(NodeId("hpc-1.0")));
   rig.sends.clear();
-  rig.Join("hpc-1.0", 2, 9);
+  rig.Join("hpc-1.0", 2, 9, {{AttemptEpoch(1), TrialId("s/0"), wire::AttemptPhase::kExited}});
   EXPECT_EQ(rig.CountSent<wire::Retire>(), 1) << "a job that was started once more has no work";
+  EXPECT_EQ(rig.Sent<wire::Forget>().epoch, AttemptEpoch(1)) << "and nothing to wait for";
   EXPECT_EQ(rig.CountSent<wire::Welcome>(), 0);
   EXPECT_FALSE(rig.state().nodes.contains(NodeId("hpc-1.0")));
 }
@@ -258,6 +259,30 @@ TEST_F(PoolTest, JobOverSeveralNodes_HasRanksOnEach) {
   rig.Join("hpc-1.1", 6);
   rig.Pass(200, {"hpc-1.0", "hpc-1.1"});
   EXPECT_EQ(rig.state().attempts.at(rig.state().newest_epoch).members.size(), 2U);
+}
+
+TEST_F(PoolTest, GangOverSeveralNodes_TakesThoseOfOneJob_AndNoOtherTakesTheRest) {
+  rig.Do(SetPool{Jobs()});
+  wire::SweepSpec spec = SmallSpec(2);
+  spec.trial.ranks = 12;
+  spec.trial.nodes = 2;
+  Submit("s", spec);
+  rig.Pass(200);
+  Take();
+  Start("hpc-1", 6);
+  Start("hpc-2", 6);
+  rig.Pass(400, {"hpc-1.0", "hpc-2.0"});
+  EXPECT_EQ(rig.CountSent<wire::Prepare>(), 0) << "half of each";
+  rig.Join("hpc-2.1", 6);
+  rig.Pass(200, {"hpc-1.0", "hpc-2.0", "hpc-2.1"});
+  const Attempt& attempt = rig.state().attempts.at(rig.state().newest_epoch);
+  for (const Member& member : attempt.members) {
+    EXPECT_EQ(rig.state().AllocationOf(member.place.node), AllocationId("hpc-2"));
+  }
+  // Its description changed, as after a start on another machine.
+  rig.From("hpc-2.0",
+           wire::Hello{.node = NodeId("hpc-2.0"), .host = "other", .slots = 6, .incarnation = 1});
+  EXPECT_TRUE(rig.state().nodes.at(NodeId("hpc-2.0")).leaving) << "a job runs one attempt";
 }
 
 TEST_F(PoolTest, RefusedPilots_PauseThePoolAtOnce) {
@@ -354,6 +379,7 @@ TEST_F(PoolTest, EndOfTheTime_IsDrainedAndBegunByNobody) {
   Submit("s", SmallSpec(1));
   rig.Pass(200);
   Take();
+  rig.Pass(40'000);           // nobody looked, so the batch system's clock is believed
   Start("hpc-1", 2, 90'000);  // drained 60 s before
   rig.Pass(200, {"hpc-1.0"});
   const AttemptEpoch epoch = rig.RunOne("hpc-1.0");
@@ -411,6 +437,41 @@ TEST_F(PoolTest, EndedJob_DoesNotFreeWhatMayStillRun) {
   EXPECT_THAT(Live(), ElementsAre("hpc-2"));
 }
 
+TEST_F(PoolTest, BatchSystemWhoseClockIsHoursBehind_TakesNothingBackEarly) {
+  rig.Do(SetPool{Pilots(1)});
+  Submit("s", SmallSpec(1));
+  rig.Pass(200);
+  Take();
+  Tell("hpc-1", TellState::kWaiting, "PENDING");
+  constexpr std::int64_t kBehind = 5 * 3'600'000;
+  Start("hpc-1", 2, 3'600'000 - kBehind);
+  const UnixMillis ends = rig.unix_now() + 3'600'000;
+  EXPECT_EQ(At("hpc-1").ends_ms, ends) << "by our clock, as it was seen to begin";
+  rig.Pass(1'000, {"hpc-1.0"});
+  EXPECT_FALSE(At("hpc-1").leaving);
+  const UnixMillis told = ends - kBehind;
+  const auto running = TellState::kRunning;
+  rig.Do(AllocationTold{AllocationId("hpc-1"), running, told, 0, "RUNNING"});
+  rig.Do(AllocationTold{AllocationId("hpc-1"), running, told + 600'000, 0, "RUNNING"});
+  EXPECT_EQ(At("hpc-1").ends_ms, ends + 600'000) << "somebody gave it more time";
+}
+
+TEST_F(PoolTest, OlderStartOfAnAgent_KeepsItsAttemptUntilItsLeaseIsOver) {
+  rig.Do(SetPool{Pilots(1)});
+  Submit("s", SmallSpec(1));
+  rig.Pass(200);
+  Take();
+  Start("hpc-1");
+  rig.Pass(200, {"hpc-1.0"});
+  const AttemptEpoch epoch = rig.RunOne("hpc-1.0");
+  rig.Join("hpc-1.0", 2, 2);  // the batch system runs the job twice
+  rig.From("hpc-1.0", wire::Exited{.epoch = epoch, .started = false});
+  rig.Pass(13'000, {"hpc-1.0"});
+  EXPECT_EQ(rig.state().live, std::set{epoch}) << "the newer one does not know";
+  rig.Pass(2'000, {"hpc-1.0"});
+  EXPECT_FALSE(rig.state().live.contains(epoch));
+}
+
 TEST_F(PoolTest, RestartedCoordinator_AsksAgainUnderTheSameKey) {
   rig.Do(SetPool{Pilots(1)});
   Submit("s", SmallSpec(1));
@@ -438,6 +499,20 @@ TEST_F(PoolTest, RemovedPool_GoesWithItsLastAllocation) {
   EXPECT_FALSE(rig.state().pools.contains("hpc"));
   rig.Pass(1'000);
   EXPECT_TRUE(Live().empty());
+}
+
+TEST_F(PoolTest, PoolThatIsMadeAgain_AsksUnderNewNames) {
+  Submit("s", SmallSpec(1));
+  for (const char* name : {"hpc-1", "hpc-2"}) {
+    rig.Do(SetPool{Pilots(1)});
+    rig.Pass(200);
+    EXPECT_THAT(Live(), ElementsAre(name))
+        << "the batch system may still have the job of the last one";
+    Take();
+    rig.Do(ChangePool{"hpc", PoolVerb::kRemove, {}});
+    Tell(name, TellState::kEnded, "CANCELLED");
+    rig.actions.clear();
+  }
 }
 
 TEST_F(PoolTest, WrongSpec_IsNamed) {
