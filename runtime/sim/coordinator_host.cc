@@ -2,26 +2,28 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 #include <variant>
 
 #include "runtime/agent/describe.h"
 #include "runtime/base/check.h"
+#include "runtime/coordinator/allocation_jobs.h"
 
 namespace muster::sim {
 namespace {
 
-constexpr UnixMillis kEpochStart = 1'700'000'000'000;
 constexpr Micros kCommit = 2 * kMillisecond;
 
 std::string DescribeInput(const coordinator::Input& input) {
   if (const auto* from = std::get_if<coordinator::FromNode>(&input))
     return from->node.value + " said " + agent::Describe(from->message);
   constexpr const char* kNames[] = {
-      "submit",      "change sweep",    "stop trial",  "retry trial",
-      "from node",   "node lost",       "tick",        "metrics stored",
-      "log stored",  "tracked metrics", "outbox done", "set quota",
-      "change node", "log matched",     "enqueue",     "widen"};
+      "submit",      "change sweep", "stop trial",     "retry trial",    "from node",
+      "node lost",   "tick",         "metrics stored", "log stored",     "tracked metrics",
+      "outbox done", "set quota",    "change node",    "log matched",    "enqueue",
+      "widen",       "set pool",     "change pool",    "allocation told"};
+  static_assert(std::size(kNames) == std::variant_size_v<coordinator::Input>);
   return kNames[input.index()];
 }
 
@@ -271,6 +273,18 @@ void CoordinatorHost::Delete(const coordinator::Command& command) {
   }
 }
 
+/// Of a batch system, until it takes the command or refuses it for good.
+void CoordinatorHost::Ask(const coordinator::RunCommand& command) {
+  const auto done = hooks_.batch(command.command);
+  if (!done.ok() && !coordinator::RefusedForGood(done.error().kind)) {
+    Later(kSecond + world_.About(2 * kSecond), [this, command] { Ask(command); });
+    return;
+  }
+  coordinator::OutboxDone answer{command.id, done.ok() ? "" : done.error().message, {}};
+  if (done.ok()) answer.result = *done;
+  Later(world_.About(200 * kMillisecond), [this, answer] { Take(answer); });
+}
+
 void CoordinatorHost::Act(const coordinator::Action& action) {
   // Each takes effect, and then its answer comes: a crash between the two makes it happen again.
   coordinator::Input answer;
@@ -288,6 +302,10 @@ void CoordinatorHost::Act(const coordinator::Action& action) {
     if (world_.Fault(world_.rates.loss)) {  // not now: the host keeps trying
       Later(world_.About(kSecond), [this, action] { Act(action); });
       return;
+    }
+    if (std::holds_alternative<coordinator::SubmitAllocations>(command->command) ||
+        std::holds_alternative<coordinator::CancelAllocation>(command->command)) {
+      return Ask(*command);
     }
     Delete(command->command);
     answer = coordinator::OutboxDone{command->id, "", stores_.Apply(command->id, command->command)};

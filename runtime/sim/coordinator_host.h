@@ -32,6 +32,8 @@ class CoordinatorHost {
     std::function<void()> crashed;
     /// The coordinator is about to take a message of this node.
     std::function<void(const NodeId&)> hearing;
+    /// What is asked of a batch system; any error but a refusal for good is followed by another try.
+    std::function<Result<boost::json::object>(const coordinator::Command&)> batch;
   };
 
   CoordinatorHost(World& world, Stores& stores, Hooks hooks);
@@ -77,6 +79,7 @@ class CoordinatorHost {
   void Release(const coordinator::Effects& effects);
   void Delete(const coordinator::Command& command);
   void Act(const coordinator::Action& action);
+  void Ask(const coordinator::RunCommand& command);
   void LookFor(const coordinator::StoreLog& log);
   void TickForEver(std::int64_t life);
   [[nodiscard]] bool Paused() const { return world_.scheduler.now() < paused_until_; }

@@ -13,13 +13,14 @@ void Network::Join(CoordinatorHost& coordinator, std::vector<std::unique_ptr<Nod
 }
 
 Node* Network::Find(const NodeId& id) const {
-  const auto found =
-      std::ranges::find_if(*nodes_, [&id](const auto& node) { return node->name() == id.value; });
+  if (const auto route = routes_.find(id.value); route != routes_.end()) return route->second;
+  const auto found = std::ranges::find_if(
+      *nodes_, [&id](const auto& node) { return !node->lent() && node->name() == id.value; });
   return found == nodes_->end() ? nullptr : found->get();
 }
 
 bool Network::Open(const Node& node, Way way) const {
-  const auto cut = cut_until_.find({node.name(), way});
+  const auto cut = cut_until_.find({&node, way});
   return !world_.bad || cut == cut_until_.end() || cut->second <= world_.scheduler.now();
 }
 
@@ -28,7 +29,7 @@ void Network::Partition(const Node& node, Way way, Micros how_long) {
     return std::string("network loses the way ") + (way == Way::kToNode ? "to " : "from ") +
            node.name();
   });
-  cut_until_[{node.name(), way}] = world_.scheduler.now() + how_long;
+  cut_until_[{&node, way}] = world_.scheduler.now() + how_long;
 }
 
 void Network::Carry(const wire::Envelope& envelope,
@@ -66,9 +67,29 @@ void Network::ToNode(const NodeId& id, const wire::Envelope& envelope) {
 
 void Network::ToCoordinator(const Node& node, const wire::Envelope& envelope) {
   Carry(envelope, [this, &node, life = coordinator_->life()](wire::Envelope carried) {
-    if (coordinator_->life() == life && coordinator_->up() && Open(node, Way::kToCoordinator))
+    if (coordinator_->life() == life && coordinator_->up() && Open(node, Way::kToCoordinator) &&
+        Hear(node))
       coordinator_->Take(coordinator::FromNode{NodeId(node.name()), std::move(carried.message)});
   });
+}
+
+bool Network::Hear(const Node& node) {
+  if (!node.lent()) return true;
+  if (!allowed_.contains(node.name().substr(0, node.name().rfind('.')))) return false;
+  std::int64_t& latest = heard_[node.name()];
+  if (node.incarnation() < latest && world_.sabotage != Sabotage::kHearCopies) return false;
+  latest = std::max(latest, node.incarnation());
+  const auto own =
+      std::ranges::find_if(*nodes_, [&](const auto& one) { return one.get() == &node; });
+  routes_[node.name()] = own->get();
+  return true;
+}
+
+void Network::Allow(const AllocationId& allocation, bool allowed) {
+  if (allowed)
+    allowed_.insert(allocation.value);
+  else
+    allowed_.erase(allocation.value);
 }
 
 void Network::Maintain() {
@@ -78,7 +99,8 @@ void Network::Maintain() {
       node->Connect();
     } else if (node->connected() && !possible && world_.random.Chance(0.05)) {
       node->Disconnect();
-      if (coordinator_->up() && world_.random.Chance(0.5))
+      const bool known = !node->lent() || Find(NodeId(node->name())) == node.get();
+      if (coordinator_->up() && world_.random.Chance(0.5) && known)
         coordinator_->Take(coordinator::NodeLost{NodeId(node->name())});
     }
   }
@@ -86,6 +108,8 @@ void Network::Maintain() {
 }
 
 void Network::CoordinatorDied() {
+  routes_.clear();
+  heard_.clear();
   for (const auto& node : *nodes_) {
     // Otherwise its connection comes back behind its back, to the next coordinator.
     if (node->connected() && !world_.Fault(world_.rates.silent_reconnect)) node->Disconnect();

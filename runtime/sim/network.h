@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +13,7 @@
 
 /// Carries messages between the coordinator and the nodes, badly: each may be lost, doubled, overtaken or held
 /// up for seconds, and a partition loses all, of both directions or of one. What was sent to a process that
-/// died meanwhile is lost.
+/// died meanwhile is lost. Of several nodes of one name, copies of a lent one, the coordinator hears the latest start.
 
 namespace muster::sim {
 
@@ -34,15 +35,23 @@ class Network {
   /// Connects the nodes that can be, notices some of the connections that broke. For ever.
   void Maintain();
   void CoordinatorDied();
+  /// Nodes of an allocation may speak from now on, or no more: their keys are deleted.
+  void Allow(const AllocationId& allocation, bool allowed);
+  /// Of a lent node the copy that the coordinator hears. Null: none yet.
+  [[nodiscard]] Node* Find(const NodeId& id) const;
 
  private:
-  [[nodiscard]] Node* Find(const NodeId& id) const;
+  /// False: the coordinator's socket refuses what this copy says.
+  bool Hear(const Node& node);
   void Carry(const wire::Envelope& envelope, const std::function<void(wire::Envelope)>& deliver);
 
   World& world_;
   CoordinatorHost* coordinator_ = nullptr;
   std::vector<std::unique_ptr<Node>>* nodes_ = nullptr;
-  std::map<std::pair<std::string, Way>, Micros> cut_until_;
+  std::map<std::pair<const Node*, Way>, Micros> cut_until_;
+  std::map<std::string, Node*> routes_;        ///< to lent nodes, by name
+  std::map<std::string, std::int64_t> heard_;  ///< of each, the latest start
+  std::set<std::string> allowed_;              ///< allocations
 };
 
 }  // namespace muster::sim

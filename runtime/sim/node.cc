@@ -11,6 +11,9 @@
 namespace muster::sim {
 namespace {
 
+/// As `muster agent join --allocation` has it.
+constexpr std::int64_t kLonelyMs = 120'000;
+
 /// `bytes` bytes of output as base64; what they say does not matter, how many they are does.
 std::string Base64OfZeros(std::int64_t bytes) {
   std::string text(static_cast<std::size_t>((bytes + 2) / 3 * 4), 'A');
@@ -45,6 +48,11 @@ Node::Node(World& world, std::string name, int slots, SendFn send, Hooks hooks)
   broken_ = world_.random.Chance(world_.rates.broken);
 }
 
+Node::Node(World& world, std::string name, int slots, SendFn send, Hooks hooks, Lent lent)
+    : Node(world, std::move(name), slots, std::move(send), std::move(hooks)) {
+  lent_ = std::move(lent);
+}
+
 MonotonicTime Node::LocalTime() const {
   const auto passed =
       static_cast<Micros>(static_cast<double>(world_.scheduler.now()) * clock_rate_);
@@ -60,7 +68,8 @@ void Node::BootAgent() {
   options.node = NodeId(name_);
   options.host = name_;
   options.slots = slots_;
-  options.incarnation = life_;
+  options.incarnation = incarnation();
+  if (lent_) options.lonely_ms = kLonelyMs;
   options.mutation = world_.agent_bug;
   agent_ = std::make_unique<agent::Agent>(std::move(options));
   agent::FoundAtStart found;
@@ -80,8 +89,7 @@ void Node::BootAgent() {
   TickForEver(life_);
 }
 
-void Node::CrashAgent() {
-  world_.Trace([&] { return name_ + " agent crashes"; });
+void Node::StopAgent() {
   agent_.reset();
   ++life_;
   connected_ = false;
@@ -90,9 +98,33 @@ void Node::CrashAgent() {
   held_.clear();
   reads_.clear();
   log_reads_.clear();
+}
+
+void Node::CrashAgent() {
+  world_.Trace([&] { return name_ + " agent crashes"; });
+  StopAgent();
+  if (lent_) return EndLent(137);
   world_.scheduler.After(world_.About(world_.rates.agent_down), [this, life = life_] {
     if (life == life_) BootAgent();
   });
+}
+
+void Node::EndLent(int exit_code) {
+  if (std::exchange(vanished_, true)) return;
+  if (lent_->ended) lent_->ended(exit_code);
+}
+
+void Node::Leave(wire::ExitCause cause) {
+  if (agent_up()) Input(agent::Leave{cause});
+}
+
+void Node::KillLent(bool contained) {
+  world_.Trace([&] { return name_ + " is killed" + (contained ? ", all of it" : ""); });
+  if (agent_up()) StopAgent();
+  EndLent(137);
+  if (!contained) return;
+  for (const auto& [epoch, gang] : gangs_) gang->LosePower();
+  gangs_.clear();
 }
 
 void Node::CrashMachine() {
@@ -397,9 +429,13 @@ void Node::Do(const agent::ForgetAttempt& effect) {
   gangs_.erase(found);
 }
 
-/// What each shim does by itself when no agent has renewed the lease.
-void Node::Do(const agent::Quit& /*effect*/) {}
+void Node::Do(const agent::Quit& /*effect*/) {
+  if (!gangs_.empty()) world_.Violate("S3: the agent of " + name_ + " ends with attempts left");
+  StopAgent();
+  if (lent_) EndLent(0);
+}
 
+/// What each shim does by itself when no agent has renewed the lease.
 void Node::Do(const agent::RenewLease& effect) {
   lease_until_ = effect.until;
   const auto left =
@@ -421,9 +457,9 @@ void Node::Do(const agent::RenewLease& effect) {
   });
 }
 
-int Node::LivingGangs() const {
+int Node::LivingShims() const {
   return static_cast<int>(
-      std::ranges::count_if(gangs_, [](const auto& entry) { return entry.second->AnyProcess(); }));
+      std::ranges::count_if(gangs_, [](const auto& entry) { return entry.second->ShimLives(); }));
 }
 
 }  // namespace muster::sim

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/agent/agent.h"
@@ -27,7 +28,14 @@ class Node {
     std::function<void(const Gang&)> forgetting;
   };
 
+  /// What a node is that a batch system lends: one start of one job's agent, on a home of its own.
+  struct Lent {
+    std::int64_t incarnation = 1;              ///< by the clock of the machine
+    std::function<void(int exit_code)> ended;  ///< its agent has, by itself or by a fault
+  };
+
   Node(World& world, std::string name, int slots, SendFn send, Hooks hooks);
+  Node(World& world, std::string name, int slots, SendFn send, Hooks hooks, Lent lent);
 
   void BootAgent();
   void CrashAgent();  ///< kill -9 of the agent; shims and ranks live on. Boots again after a while
@@ -46,6 +54,12 @@ class Node {
   [[nodiscard]] bool late() const { return late_; }
   void KillProcess();  ///< kill -9 of a rank or a shim of some attempt
   void Vanish();       ///< the machine crashes and never comes back
+  /// The batch system's signal: SIGUSR2 before the end of its time, SIGTERM when others want it.
+  void Leave(wire::ExitCause cause);
+  /// ... and its SIGKILL: to all processes, or (not `contained`) to those that descend from the agent's start.
+  void KillLent(bool contained);
+  [[nodiscard]] bool lent() const { return lent_.has_value(); }
+  [[nodiscard]] std::int64_t incarnation() const { return lent_ ? lent_->incarnation : life_; }
   [[nodiscard]] bool vanished() const { return vanished_; }
   [[nodiscard]] bool agent_up() const { return agent_ != nullptr; }
   /// Counts the lives of the agent: what was sent to an earlier one is lost.
@@ -56,8 +70,7 @@ class Node {
   void Disconnect();
   [[nodiscard]] bool connected() const { return connected_; }
   void Receive(wire::Envelope envelope);
-  /// Processes of attempts that run here now, stopped shims included.
-  [[nodiscard]] int LivingGangs() const;
+  [[nodiscard]] int LivingShims() const;
   [[nodiscard]] const std::map<AttemptEpoch, std::shared_ptr<Gang>>& gangs() const {
     return gangs_;
   }
@@ -73,6 +86,8 @@ class Node {
   [[nodiscard]] MonotonicTime LocalTime() const;
   [[nodiscard]] Gang::Events WatchOf(AttemptEpoch epoch);
   void ExpectGangToEnd(AttemptEpoch epoch);
+  void StopAgent();
+  void EndLent(int exit_code);
 
   void Do(const agent::Send& effect);
   void Do(const agent::MakeAttempt& effect);
@@ -99,6 +114,7 @@ class Node {
   double clock_rate_ = 1;
   Micros clock_offset_ = 0;
   bool broken_ = false;  ///< makes no attempt while the world is bad
+  std::optional<Lent> lent_;
 
   std::map<AttemptEpoch, std::shared_ptr<Gang>> gangs_;
   MonotonicTime lease_until_;  ///< shims kill their ranks then

@@ -1,5 +1,6 @@
 #include "runtime/sim/rates.h"
 
+#include <algorithm>
 #include <array>
 
 namespace muster::sim {
@@ -91,6 +92,41 @@ Rates DrawRates(Random& random) {
   rates.pause_for = Between(random, 1, 20) * kSecond;
   rates.clock_jump_every = Every(random, 3 * kSecond, 60 * kSecond);
   return rates;
+}
+
+void DrawBatch(Random random, Rates& rates) {
+  Rates::BatchRates& batch = rates.batch;
+  batch.on = random.Chance(0.4);
+  const bool alone = random.Chance(0.7);
+  if (batch.on && alone) rates.nodes = 0;
+  batch.machines = Between(random, 1, 6);
+  batch.machine_slots = rates.slots * Between(random, 1, 2);
+  if (random.Chance(0.2)) batch.jobs_most = Between(random, 1, 4);
+  wire::PoolSpec& pool = batch.pool;
+  pool.name = "hpc";
+  pool.form = random.Chance(0.5) ? wire::PoolForm::kJob : wire::PoolForm::kPilot;
+  pool.nodes = Between(random, 1, std::min(2, batch.machines));
+  pool.slots = rates.slots;
+  pool.time_seconds = Between(random, 120, 900);
+  pool.drain_seconds = Between(random, 0, 60);
+  pool.most = Between(random, 1, 5);
+  pool.backlog = Between(random, 1, 5);
+  pool.idle_seconds = Between(random, 0, 30);
+  batch.requeues = random.Chance(0.5);
+  batch.contained = random.Chance(0.5);
+  batch.kill_wait = Between(random, 15, 40) * kSecond;
+  constexpr std::array<Micros, 3> kDelays = {10 * kMillisecond, kSecond, 10 * kSecond};
+  batch.start_delay = kDelays.at(random.Below(kDelays.size()));
+  batch.skew = static_cast<Micros>(Sometimes(random, 3'600)) * kSecond;
+  batch.refuse = Sometimes(random, 0.5);
+  batch.full = Sometimes(random, 0.5);
+  batch.answer_lost = Sometimes(random, 0.7);
+  batch.taken_late = Sometimes(random, 0.5);
+  batch.disturb_every = Every(random, kSecond, 30 * kSecond);
+  batch.machine_lost_every = Every(random, 5 * kSecond, 60 * kSecond);
+  batch.away_every = Every(random, 5 * kSecond, 60 * kSecond);
+  batch.away_for = Between(random, 1, 120) * kSecond;
+  batch.change_pool = Sometimes(random, 1.0);
 }
 
 }  // namespace muster::sim

@@ -2,6 +2,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/sim/scheduler.h"
+#include "runtime/wire/pool_spec.h"
 
 /// How bad the world of one seed is. Each seed draws its own ("swarm testing": a kind of fault that is
 /// always on hides what happens without it).
@@ -78,10 +79,33 @@ struct Rates {
   double log_rules = 0;   ///< chance that a sweep has on_log rules
   double log_match = 0;   ///< ... that match a chunk of a log
 
+  /// A batch system that lends nodes beside the cluster's own, or instead of them.
+  struct BatchRates {
+    bool on = false;
+    int machines = 4;
+    int machine_slots = 4;
+    int jobs_most = 1'000;
+    wire::PoolSpec pool;
+    bool requeues = true;            ///< jobs of machines that fall silent are started anew
+    bool contained = true;           ///< a killed job's shims and ranks die with its agents
+    Micros kill_wait = 5 * kSecond;  ///< between SIGTERM and SIGKILL
+    Micros start_delay =
+        100 * kMillisecond;       ///< mean, from the start of a job to that of its agents
+    Micros skew = 0;              ///< of machines' wall clocks, either way
+    double refuse = 0, full = 0;  ///< of each request: for good, for now
+    double answer_lost = 0, taken_late = 0;  ///< it is taken all the same
+    Micros disturb_every = 0;                ///< a job is requeued, doubled, lost or ended
+    Micros machine_lost_every = 0;
+    Micros away_every = 0, away_for = 30 * kSecond;
+    double change_pool = 0;  ///< chance that the pool is paused, removed or made another
+  } batch;
+
   Micros bad_for = 60 * kSecond;          ///< how long faults go on
   Micros heals_within = 3'600 * kSecond;  ///< bound on everything being terminal afterwards
 };
 
 Rates DrawRates(Random& random);
+/// Draws `rates.batch`, and how many nodes are the cluster's own beside it.
+void DrawBatch(Random random, Rates& rates);
 
 }  // namespace muster::sim

@@ -141,12 +141,12 @@ void Rules::On(const coordinator::AttemptEnded& event) {
   const AttemptBook attempt = live_[event.epoch];
   live_.erase(event.epoch);
   TrialBook& trial = trials_[attempt.trial];
+  trial.crashes += event.cause == wire::ExitCause::kNode && !event.by_rule ? 1 : 0;
   const SweepBook& sweep = sweeps_[trial.sweep];
   const Budget budget = BudgetFor(sweep.retry, event.cause);
   const bool asked = attempt.stop && !attempt.stop->cause;
   if (budget.name.empty() || asked || event.charge == coordinator::Charge::kNothing) return;
   const int failures = ++trial.failures[budget.name];
-  trial.crashes += event.cause == wire::ExitCause::kNode ? 1 : 0;
   const bool used_up = budget.most != wire::kUnlimited && failures > budget.most;
   const bool failed = failed_ == event.epoch;
   if (failed == used_up || sweep.over) return;
@@ -162,13 +162,13 @@ void Rules::On(const coordinator::AttemptEnded& event) {
 
 // --- nodes ------------------------------------------------------------------------------------------
 
-Micros Rules::SilenceOf(const std::string& node) const {
-  const auto heard = heard_.find(node);
+Micros Rules::SilenceOf(const Node& node) const {
+  const auto heard = heard_.find(&node);
   return world_.scheduler.now() - (heard == heard_.end() ? 0 : heard->second);
 }
 
 void Rules::Sent(const Node& node, const wire::Envelope& envelope) {
-  Belief& belief = beliefs_[node.name()];
+  Belief& belief = beliefs_[&node];
   if (belief.life == node.life() && envelope.coordinator < belief.coordinator)
     world_.Violate("S13: the agent of " + node.name() + " goes back from coordinator " +
                    std::to_string(belief.coordinator.value) + " to " +
@@ -178,10 +178,9 @@ void Rules::Sent(const Node& node, const wire::Envelope& envelope) {
 
 void Rules::Starting(const Node& node, const wire::Prepare& prepare) {
   if (node.late()) return;
-  if (SilenceOf(node.name()) > kLease + kDrift)
+  if (SilenceOf(node) > kLease + kDrift)
     world_.Violate("S11: ranks of " + Name(prepare.epoch) + " start on " + node.name() +
-                   ", which was not heard for " + std::to_string(SilenceOf(node.name()) / kSecond) +
-                   " s");
+                   ", which was not heard for " + std::to_string(SilenceOf(node) / kSecond) + " s");
   for (const auto& other : nodes_) {
     if (other.get() == &node || other->SteadyFor() < kLeaseAndMargin) continue;
     for (const auto& [epoch, gang] : other->gangs()) {
@@ -196,12 +195,12 @@ void Rules::Starting(const Node& node, const wire::Prepare& prepare) {
 
 void Rules::Look(bool coordinator_steady) {
   for (const auto& node : nodes_) {
-    if (node->SteadyFor() < kLeaseAndMargin || SilenceOf(node->name()) < kLeaseAndMargin) continue;
+    if (node->SteadyFor() < kLeaseAndMargin || SilenceOf(*node) < kLeaseAndMargin) continue;
     for (const auto& [epoch, gang] : node->gangs()) {
       if (gang->LivingRanks() > 0)
         world_.Violate("S11: ranks of " + Name(epoch) + " run on " + node->name() +
-                       ", which was not heard for " +
-                       std::to_string(SilenceOf(node->name()) / kSecond) + " s");
+                       ", which was not heard for " + std::to_string(SilenceOf(*node) / kSecond) +
+                       " s");
     }
   }
   if (coordinator_steady) LookAtSweeps();

@@ -34,7 +34,7 @@ class Rules {
   /// These events have just become durable.
   void Committed(const std::vector<coordinator::Event>& events);
   /// The coordinator takes a message of the node.
-  void Heard(const NodeId& node) { heard_[node.value] = world_.scheduler.now(); }
+  void Heard(const Node& node) { heard_[&node] = world_.scheduler.now(); }
   void Sent(const Node& node, const wire::Envelope& envelope);
   void Starting(const Node& node, const wire::Prepare& prepare);
   void Healed() { healed_ = world_.scheduler.now(); }
@@ -76,7 +76,7 @@ class Rules {
   void On(const coordinator::LogRuleFired& event);
   template <typename Other>
   void On(const Other&) {}
-  [[nodiscard]] Micros SilenceOf(const std::string& node) const;
+  [[nodiscard]] Micros SilenceOf(const Node& node) const;
   void LookAtSweeps();
 
   World& world_;
@@ -85,12 +85,12 @@ class Rules {
   std::map<TrialId, TrialBook> trials_;
   std::map<AttemptEpoch, AttemptBook> live_;
   AttemptEpoch failed_;  ///< of the TrialEnded just before, when that was a failure
-  std::map<std::string, Micros> heard_;
+  std::map<const Node*, Micros> heard_;
   struct Belief {
     std::int64_t life = 0;
     CoordinatorEpoch coordinator;
   };
-  std::map<std::string, Belief> beliefs_;
+  std::map<const Node*, Belief> beliefs_;
   Micros coordinator_since_ = 0;
   std::optional<Micros> healed_;
 };

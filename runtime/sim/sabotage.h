@@ -11,6 +11,8 @@ enum class Sabotage {
   kEarlyEmpty,      ///< the process side says SlotEmpty without having looked
   kLyingDisk,       ///< effects leave before the journal is durable
   kForgetfulStore,  ///< the tracker drops points and says it has them
+  kHearCopies,      ///< an older copy of a lent node is heard beside the newer one
+  kBlindSubmit,     ///< a batch system that is asked again does not find what it took
   kNoSync,          ///< the journal's database does not wait for the disk
 };
 

@@ -7,10 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/sim/batch.h"
 #include "runtime/sim/checker.h"
 #include "runtime/sim/coordinator_host.h"
 #include "runtime/sim/network.h"
 #include "runtime/sim/node.h"
+#include "runtime/sim/pool_rules.h"
 #include "runtime/sim/rules.h"
 #include "runtime/sim/stores.h"
 #include "runtime/sim/world.h"
@@ -58,6 +60,11 @@ wire::SweepSpec DrawSpec(World& world, int number) {
     const auto more = static_cast<int>(random.Below(static_cast<std::uint64_t>(others)));
     if (world.rates.vanishes == 0) spec.trial.ranks += more;
   }
+  const wire::PoolSpec& pool = world.rates.batch.pool;
+  if (world.rates.nodes == 0 && pool.nodes > 1 && random.Chance(0.3)) {
+    spec.trial.nodes = pool.nodes;
+    spec.trial.ranks = static_cast<int>(world.Between(pool.slots, pool.nodes * pool.slots));
+  }
   spec.budget.trials =
       1 + static_cast<int>(random.Below(static_cast<std::uint64_t>(world.rates.max_trials)));
   spec.budget.parallel = static_cast<int>(random.Below(4));
@@ -95,6 +102,7 @@ class Simulation {
       : world_(plan.seed),
         checker_(world_, stores_),
         rules_(world_, nodes_),
+        pool_rules_(world_),
         network_(world_),
         host_(world_, stores_,
               {.send = [this](const NodeId& node,
@@ -103,7 +111,8 @@ class Simulation {
                .acting = [this](const coordinator::Action& action) { checker_.Acting(action); },
                .logging = [this](AttemptEpoch epoch) { checker_.Logging(epoch); },
                .crashed = [this] { network_.CoordinatorDied(); },
-               .hearing = [this](const NodeId& node) { rules_.Heard(node); }}) {
+               .hearing = [this](const NodeId& node) { Heard(node); },
+               .batch = [this](const auto& command) { return batch_->Carry(command); }}) {
     if (plan.adjust) plan.adjust(world_.rates);
     world_.trace = plan.trace;
     world_.sabotage = plan.sabotage;
@@ -112,24 +121,16 @@ class Simulation {
     for (int index = 0; index < world_.rates.nodes; ++index) {
       const std::string name = "n" + std::to_string(index + 1);
       const Micros slots = index == 0 ? world_.rates.slots : world_.Between(1, world_.rates.slots);
-      nodes_.push_back(std::make_unique<Node>(
-          world_, name, static_cast<int>(slots),
-          [this, index](const wire::Envelope& message) {
-            const Node& node = *nodes_[static_cast<std::size_t>(index)];
-            rules_.Sent(node, message);
-            network_.ToCoordinator(node, message);
-          },
-          Node::Hooks{
-              .making = [this,
-                         name](const wire::Prepare& prepare) { checker_.Making(name, prepare); },
-              .starting =
-                  [this, index, name](const wire::Prepare& prepare) {
-                    checker_.Starting(name, prepare);
-                    rules_.Starting(*nodes_[static_cast<std::size_t>(index)], prepare);
-                  },
-              .forgetting = [this](const Gang& gang) { checker_.Forgetting(gang); }}));
+      MakeNode(NodeId(name), static_cast<int>(slots), std::nullopt);
     }
     network_.Join(host_, nodes_);
+    if (world_.rates.batch.on) {
+      batch_.emplace(world_, host_, network_, [this](const NodeId& id, int slots, Node::Lent lent) {
+        Node* node = MakeNode(id, slots, std::move(lent));
+        node->BootAgent();
+        return node;
+      });
+    }
     world_.log_over_http = [this](const wire::Prepare& prepare, std::int64_t step,
                                   const std::map<std::string, double>& metrics) {
       return host_.Log(prepare, step, metrics);
@@ -139,6 +140,8 @@ class Simulation {
   Outcome Run();
 
  private:
+  Node* MakeNode(const NodeId& id, int slots, std::optional<Node::Lent> lent);
+  void Heard(const NodeId& id);
   void Committed(const std::vector<coordinator::Event>& events);
   void Submit(const wire::SweepSpec& spec, const SweepId& id);
   /// Until it was answered, whatever the answer.
@@ -147,30 +150,69 @@ class Simulation {
                 const std::optional<coordinator::Input>& second);
   void PlanPeople();
   void PlanOperators();
+  void PlanPool();
+  void KeepPoolForEver();
   void UncordonForEver();
   void Partition();
   void PlanFaults();
   void Repeat(Micros every, const std::function<void()>& fault);
   void Heal();
-  [[nodiscard]] bool Ended() const;
-  [[nodiscard]] std::string WhatIsLeft() const;
-  Node& AnyNode() { return *nodes_[world_.random.Below(nodes_.size())]; }
+  [[nodiscard]] bool Ended();
+  [[nodiscard]] std::string WhatIsLeft();
+  void WithAnyNode(const std::function<void(Node&)>& act);
 
   World world_;
   Stores stores_;
   Checker checker_;
   Rules rules_;
+  PoolRules pool_rules_;
   Network network_;
   CoordinatorHost host_;
-  std::vector<std::unique_ptr<Node>> nodes_;
+  std::optional<Batch> batch_;
+  std::vector<std::unique_ptr<Node>> nodes_;  ///< lent ones are added and stay
   std::vector<SweepId> sweeps_;
   std::size_t acknowledged_ = 0;
   int crashes_ = 0;
 };
 
+Node* Simulation::MakeNode(const NodeId& id, int slots, std::optional<Node::Lent> lent) {
+  const std::size_t index = nodes_.size();
+  const std::string& name = id.value;
+  const Node::SendFn send = [this, index](const wire::Envelope& message) {
+    const Node& node = *nodes_[index];
+    rules_.Sent(node, message);
+    network_.ToCoordinator(node, message);
+  };
+  const Node::Hooks hooks{
+      .making = [this, name](const wire::Prepare& prepare) { checker_.Making(name, prepare); },
+      .starting =
+          [this, index, name](const wire::Prepare& prepare) {
+            checker_.Starting(name, prepare);
+            rules_.Starting(*nodes_[index], prepare);
+          },
+      .forgetting = [this](const Gang& gang) { checker_.Forgetting(gang); }};
+  nodes_.push_back(lent ? std::make_unique<Node>(world_, name, slots, send, hooks, *std::move(lent))
+                        : std::make_unique<Node>(world_, name, slots, send, hooks));
+  return nodes_.back().get();
+}
+
+void Simulation::Heard(const NodeId& id) {
+  const Node* node = network_.Find(id);
+  if (node != nullptr) rules_.Heard(*node);
+}
+
+void Simulation::WithAnyNode(const std::function<void(Node&)>& act) {
+  std::vector<Node*> there;
+  for (const auto& node : nodes_) {
+    if (!node->lent() || !node->vanished()) there.push_back(node.get());
+  }
+  if (!there.empty()) act(*there[world_.random.Below(there.size())]);
+}
+
 void Simulation::Committed(const std::vector<coordinator::Event>& events) {
   checker_.Committed(events);
   rules_.Committed(events);
+  pool_rules_.Committed(events);
   if (host_.up()) checker_.CheckState(host_.coordinator().state());
 }
 
@@ -257,6 +299,31 @@ void Simulation::PlanOperators() {
   }
 }
 
+/// A pool is made, and perhaps paused, removed or made smaller for a while.
+void Simulation::PlanPool() {
+  const Rates::BatchRates& rates = world_.rates.batch;
+  const Micros when = world_.About(5 * kSecond);
+  AskLater(when, coordinator::SetPool{rates.pool}, 0, std::nullopt);
+  if (!world_.random.Chance(rates.change_pool)) return;
+  coordinator::Input change = coordinator::ChangePool{
+      rates.pool.name,
+      world_.random.Chance(0.5) ? coordinator::PoolVerb::kPause : coordinator::PoolVerb::kRemove,
+      "maintenance"};
+  if (world_.random.Chance(0.3)) {
+    wire::PoolSpec smaller = rates.pool;
+    smaller.most = smaller.backlog = 1;
+    change = coordinator::SetPool{smaller};
+  }
+  AskLater(when + world_.Between(kSecond, world_.rates.bad_for), change, world_.About(30 * kSecond),
+           coordinator::SetPool{rates.pool});
+}
+
+/// ... and when it has, at the pool.
+void Simulation::KeepPoolForEver() {
+  Ask(coordinator::SetPool{world_.rates.batch.pool}, {});
+  world_.scheduler.After(120 * kSecond, [this] { KeepPoolForEver(); });
+}
+
 /// When the world has healed, somebody looks now and then at what muster itself took out of work.
 void Simulation::UncordonForEver() {
   world_.scheduler.After(60 * kSecond, [this] {
@@ -283,20 +350,23 @@ void Simulation::Partition() {
   const Micros how_long = world_.About(world_.rates.partition_for);
   const bool one_way = world_.random.Chance(world_.rates.one_way);
   const bool to_node = world_.random.Chance(0.5);
-  const Node& first = AnyNode();
-  for (const auto& node : nodes_) {
-    if (node.get() != &first && !world_.random.Chance(world_.rates.partition_more)) continue;
-    if (!one_way || to_node) network_.Partition(*node, Network::Way::kToNode, how_long);
-    if (!one_way || !to_node) network_.Partition(*node, Network::Way::kToCoordinator, how_long);
-  }
+  WithAnyNode([&](const Node& first) {
+    for (const auto& node : nodes_) {
+      if (node.get() != &first && !world_.random.Chance(world_.rates.partition_more)) continue;
+      if (!one_way || to_node) network_.Partition(*node, Network::Way::kToNode, how_long);
+      if (!one_way || !to_node) network_.Partition(*node, Network::Way::kToCoordinator, how_long);
+    }
+  });
 }
 
 void Simulation::PlanFaults() {
   const Rates& rates = world_.rates;
   Repeat(rates.partition_every, [this] { Partition(); });
-  Repeat(rates.process_kill_every, [this] { AnyNode().KillProcess(); });
-  Repeat(rates.agent_pause_every, [this] {
-    Node& node = AnyNode();
+  const auto on_any_node = [this](Micros every, const std::function<void(Node&)>& fault) {
+    Repeat(every, [this, fault] { WithAnyNode(fault); });
+  };
+  on_any_node(rates.process_kill_every, [](Node& node) { node.KillProcess(); });
+  on_any_node(rates.agent_pause_every, [this](Node& node) {
     if (!node.agent_up()) return;
     if (world_.random.Chance(0.5))
       node.PauseInNextStep(world_.About(world_.rates.pause_for));
@@ -318,8 +388,7 @@ void Simulation::PlanFaults() {
     else
       host_.Crash();
   });
-  Repeat(rates.agent_crash_every, [this] {
-    Node& node = AnyNode();
+  on_any_node(rates.agent_crash_every, [this](Node& node) {
     if (!node.agent_up()) return;
     ++crashes_;
     if (world_.random.Chance(0.5))
@@ -327,8 +396,7 @@ void Simulation::PlanFaults() {
     else
       node.CrashAgent();
   });
-  Repeat(rates.machine_crash_every, [this] {
-    Node& node = AnyNode();
+  on_any_node(rates.machine_crash_every, [this](Node& node) {
     if (node.vanished()) return;
     ++crashes_;
     node.CrashMachine();
@@ -341,6 +409,11 @@ void Simulation::PlanFaults() {
       nodes_[index]->Vanish();
     });
   }
+  if (batch_) {
+    Repeat(rates.batch.disturb_every, [this] { batch_->Disturb(); });
+    Repeat(rates.batch.machine_lost_every, [this] { batch_->LoseMachine(); });
+    Repeat(rates.batch.away_every, [this] { batch_->GoAway(); });
+  }
   world_.scheduler.After(rates.bad_for, [this] { Heal(); });
 }
 
@@ -348,19 +421,27 @@ void Simulation::Heal() {
   world_.Trace([] { return std::string("the world heals"); });
   world_.bad = false;
   UncordonForEver();
+  if (batch_) {
+    batch_->Heal();
+    KeepPoolForEver();
+  }
   rules_.Healed();
 }
 
 // --- the end ----------------------------------------------------------------------------------------
 
-bool Simulation::Ended() const {
+bool Simulation::Ended() {
   if (world_.bad || acknowledged_ < sweeps_.size() || !host_.up() || !host_.idle()) return false;
   const coordinator::State& state = host_.coordinator().state();
+  const auto is_over = [](const auto& node) {
+    return node->lent() ? node->vanished() && node->LivingShims() == 0 : node->gangs().empty();
+  };
   return state.open.empty() && state.live.empty() && state.pending.empty() &&
-         std::ranges::all_of(nodes_, [](const auto& node) { return node->gangs().empty(); });
+         state.allocations.empty() && (!batch_ || batch_->LiveJobs().empty()) &&
+         std::ranges::all_of(nodes_, is_over);
 }
 
-std::string Simulation::WhatIsLeft() const {
+std::string Simulation::WhatIsLeft() {
   std::string left = "L1: not everything has ended " +
                      std::to_string(world_.rates.heals_within / kSecond) + " s after the faults:";
   if (acknowledged_ < sweeps_.size()) left += " a submission without an answer;";
@@ -369,9 +450,16 @@ std::string Simulation::WhatIsLeft() const {
   for (const SweepId& sweep : state.open) left += " sweep " + sweep.value + ";";
   for (const AttemptEpoch epoch : state.live)
     left += " attempt " + std::to_string(epoch.value) + " at the coordinator;";
+  for (const auto& [id, allocation] : state.allocations) left += " allocation " + id.value + ";";
+  if (batch_) {
+    for (const cluster::Job& job : batch_->LiveJobs()) left += " job " + job.id + ";";
+  }
   for (const auto& node : nodes_) {
-    for (const auto& [epoch, gang] : node->gangs())
+    if (node->lent() && node->agent_up()) left += " the agent of " + node->name() + ";";
+    for (const auto& [epoch, gang] : node->gangs()) {
+      if (node->lent() && !gang->ShimLives()) continue;
       left += " attempt " + std::to_string(epoch.value) + " on " + node->name() + ";";
+    }
   }
   return left + " " + std::to_string(state.pending.size()) + " outbox entries";
 }
@@ -382,6 +470,10 @@ Outcome Simulation::Run() {
   network_.Maintain();
   PlanPeople();
   PlanOperators();
+  if (batch_) {
+    PlanPool();
+    batch_->Run();
+  }
   PlanFaults();
   Micros look = kSecond;
   bool ended = false;
@@ -390,6 +482,8 @@ Outcome Simulation::Run() {
     look = world_.scheduler.now() + kSecond;
     ended = Ended();
     rules_.Look(host_.steady());
+    if (batch_)
+      pool_rules_.Look(batch_->LiveJobs(), Batch::HomeId(), host_.steady() && !batch_->away());
     if (world_.scheduler.now() > world_.rates.bad_for + world_.rates.heals_within && !ended)
       world_.Violate(WhatIsLeft());
   }

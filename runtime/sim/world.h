@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/agent/mutation.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/random.h"
 #include "runtime/coordinator/mutation.h"
 #include "runtime/sim/rates.h"
@@ -18,8 +19,13 @@
 
 namespace muster::sim {
 
+/// The wall clock's time when a history begins.
+inline constexpr UnixMillis kEpochStart = 1'700'000'000'000;
+
 struct World {
-  explicit World(std::uint64_t seed) : random(seed), rates(DrawRates(random)) {}
+  explicit World(std::uint64_t seed) : random(seed), rates(DrawRates(random)) {
+    DrawBatch(Random(seed, 1), rates);  // a stream of its own leaves the other draws alone
+  }
 
   /// Ranks of each attempt that run or are done, on whichever node: a collective waits for the others.
   std::map<AttemptEpoch, int> running_ranks;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <iostream>
 #include <ostream>
@@ -105,6 +106,32 @@ void ManyClones(Rates& rates) {
   rates.max_ranks = 1;
 }
 
+/// None is lent.
+void OwnNodes(Rates& rates) {
+  rates.batch.on = false;
+  rates.nodes = std::max(1, rates.nodes);
+}
+
+/// All nodes are lent.
+void Lent(Rates& rates) {
+  rates.batch.on = true;
+  rates.nodes = 0;
+}
+/// ... by a batch system that starts jobs anew while the older start lives.
+void LentTwice(Rates& rates) {
+  Lent(rates);
+  LongTrials(rates);
+  rates.nodes = 0;
+  rates.batch.disturb_every = 5 * kSecond;
+  rates.batch.machines = 6;
+  rates.batch.contained = false;
+}
+void LentSlowly(Rates& rates) {
+  LentTwice(rates);
+  rates.clock_jump_every = 0;
+  rates.batch.refuse = 0.5;
+}
+
 class MutantTest : public testing::TestWithParam<Mutant> {};
 
 TEST_P(MutantTest, IsSeen) {
@@ -155,8 +182,19 @@ INSTANTIATE_TEST_SUITE_P(
     testing::PrintToStringParamName());
 
 INSTANTIATE_TEST_SUITE_P(
+    Pools, MutantTest,
+    testing::Values(Bug("AskTooMany", CoordinatorBug::kAskTooMany, "^S18", Lent),
+                    Bug("AskAtOnce", CoordinatorBug::kAskAtOnce, "^S19", LentSlowly),
+                    Bug("ReuseJob", CoordinatorBug::kReuseJob, "^S20", LentTwice),
+                    Bug("BelieveEnded", CoordinatorBug::kBelieveEnded, "^S11", LentTwice),
+                    Bug("KeepAllocations", CoordinatorBug::kKeepAllocations, "^L1", Lent),
+                    Lie("HearCopies", Sabotage::kHearCopies, "^S", LentTwice),
+                    Lie("BlindSubmit", Sabotage::kBlindSubmit, "^S21", Lent)),
+    testing::PrintToStringParamName());
+
+INSTANTIATE_TEST_SUITE_P(
     Agent, MutantTest,
-    testing::Values(Bug("GoAfterLease", AgentBug::kGoAfterLease, "^S11.* start"),
+    testing::Values(Bug("GoAfterLease", AgentBug::kGoAfterLease, "^S11.* start", OwnNodes),
                     Bug("FollowOldCoordinator", AgentBug::kFollowOldCoordinator, "^S13"),
                     Bug("NoFence", AgentBug::kNoFence, "^S11"),
                     Bug("EmptyUnseen", AgentBug::kEmptyUnseen, "^S[36]"),

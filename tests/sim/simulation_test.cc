@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -76,7 +77,7 @@ TEST(SimulationTest, CoordinatorCrashes_RestartNoRank) {
                                           [](Rates& rates) {
                                             const Rates drawn = rates;
                                             rates = {};
-                                            rates.nodes = drawn.nodes;
+                                            rates.nodes = std::max(1, drawn.nodes);
                                             rates.slots = drawn.slots;
                                             rates.sweeps = drawn.sweeps;
                                             rates.max_ranks = drawn.max_ranks;
