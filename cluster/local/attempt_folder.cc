@@ -15,9 +15,10 @@
 #include "runtime/wire/codec.h"
 
 namespace muster::wire {
-// The codec's names of an enum that messages.cc keeps to itself.
+// The codec's names of what messages.cc keeps to itself.
 BOOST_DESCRIBE_ENUM(ExitCause, kSuccess, kResume, kUser, kOom, kNode, kPreempt, kWalltime, kHang,
                     kInfra, kFenced, kStopped)
+BOOST_DESCRIBE_STRUCT(ResourceUse, (), (cpu_ms, memory_bytes, gpu_ms))
 }  // namespace muster::wire
 
 namespace muster::cluster::local {
@@ -28,7 +29,7 @@ BOOST_DESCRIBE_STRUCT(RankProcess, (), (rank, process))
 BOOST_DESCRIBE_STRUCT(RankEnd, (), (rank, code, text, out_of_memory, told))
 BOOST_DESCRIBE_STRUCT(ShimState, (),
                       (phase, shim, address, port, ranks, ends, all_ended, empty, launcher_end,
-                       message, pusher))
+                       message, pusher, cpu_ms, memory_bytes))
 BOOST_DESCRIBE_STRUCT(EndNote, (), (cause, message))
 
 namespace {
@@ -156,6 +157,12 @@ Status AttemptFolder::WriteGang(const std::vector<wire::GangPart>& parts) const 
 }
 Result<std::vector<wire::GangPart>> AttemptFolder::ReadGang() const {
   return ReadJson<std::vector<wire::GangPart>>(run_ / "gang.json");
+}
+Status AttemptFolder::WriteUsed(const wire::ResourceUse& used) const {
+  return ReplaceFile(run_ / "used.json", wire::Encode(used) + "\n");
+}
+Result<wire::ResourceUse> AttemptFolder::ReadUsed() const {
+  return ReadJson<wire::ResourceUse>(run_ / "used.json");
 }
 Status AttemptFolder::WriteEndNote(const EndNote& note) const {
   return ReplaceFile(path_ / "end.json", wire::Encode(note) + "\n");

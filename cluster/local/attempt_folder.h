@@ -49,8 +49,10 @@ struct ShimState {
   bool empty = false;  ///< and no process is left that descends from the shim, which ends now
   std::string
       launcher_end;  ///< how mpirun, or its daemon, ended while ranks were left: "killed by signal 9 (SIGKILL)"
-  std::string message;  ///< of kFailed
-  ProcessId pusher;     ///< brings a checkpoint to the server (checkpoint_push.h); pid 0: none
+  std::string message;            ///< of kFailed
+  ProcessId pusher;               ///< brings a checkpoint to the server (checkpoint_push.h); pid 0: none
+  std::int64_t cpu_ms = 0;        ///< user and system time of all that has ended
+  std::int64_t memory_bytes = 0;  ///< the most that one of those processes had
 };
 
 /// end.json, written by the agent: why it is ending the attempt.
@@ -122,6 +124,9 @@ class AttemptFolder {
   /// gang.json, of the gang's first node: wire::Go::parts.
   Status WriteGang(const std::vector<wire::GangPart>& parts) const;
   [[nodiscard]] Result<std::vector<wire::GangPart>> ReadGang() const;
+  /// used.json, written by the agent: what the shim cannot tell, or did not live to.
+  Status WriteUsed(const wire::ResourceUse& used) const;
+  [[nodiscard]] Result<wire::ResourceUse> ReadUsed() const;
   Status WriteEndNote(const EndNote& note) const;
   [[nodiscard]] Result<EndNote> ReadEndNote() const;
   /// rank<k>.pid and rank<k>.exit, written by `muster rank`.

@@ -201,6 +201,18 @@ std::vector<int> ProcessesOfCgroups(const std::vector<fs::path>& groups) {
   return pids;
 }
 
+std::optional<std::chrono::milliseconds> CpuTimeOfCgroups(const std::vector<fs::path>& groups) {
+  for (const fs::path& group : groups) {
+    std::int64_t count = 0;
+    std::string name;
+    if (std::ifstream(group / "cpu.stat") >> name >> count && name == "usage_usec")
+      return std::chrono::milliseconds(count / 1'000);
+    if (std::ifstream(group / "cpuacct.usage") >> count)  // version 1, in ns
+      return std::chrono::milliseconds(count / 1'000'000);
+  }
+  return std::nullopt;
+}
+
 Status RemoveCgroups(const std::vector<fs::path>& groups) {
   Status status;
   for (const fs::path& group : groups) {

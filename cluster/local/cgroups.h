@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,6 +71,9 @@ class Cgroups {
 void KillCgroups(const std::vector<std::filesystem::path>& groups);
 /// Pids of what is in them, zombies left out where the kernel does.
 std::vector<int> ProcessesOfCgroups(const std::vector<std::filesystem::path>& groups);
+/// CPU time, user and system, of all that ever was in one of them; nothing where none of their hierarchies counts it.
+std::optional<std::chrono::milliseconds> CpuTimeOfCgroups(
+    const std::vector<std::filesystem::path>& groups);
 /// Deletes them; kIo for one that is not empty.
 Status RemoveCgroups(const std::vector<std::filesystem::path>& groups);
 

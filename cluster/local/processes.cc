@@ -124,6 +124,7 @@ agent::FoundAttempt Processes::Impl::Adopt(Attempt& attempt) {
     attempt.ready_told = known.phase != wire::AttemptPhase::kPreparing;
     attempt.started_told = state.phase == ShimPhase::kRunning;
   }
+  if (const auto used = attempt.folder.ReadUsed(); used.ok()) attempt.seen = *used;
   if (const auto note = attempt.folder.ReadEndNote(); note.ok()) {
     known.end_cause = note->cause;
     known.end_message = note->message;
@@ -186,6 +187,7 @@ void Processes::Impl::LookForActivity(MonotonicTime now) {
     if (!scanned) continue;
     CheckActivity(attempt);
     SampleAttempt(attempt);
+    NoteUse(attempt);
   }
   if (scanned) SweepStrays();
 }

@@ -14,9 +14,23 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kScanEvery = 10ms;    // while something is being killed, doubled ...
-constexpr auto kScanMost = 200ms;    // ... up to this
-constexpr auto kComplainEvery = 5s;  // about processes that do not die
+constexpr auto kScanEvery = 10ms;           // while something is being killed, doubled ...
+constexpr auto kScanMost = 200ms;           // ... up to this
+constexpr auto kComplainEvery = 5s;         // about processes that do not die
+constexpr std::int64_t kCpuToNoteMs = 100;  // seen elsewhere than by the shim
+
+/// Each source is a lower bound: what the shim counted, what its control groups did, what was seen while it ran.
+std::optional<wire::ResourceUse> UsedBy(const Attempt& attempt,
+                                        std::optional<std::chrono::milliseconds> groups_cpu) {
+  if (!attempt.state || attempt.state->phase == ShimPhase::kPrepared) return std::nullopt;
+  wire::ResourceUse used = attempt.seen;
+  used.cpu_ms = std::max({used.cpu_ms, attempt.state->cpu_ms, groups_cpu.value_or(0ms).count()});
+  used.memory_bytes = std::max(used.memory_bytes, attempt.state->memory_bytes);
+  // An agent that starts anew finds neither the groups nor what this one saw.
+  if (used.cpu_ms > attempt.state->cpu_ms + kCpuToNoteMs || used.gpu_ms)
+    (void)attempt.folder.WriteUsed(used);
+  return used;
+}
 
 }  // namespace
 
@@ -89,9 +103,11 @@ void Processes::Impl::KillProcesses(AttemptEpoch epoch, Kill& kill, MonotonicTim
   const ProcessId shim = attempt != nullptr && attempt->state ? attempt->state->shim : ProcessId();
   const auto& all = table.at(epoch).processes;
   kill.killed.insert(all.begin(), all.end());
+  const bool alone = all.size() == 1;
   for (const auto& process : all) {
-    if (process != shim || all.size() == 1) SendSignal(process, SIGKILL);
+    if (process != shim || (alone && kill.shim_spared)) SendSignal(process, SIGKILL);
   }
+  kill.shim_spared = alone;
   if (!kill.IsLate(now)) return;
   LogWarning("agent", "attempt " + std::to_string(epoch.value) + ": " + std::to_string(all.size()) +
                           " processes do not die, first pid " + std::to_string(all.front().pid) +
@@ -134,6 +150,7 @@ bool Processes::Impl::EmptyCgroups(AttemptEpoch epoch, Kill& kill) const {
 
 void Processes::Impl::TellEmpty(AttemptEpoch epoch, MonotonicTime now) {
   Kill& kill = kills[epoch];
+  const auto groups_cpu = CpuTimeOfCgroups(FolderOf(epoch).ReadCgroups());  // while they are there
   if (!kill.IsOver() || !EmptyCgroups(epoch, kill)) {
     if (kill.IsLate(now))
       LogWarning("agent", "attempt " + std::to_string(epoch.value) +
@@ -156,6 +173,7 @@ void Processes::Impl::TellEmpty(AttemptEpoch epoch, MonotonicTime now) {
         if (bytes > 0) empty.logs_end[std::to_string(rank) + "." + stream] = bytes;
       }
     }
+    empty.used = UsedBy(*attempt, groups_cpu);
     std::error_code ignored;
     std::filesystem::remove_all(attempt->folder.scratch(), ignored);
     attempt->over_told = attempt->empty_told = true;

@@ -50,7 +50,9 @@ struct Attempt {
   std::int64_t spool_bytes = 0;  ///< at the last look for activity
   std::int64_t cpu_ticks = 0;
   std::int64_t gpu_ms = 0;
-  int inspecting = 0;  ///< pid of `muster inspect`
+  wire::ResourceUse seen;                      ///< while it ran, by this agent and those before
+  std::map<ProcessId, std::int64_t> gpu_busy;  ///< ms of each process at the last look
+  int inspecting = 0;                          ///< pid of `muster inspect`
   MonotonicTime inspect_until;
 };
 
@@ -62,6 +64,7 @@ struct Kill {
   /// What was seen of it. A process that ends is found by nothing any more (its environment goes first) while it still
   /// lets go of what it holds, a GPU for one.
   std::set<ProcessId> killed;
+  bool shim_spared = false;  ///< it was left alone once, to count what the others had used
 
   /// True when all that was killed is gone.
   bool IsOver();
@@ -120,6 +123,7 @@ struct Processes::Impl {
   void ReadSpools(Attempt& attempt);
   void CheckActivity(Attempt& attempt);
   void SampleAttempt(const Attempt& attempt);
+  void NoteUse(Attempt& attempt);
   bool Scan();
 
   // processes_inspect.cc

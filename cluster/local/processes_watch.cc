@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -174,6 +175,33 @@ void Processes::Impl::SampleAttempt(const Attempt& attempt) {
       agent::Observed{.epoch = prepare.epoch,
                       .ranks = SampleRanks(all->second, *attempt.state, attempt.folder,
                                            prepare.memory_bytes, gpus.get())});
+}
+
+/// What nobody can tell once the processes are gone: of GPUs, of memory, and of all when the shim is killed.
+void Processes::Impl::NoteUse(Attempt& attempt) {
+  const auto all = table.find(attempt.prepare.epoch);
+  if (!attempt.state || all == table.end()) return;
+  wire::ResourceUse& seen = attempt.seen;
+  const std::int64_t cpu_ms = all->second.cpu_ticks * 1'000 / sysconf(_SC_CLK_TCK);
+  seen.cpu_ms = std::max(seen.cpu_ms, attempt.state->cpu_ms + cpu_ms);
+  std::int64_t pages = 0;
+  for (const ProcessStat& process : all->second.stats) pages += process.rss_pages;
+  seen.memory_bytes = std::max(seen.memory_bytes, pages * getpagesize());
+  if (gpus == nullptr) return;
+  const std::int64_t before = seen.gpu_ms.value_or(0);
+  seen.gpu_ms = before;
+  std::map<ProcessId, std::int64_t> now;
+  for (const ProcessStat& process : all->second.stats) {
+    const std::int64_t busy = gpus->BusyMs(process.id.pid);
+    const auto last = attempt.gpu_busy.find(process.id);
+    const std::int64_t had = last == attempt.gpu_busy.end() ? 0 : last->second;
+    *seen.gpu_ms += busy < had ? busy : busy - had;  // after a long idle time it is counted anew
+    if (busy > 0) now.emplace(process.id, busy);
+  }
+  attempt.gpu_busy = std::move(now);
+  if (seen.gpu_ms == before) return;
+  if (const Status noted = attempt.folder.WriteUsed(seen); !noted.ok())
+    LogWarning("agent", noted.error().message);
 }
 
 /// Looks at all processes. False when that failed, which says nothing about any of them.

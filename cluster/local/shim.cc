@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -334,6 +335,12 @@ bool Shim::HasEnded(int rank) const {
 
 void Shim::SaveIfChanged() {
   if (!changed_) return;
+  // Of what ended, and of what that had waited for: as orphans become children of the shim, of everything in the end.
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
+  const auto ms = [](const timeval& time) { return time.tv_sec * 1'000 + time.tv_usec / 1'000; };
+  state_.cpu_ms = ms(used.ru_utime) + ms(used.ru_stime);
+  state_.memory_bytes = used.ru_maxrss * 1'024;
   const Status status = folder_.WriteState(state_);
   changed_ = !status.ok();
   if (changed_) LogError("shim", "the state waits: " + status.error().message);

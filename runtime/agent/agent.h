@@ -147,6 +147,7 @@ struct SlotEmpty {
   AttemptEpoch epoch;
   std::int64_t records_end = 0;                  ///< bytes of whole lines in the record spool
   std::map<std::string, std::int64_t> logs_end;  ///< "0.out" -> bytes; absent: empty
+  std::optional<wire::ResourceUse> used = {};    ///< as in wire::Exited
 };
 
 using Input = std::variant<FoundAtStart, Connected, Disconnected, Received, Tick, ShimReady,

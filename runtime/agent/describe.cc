@@ -65,7 +65,8 @@ std::string Describe(const wire::Message& message) {
                  [](const wire::Exited& m) {
                    return Text(m.epoch) + " " + std::string(CauseName(m.cause)) +
                           (m.started ? " started" : " not started") + " records" +
-                          Text(m.records_end) + ": " + m.message;
+                          Text(m.records_end) +
+                          (m.used ? " cpu" + Text(m.used->cpu_ms) + " ms" : "") + ": " + m.message;
                  },
                  [](const wire::Welcome& m) {
                    return " coordinator" + Text(m.coordinator.value) + " keep" + List(m.keep) +

@@ -55,6 +55,7 @@ struct Attempt {
   bool discard = false;  ///< its spools are of no use to anybody
   bool all_exited = false;
   std::vector<RanksExited::Rank> exits;
+  std::optional<wire::ResourceUse> used;
   MonotonicTime kill_at;
   MonotonicTime activity;
   Spool records;

@@ -224,6 +224,7 @@ void Machine::On(const SlotEmpty& input) {
   const bool wrote = input.records_end > 0 || !input.logs_end.empty();
   if (wrote && !attempt->started) NoteStarted(*attempt);  // killed before all of its ranks ran
   attempt->phase = Phase::kDraining;
+  attempt->used = input.used;
   attempt->log_progress = now_;
   attempt->records.final = input.records_end;
   for (auto& [name, log] : attempt->logs) {
@@ -258,7 +259,8 @@ void Machine::SendExited(Attempt& attempt) {
                       .cause = verdict.cause,
                       .message = std::move(verdict.message),
                       .ranks = {},
-                      .records_end = attempt.records.final.value_or(0)};
+                      .records_end = attempt.records.final.value_or(0),
+                      .used = attempt.used};
   for (const auto& rank : attempt.exits) exited.ranks.push_back(rank.exit);
   Send(std::move(exited));
 }

@@ -16,6 +16,7 @@ constexpr std::size_t kLabelsMax = 256;
 constexpr int kSlotsMax = 65'536;
 constexpr std::size_t kSecretBytesMax = 256;
 constexpr std::int64_t kPartsMax = 65'536;  ///< of a gang, a node each
+constexpr std::int64_t kUseMax = std::int64_t{1} << 53;
 
 Status CheckText(std::string_view path, std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return Ok();
@@ -77,6 +78,12 @@ Status Check(const Go& go) {
     MUSTER_RETURN_IF_ERROR(CheckNumber("parts", part.ranks, 1, kSlotsMax));
   }
   return Ok();
+}
+Status Check(const Exited& exited) {
+  if (!exited.used) return Ok();
+  MUSTER_RETURN_IF_ERROR(CheckNumber("used", exited.used->cpu_ms, 0, kUseMax));
+  MUSTER_RETURN_IF_ERROR(CheckNumber("used", exited.used->memory_bytes, 0, kUseMax));
+  return CheckNumber("used", exited.used->gpu_ms.value_or(0), 0, kUseMax);
 }
 template <typename T>
 Status Check(const T& /*bounded by the message's length and kBodyValuesMax*/) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -156,6 +157,16 @@ struct RankExit {
   int code = 0;      ///< exit code, or 128 + signal
   std::string text;  ///< "exit 3", "killed by signal 9 (SIGKILL)"
 };
+/// What the processes of an attempt on one node used, as its kernel and its GPUs' driver count: ranks, whatever they
+/// started, and what started them. At least that: what was killed before it was counted is missing.
+struct ResourceUse {
+  std::int64_t cpu_ms = 0;  ///< user and system time
+  /// The most that ranks were seen to have together, or a single process ever had.
+  std::int64_t memory_bytes = 0;
+  /// Time for which GPUs' multiprocessors were busy, all together; absent: nobody tells.
+  std::optional<std::int64_t> gpu_ms = {};
+  friend bool operator==(const ResourceUse&, const ResourceUse&) = default;
+};
 /// The node will be taken away (its time is over, others want it): its ranks are to save what they have and end. Said
 /// again until they have; then the agent ends.
 struct Leaving {
@@ -165,9 +176,10 @@ struct Exited {
   AttemptEpoch epoch;
   bool started = true;
   ExitCause cause = ExitCause::kInfra;
-  std::string message;           ///< a sentence for people: what was seen, which rank first
-  std::vector<RankExit> ranks;   ///< may be empty when nothing started
-  std::int64_t records_end = 0;  ///< the spool's final size: all of it was or will be sent
+  std::string message;                   ///< a sentence for people: what was seen, which rank first
+  std::vector<RankExit> ranks;           ///< may be empty when nothing started
+  std::int64_t records_end = 0;          ///< the spool's final size: all of it was or will be sent
+  std::optional<ResourceUse> used = {};  ///< absent: nobody counted
 };
 
 // --- coordinator to agent ---------------------------------------------------------------------------

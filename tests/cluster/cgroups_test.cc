@@ -51,6 +51,16 @@ TEST_F(CgroupsTest, VersionTwo_LimitsChildrenOfTheOwnGroup) {
   EXPECT_THAT(groups.Make("m-9", {}), ElementsAre(root_ / "job/m-9"));  // for its kill
 }
 
+TEST_F(CgroupsTest, CpuTime_IsReadOfBothVersions) {
+  Write("cpu/m-7/cpu.stat", "nr_periods 3\nnr_throttled 0\n");
+  Write("two/m-7/cpu.stat", "usage_usec 1250999\nuser_usec 1000000\n");
+  Write("one/m-7/cpuacct.usage", "2500999999\n");
+  using std::chrono::milliseconds;
+  EXPECT_EQ(CpuTimeOfCgroups({root_ / "cpu/m-7", root_ / "two/m-7"}), milliseconds(1'250));
+  EXPECT_EQ(CpuTimeOfCgroups({root_ / "one/m-7"}), milliseconds(2'500));
+  EXPECT_EQ(CpuTimeOfCgroups({root_ / "cpu/m-7", root_ / "gone"}), std::nullopt);
+}
+
 TEST_F(CgroupsTest, ServiceInAChildOfItsSubtree_MakesSiblings) {
   Write("cgroup.controllers", "memory");
   Write("service/cgroup.procs", "");

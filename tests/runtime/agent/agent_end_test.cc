@@ -16,6 +16,15 @@ TEST_F(AgentTest, AllRanksExitZero_TheRestIsSweptBeforeExited) {
             Lines{"send exited 5 success started records 0: all 2 ranks exited 0"});
 }
 
+TEST_F(AgentTest, WhatWasUsed_IsInEveryExited) {
+  Connect();
+  MakeRunning(PrepareOf(5, {0}));
+  EXPECT_EQ(Do(RanksExited{AttemptEpoch(5), {Rank(0, 0)}}), Lines{"kill 5"});
+  const Lines exited{"send exited 5 success started records 0 cpu 1250 ms: all 1 ranks exited 0"};
+  EXPECT_EQ(Do(SlotEmpty{AttemptEpoch(5), 0, {}, wire::ResourceUse{.cpu_ms = 1'250}}), exited);
+  EXPECT_EQ(PassTime(1'000), exited) << "until it is forgotten";
+}
+
 TEST_F(AgentTest, OneRankFails_TheGangIsKilledAtOnceAndTheFirstIsNamed) {
   Connect();
   MakeRunning(PrepareOf(5, {0, 1}, 2));

@@ -166,6 +166,9 @@ TEST(Bounds, WhatNoPeerSends_IsRefusedWithItsPath) {
   EXPECT_THAT(refused(Prepared{AttemptEpoch(1), "a", 70'000}), HasSubstr("at port: 70000"));
   EXPECT_THAT(refused(Prepare{.start_secret = std::string(300, 's')}),
               HasSubstr("at start_secret: 300 bytes; at most 256"));
+  EXPECT_THAT(refused(Exited{.used = ResourceUse{.cpu_ms = -1}}), HasSubstr("at used: -1"));
+  EXPECT_THAT(refused(Exited{.used = ResourceUse{.gpu_ms = std::int64_t{1} << 60}}),
+              HasSubstr("exited: at used: 1152921504606846976"));
   const auto parts = [&](GangPart part) {
     return refused(Go{AttemptEpoch(1), "a", 1, {std::move(part)}});
   };

@@ -99,6 +99,13 @@ class RandomMessage {
       part.ranks = 1 + static_cast<int>(random_.Below(65'535));
     }
   }
+  void Tame(Exited& exited) {
+    if (!exited.used) return;
+    const auto tame = [](std::int64_t& amount) { amount = std::abs(amount) >> 12; };
+    tame(exited.used->cpu_ms);
+    tame(exited.used->memory_bytes);
+    if (exited.used->gpu_ms) tame(*exited.used->gpu_ms);
+  }
   template <typename T>
   void Tame(T& /*any value may travel*/) {}
 
