@@ -67,7 +67,7 @@ struct Job {
   bool failed = false;                ///< of an ended one: it ended otherwise than with exit 0
 };
 
-/// What ended jobs have cost, all their starts together: the CPUs and GPUs that they held, while they held them.
+/// What a job has cost, all its starts that have ended together: the CPUs and GPUs that it held, while it held them.
 struct JobUsage {
   std::optional<double> cpu_seconds, gpu_seconds, joules;
 };
@@ -90,8 +90,10 @@ class BatchSystem {
   virtual Result<std::vector<Job>> Find(const std::string& prefix) = 0;
   /// Asks to end them, whatever their state; those that have ended, are not known or are others' by now are no error.
   virtual Status Cancel(const std::vector<JobRef>& jobs) = 0;
-  /// Empty members where the system does not count (yet).
-  virtual Result<JobUsage> Usage(const JobRef& job) = 0;
+  /// Whether it counts at all what jobs cost.
+  virtual Result<bool> Counts() = 0;
+  /// Of each, in their order. Empty members where the system does not count (yet).
+  virtual Result<std::vector<JobUsage>> Usage(const std::vector<JobRef>& jobs) = 0;
 };
 
 }  // namespace muster::cluster

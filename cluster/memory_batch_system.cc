@@ -73,8 +73,19 @@ Status MemoryBatchSystem::Cancel(const std::vector<JobRef>& jobs) {
   return Ok();
 }
 
-Result<JobUsage> MemoryBatchSystem::Usage(const JobRef& ref) {
+Result<bool> MemoryBatchSystem::Counts() {
   MUSTER_RETURN_IF_ERROR(Answer());
+  return site_.counts_usage;
+}
+
+Result<std::vector<JobUsage>> MemoryBatchSystem::Usage(const std::vector<JobRef>& jobs) {
+  MUSTER_RETURN_IF_ERROR(Answer());
+  std::vector<JobUsage> all;
+  for (const JobRef& ref : jobs) all.push_back(UsageOf(ref));
+  return all;
+}
+
+JobUsage MemoryBatchSystem::UsageOf(const JobRef& ref) const {
   JobUsage usage;
   if (!site_.counts_usage) return usage;
   for (const auto& [id, entry] : jobs_) {

@@ -43,7 +43,8 @@ class MemoryBatchSystem final : public BatchSystem {
   Result<std::string> Submit(const JobRequest& request) override;
   Result<std::vector<Job>> Find(const std::string& prefix) override;
   Status Cancel(const std::vector<JobRef>& jobs) override;
-  Result<JobUsage> Usage(const JobRef& job) override;
+  Result<bool> Counts() override;
+  Result<std::vector<JobUsage>> Usage(const std::vector<JobRef>& jobs) override;
 
   // What the world does.
 
@@ -100,6 +101,7 @@ class MemoryBatchSystem final : public BatchSystem {
   void Stop(Entry& entry, bool killed);
   void End(Entry& entry, const std::string& words, bool failed, bool killed);
   void Wait(Entry& entry, bool killed);
+  [[nodiscard]] JobUsage UsageOf(const JobRef& ref) const;
   [[nodiscard]] std::int64_t TimeOf(const Entry& entry) const;
 
   Site site_;

@@ -92,11 +92,11 @@ bool ReadRow(std::string_view line, QueueRow& row) {
   return true;
 }
 
-/// "cpu=8,gres/gpu=2,gres/gpu:a100=2,mem=4G" -> 2; nullopt where there is none, or the site does not count them.
-std::optional<double> GpusIn(std::string_view resources) {
-  constexpr std::string_view kGpus = "gres/gpu=";
+/// "gres/gpu=" of "cpu=8,gres/gpu=2,gres/gpu:a100=2,mem=4G" -> 2; nullopt where there is none, or the site does not count
+/// them.
+std::optional<double> AmountOf(std::string_view name, std::string_view resources) {
   for (const std::string_view resource : Split(resources, ',')) {
-    if (resource.starts_with(kGpus)) return NumberOf<double>(resource.substr(kGpus.size()));
+    if (resource.starts_with(name)) return NumberOf<double>(resource.substr(name.size()));
   }
   return std::nullopt;
 }
@@ -128,34 +128,42 @@ JobState StateOf(std::string_view name) {
   return found == kStates.end() ? JobState::kEnding : found->state;
 }
 
-std::vector<std::string> UsageArguments(const std::string& id) {
+std::vector<std::string> UsageArguments(std::span<const JobRef> jobs) {
+  std::string ids;
+  for (const JobRef& job : jobs) ids += (ids.empty() ? "" : ",") + job.id;
   return {"sacct",
           "--noheader",
           "--parsable2",
           "--allocations",
           "--duplicates",
-          "--jobs=" + id,
-          "--format=State,CPUTimeRAW,ElapsedRaw,ConsumedEnergyRaw,AllocTRES,JobName"};
+          "--jobs=" + ids,
+          "--format=JobID,State,CPUTimeRAW,ElapsedRaw,ConsumedEnergyRaw,AllocTRES,JobName"};
 }
 
-JobUsage ReadUsage(std::string_view text, const std::string& key) {
-  JobUsage usage;
+void ReadUsage(std::string_view text, std::span<const JobRef> jobs, std::span<JobUsage> usages) {
   for (const std::string_view line : Split(text, '\n')) {
     const auto fields = Split(line, '|');
-    if (fields.size() != 6 || ReadTag("", fields[5]).key != key) continue;
+    if (fields.size() != 7) continue;
+    const std::string key = ReadTag("", fields[6]).key;
+    const std::string_view array = fields[0].substr(0, fields[0].find('_'));
+    const auto job = std::ranges::find_if(jobs, [&](const JobRef& one) {
+      return one.key == key && (one.id == fields[0] || one.id == array);
+    });
     // "CANCELLED by 1000"; a requeued start is one that has ended.
-    const std::string_view state = fields[0].substr(0, fields[0].find(' '));
-    if (StateOf(state) != JobState::kEnded && state != "REQUEUED") continue;
-    const auto cpu = NumberOf<double>(fields[1]);
-    const auto elapsed = NumberOf<double>(fields[2]);
-    if (!cpu || !elapsed) continue;
+    const std::string_view state = fields[1].substr(0, fields[1].find(' '));
+    const bool ended = StateOf(state) == JobState::kEnded || state == "REQUEUED";
+    const auto cpu = NumberOf<double>(fields[2]);
+    const auto elapsed = NumberOf<double>(fields[3]);
+    if (job == jobs.end() || !ended || !cpu || !elapsed) continue;
+    JobUsage& usage = usages[static_cast<std::size_t>(job - jobs.begin())];
     Add(usage.cpu_seconds, *cpu);
-    if (const auto gpus = GpusIn(fields[4])) Add(usage.gpu_seconds, *elapsed * *gpus);
+    if (const auto gpus = AmountOf("gres/gpu=", fields[5]))
+      Add(usage.gpu_seconds, *elapsed * *gpus);
+    auto joules = NumberOf<double>(fields[4]);
+    if (!joules) joules = AmountOf("energy=", fields[5]);
     // 0 is what is not measured; 2^64 - 2 what is not known.
-    if (const auto joules = NumberOf<double>(fields[3]); joules && *joules > 0 && *joules < 1e18)
-      Add(usage.joules, *joules);
+    if (joules && *joules > 0 && *joules < 1e18) Add(usage.joules, *joules);
   }
-  return usage;
 }
 
 }  // namespace muster::cluster::slurm

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,9 +29,9 @@ std::vector<QueueRow> ReadQueue(std::string_view text);
 /// Slurm's extended name of a state; kEnding for one that is not known, as its processes may run.
 JobState StateOf(std::string_view name);
 
-/// Arguments of sacct for all starts of a job or array.
-std::vector<std::string> UsageArguments(const std::string& id);
-/// Sums the rows of ended jobs that are the request's.
-JobUsage ReadUsage(std::string_view text, const std::string& key);
+/// Arguments of sacct for all starts of jobs or arrays.
+std::vector<std::string> UsageArguments(std::span<const JobRef> jobs);
+/// Adds to the usage of each job, in their order, the rows of its ended starts.
+void ReadUsage(std::string_view text, std::span<const JobRef> jobs, std::span<JobUsage> usages);
 
 }  // namespace muster::cluster::slurm

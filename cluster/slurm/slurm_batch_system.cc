@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "cluster/slurm/batch_job.h"
@@ -13,7 +14,7 @@
 namespace muster::cluster::slurm {
 namespace {
 
-/// Ids of one scancel.
+/// Ids of one scancel or sacct.
 constexpr std::size_t kIdsMost = 200;
 
 /// What a command said, on one line: "Invalid partition name specified".
@@ -222,11 +223,20 @@ Status SlurmBatchSystem::Cancel(const std::vector<JobRef>& jobs) {
   return all_over ? Ok() : Status(Unavailable("scancel: " + words));
 }
 
-Result<JobUsage> SlurmBatchSystem::Usage(const JobRef& job) {
+Result<bool> SlurmBatchSystem::Counts() {
   MUSTER_ASSIGN_OR_RETURN(const SiteConfig config, Config());
-  if (!config.accounts) return JobUsage{};
-  MUSTER_ASSIGN_OR_RETURN(const std::string text, Answer(UsageArguments(job.id)));
-  return ReadUsage(text, job.key);
+  return config.accounts;
+}
+
+Result<std::vector<JobUsage>> SlurmBatchSystem::Usage(const std::vector<JobRef>& jobs) {
+  MUSTER_ASSIGN_OR_RETURN(const bool counts, Counts());
+  std::vector<JobUsage> all(jobs.size());
+  for (std::size_t at = 0; counts && at < jobs.size(); at += kIdsMost) {
+    const std::span part = std::span(jobs).subspan(at, std::min(kIdsMost, jobs.size() - at));
+    MUSTER_ASSIGN_OR_RETURN(const std::string text, Answer(UsageArguments(part)));
+    ReadUsage(text, part, std::span(all).subspan(at, part.size()));
+  }
+  return all;
 }
 
 }  // namespace muster::cluster::slurm

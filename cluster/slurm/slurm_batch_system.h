@@ -32,7 +32,8 @@ class SlurmBatchSystem final : public BatchSystem {
   Result<std::string> Submit(const JobRequest& request) override;
   Result<std::vector<Job>> Find(const std::string& prefix) override;
   Status Cancel(const std::vector<JobRef>& jobs) override;
-  Result<JobUsage> Usage(const JobRef& job) override;
+  Result<bool> Counts() override;
+  Result<std::vector<JobUsage>> Usage(const std::vector<JobRef>& jobs) override;
 
  private:
   [[nodiscard]] Result<CommandResult> Ask(std::vector<std::string> arguments) const;

@@ -58,8 +58,9 @@ TEST(MemoryBatchSystem, Time_WarnsAndEnds) {
   system.Advance(30'000);
   EXPECT_THAT(Told(system), ElementsAre("killed 1 on 01"));
   EXPECT_EQ(Only(system, "a").words, "TIMEOUT");
-  const auto usage = system.Usage({"1", "a"});
-  EXPECT_EQ(usage->cpu_seconds, 200);
+  const auto usage = system.Usage({{"2", "b"}, {"1", "a"}});
+  EXPECT_FALSE(usage->at(0).cpu_seconds);
+  EXPECT_EQ(usage->at(1).cpu_seconds, 200);
 }
 
 TEST(MemoryBatchSystem, FullNodes_MakeJobsWait_SmallOnesPassThem) {
@@ -134,7 +135,7 @@ TEST(MemoryBatchSystem, Away_AnswersNothing) {
   EXPECT_EQ(system.Submit(Request("a")).error().kind, ErrorKind::kUnavailable);
   EXPECT_EQ(system.Find("").error().kind, ErrorKind::kUnavailable);
   EXPECT_EQ(system.Cancel({}).error().kind, ErrorKind::kUnavailable);
-  EXPECT_EQ(system.Usage({"1", "a"}).error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(system.Usage({{"1", "a"}}).error().kind, ErrorKind::kUnavailable);
   system.SetAway(false);
   EXPECT_THAT(*system.Find(""), IsEmpty());
 }

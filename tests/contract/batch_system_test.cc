@@ -189,9 +189,10 @@ TYPED_TEST(BatchSystemContract, Request_ThatNeverFits_IsRefusedForGood) {
 }
 
 TYPED_TEST(BatchSystemContract, Usage_OfWhatIsNotKnown_IsEmpty) {
-  const auto usage = this->system().Usage({"4000000", "usage:none"});
+  const auto usage = this->system().Usage({{"4000000", "usage:none"}});
   ASSERT_TRUE(usage.ok()) << usage.error().message;
-  EXPECT_FALSE(usage->cpu_seconds || usage->gpu_seconds || usage->joules);
+  const JobUsage& one = usage->at(0);
+  EXPECT_FALSE(one.cpu_seconds || one.gpu_seconds || one.joules);
 }
 
 }  // namespace

@@ -24,16 +24,17 @@ TEST_F(SlurmAccounts, Usage_IsThatOfAllStarts) {
   EXPECT_EQ(tests::AwaitJob(system, "accounts:usage", 0, JobState::kEnded).restarts, 1);
   JobUsage usage;
   tests::SlurmLab::AwaitTrue("the accounts", [&] {
-    const auto now = system.Usage({id, "accounts:usage"});
+    const auto now = system.Usage({{id, "accounts:usage"}});
     EXPECT_TRUE(now.ok()) << now.error().message;
-    usage = *now;
+    usage = now->at(0);
     return usage.gpu_seconds.value_or(0) >= 2;
   });
   EXPECT_EQ(usage.cpu_seconds.value_or(0), 2 * usage.gpu_seconds.value_or(0));
   EXPECT_FALSE(usage.joules) << "nothing measures it here";
-  const auto others = system.Usage({id, "accounts:another"});
+  const auto others = system.Usage({{id, "accounts:another"}, {id, "accounts:usage"}});
   ASSERT_TRUE(others.ok());
-  EXPECT_FALSE(others->cpu_seconds) << "an id that was given out before";
+  EXPECT_EQ(others->at(1).cpu_seconds, usage.cpu_seconds);
+  EXPECT_FALSE(others->at(0).cpu_seconds) << "an id that was given out before";
 }
 
 TEST_F(SlurmAccounts, WrongAccountAndQos_AreRefusedForGood) {

@@ -29,7 +29,7 @@ TEST_F(SlurmFaults, ControllerAway_IsUnavailable_AndJobsAreFoundAgain) {
   ExpectRefused(hasty.Submit(Script("faults:none", "true")), ErrorKind::kUnavailable, "");
   ExpectRefused(hasty.Check(Script("faults:none", "true")), ErrorKind::kUnavailable, "");
   ExpectRefused(hasty.Cancel({{id, "faults:away"}}), ErrorKind::kUnavailable, "");
-  ExpectRefused(hasty.Usage({id, "faults:away"}), ErrorKind::kUnavailable, "");
+  ExpectRefused(hasty.Usage({{id, "faults:away"}}), ErrorKind::kUnavailable, "");
 
   lab().Do("start", "slurmctld");
   const auto jobs = system.Find("faults:away");

@@ -122,25 +122,46 @@ TEST(Queue, UnknownState_MayStillRun) {
   EXPECT_EQ(StateOf(""), JobState::kEnding);
 }
 
-TEST(Usage, AllEndedStartsOfTheKey_AreSummed) {
-  // State, CPUTimeRAW, ElapsedRaw, ConsumedEnergyRaw, AllocTRES, JobName
+// JobID, State, CPUTimeRAW, ElapsedRaw, ConsumedEnergyRaw, AllocTRES, JobName
+std::vector<JobUsage> UsagesIn(const std::string& text, const std::vector<JobRef>& jobs) {
+  std::vector<JobUsage> usages(jobs.size());
+  ReadUsage(text, jobs, usages);
+  return usages;
+}
+
+TEST(Usage, AllEndedStartsOfAJob_AreSummed) {
   const std::string text =
-      "REQUEUED|8|4||billing=2,cpu=2,gres/gpu:a100=2,gres/gpu=2,mem=100M,node=1|a@k/0\n"
-      "CANCELLED by 1000|16|8|500|cpu=2,gres/gpu=2|a@k/0\n"
-      "COMPLETED|1000|1000|9|cpu=1,gres/gpu=1|a@another/0\n"
-      "RUNNING|4|2||cpu=2,gres/gpu=2|a@k/0\n";
-  const JobUsage usage = ReadUsage(text, "k");
+      "7|REQUEUED|8|4||billing=2,cpu=2,gres/gpu:a100=2,gres/gpu=2,mem=100M,node=1|a@k/0\n"
+      "7|CANCELLED by 1000|16|8|500|cpu=2,gres/gpu=2|a@k/0\n"
+      "7|COMPLETED|1000|1000|9|cpu=1,gres/gpu=1|a@another/0\n"
+      "7|RUNNING|4|2||cpu=2,gres/gpu=2|a@k/0\n";
+  const JobUsage usage = UsagesIn(text, {{"7", "k"}})[0];
   EXPECT_EQ(usage.cpu_seconds, 24);
   EXPECT_EQ(usage.gpu_seconds, 2 * 4 + 2 * 8);
   EXPECT_EQ(usage.joules, 500);
 }
 
+TEST(Usage, EachJobOfAnArray_HasItsOwn) {
+  const std::string text =
+      "9_0|COMPLETED|8|4||cpu=2,energy=70|a@k/0\n"
+      "9_1|FAILED|6|3||cpu=2|a@k/0\n"
+      "12|COMPLETED|2|1|0|cpu=2|a@j/0\n";
+  const auto usages = UsagesIn(text, {{"12", "j"}, {"9_1", "k"}, {"9_0", "k"}, {"13", "j"}});
+  EXPECT_EQ(usages[0].cpu_seconds, 2);
+  EXPECT_EQ(usages[1].cpu_seconds, 6);
+  EXPECT_EQ(usages[2].cpu_seconds, 8);
+  EXPECT_EQ(usages[2].joules, 70) << "where sacct has it with the resources alone";
+  EXPECT_FALSE(usages[3].cpu_seconds);
+  EXPECT_EQ(UsagesIn(text, {{"9", "k"}})[0].cpu_seconds, 14) << "the whole array";
+}
+
 TEST(Usage, OfWhatTheSiteDoesNotCount_IsEmpty) {
-  const JobUsage usage = ReadUsage(
-      "COMPLETED|8|4|0|cpu=2|a@k/0\nCOMPLETED|8|4|18446744073709551614|cpu=2|a@k/0\n", "k");
+  const JobUsage usage =
+      UsagesIn("3|COMPLETED|8|4|0|cpu=2|a@k/0\n3|COMPLETED|8|4|18446744073709551614|cpu=2|a@k/0\n",
+               {{"3", "k"}})[0];
   EXPECT_EQ(usage.cpu_seconds, 16);
   EXPECT_FALSE(usage.gpu_seconds || usage.joules);
-  EXPECT_FALSE(ReadUsage("", "k").cpu_seconds);
+  EXPECT_FALSE(UsagesIn("", {{"3", "k"}})[0].cpu_seconds);
 }
 
 }  // namespace
