@@ -1,15 +1,20 @@
 #include "runtime/server/pool_worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/coordinator/views.h"
 #include "runtime/net/keys.h"
+#include "runtime/server/pool_logs.h"
 #include "runtime/wire/codec.h"
 
 namespace muster::server {
 namespace {
+
+/// Between two looks at output to delete, while there may be some.
+constexpr auto kTidyEvery = std::chrono::seconds(5);
 
 NodeId NodeOf(const AllocationId& allocation, int index) {
   return NodeId(allocation.value + "." + std::to_string(index));
@@ -56,6 +61,7 @@ void PoolWorker::Cancel(coordinator::CancelAllocation command, Done done) {
 
 void PoolWorker::Loop() {
   auto next_look = std::chrono::steady_clock::now();
+  auto next_tidy = next_look;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!jobs_.empty()) {
@@ -73,8 +79,13 @@ void PoolWorker::Loop() {
     if (std::chrono::steady_clock::now() >= next_look) {
       lock.unlock();
       const bool something = Look();
+      if (std::chrono::steady_clock::now() >= next_tidy) {
+        if (std::exchange(logs_grew_, false))
+          PruneLogs(options_.dir / "logs", std::filesystem::file_time_type::clock::now());
+        next_tidy = std::chrono::steady_clock::now() + kTidyEvery;
+      }
       lock.lock();
-      watching_ = something || !jobs_.empty();
+      watching_ = something || logs_grew_ || !jobs_.empty();
       next_look = std::chrono::steady_clock::now() + options_.period;
       continue;
     }
@@ -262,8 +273,13 @@ void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs)
   const auto told = watch_.Look(known.open, jobs);
   if (!told) return;
   host_->Submit(*told);
-  if (told->state == coordinator::AllocationTold::State::kEnded)
-    DropKeys(known.open.allocation, known.key, known.open.task);
+  if (told->state != coordinator::AllocationTold::State::kEnded) return;
+  logs_grew_ = true;
+  for (const cluster::Job& job : jobs) {
+    if (job.key == known.open.key && job.task == known.open.task && job.failed)
+      KeepFailedLog(options_.dir / "logs", job.id);
+  }
+  DropKeys(known.open.allocation, known.key, known.open.task);
 }
 
 void PoolWorker::DropKeys(const AllocationId& allocation, const std::string& key, int task) {

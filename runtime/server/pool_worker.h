@@ -99,6 +99,7 @@ class PoolWorker {
 
   std::mutex systems_mutex_;  ///< guards systems_ and the calls of each
   std::map<std::string, std::unique_ptr<cluster::BatchSystem>> systems_;  ///< by site
+  bool logs_grew_ = true;  ///< there may be output to delete
   coordinator::JobWatch watch_;
 
   std::mutex mutex_;  ///< guards what follows
