@@ -157,7 +157,7 @@ void Gang::Meet(const std::weak_ptr<Gang>& self) {
       break;
     case Fate::Kind::kResume:
       ending_ = true;
-      world_.checkpoints[prepare.checkpoint_dir] = step_;
+      if (step_ > 0) world_.checkpoints[prepare.checkpoint_dir] = step_;
       for (int one = 0; one < prepare.ranks; ++one)
         EndRankLater(self, one, 75, world_.About(200 * kMillisecond));
       break;
