@@ -10,6 +10,7 @@
 #include <iostream>
 #include <thread>
 
+#include "runtime/cli/use_text.h"
 #include "runtime/wire/api.h"
 
 namespace muster::cli {
@@ -123,7 +124,11 @@ int PrintSweep(const Context& context, http::Client& client, const std::string& 
     std::cout << ", best " << sweep.metric << " " << Short(*sweep.best) << " (trial "
               << sweep.best_trial << ")";
   }
-  std::cout << ", slots busy " << static_cast<int>(sweep.busy_share * 100) << " % of the time\n";
+  if (sweep.busy_share > 0)  // 0 where its nodes were lent, and are gone
+    std::cout << ", slots busy " << static_cast<int>(sweep.busy_share * 100) << " % of the time";
+  std::cout << "\n";
+  if (const std::string used = UseText(detail->used); !used.empty())
+    std::cout << "used " << used << "\n";
   if (!sweep.message.empty()) std::cout << sweep.message << "\n";
   PrintPromotion(detail->promotion);
   return kDone;

@@ -7,6 +7,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/cli/context.h"
+#include "runtime/cli/use_text.h"
 #include "runtime/config/sweep_file.h"
 #include "runtime/wire/api.h"
 #include "runtime/wire/pool_spec.h"
@@ -86,6 +87,20 @@ Status PrintList(const boost::json::value& answer) {
   return Ok();
 }
 
+/// "87 %"; empty where there was nothing to be busy.
+std::string BusyText(double busy, double held) {
+  return held > 0 ? std::to_string(static_cast<int>(100 * busy / held)) + " %" : "";
+}
+
+std::string UseLine(const wire::PoolSummary& pool) {
+  std::string line = "slots for " + Span(pool.slot_seconds) + ", " +
+                     BusyText(pool.busy_slot_seconds, pool.slot_seconds) + " of that busy";
+  if (pool.cpu_seconds) line += "; Slurm counts CPUs for " + Span(*pool.cpu_seconds);
+  if (pool.gpu_seconds) line += ", GPUs for " + Span(*pool.gpu_seconds);
+  if (pool.joules) line += ", " + EnergyText(*pool.joules);
+  return line;
+}
+
 Status PrintOne(const boost::json::value& answer, const std::string& name) {
   for (const auto& entry : answer.at("pools").as_array()) {
     MUSTER_ASSIGN_OR_RETURN(const auto pool, wire::PoolSummaryFromJson(entry));
@@ -95,10 +110,12 @@ Status PrintOne(const boost::json::value& answer, const std::string& name) {
               << "\n"
               << SizeText(spec) << "; " << spec.most << " at a time, of which " << spec.backlog
               << " may wait\n";
-    Table table({"ALLOCATION", "JOB", "STATE", "SWEEP", "WORDS"});
+    if (pool.slot_seconds > 0) std::cout << "had " << UseLine(pool) << "\n";
+    Table table({"ALLOCATION", "JOB", "STATE", "SWEEP", "BUSY", "WORDS"});
     for (const auto& one : pool.allocations) {
       const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
-      table.Add({one.id, or_dash(one.job), one.state, or_dash(one.sweep), or_dash(one.words)});
+      table.Add({one.id, or_dash(one.job), one.state, or_dash(one.sweep),
+                 or_dash(BusyText(one.busy_slot_seconds, one.slot_seconds)), or_dash(one.words)});
     }
     table.Print();
     return Ok();

@@ -11,6 +11,7 @@
 #include "runtime/cli/context.h"
 #include "runtime/cli/log_tail.h"
 #include "runtime/cli/trial_path.h"
+#include "runtime/cli/use_text.h"
 #include "runtime/wire/api.h"
 
 namespace muster::cli {
@@ -42,10 +43,12 @@ Status PrintTrial(const boost::json::value& answer) {
   std::cout << "parameters " << boost::json::serialize(trial.params) << "\n";
   for (const auto& [name, value] : detail.metrics) std::cout << name << " " << Short(value) << "\n";
   if (!detail.checkpoint.empty()) std::cout << "best checkpoint " << detail.checkpoint << "\n";
-  Table table({"ATTEMPT", "STATE", "NODE", "CAUSE", "MESSAGE"});
+  if (const std::string used = UseText(detail.used); !used.empty())
+    std::cout << "used " << used << "\n";
+  Table table({"ATTEMPT", "STATE", "NODE", "CAUSE", "USED", "MESSAGE"});
   for (const auto& attempt : detail.attempts) {
     table.Add({std::to_string(attempt.epoch), attempt.state, attempt.node, attempt.cause,
-               attempt.message});
+               UseText(attempt.used), attempt.message});
   }
   table.Print();
   return Ok();

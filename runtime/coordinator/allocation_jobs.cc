@@ -122,6 +122,7 @@ std::optional<AllocationTold> JobWatch::Look(const OpenAllocation& one,
   } else {
     missed_.erase(one.allocation);
     told.words = job->words;
+    told.job = job->id;
     told.restarts = job->restarts;
     told.ends_ms = job->ends_by.value_or(0);
     told.state = job->state == JobState::kWaiting ? State::kWaiting

@@ -63,6 +63,7 @@ class Applier {
     Allocation& allocation = lent->second;
     Pool& pool = state_.pools.at(allocation.asked.pool);
     allocation.joined = true;
+    if (allocation.held_from_ms == 0) allocation.held_from_ms = unix_ms_;
     pool.failures = 0;
     node.allocation = lent->first;
     node.only = allocation.asked.sweep;
@@ -109,6 +110,11 @@ class Applier {
     allocation.words = e.words;
     allocation.ends_ms = e.ends_ms;
     if (e.running && allocation.started_ms == 0) allocation.started_ms = unix_ms_;
+    if (e.running != (allocation.held_from_ms != 0)) {
+      if (!e.running)
+        allocation.held_ms += std::max<std::int64_t>(0, unix_ms_ - allocation.held_from_ms);
+      allocation.held_from_ms = e.running ? unix_ms_ : 0;
+    }
     ForNodes(allocation, [&](Node& node) { Bound(node, allocation); });
   }
 
@@ -127,7 +133,16 @@ class Applier {
     const Allocation& allocation = found->second;
     ForNodes(allocation, [](Node& node) { node.gone = true; });
     Pool& pool = state_.pools.at(allocation.asked.pool);
-    pool.past.push_back({e.allocation, e.message, allocation.asked_ms, unix_ms_, e.failed});
+    const std::string& job = e.job.empty() ? allocation.job : e.job;
+    const std::int64_t held = allocation.HeldSlotMs(unix_ms_);
+    pool.slot_ms += held;
+    pool.past.push_back({e.allocation, job, e.message, allocation.asked_ms, allocation.started_ms,
+                         unix_ms_, e.failed, held, allocation.busy_slot_ms});
+    if (e.counted) {
+      state_.uncounted[e.allocation] = {e.allocation, pool.spec.name, allocation.asked.key,
+                                        job,          pool.spec.site, allocation.attempts,
+                                        unix_ms_};
+    }
     if (pool.past.size() > Pool::kPastKept) pool.past.pop_front();
     if (e.failed) {
       pool.failures += 1;
@@ -136,6 +151,21 @@ class Applier {
     pool.live.erase(e.allocation);
     if (pool.removed && pool.live.empty()) state_.pools.erase(allocation.asked.pool);
     state_.allocations.erase(found);
+  }
+
+  void operator()(const AllocationUsed& e) {
+    const auto found = state_.uncounted.find(e.allocation);
+    MUSTER_CHECK(found != state_.uncounted.end(), "what an allocation cost is told once");
+    if (const auto pool = state_.pools.find(found->second.pool); pool != state_.pools.end()) {
+      const auto add = [](std::optional<double>& sum, const std::optional<double>& more) {
+        if (more) sum = sum.value_or(0) + *more;
+      };
+      add(pool->second.cpu_seconds, e.cpu_seconds);
+      add(pool->second.gpu_seconds, e.gpu_seconds);
+      add(pool->second.joules, e.joules);
+    }
+    if (e.joules) ShareOut(*e.joules, found->second);
+    state_.uncounted.erase(found);
   }
 
   void operator()(const NodeLeft& e) {
@@ -304,7 +334,7 @@ class Applier {
       sweep.slots_held += static_cast<int>(place.slots.size());
       AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, place.ranks), 1);
       const auto lent = state_.allocations.find(state_.nodes[place.node].allocation);
-      if (lent != state_.allocations.end()) Use(lent->second);
+      if (lent != state_.allocations.end()) BeUsed(lent->second, attempt);
       attempt.members.emplace_back().place = std::move(place);
     }
     state_.live.insert(e.epoch);
@@ -353,6 +383,7 @@ class Applier {
                         : e.cause != wire::ExitCause::kSuccess) {
       attempt.failure = e;
     }
+    MemberAt(attempt, e.node).used = e.used;
     EndMember(attempt, MemberAt(attempt, e.node));
     Advance(attempt);
   }
@@ -363,8 +394,13 @@ class Applier {
     Sweep& sweep = SweepAt(trial.sweep);
     MUSTER_CHECK(attempt.live() && trial.live == e.epoch, "an attempt ends once");
     for (Member& member : attempt.members) {
-      if (member.live()) EndMember(attempt, member);
+      if (!member.live()) continue;
+      member.used = e.used;
+      EndMember(attempt, member);
     }
+    const bool kept = trial.phase == TrialPhase::kComplete || trial.phase == TrialPhase::kPruned;
+    attempt.use = UseOf(attempt, !kept && Loses(e.cause));
+    coordinator::AddTo(sweep.use, attempt.use);
     attempt.phase = wire::AttemptPhase::kExited;
     attempt.cause = e.cause;
     attempt.message = e.message;
@@ -416,7 +452,10 @@ class Applier {
         trial.kept.push_back({checkpoint.step, e.epoch});
         sweep.keepers.insert(trial.number);
       }
-      attempt.progressed = attempt.progressed || checkpoint.step > trial.checkpoint_step;
+      if (checkpoint.step > trial.checkpoint_step) {
+        attempt.progressed = true;
+        attempt.saved_ms = unix_ms_;
+      }
       trial.checkpoint_step = std::max(trial.checkpoint_step, checkpoint.step);
     }
     if (e.result_checkpoint) {
@@ -504,14 +543,64 @@ class Applier {
     }
   }
   /// A job's nodes are its trial's alone.
-  void Use(Allocation& allocation) {
+  void BeUsed(Allocation& allocation, Attempt& attempt) {
     allocation.used = true;
+    if (allocation.attempts.empty() || allocation.attempts.back() != attempt.epoch)
+      allocation.attempts.push_back(attempt.epoch);
+    NoteJob(allocation, attempt);
     if (allocation.asked.sweep.empty()) return;
     ForNodes(allocation, [](Node& node) {
       node.leaving = true;
       node.leaving_why = kSpent;
     });
   }
+  static void NoteJob(const Allocation& allocation, Attempt& attempt) {
+    if (!allocation.job.empty() && !std::ranges::count(attempt.jobs, allocation.job))
+      attempt.jobs.push_back(allocation.job);
+  }
+  /// Among its attempts, by slots x time on its nodes.
+  void ShareOut(double joules, const Uncounted& allocation) {
+    const std::string prefix = allocation.allocation.value + ".";
+    std::vector<std::pair<Attempt*, double>> shares;
+    double all = 0;
+    for (const AttemptEpoch epoch : allocation.attempts) {
+      Attempt& attempt = AttemptAt(epoch);
+      double slot_ms = 0;
+      for (const Member& member : attempt.members) {
+        if (member.place.node.value.starts_with(prefix))
+          slot_ms += static_cast<double>(SlotMs(attempt, member));
+      }
+      shares.emplace_back(&attempt, slot_ms);
+      all += slot_ms;
+    }
+    for (const auto& [attempt, slot_ms] : shares) {
+      if (slot_ms == 0) continue;
+      const Use share{.joules = joules * slot_ms / all};
+      coordinator::AddTo(attempt->use, share);
+      coordinator::AddTo(SweepAt(TrialAt(attempt->trial).sweep).use, share);
+    }
+  }
+  [[nodiscard]] static std::int64_t SlotMs(const Attempt& attempt, const Member& member) {
+    return static_cast<std::int64_t>(member.place.slots.size()) *
+           std::max<std::int64_t>(0, member.ended_ms - attempt.created_ms);
+  }
+  /// What a lent node did for it.
+  void NoteBusy(Attempt& attempt, const Member& member) {
+    const AllocationId id = state_.AllocationOf(member.place.node);
+    if (id.empty()) return;
+    const std::int64_t slot_ms = SlotMs(attempt, member);
+    state_.pools.at(id.value.substr(0, id.value.rfind('-'))).busy_slot_ms += slot_ms;
+    const auto lent = state_.allocations.find(id);
+    if (lent == state_.allocations.end()) return;
+    lent->second.busy_slot_ms += slot_ms;
+    NoteJob(lent->second, attempt);
+  }
+  /// Of an attempt that ends so, what it had not saved is lost.
+  static bool Loses(wire::ExitCause cause) {
+    return cause != wire::ExitCause::kSuccess && cause != wire::ExitCause::kResume &&
+           cause != wire::ExitCause::kStopped;
+  }
+
   /// When it is drained.
   void Bound(Node& node, const Allocation& allocation) {
     const auto& spec = state_.pools.at(allocation.asked.pool).spec;
@@ -592,7 +681,7 @@ class Applier {
   }
 
   /// What it held on its node is free.
-  void EndMember(const Attempt& attempt, Member& member) {
+  void EndMember(Attempt& attempt, Member& member) {
     const auto slots = static_cast<int>(member.place.slots.size());
     Sweep& sweep = SweepAt(TrialAt(attempt.trial).sweep);
     Node& node = state_.nodes[member.place.node];
@@ -601,8 +690,9 @@ class Applier {
     AddTo(state_.users[sweep.user], AmountsOf(sweep.shape, member.place.ranks), -1);
     if (state_.users[sweep.user].empty()) state_.users.erase(sweep.user);
     sweep.slots_held -= slots;
-    sweep.slot_ms += slots * std::max<std::int64_t>(0, unix_ms_ - attempt.created_ms);
     member.phase = wire::AttemptPhase::kExited;
+    member.ended_ms = unix_ms_;
+    NoteBusy(attempt, member);
   }
 
   static void Import(Sweep& sweep, const wire::ImportedTrial& trial) {

@@ -156,7 +156,8 @@ class Coordinator {
   [[nodiscard]] bool IsPast(const NodeId& node) const;
   void ComeBack(Turn& turn, const Node& node);
   void RefusedAllocations(Turn& turn, const SubmitAllocations& asked, const std::string& why);
-  void EndAllocation(Turn& turn, const Allocation& allocation, const std::string& message);
+  void On(Turn& turn, const AllocationUsed& input);
+  void EndAllocation(Turn& turn, const Allocation& allocation, const AllocationTold& told);
   void LeaveAllocation(Turn& turn, const Allocation& allocation, const std::string& reason);
   void TendAllocation(Turn& turn, const Allocation& allocation, std::map<SweepId, int>& left);
   void TendLeaving(Turn& turn, const Allocation& allocation, bool busy);
@@ -207,14 +208,14 @@ class Coordinator {
   void OnExited(Turn& turn, const NodeId& node, const wire::Exited& exited);
   void EndMember(Turn& turn, const Attempt& attempt, MemberEnded end);
   void EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause, std::string message,
-                  int exit_code);
+                  int exit_code, const std::optional<wire::ResourceUse>& used);
   void CompleteTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch,
                      std::optional<double> value);
   void EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, TrialPhase phase,
                 std::optional<double> value, std::string message,
                 std::optional<wire::ExitCause> cause = {});
-  void RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
-                   const std::string& message, int exit_code);
+  void RetryOrFail(Turn& turn, const Attempt& attempt, AttemptEnded end);
+  void FinishRunOf(Turn& turn, const Trial& trial);
   void EndSweepWhenDone(Turn& turn, const Sweep& sweep);
   // coordinator_schedule.cc
   [[nodiscard]] std::vector<Room> UsableRooms(MonotonicTime now) const;

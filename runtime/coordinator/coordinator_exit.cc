@@ -71,7 +71,8 @@ void Coordinator::OnExited(Turn& turn, const NodeId& node, const wire::Exited& e
     return;
   }
   turn.Send(node, wire::Forget{exited.epoch});
-  EndMember(turn, *attempt, {exited.epoch, node, exited.cause, exited.message, ExitCode(exited)});
+  EndMember(turn, *attempt,
+            {exited.epoch, node, exited.cause, exited.message, ExitCode(exited), exited.used});
 }
 
 /// One node's part has ended. The last one to end ends the attempt; the first to fail says why, and takes
@@ -85,12 +86,14 @@ void Coordinator::EndMember(Turn& turn, const Attempt& attempt, MemberEnded end)
     if (!alone) Decide(turn, attempt, std::move(stop));
     return;
   }
+  const auto used = end.used;
   if (attempt.failure && !SaysMore(end.cause, attempt.failure->cause)) end = *attempt.failure;
-  EndAttempt(turn, attempt, end.cause, std::move(end.message), end.exit_code);
+  EndAttempt(turn, attempt, end.cause, std::move(end.message), end.exit_code, used);
 }
 
 void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
-                             std::string message, int exit_code) {
+                             std::string message, int exit_code,
+                             const std::optional<wire::ResourceUse>& used) {
   // An agent that was told to stop says so; one that says success was done before.
   const bool done = cause == wire::ExitCause::kSuccess;
   const bool verdict =
@@ -102,15 +105,22 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
   }
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const AttemptEpoch epoch = attempt.epoch;
+  const bool was_final = IsFinal(trial.phase);
+  AttemptEnded end{.epoch = epoch,
+                   .cause = cause,
+                   .message = std::move(message),
+                   .exit_code = exit_code,
+                   .used = used};
+  turn.ending = epoch;
   all_unsettled_ = true;  // slots become free
   // A trial that was asked to stop may well say so with exit code 0.
   const bool pruned = attempt.stop && attempt.stop->reason == wire::StopReason::kPruned;
-  if (IsFinal(trial.phase)) {
-    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
+  if (was_final) {
+    Emit(turn, std::move(end));
   } else if (cause == wire::ExitCause::kSuccess &&
              (!pruned || Mutated(Mutation::kPrunedCompletes))) {
     CompleteTrial(turn, trial, epoch, {});
-    Emit(turn, AttemptEnded{epoch, cause, std::move(message), Charge::kNothing, exit_code});
+    Emit(turn, std::move(end));
   } else if (attempt.stop && !attempt.stop->cause) {
     const wire::StopReason reason = attempt.stop->reason;
     if (reason == wire::StopReason::kPruned) {
@@ -120,18 +130,26 @@ void Coordinator::EndAttempt(Turn& turn, const Attempt& attempt, wire::ExitCause
     } else if (reason == wire::StopReason::kCancelled) {
       EndTrial(turn, trial, epoch, TrialPhase::kCancelled, {}, attempt.stop->message);
     }  // paused: it goes back to the queue
-    Emit(turn, AttemptEnded{epoch, cause, attempt.stop->message, Charge::kNothing, exit_code});
+    end.message = attempt.stop->message;
+    Emit(turn, std::move(end));
   } else {
-    RetryOrFail(turn, attempt, cause, message, exit_code);
+    RetryOrFail(turn, attempt, std::move(end));
   }
+  turn.ending = {};
   attempts_.erase(epoch);
+  if (was_final) {
+    AddCommand(turn, TagRun{trial.run, UseTags(state_, trial)});
+  } else if (IsFinal(trial.phase)) {
+    FinishRunOf(turn, trial);
+  }
 }
 
-void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCause cause,
-                              const std::string& message, int exit_code) {
+void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, AttemptEnded end) {
+  const wire::ExitCause cause = end.cause;
+  const std::string message = end.message;
   const Trial& trial = *state_.FindTrial(attempt.trial);
   const Sweep& sweep = state_.sweeps.at(trial.sweep);
-  const Loss loss{cause, message, exit_code};
+  const Loss loss{cause, message, end.exit_code};
   const bool twice = Mutated(Mutation::kChargeTwice);
   const Verdict verdict = Judge(sweep, twice ? Charged(trial, sweep.spec.retry, cause) : trial,
                                 attempt, loss, config_.most_by_rule);
@@ -148,8 +166,11 @@ void Coordinator::RetryOrFail(Turn& turn, const Attempt& attempt, wire::ExitCaus
   }
   const bool blames_node = BlamesNode(turn, attempt, cause);
   const NodeId node = attempt.failure ? attempt.failure->node : attempt.members.front().place.node;
-  Emit(turn, AttemptEnded{attempt.epoch, cause, message, verdict.charge, exit_code, verdict.by_rule,
-                          blames_node, node});
+  end.charge = verdict.charge;
+  end.by_rule = verdict.by_rule;
+  end.blames_node = blames_node;
+  end.node = node;
+  Emit(turn, std::move(end));
   if (blames_node) ExcludeIfBlamed(turn, node, message);
 }
 
@@ -174,9 +195,16 @@ void Coordinator::EndTrial(Turn& turn, const Trial& trial, AttemptEpoch epoch, T
                            std::optional<double> value, std::string message,
                            std::optional<wire::ExitCause> cause) {
   Emit(turn, TrialEnded{trial.id, epoch, phase, value, std::move(message), cause});
-  AddCommand(turn, FinishRun{trial.run, std::string(RunStatus(phase))});
   not_before_.erase(trial.id);
   unsettled_.insert(trial.sweep);
+  // What its last attempt used is known a moment later.
+  if (turn.ending.value == 0 || trial.live != turn.ending) FinishRunOf(turn, trial);
+}
+
+void Coordinator::FinishRunOf(Turn& turn, const Trial& trial) {
+  FinishRun finish{trial.run, std::string(RunStatus(trial.phase)), {}};
+  if (trial.live.value == 0) finish.tags = UseTags(state_, trial);
+  AddCommand(turn, std::move(finish));
 }
 
 void Coordinator::EndSweepWhenDone(Turn& turn, const Sweep& sweep) {

@@ -72,7 +72,7 @@ void Coordinator::On(Turn& turn, const AllocationTold& input) {
   const Allocation* allocation = state_.FindAllocation(input.allocation);
   if (allocation == nullptr) return;
   if (input.state == AllocationTold::State::kEnded) {
-    EndAllocation(turn, *allocation, input.words);
+    EndAllocation(turn, *allocation, input);
     return;
   }
   const bool running = input.state == AllocationTold::State::kRunning;
@@ -108,7 +108,7 @@ void Coordinator::RefusedAllocations(Turn& turn, const SubmitAllocations& asked,
                                      const std::string& why) {
   for (const AllocationId& id : asked.allocations) {
     if (const Allocation* allocation = state_.FindAllocation(id))
-      EndAllocation(turn, *allocation, why);
+      EndAllocation(turn, *allocation, {.words = why});
   }
   // All pilots are alike, so another try cannot help; of jobs the next sweep's may have another shape.
   const auto pool = state_.pools.find(asked.pool);
@@ -118,7 +118,7 @@ void Coordinator::RefusedAllocations(Turn& turn, const SubmitAllocations& asked,
 }
 
 void Coordinator::EndAllocation(Turn& turn, const Allocation& allocation,
-                                const std::string& message) {
+                                const AllocationTold& told) {
   const AllocationId id = allocation.asked.allocation;
   const std::string name = allocation.asked.pool;
   const bool failed = !allocation.joined && !allocation.leaving;
@@ -127,15 +127,15 @@ void Coordinator::EndAllocation(Turn& turn, const Allocation& allocation,
     if (node == state_.nodes.end()) continue;
     for (const AttemptEpoch epoch : node->second.attempts()) {
       EndMember(turn, state_.attempts.at(epoch),
-                {epoch, node->first, wire::ExitCause::kNode, message});
+                {epoch, node->first, wire::ExitCause::kNode, told.words});
     }
   }
-  std::string why = message;
+  std::string why = told.words;
   if (const auto watch = allocations_.find(id); failed && watch != allocations_.end()) {
     if (const std::string& words = watch->second.not_understood; !words.empty())
       why += "; its agent was not understood: " + words;
   }
-  Emit(turn, AllocationEnded{id, why, failed});
+  Emit(turn, AllocationEnded{id, why, failed, told.job, told.counted});
   allocations_.erase(id);
   const auto pool = state_.pools.find(name);
   if (pool == state_.pools.end() || pool->second.failures < config_.pool_failures_most) return;
@@ -144,6 +144,21 @@ void Coordinator::EndAllocation(Turn& turn, const Allocation& allocation,
                          std::to_string(pool->second.failures) +
                              " allocations in a row did not bring a node; the last: " + why,
                          true});
+}
+
+void Coordinator::On(Turn& turn, const AllocationUsed& input) {
+  const auto found = state_.uncounted.find(input.allocation);
+  if (found == state_.uncounted.end() || !state_.CanBeCounted(found->second)) return;
+  std::set<TrialId> trials;
+  for (const AttemptEpoch epoch : found->second.attempts)
+    trials.insert(state_.attempts.at(epoch).trial);
+  Emit(turn, input);
+  for (const TrialId& id : trials) {
+    const Trial& trial = *state_.FindTrial(id);
+    // Of one that goes on, its end tells.
+    if (input.joules && IsFinal(trial.phase))
+      AddCommand(turn, TagRun{trial.run, UseTags(state_, trial)});
+  }
 }
 
 /// Nothing is started there any more. What the batch system has not begun is given back at once.

@@ -209,7 +209,8 @@ void Coordinator::Decide(Turn& turn, const Attempt& attempt, StopDecided stop) {
   watch.deadline.reset();
   watch.interval = {};
   SendNext(turn, attempt);
-  if (Mutated(Mutation::kFreeAtStop)) EndAttempt(turn, attempt, wire::ExitCause::kStopped, {}, 0);
+  if (Mutated(Mutation::kFreeAtStop))
+    EndAttempt(turn, attempt, wire::ExitCause::kStopped, {}, 0, {});
 }
 
 void Coordinator::On(Turn& turn, const Tick& /*input*/) {

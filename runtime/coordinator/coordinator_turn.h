@@ -16,6 +16,7 @@ struct Coordinator::Turn {
   MonotonicTime now;
   UnixMillis unix_now = 0;
   Effects effects;
+  AttemptEpoch ending;  ///< whose end is being committed
   /// Of Settle: how many gangs of a shape the usable nodes hold.
   std::map<GangShape, Capacity> capacities{};
 

@@ -7,16 +7,20 @@ namespace muster::coordinator {
 BOOST_DESCRIBE_STRUCT(Report, (), (step, timestamp_ms, value, epoch))
 BOOST_DESCRIBE_STRUCT(KeptCheckpoint, (), (step, epoch))
 BOOST_DESCRIBE_STRUCT(Device, (), (memory_bytes, milli_held, memory_held))
-BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end))
+BOOST_DESCRIBE_STRUCT(Member, (), (place, phase, address, port, records_end, ended_ms, used))
+BOOST_DESCRIBE_STRUCT(Use, (),
+                      (slot_ms, gpu_ms, lost_slot_ms, lost_gpu_ms, cpu_ms, gpu_busy_ms,
+                       memory_bytes, joules))
 BOOST_DESCRIBE_STRUCT(FiredRule, (), (rule, log, line))
 BOOST_DESCRIBE_STRUCT(Allocation, (),
                       (asked, job, running, restarts, words, ends_ms, joined, used, leaving, reason,
-                       asked_ms, started_ms))
+                       asked_ms, started_ms, held_from_ms, held_ms, busy_slot_ms, attempts))
+BOOST_DESCRIBE_STRUCT(Uncounted, (), (allocation, pool, key, job, site, attempts, ended_ms))
 BOOST_DESCRIBE_ENUM(NodeMode, kOpen, kCordoned, kDrained, kExcluded)
 BOOST_DESCRIBE_STRUCT(Attempt, (),
                       (epoch, trial, members, token, start_secret, phase, go_sent, failure,
                        has_result, resumed, progressed, fired, stop, cause, message, exit_code,
-                       created_ms, started_ms, ended_ms, notices))
+                       created_ms, started_ms, ended_ms, notices, saved_ms, jobs, use))
 
 namespace {
 
@@ -100,7 +104,7 @@ boost::json::object DumpSweep(const Sweep& sweep) {
           {"created_ms", sweep.created_ms},
           {"started_ms", sweep.started_ms},
           {"ended_ms", sweep.ended_ms},
-          {"slot_ms", sweep.slot_ms},
+          {"use", wire::ToJson(sweep.use)},
           {"last_exit_ms", sweep.last_exit_ms},
           {"excluded_nodes", DumpExcluded(sweep)},
           {"message", sweep.message}};
@@ -144,7 +148,12 @@ boost::json::object DumpPool(const Pool& pool) {
           {"live", wire::ToJson(std::vector(pool.live.begin(), pool.live.end()))},
           {"failures", pool.failures},
           {"failed_ms", pool.failed_ms},
-          {"past", pool.past.size()}};
+          {"past", pool.past.size()},
+          {"slot_ms", pool.slot_ms},
+          {"busy_slot_ms", pool.busy_slot_ms},
+          {"cpu_seconds", wire::ToJson(pool.cpu_seconds)},
+          {"gpu_seconds", wire::ToJson(pool.gpu_seconds)},
+          {"joules", wire::ToJson(pool.joules)}};
 }
 
 }  // namespace
@@ -154,9 +163,10 @@ boost::json::value Dump(const State& state) {
   for (const auto& [id, sweep] : state.sweeps) sweeps.push_back(DumpSweep(sweep));
   for (const auto& [epoch, attempt] : state.attempts) attempts.push_back(wire::ToJson(attempt));
   for (const auto& [id, node] : state.nodes) nodes.push_back(DumpNode(node));
-  boost::json::array pools, allocations;
+  boost::json::array pools, allocations, uncounted;
   for (const auto& [name, pool] : state.pools) pools.push_back(DumpPool(pool));
   for (const auto& [id, one] : state.allocations) allocations.push_back(wire::ToJson(one));
+  for (const auto& [id, one] : state.uncounted) uncounted.push_back(wire::ToJson(one));
   for (const auto& [id, entry] : state.outbox) {
     outbox.push_back(boost::json::object{
         {"id", id}, {"command", wire::ParseJson(EncodeCommand(entry.command)).value()}});
@@ -170,6 +180,7 @@ boost::json::value Dump(const State& state) {
                              {"pools", std::move(pools)},
                              {"allocations", std::move(allocations)},
                              {"allocations_numbered", state.allocations_numbered},
+                             {"uncounted", std::move(uncounted)},
                              {"users", wire::ToJson(state.users)},
                              {"quotas", wire::ToJson(state.quotas)},
                              {"outbox", std::move(outbox)},

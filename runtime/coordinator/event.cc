@@ -18,10 +18,10 @@ constexpr std::array<std::string_view, std::variant_size_v<EventBody>> kEventNam
     "node_changed",        "log_rule_fired",  "trial_paused",     "trial_resumed",
     "trial_enqueued",      "space_widened",   "pool_set",         "pool_changed",
     "allocation_asked",    "allocation_seen", "allocation_left",  "allocation_ended",
-    "node_left",           "node_forgotten"};
+    "node_left",           "node_forgotten",  "allocation_used"};
 constexpr std::array<std::string_view, std::variant_size_v<Command>> kCommandNames = {
-    "create_run",       "finish_run",         "resume_run",       "promote_model",
-    "drop_checkpoints", "submit_allocations", "cancel_allocation"};
+    "create_run",       "finish_run",         "resume_run",        "promote_model",
+    "drop_checkpoints", "submit_allocations", "cancel_allocation", "tag_run"};
 
 // OutboxAdded holds a variant, which the codec does not know.
 struct OutboxAddedJson {
@@ -116,6 +116,7 @@ Result<Command> CommandFromJson(const boost::json::object& json) {
   if (name == "drop_checkpoints") return DecodeCommand<DropCheckpoints>(json);
   if (name == "submit_allocations") return DecodeCommand<SubmitAllocations>(json);
   if (name == "cancel_allocation") return DecodeCommand<CancelAllocation>(json);
+  if (name == "tag_run") return DecodeCommand<TagRun>(json);
   return Invalid("unknown command '" + std::string(name) + "'");
 }
 

@@ -44,7 +44,13 @@ struct CreateRun {
 };
 struct FinishRun {
   RunId run;
-  std::string status;  ///< FINISHED, FAILED, KILLED
+  std::string status;                       ///< FINISHED, FAILED, KILLED
+  std::map<std::string, std::string> tags;  ///< as of TagRun
+};
+/// What a trial has cost (use.h), where that was not known when its run was finished, or is more by now.
+struct TagRun {
+  RunId run;
+  std::map<std::string, std::string> tags;
 };
 /// Points of attempts before `epoch` with a step beyond `step` are to be hidden.
 struct ResumeRun {
@@ -91,7 +97,7 @@ struct CancelAllocation {
   boost::json::object site;
 };
 using Command = std::variant<CreateRun, FinishRun, ResumeRun, PromoteModel, DropCheckpoints,
-                             SubmitAllocations, CancelAllocation>;
+                             SubmitAllocations, CancelAllocation, TagRun>;
 
 // --- events -----------------------------------------------------------------------------------------
 
@@ -234,6 +240,7 @@ struct MemberEnded {
   wire::ExitCause cause = wire::ExitCause::kInfra;
   std::string message;
   int exit_code = 0;
+  std::optional<wire::ResourceUse> used;  ///< by this part
 };
 /// The attempt is to be stopped. `cause` is set when that is the verdict on it (it never got ready, ...).
 struct StopDecided {
@@ -251,6 +258,7 @@ struct AttemptEnded {
   bool by_rule = false;      ///< a rule of on_log says that it counts against no budget
   bool blames_node = false;  ///< it looks as if the node were broken ...
   NodeId node;               ///< ... this one, where the first part failed; empty: the gang's first
+  std::optional<wire::ResourceUse> used;  ///< by the part that ended last
 };
 struct ObjectiveReport {
   std::int64_t step = 0;
@@ -360,7 +368,15 @@ struct AllocationLeft {
 struct AllocationEnded {
   AllocationId allocation;
   std::string message;
-  bool failed = false;  ///< no node of it ever joined
+  bool failed = false;   ///< no node of it ever joined
+  std::string job;       ///< the batch system's name for it, where it told one
+  bool counted = false;  ///< what it cost can be asked for: AllocationUsed follows
+};
+/// What an allocation that has ended has cost, all its starts together, as its batch system counts; absent members:
+/// it does not, or had not by the time that it was last asked.
+struct AllocationUsed {
+  AllocationId allocation;
+  std::optional<double> cpu_seconds, gpu_seconds, joules;
 };
 /// A node says that it will be taken away; or (`back`) a new start of its agent, that it was not.
 struct NodeLeft {
@@ -380,7 +396,7 @@ using EventBody =
                  OutboxFinished, MemberEnded, QuotaSet, Noticed, NodeChanged, LogRuleFired,
                  TrialPaused, TrialResumed, TrialEnqueued, SpaceWidened, PoolSet, PoolChanged,
                  AllocationAsked, AllocationSeen, AllocationLeft, AllocationEnded, NodeLeft,
-                 NodeForgotten>;
+                 NodeForgotten, AllocationUsed>;
 
 struct Event {
   UnixMillis unix_ms = 0;

@@ -16,6 +16,7 @@ BOOST_DESCRIBE_ENUM(NoticeKind, kHang, kStraggler)
 BOOST_DESCRIBE_ENUM(StopReason, kPruned, kCancelled, kPaused, kFenced, kShutdown, kPreempted,
                     kWalltime, kGangLost)
 BOOST_DESCRIBE_STRUCT(DeviceShare, (), (device, milli, memory_bytes))
+BOOST_DESCRIBE_STRUCT(ResourceUse, (), (cpu_ms, memory_bytes, gpu_ms))
 
 }  // namespace muster::wire
 
@@ -30,7 +31,8 @@ BOOST_DESCRIBE_ENUM(SweepChange, kPaused, kResumed, kCancelled, kTimeUp, kExhaus
 BOOST_DESCRIBE_ENUM(NodeChange, kCordoned, kDrained, kExcluded, kUncordoned)
 
 BOOST_DESCRIBE_STRUCT(CreateRun, (), (run, trial, experiment, name, params, tags))
-BOOST_DESCRIBE_STRUCT(FinishRun, (), (run, status))
+BOOST_DESCRIBE_STRUCT(FinishRun, (), (run, status, tags))
+BOOST_DESCRIBE_STRUCT(TagRun, (), (run, tags))
 BOOST_DESCRIBE_STRUCT(ResumeRun, (), (run, epoch, step))
 BOOST_DESCRIBE_STRUCT(PromoteModel, (), (sweep, trial, run, checkpoint, params_json, spec, user))
 BOOST_DESCRIBE_STRUCT(DropCheckpoints, (), (run, trial, folders))
@@ -59,10 +61,10 @@ BOOST_DESCRIBE_STRUCT(AttemptStarted, (),
                       (epoch, trial, places, token, start_secret, node, slots, gpus))
 BOOST_DESCRIBE_STRUCT(AttemptPrepared, (), (epoch, node, address, port))
 BOOST_DESCRIBE_STRUCT(AttemptRunning, (), (epoch, node))
-BOOST_DESCRIBE_STRUCT(MemberEnded, (), (epoch, node, cause, message, exit_code))
+BOOST_DESCRIBE_STRUCT(MemberEnded, (), (epoch, node, cause, message, exit_code, used))
 BOOST_DESCRIBE_STRUCT(StopDecided, (), (epoch, reason, cause, message))
 BOOST_DESCRIBE_STRUCT(AttemptEnded, (),
-                      (epoch, cause, message, charge, exit_code, by_rule, blames_node, node))
+                      (epoch, cause, message, charge, exit_code, by_rule, blames_node, node, used))
 BOOST_DESCRIBE_STRUCT(ObjectiveReport, (), (step, timestamp_ms, value))
 BOOST_DESCRIBE_STRUCT(Checkpoint, (), (path, step, value, kept))
 BOOST_DESCRIBE_STRUCT(Reported, (),
@@ -83,7 +85,8 @@ BOOST_DESCRIBE_STRUCT(AllocationAsked, (),
                        time_seconds))
 BOOST_DESCRIBE_STRUCT(AllocationSeen, (), (allocation, running, ends_ms, restarts, words))
 BOOST_DESCRIBE_STRUCT(AllocationLeft, (), (allocation, reason))
-BOOST_DESCRIBE_STRUCT(AllocationEnded, (), (allocation, message, failed))
+BOOST_DESCRIBE_STRUCT(AllocationEnded, (), (allocation, message, failed, job, counted))
+BOOST_DESCRIBE_STRUCT(AllocationUsed, (), (allocation, cpu_seconds, gpu_seconds, joules))
 BOOST_DESCRIBE_STRUCT(NodeLeft, (), (node, back, reason))
 BOOST_DESCRIBE_STRUCT(NodeForgotten, (), (node))
 BOOST_DESCRIBE_STRUCT(LogRuleFired, (), (epoch, rule, node, log, line, excludes_node))

@@ -146,12 +146,15 @@ struct AllocationTold {
   UnixMillis ends_ms = 0;  ///< when its time is over; 0: not known
   int restarts = 0;
   std::string words;
+  std::string job{};  ///< as in AllocationEnded, and the next
+  bool counted = false;
 };
 
-using Input = std::variant<SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost,
-                           Tick, StoreMetricsDone, LogStored, TrackedMetrics, OutboxDone, SetQuota,
-                           ChangeNode, LogMatched, EnqueueTrial, WidenSpace, SetPool, ChangePool,
-                           AllocationTold, NodeNotUnderstood>;
+using Input = std::variant<
+    SubmitSweep, ChangeSweep, StopTrial, RetryTrial, FromNode, NodeLost, Tick, StoreMetricsDone,
+    LogStored, TrackedMetrics, OutboxDone, SetQuota, ChangeNode, LogMatched, EnqueueTrial,
+    WidenSpace, SetPool, ChangePool, AllocationTold, NodeNotUnderstood,
+    AllocationUsed>;  // the event, of an allocation of UncountedView; repeats change nothing
 
 // --- effects ----------------------------------------------------------------------------------------
 

@@ -63,6 +63,11 @@ const Allocation* State::FindAllocation(const AllocationId& id) const {
   return found == allocations.end() ? nullptr : &found->second;
 }
 
+bool State::CanBeCounted(const Uncounted& allocation) const {
+  return std::ranges::none_of(allocation.attempts,
+                              [this](AttemptEpoch epoch) { return live.contains(epoch); });
+}
+
 AllocationId State::AllocationOf(const NodeId& node) const {
   const std::size_t dot = node.value.rfind('.');
   if (dot == std::string::npos) return {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <deque>
@@ -12,6 +13,7 @@
 
 #include "runtime/coordinator/event.h"
 #include "runtime/coordinator/placement.h"
+#include "runtime/coordinator/use.h"
 #include "runtime/wire/sweep_spec.h"
 #include "tuner/search.h"
 
@@ -82,6 +84,8 @@ struct Member {
   std::string address;
   int port = 0;
   std::int64_t records_end = 0;
+  UnixMillis ended_ms = 0;
+  std::optional<wire::ResourceUse> used;
 
   [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }
 };
@@ -105,7 +109,10 @@ struct Attempt {
   std::string message;
   int exit_code = 0;  ///< of the first rank that failed
   UnixMillis created_ms = 0, started_ms = 0, ended_ms = 0;
-  std::vector<Noticed> notices;  ///< by number
+  std::vector<Noticed> notices;   ///< by number
+  UnixMillis saved_ms = 0;        ///< when it published its farthest checkpoint
+  std::vector<std::string> jobs;  ///< of batch systems, that its nodes were of
+  Use use;                        ///< once it has ended
 
   [[nodiscard]] bool live() const { return phase != wire::AttemptPhase::kExited; }
   [[nodiscard]] int living_members() const;
@@ -137,7 +144,7 @@ struct Sweep {
   std::set<std::int64_t> stored;   ///< pruned and paused trials whose checkpoint folders are there
   std::set<std::int64_t> keepers;  ///< trials of which copies are kept
   std::set<std::int64_t> unborn;   ///< clones whose own folders are not there yet
-  std::int64_t slot_ms = 0;        ///< slots x time, of ended attempts
+  Use use;                         ///< of ended attempts
   UnixMillis last_exit_ms = 0;
   std::map<NodeId, std::string> excluded_nodes;  ///< by an on_log rule, and why
   std::string message;
@@ -170,18 +177,37 @@ struct Allocation {
   bool leaving = false;  ///< for `reason`
   std::string reason;
   UnixMillis asked_ms = 0, started_ms = 0;
+  UnixMillis held_from_ms = 0;         ///< it has its nodes since then; 0: it waits
+  std::int64_t held_ms = 0;            ///< of starts before
+  std::int64_t busy_slot_ms = 0;       ///< of attempts that have ended
+  std::vector<AttemptEpoch> attempts;  ///< that had nodes of it
 
+  /// Slots x time.
+  [[nodiscard]] std::int64_t HeldSlotMs(UnixMillis now) const {
+    const std::int64_t held = held_from_ms == 0 ? 0 : std::max<std::int64_t>(0, now - held_from_ms);
+    return (held_ms + held) * asked.nodes * asked.slots;
+  }
   [[nodiscard]] NodeId NodeOf(int index) const {
     return NodeId(asked.allocation.value + "." + std::to_string(index));
   }
 };
 
+/// One that has ended, until it is known what it cost.
+struct Uncounted {
+  AllocationId allocation;
+  std::string pool, key, job;
+  boost::json::object site;
+  std::vector<AttemptEpoch> attempts;
+  UnixMillis ended_ms = 0;
+};
+
 struct Pool {
   struct Past {
     AllocationId allocation;
-    std::string message;
-    UnixMillis asked_ms = 0, ended_ms = 0;
+    std::string job, message;
+    UnixMillis asked_ms = 0, started_ms = 0, ended_ms = 0;
     bool failed = false;
+    std::int64_t slot_ms = 0, busy_slot_ms = 0;
   };
   static constexpr std::size_t kPastKept = 50;
 
@@ -191,7 +217,10 @@ struct Pool {
   std::set<AllocationId> live;
   int failures = 0;  ///< in a row, allocations no node of which joined
   UnixMillis failed_ms = 0;
-  std::deque<Past> past;  ///< the latest
+  std::deque<Past> past;          ///< the latest
+  std::int64_t slot_ms = 0;       ///< slots x time, of allocations that have ended ...
+  std::int64_t busy_slot_ms = 0;  ///< ... of attempts that have, on any
+  std::optional<double> cpu_seconds, gpu_seconds, joules;  ///< sums of AllocationUsed
 };
 
 struct State {
@@ -206,10 +235,11 @@ struct State {
   std::map<NodeId, Node> nodes;
   std::map<std::string, Pool> pools;
   std::map<AllocationId, Allocation> allocations;  ///< until they end
-  std::map<std::string, Amounts> users;            ///< what the gangs of each hold
-  std::map<std::string, Amounts> quotas;           ///< the most they may
-  std::map<std::string, OutboxEntry> outbox;       ///< by id, until they are done
-  std::map<std::int64_t, std::string> pending;     ///< their ids by sequence
+  std::map<AllocationId, Uncounted> uncounted;
+  std::map<std::string, Amounts> users;         ///< what the gangs of each hold
+  std::map<std::string, Amounts> quotas;        ///< the most they may
+  std::map<std::string, OutboxEntry> outbox;    ///< by id, until they are done
+  std::map<std::int64_t, std::string> pending;  ///< their ids by sequence
   std::int64_t next_sequence = 0;
   std::unordered_map<RunId, TrialId> runs;
   std::unordered_map<std::string, AttemptEpoch> tokens;
@@ -221,6 +251,8 @@ struct State {
   [[nodiscard]] const Allocation* FindAllocation(const AllocationId& id) const;
   /// The allocation that a node's name says it is of, whether it is known or not; empty: of none of the pools.
   [[nodiscard]] AllocationId AllocationOf(const NodeId& node) const;
+  /// Have all attempts on it ended, so that what it cost can be shared out?
+  [[nodiscard]] bool CanBeCounted(const Uncounted& allocation) const;
   /// The best completed trial by objective, the earlier on a tie; null when none completed.
   [[nodiscard]] static const Trial* Best(const Sweep& sweep);
 };

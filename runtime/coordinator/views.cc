@@ -95,16 +95,28 @@ wire::TrialSummary SummaryOf(const State& state, const Trial& trial) {
 
 /// Slots x time of the sweep's gangs, those that still run included.
 std::int64_t SlotMs(const State& state, const Sweep& sweep, UnixMillis unix_now) {
-  std::int64_t sum = sweep.slot_ms;
+  std::int64_t sum = sweep.use.slot_ms;
   if (sweep.live == 0) return sum;
   for (const Trial& trial : sweep.trials) {
     if (trial.live.value == 0) continue;
     const Attempt& attempt = *state.FindAttempt(trial.live);
     for (const Member& member : attempt.members) {
-      if (!member.live()) continue;
+      const UnixMillis end = member.live() ? unix_now : member.ended_ms;
       sum += static_cast<std::int64_t>(member.place.slots.size()) *
-             std::max<std::int64_t>(0, unix_now - attempt.created_ms);
+             std::max<std::int64_t>(0, end - attempt.created_ms);
     }
+  }
+  return sum;
+}
+
+/// Slots x time of what still runs on the allocation.
+std::int64_t RunningSlotMs(const State& state, const Allocation& allocation, UnixMillis unix_now) {
+  std::int64_t sum = 0;
+  for (int index = 0; index < allocation.asked.nodes; ++index) {
+    const auto node = state.nodes.find(allocation.NodeOf(index));
+    if (node == state.nodes.end()) continue;
+    for (const auto& [slot, epoch] : node->second.holders)
+      sum += std::max<std::int64_t>(0, unix_now - state.attempts.at(epoch).created_ms);
   }
   return sum;
 }
@@ -293,8 +305,8 @@ Result<boost::json::value> SweepView(const Coordinator& coordinator, const Sweep
   const Sweep* sweep = coordinator.state().FindSweep(id);
   if (sweep == nullptr) return NoSweep(id);
   return wire::ToJson(wire::SweepDetail{SummaryOf(coordinator.state(), *sweep, moment.unix_now),
-                                        PromotionOf(*sweep),
-                                        wire::ToJson(sweep->spec).as_object()});
+                                        PromotionOf(*sweep), wire::ToJson(sweep->spec).as_object(),
+                                        SummaryOf(sweep->use)});
 }
 
 Result<boost::json::value> TrialsView(const Coordinator& coordinator, const SweepId& id,
@@ -325,13 +337,15 @@ Result<boost::json::value> TrialView(const Coordinator& coordinator, const Trial
                                attempt.created_ms,
                                attempt.started_ms,
                                attempt.ended_ms,
-                               {}});
+                               {},
+                               SummaryOf(attempt.use)});
     for (const Noticed& notice : attempt.notices) {
       detail.attempts.back().notices.push_back(Text(notice.kind) + ": " + notice.text);
     }
   }
   if (trial->checkpoint && !trial->dropped) detail.checkpoint = trial->checkpoint->path;
   detail.metrics = trial->metrics;
+  detail.used = SummaryOf(UseOf(state, *trial));
   return wire::ToJson(detail);
 }
 
@@ -365,7 +379,7 @@ boost::json::value NodesView(const Coordinator& coordinator, Moment moment) {
   return rows;
 }
 
-boost::json::value PoolsView(const Coordinator& coordinator, Moment /*moment*/) {
+boost::json::value PoolsView(const Coordinator& coordinator, Moment moment) {
   boost::json::array rows;
   for (const auto& [name, pool] : coordinator.state().pools) {
     wire::PoolSummary row{.name = name,
@@ -374,7 +388,12 @@ boost::json::value PoolsView(const Coordinator& coordinator, Moment /*moment*/) 
                                                  : "open",
                           .reason = pool.reason,
                           .failures = pool.failures,
-                          .spec = wire::ToJson(pool.spec).as_object()};
+                          .spec = wire::ToJson(pool.spec).as_object(),
+                          .slot_seconds = static_cast<double>(pool.slot_ms) / 1e3,
+                          .busy_slot_seconds = static_cast<double>(pool.busy_slot_ms) / 1e3,
+                          .cpu_seconds = pool.cpu_seconds,
+                          .gpu_seconds = pool.gpu_seconds,
+                          .joules = pool.joules};
     for (const AllocationId& id : pool.live) {
       const Allocation& one = *coordinator.state().FindAllocation(id);
       const char* state = one.leaving       ? "leaving"
@@ -392,13 +411,25 @@ boost::json::value PoolsView(const Coordinator& coordinator, Moment /*moment*/) 
                                  .asked_ms = one.asked_ms,
                                  .started_ms = one.started_ms,
                                  .ends_ms = one.ends_ms});
+      const std::int64_t running = RunningSlotMs(coordinator.state(), one, moment.unix_now);
+      const double held = static_cast<double>(one.HeldSlotMs(moment.unix_now)) / 1e3;
+      row.allocations.back().slot_seconds = held;
+      row.allocations.back().busy_slot_seconds =
+          static_cast<double>(one.busy_slot_ms + running) / 1e3;
+      row.slot_seconds += held;
+      row.busy_slot_seconds += static_cast<double>(running) / 1e3;
     }
     for (const Pool::Past& past : pool.past) {
-      row.allocations.push_back({.id = past.allocation.value,
-                                 .state = past.failed ? "failed" : "ended",
-                                 .words = past.message,
-                                 .asked_ms = past.asked_ms,
-                                 .ends_ms = past.ended_ms});
+      row.allocations.push_back(
+          {.id = past.allocation.value,
+           .job = past.job,
+           .state = past.failed ? "failed" : "ended",
+           .words = past.message,
+           .asked_ms = past.asked_ms,
+           .started_ms = past.started_ms,
+           .ends_ms = past.ended_ms,
+           .slot_seconds = static_cast<double>(past.slot_ms) / 1e3,
+           .busy_slot_seconds = static_cast<double>(past.busy_slot_ms) / 1e3});
     }
     rows.push_back(wire::ToJson(row));
   }
@@ -416,6 +447,19 @@ boost::json::value AllocationsView(const Coordinator& coordinator) {
                             {"allocation", id.value},
                             {"taken", !one.job.empty()},
                             {"site", coordinator.state().pools.at(asked.pool).spec.site}});
+  }
+  return rows;
+}
+
+boost::json::value UncountedView(const Coordinator& coordinator) {
+  boost::json::array rows;
+  for (const auto& [id, one] : coordinator.state().uncounted) {
+    rows.push_back(boost::json::object{{"allocation", id.value},
+                                       {"key", one.key},
+                                       {"job", one.job},
+                                       {"site", one.site},
+                                       {"ended_ms", one.ended_ms},
+                                       {"ready", coordinator.state().CanBeCounted(one)}});
   }
   return rows;
 }

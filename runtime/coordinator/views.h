@@ -35,6 +35,9 @@ boost::json::value PoolsView(const Coordinator& coordinator, Moment moment);
 /// Allocations whose job the host looks for: [{"pool", "key", "task", "allocation", "site"}] in the order in which they
 /// were asked for.
 boost::json::value AllocationsView(const Coordinator& coordinator);
+/// Allocations that have ended and of which it is not known yet what they cost (AllocationUsed): [{"allocation", "key",
+/// "job", "site", "ended_ms", "ready"}]; one that is not ready is not to be told of yet.
+boost::json::value UncountedView(const Coordinator& coordinator);
 /// {"explanation": "...", "lines": ["..."]}: why the sweep or trial stands where it stands. kNotFound.
 Result<boost::json::value> ExplainSweep(const Coordinator& coordinator, const SweepId& id,
                                         Moment moment);

@@ -42,6 +42,7 @@ class TableWriter {
   Status operator()(const AllocationSeen& /*e*/) { return Ok(); }
   Status operator()(const AllocationLeft& /*e*/) { return Ok(); }
   Status operator()(const AllocationEnded& /*e*/) { return Ok(); }
+  Status operator()(const AllocationUsed& /*e*/) { return Ok(); }
   Status operator()(const NodeLeft& /*e*/) { return Ok(); }
   Status operator()(const NodeForgotten& /*e*/) { return Ok(); }
 

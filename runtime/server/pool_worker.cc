@@ -13,7 +13,7 @@
 namespace muster::server {
 namespace {
 
-/// Between two looks at output to delete, while there may be some.
+/// Between two looks at accounts, and at output to delete, while there is something.
 constexpr auto kTidyEvery = std::chrono::seconds(5);
 
 NodeId NodeOf(const AllocationId& allocation, int index) {
@@ -80,12 +80,13 @@ void PoolWorker::Loop() {
       lock.unlock();
       const bool something = Look();
       if (std::chrono::steady_clock::now() >= next_tidy) {
+        counting_ = counting_ && Count();
         if (std::exchange(logs_grew_, false))
           PruneLogs(options_.dir / "logs", std::filesystem::file_time_type::clock::now());
         next_tidy = std::chrono::steady_clock::now() + kTidyEvery;
       }
       lock.lock();
-      watching_ = something || logs_grew_ || !jobs_.empty();
+      watching_ = something || counting_ || logs_grew_ || !jobs_.empty();
       next_look = std::chrono::steady_clock::now() + options_.period;
       continue;
     }
@@ -249,7 +250,8 @@ bool PoolWorker::Look() {
       continue;
     }
     if (found != by_site.end()) {
-      for (const Known* one : found->second) Tell(*one, *jobs);
+      const auto counts = system->Counts();
+      for (const Known* one : found->second) Tell(*one, *jobs, counts.ok() && *counts);
     }
     strays = CancelStrays(*system, open, *jobs) || strays;
   }
@@ -269,11 +271,14 @@ bool PoolWorker::CancelStrays(cluster::BatchSystem& system,
   return true;
 }
 
-void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs) {
-  const auto told = watch_.Look(known.open, jobs);
+void PoolWorker::Tell(const Known& known, const std::vector<cluster::Job>& jobs, bool counts) {
+  auto told = watch_.Look(known.open, jobs);
   if (!told) return;
+  const bool ended = told->state == coordinator::AllocationTold::State::kEnded;
+  told->counted = ended && counts;
   host_->Submit(*told);
-  if (told->state != coordinator::AllocationTold::State::kEnded) return;
+  if (!ended) return;
+  counting_ = counting_ || counts;
   logs_grew_ = true;
   for (const cluster::Job& job : jobs) {
     if (job.key == known.open.key && job.task == known.open.task && job.failed)

@@ -90,7 +90,11 @@ class PoolWorker {
   bool CancelStrays(cluster::BatchSystem& system,
                     const std::vector<coordinator::OpenAllocation>& open,
                     const std::vector<cluster::Job>& jobs);
-  void Tell(const Known& known, const std::vector<cluster::Job>& jobs);
+  void Tell(const Known& known, const std::vector<cluster::Job>& jobs, bool counts);
+  // pool_usage.cc
+  /// False when nothing is left to ask for.
+  bool Count();
+  void CountAt(const std::vector<const boost::json::object*>& allocations);
   Result<cluster::BatchSystem*> SystemOf(const boost::json::object& site);
 
   const Options options_;
@@ -99,6 +103,7 @@ class PoolWorker {
 
   std::mutex systems_mutex_;  ///< guards systems_ and the calls of each
   std::map<std::string, std::unique_ptr<cluster::BatchSystem>> systems_;  ///< by site
+  bool counting_ = true;  ///< there may be ended allocations of which it can be told what they cost
   bool logs_grew_ = true;  ///< there may be output to delete
   coordinator::JobWatch watch_;
 

@@ -390,6 +390,9 @@ void Server::Impl::RunCommand(coordinator::RunCommand command,
     void operator()(const coordinator::FinishRun& finish) {
       server.tracker_ports->FinishRun(finish, std::move(done));
     }
+    void operator()(const coordinator::TagRun& tag) {
+      server.tracker_ports->TagRun(tag, std::move(done));
+    }
     void operator()(const coordinator::ResumeRun& resume) {
       server.tracker_ports->ResumeRun(resume, std::move(done));
     }

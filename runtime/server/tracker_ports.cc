@@ -1,5 +1,8 @@
 #include "runtime/server/tracker_ports.h"
 
+#include <memory>
+#include <utility>
+
 namespace muster::server {
 namespace {
 
@@ -75,15 +78,26 @@ void TrackerPorts::CreateRunIn(const coordinator::CreateRun& command,
   });
 }
 
+void TrackerPorts::TagRun(const coordinator::TagRun& command, Done done) {
+  tracker::Batch batch;
+  for (const auto& [key, value] : command.tags) batch.tags.push_back({key, value});
+  store_.LogBatch(command.run, std::move(batch), Plain(std::move(done)));
+}
+
 void TrackerPorts::FinishRun(const coordinator::FinishRun& command, Done done) {
+  // Both in one transaction of the store's writer, which answers in order.
+  auto tagged = std::make_shared<Result<boost::json::object>>(boost::json::object());
+  if (!command.tags.empty()) {
+    TagRun({command.run, command.tags},
+           [tagged](Result<boost::json::object> result) { *tagged = std::move(result); });
+  }
   tracker::RunUpdate update;
   update.status = tracker::RunStatusFromName(command.status);
   update.end_time_ms = clock_.UnixNow();
-  store_.UpdateRun(command.run, update,
-                   [done = std::move(done)](const Result<tracker::RunInfo>& info) {
-                     done(info.ok() ? Result<boost::json::object>(boost::json::object())
-                                    : Result<boost::json::object>(info.error()));
-                   });
+  store_.UpdateRun(
+      command.run, update, [tagged, done = std::move(done)](const Result<tracker::RunInfo>& info) {
+        done(info.ok() ? std::move(*tagged) : Result<boost::json::object>(info.error()));
+      });
 }
 
 void TrackerPorts::ResumeRun(const coordinator::ResumeRun& command, Done done) {

@@ -29,6 +29,7 @@ class TrackerPorts {
   /// Answers {"experiment_id": "..."}; the experiment is made when it does not exist.
   void CreateRun(const coordinator::CreateRun& command, Done done);
   void FinishRun(const coordinator::FinishRun& command, Done done);
+  void TagRun(const coordinator::TagRun& command, Done done);
   void ResumeRun(const coordinator::ResumeRun& command, Done done);
   /// All points of one metric, in order.
   Result<std::vector<coordinator::TrackedMetric>> ReadMetric(const RunId& run,

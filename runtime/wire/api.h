@@ -36,11 +36,24 @@ struct TrialSummary {
   std::int64_t from_step = 0;  ///< ... at this step; 0: its parameters alone
 };
 
+/// What attempts held and used, those that have ended; what nobody counted is absent.
+struct UseSummary {
+  double slot_seconds = 0;  ///< slots x time for which they were held
+  double gpu_seconds = 0;   ///< GPUs x time
+  /// Of these, since the last checkpoint of attempts that failed or were taken away.
+  double lost_slot_seconds = 0, lost_gpu_seconds = 0;
+  std::optional<double> cpu_seconds;         ///< user and system time of processes
+  std::optional<double> gpu_busy_seconds;    ///< for which GPUs' multiprocessors were busy
+  std::optional<std::int64_t> memory_bytes;  ///< the most on one node
+  std::optional<double> joules;              ///< where the batch system measures it
+};
+
 struct AttemptSummary {
   std::int64_t epoch = 0;
   std::string state, node, cause, message;
   std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
   std::vector<std::string> notices;  ///< hangs and slow ranks that were seen while it ran
+  UseSummary used;
 };
 
 struct TrialDetail {
@@ -48,6 +61,7 @@ struct TrialDetail {
   std::vector<AttemptSummary> attempts;
   std::string checkpoint;  ///< the best one, empty when there is none
   std::map<std::string, double> metrics;
+  UseSummary used;  ///< all attempts
 };
 
 struct GateSummary {
@@ -84,6 +98,7 @@ struct SweepDetail {
   SweepSummary sweep;
   PromotionSummary promotion;
   boost::json::object spec;
+  UseSummary used;  ///< all attempts of all trials
 };
 
 struct NodeSummary {
@@ -105,6 +120,8 @@ struct AllocationSummary {
   std::string words;  ///< the batch system's, or why it leaves or has ended
   int nodes = 0, restarts = 0;
   std::int64_t asked_ms = 0, started_ms = 0, ends_ms = 0;
+  double slot_seconds = 0;       ///< slots x time that it had its nodes, up to now
+  double busy_slot_seconds = 0;  ///< of which attempts held so many
 };
 
 struct PoolSummary {
@@ -114,6 +131,9 @@ struct PoolSummary {
   int failures = 0;
   boost::json::object spec;                    ///< as PoolSpecFromJson reads it
   std::vector<AllocationSummary> allocations;  ///< those that live, then the latest that have ended
+  double slot_seconds = 0, busy_slot_seconds = 0;  ///< of all its allocations that ever were
+  /// What the batch system says that those which have ended cost; absent: it does not count.
+  std::optional<double> cpu_seconds, gpu_seconds, joules;
 };
 
 boost::json::value ToJson(const PoolSummary& value);

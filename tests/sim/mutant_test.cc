@@ -173,7 +173,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bug("PromoteTwice", CoordinatorBug::kPromoteTwice, "^S2.* promoted twice", SlowPromotions),
         Bug("SecretSeed", CoordinatorBug::kSecretSeed, "^S16"),
         Bug("DropNeeded", CoordinatorBug::kDropNeeded, "^S17.* goes on from"),
-        Bug("DropCopies", CoordinatorBug::kDropCopies, "^S17.* which is gone"),
+        Bug("DropCopies", CoordinatorBug::kDropCopies, "^S17.* which is gone", ManyClones),
         Bug("CloneNewest", CoordinatorBug::kCloneNewest, "^S17.* instead of", ManyClones),
         Bug("PrunedCompletes", CoordinatorBug::kPrunedCompletes, "^S12"),
         Bug("GoBeforeDurable", CoordinatorBug::kGoBeforeDurable, "^S4"),

@@ -525,5 +525,80 @@ TEST_F(PoolTest, WrongSpec_IsNamed) {
   EXPECT_EQ(rig.Ask(ChangePool{"none", PoolVerb::kPause, {}}).error().kind, ErrorKind::kNotFound);
 }
 
+TEST_F(PoolTest, Use_IsHeldAndBusySlots_AndEnergyIsSharedAmongTheAttempts) {
+  rig.Do(SetPool{Pilots(1)});
+  Submit("s", SmallSpec(2));
+  rig.Pass(200);
+  Take();
+  Start("hpc-1");
+  rig.Pass(200, {"hpc-1.0"});
+  AnswerRuns();
+  rig.Pass(200, {"hpc-1.0"});
+  const AttemptEpoch first(1), second(2);
+  const auto lasts = [&](AttemptEpoch epoch, std::int64_t ms) {
+    rig.SetClock(rig.state().attempts.at(epoch).created_ms + ms - rig.unix_now());
+  };
+  const auto end = [&](AttemptEpoch epoch) {
+    rig.From("hpc-1.0", wire::Prepared{epoch, "127.0.0.1", 5000});
+    rig.From("hpc-1.0", wire::Started{epoch});
+    rig.Report("hpc-1.0", epoch, 0, 1, 0.5);
+    rig.Exit("hpc-1.0", epoch, wire::ExitCause::kSuccess, 10);
+  };
+  lasts(first, 10'000);
+  end(first);
+  lasts(second, 30'000);
+  rig.Do(AllocationTold{.allocation = AllocationId("hpc-1"),
+                        .state = TellState::kEnded,
+                        .words = "COMPLETED",
+                        .job = "70_3",
+                        .counted = true});
+  const auto ready = [&] { return UncountedView(rig.coordinator()).as_array().at(0).at("ready"); };
+  EXPECT_EQ(ready(), false) << "an attempt is not known to have ended";
+  rig.Do(AllocationUsed{AllocationId("hpc-1"), 60, {}, 800});
+  EXPECT_FALSE(rig.state().attempts.at(first).use.joules) << "what it ends up with is not known";
+  end(second);
+  EXPECT_EQ(ready(), true);
+  rig.Restart();
+  rig.Do(AllocationUsed{AllocationId("hpc-1"), 60, {}, 800});
+  rig.Do(AllocationUsed{AllocationId("hpc-1"), 60, {}, 800});
+  EXPECT_TRUE(UncountedView(rig.coordinator()).as_array().empty());
+  EXPECT_EQ(rig.state().attempts.at(first).use.joules, 200);
+  EXPECT_EQ(rig.state().attempts.at(second).use.joules, 600);
+  EXPECT_EQ(rig.sweep("s").use.joules, 800);
+  rig.commands.clear();
+  rig.AnswerCommands();
+  std::map<std::string, std::string> energy;
+  for (const Command& command : rig.commands) {
+    const auto* tag = std::get_if<TagRun>(&command);
+    if (tag == nullptr || !tag->tags.contains("muster.energy_joules")) continue;
+    energy[tag->tags.at("muster.slurm.job_id")] += tag->tags.at("muster.energy_joules") + " ";
+  }
+  EXPECT_THAT(energy, ElementsAre(testing::Pair("70", "200 600 ")));
+  const auto pools = PoolsView(rig.coordinator(), {rig.now(), rig.unix_now()});
+  const auto& pool = pools.as_array().at(0);
+  EXPECT_EQ(pool.at("busy_slot_seconds"), 40.0);
+  EXPECT_NEAR(pool.at("slot_seconds").as_double(), 2 * 30.0, 0.5) << "from its first Hello";
+  EXPECT_EQ(pool.at("cpu_seconds"), 60.0);
+  EXPECT_FALSE(pool.as_object().contains("gpu_seconds"));
+  EXPECT_EQ(pool.at("allocations").at(0).at("job"), "70_3");
+}
+
+TEST_F(PoolTest, Requeue_IsNoTimeInWhichItsNodesWereHeld) {
+  rig.Do(SetPool{Pilots(1)});
+  Submit("s", SmallSpec(1));
+  rig.Pass(200);
+  Take();
+  Start("hpc-1");
+  rig.Pass(2'000, {"hpc-1.0"});
+  Tell("hpc-1", TellState::kWaiting);
+  rig.Pass(5'000);
+  Tell("hpc-1", TellState::kRunning);
+  rig.Pass(1'000, {"hpc-1.0"});
+  EXPECT_EQ(At("hpc-1").HeldSlotMs(rig.unix_now()), 2 * 3'000);
+  Tell("hpc-1", TellState::kEnded);
+  EXPECT_EQ(rig.state().pools.at("hpc").slot_ms, 2 * 3'000);
+  EXPECT_TRUE(UncountedView(rig.coordinator()).as_array().empty()) << "this system counts nothing";
+}
+
 }  // namespace
 }  // namespace muster::coordinator

@@ -60,5 +60,24 @@ TEST(TrackerPortsTest, TelemetryOfARank_StandsUnderItWithItsPlaceAndIsNeverHidde
   EXPECT_EQ(ranks->ranks[0].last_step, 700);
 }
 
+TEST(TrackerPortsTest, Tags_OfWhatATrialCost_AreSetAgainWithoutHarm) {
+  tracker::MemoryRunStore store(SystemClock());
+  TrackerPorts ports(store, SystemClock());
+  const RunId run(std::string(32, 'a'));
+  const auto ok = [](const Result<boost::json::object>& done) { EXPECT_TRUE(done.ok()); };
+  ports.CreateRun({.run = run, .trial = TrialId("s/0"), .experiment = "e"}, ok);
+  ports.FinishRun({run, "FINISHED", {{"muster.cpu_seconds", "1.500"}}}, ok);
+  const tracker::Tag cpu{"muster.cpu_seconds", "1.500"}, energy{"muster.energy_joules", "70"};
+  EXPECT_THAT(store.GetRun(run)->tags, testing::Contains(cpu));
+  EXPECT_EQ(store.GetRun(run)->info.status, tracker::RunStatus::kFinished);
+  for (int again = 0; again < 2; ++again) ports.TagRun({run, {{energy.key, energy.value}}}, ok);
+  EXPECT_THAT(store.GetRun(run)->tags, testing::IsSupersetOf({cpu, energy}));
+  EXPECT_EQ(store.GetRun(run)->info.status, tracker::RunStatus::kFinished);
+  bool failed = false;
+  ports.TagRun({RunId("none"), {{"a", "b"}}},
+               [&](const Result<boost::json::object>& done) { failed = !done.ok(); });
+  EXPECT_TRUE(failed);
+}
+
 }  // namespace
 }  // namespace muster::server
