@@ -81,6 +81,7 @@ Result<bool> MemoryBatchSystem::Counts() {
 Result<std::vector<JobUsage>> MemoryBatchSystem::Usage(const std::vector<JobRef>& jobs) {
   MUSTER_RETURN_IF_ERROR(Answer());
   std::vector<JobUsage> all;
+  all.reserve(jobs.size());
   for (const JobRef& ref : jobs) all.push_back(UsageOf(ref));
   return all;
 }

@@ -33,6 +33,7 @@ bool PoolWorker::Count() {
 
 void PoolWorker::CountAt(const std::vector<const boost::json::object*>& allocations) {
   std::vector<cluster::JobRef> jobs;
+  jobs.reserve(allocations.size());
   for (const auto* one : allocations) {
     jobs.push_back(
         {std::string(one->at("job").as_string()),

@@ -19,6 +19,27 @@ class MpiTest : public NodeFixture {
   }
 };
 
+/// Ranks are children of children of mpirun.
+TEST_F(MpiTest, CpuTimeOfRanks_IsCounted) {
+  cgroup_root_.clear();
+  Reopen();
+  auto prepare = PrepareOf(7,
+                           {"sh", "-c",
+                            "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; "
+                            "cut -d' ' -f14 /proc/$$/stat"},
+                           2);
+  prepare.launcher = wire::LauncherKind::kMpi;
+  Start(prepare);
+  Ends(kFirst);
+  const std::int64_t ticks =
+      std::stoll(Output(kFirst, 0, "out")) + std::stoll(Output(kFirst, 1, "out"));
+  Apply(agent::KillAttempt{.epoch = kFirst});
+  const auto used = WaitFor<agent::SlotEmpty>(kFirst).used;
+  EXPECT_GE(ticks, 10);
+  ASSERT_TRUE(used);
+  EXPECT_GE(used->cpu_ms, (ticks - 2) * 1'000 / sysconf(_SC_CLK_TCK));
+}
+
 /// Two nodes of one machine, and a gang of three ranks that mpirun starts on both: 0 and 1 here, 2 there.
 class MpiPartsTest : public testing::Test {
  protected:
