@@ -32,8 +32,9 @@ class Blind final : public cluster::BatchSystem {
     return std::vector<cluster::Job>();
   }
   Status Cancel(const std::vector<cluster::JobRef>& jobs) override { return system_.Cancel(jobs); }
-  Result<cluster::JobUsage> Usage(const cluster::JobRef& job) override {
-    return system_.Usage(job);
+  Result<bool> Counts() override { return system_.Counts(); }
+  Result<std::vector<cluster::JobUsage>> Usage(const std::vector<cluster::JobRef>& jobs) override {
+    return system_.Usage(jobs);
   }
 
  private:

@@ -19,10 +19,11 @@ std::string DescribeInput(const coordinator::Input& input) {
   if (const auto* from = std::get_if<coordinator::FromNode>(&input))
     return from->node.value + " said " + agent::Describe(from->message);
   constexpr const char* kNames[] = {
-      "submit",      "change sweep", "stop trial",     "retry trial",    "from node",
-      "node lost",   "tick",         "metrics stored", "log stored",     "tracked metrics",
-      "outbox done", "set quota",    "change node",    "log matched",    "enqueue",
-      "widen",       "set pool",     "change pool",    "allocation told"};
+      "submit",         "change sweep", "stop trial",     "retry trial",     "from node",
+      "node lost",      "tick",         "metrics stored", "log stored",      "tracked metrics",
+      "outbox done",    "set quota",    "change node",    "log matched",     "enqueue",
+      "widen",          "set pool",     "change pool",    "allocation told", "node not understood",
+      "allocation used"};
   static_assert(std::size(kNames) == std::variant_size_v<coordinator::Input>);
   return kNames[input.index()];
 }
