@@ -49,9 +49,9 @@ struct ShimState {
   bool empty = false;  ///< and no process is left that descends from the shim, which ends now
   std::string
       launcher_end;  ///< how mpirun, or its daemon, ended while ranks were left: "killed by signal 9 (SIGKILL)"
-  std::string message;            ///< of kFailed
-  ProcessId pusher;               ///< brings a checkpoint to the server (checkpoint_push.h); pid 0: none
-  std::int64_t cpu_ms = 0;        ///< user and system time of all that has ended
+  std::string message;      ///< of kFailed
+  ProcessId pusher;         ///< brings a checkpoint to the server (checkpoint_push.h); pid 0: none
+  std::int64_t cpu_ms = 0;  ///< user and system time of all that has ended
   std::int64_t memory_bytes = 0;  ///< the most that one of those processes had
 };
 

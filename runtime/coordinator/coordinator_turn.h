@@ -50,7 +50,7 @@ struct Coordinator::AllocationWatch {
   std::optional<MonotonicTime> next_retire;
   std::optional<MonotonicTime> cancel_at;  ///< if it is still there then
   bool cancelled = false;
-  std::string not_understood;  ///< why an agent of it was not heard
+  std::string not_understood;            ///< why an agent of it was not heard
   std::optional<MonotonicTime> told_at;  ///< when the batch system last said something of it ...
   UnixMillis told_ends_ms = 0;           ///< ... and the end it then said
 };

@@ -139,7 +139,7 @@ class FolderlessTest(unittest.TestCase):
         self.assertFalse((self.cluster.home / "checkpoints" / cut / "late").exists())
         (late / "checkpoints" / "late").write_text("of an attempt that is over")
 
-        mark = (self.home_of(KILLED) / "node").read_text().strip()
+        mark = cluster.mark_of(self.home_of(KILLED))
         agent.kill()
         self.wires.cut(CUT)
         for process in self.cluster.processes():

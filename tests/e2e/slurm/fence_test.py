@@ -99,7 +99,9 @@ class FenceTest(rig.PoolRig):
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def log(self, allocation):
-        return (self.muster.home / "pools" / "logs" / f"{allocation['job']}.log").read_text()
+        """What its job wrote; the file of one that failed says so in its name."""
+        (file,) = (self.muster.home / "pools" / "logs").glob(f"{allocation['job']}.*log")
+        return file.read_text()
 
 
 if __name__ == "__main__":
