@@ -112,7 +112,7 @@ Result<server::AgentHost::Options> OptionsOf(const Context& context, const JoinF
   options.self_executable = context.program;
   options.bin_dir = context.program.parent_path();
   options.node = key.node;
-  options.incarnation_least = SystemClock().UnixNow() / 1000;
+  options.incarnation_least = SystemClock().UnixNow();
   options.keys = key.keys;
   options.server_public_key = key.server_public_key;
   return options;

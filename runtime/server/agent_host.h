@@ -41,7 +41,7 @@ class AgentHost {
     std::string address;      ///< where gangs on several nodes reach this one; empty: loopback
     bool orphans_end = true;  ///< agent::Options, likewise the next
     std::int64_t lonely_ms = 0;
-    /// The start's number is at least this, and one above the home's last. The Unix time in seconds makes a node
+    /// The start's number is at least this, and one above the home's last. The Unix time in milliseconds makes a node
     /// whose home is new count as newer than what it was before; 0: the home's count alone.
     std::int64_t incarnation_least = 0;
     CheckpointsBy checkpoints = CheckpointsBy::kLooking;

@@ -514,7 +514,7 @@ Status Server::Impl::StartAgent() {
   local.self_executable = options.program;
   local.bin_dir = options.bin_dir;
   local.node = local_node;
-  local.incarnation_least = clock.UnixNow() / 1000;
+  local.incarnation_least = clock.UnixNow();
   local.has = options.has;
   local.orphans_end = false;
   local.checkpoints = CheckpointsBy::kFolder;

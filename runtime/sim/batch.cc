@@ -207,7 +207,7 @@ void Batch::Begin(int number, const AllocationId& allocation, const cluster::Job
     const int machine = starts_.at(number).machines[static_cast<std::size_t>(index)];
     Node* node =
         make_node_(NodeId(allocation.value + "." + std::to_string(index)), request.cpus_per_node,
-                   {.incarnation = MachineTime(machine) / 1'000,
+                   {.incarnation = MachineTime(machine),
                     .ended = [this, number](int code) { AgentEnded(number, code); }});
     starts_.at(number).nodes.push_back(node);
   }
@@ -245,6 +245,7 @@ void Batch::GoAway() {
 /// Something befalls a job that runs.
 void Batch::Disturb() {
   std::vector<std::string> running;
+  running.reserve(current_.size());
   for (const auto& [id, start] : current_) running.push_back(id);
   if (running.empty()) return;
   const std::string id = running[world_.random.Below(running.size())];

@@ -174,7 +174,7 @@ void Checker::Acting(const coordinator::Action& action) {
   }
 }
 
-void Checker::Making(const std::string& node, const wire::Prepare& prepare) {
+void Checker::Making(const std::string& node, bool lent, const wire::Prepare& prepare) {
   const auto found = attempts_.find(prepare.epoch);
   if (found == attempts_.end()) {
     world_.Violate("S4: " + Name(prepare.epoch) + " is made before its epoch is durable");
@@ -182,8 +182,9 @@ void Checker::Making(const std::string& node, const wire::Prepare& prepare) {
   }
   const auto part = found->second.parts.find(node);
   const bool here = part != found->second.parts.end();
-  // A machine that lost its disk may make it again, as long as no rank has run.
-  if (here && part->second.started)
+  // A machine that lost its disk may make it again, as long as no rank has run; an older start of a lent node's agent, late,
+  // which hears no Go.
+  if (here && part->second.started && !lent)
     world_.Violate("S2: " + Name(prepare.epoch) + " is made again after it ran");
   if (!here || part->second.slots != prepare.slots || found->second.trial != prepare.trial)
     world_.Violate("S4: " + Name(prepare.epoch) + " is made on " + node +

@@ -39,7 +39,8 @@ class Checker {
   void Committed(const std::vector<coordinator::Event>& events);
   void Acting(const coordinator::Action& action);
   void Logging(AttemptEpoch epoch) { CheckLive(epoch, "a logged metric"); }
-  void Making(const std::string& node, const wire::Prepare& prepare);
+  /// `lent`: another start of the node's agent may have another home.
+  void Making(const std::string& node, bool lent, const wire::Prepare& prepare);
   void Starting(const std::string& node, const wire::Prepare& prepare);
   void Forgetting(const Gang& gang);
 

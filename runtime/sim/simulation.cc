@@ -184,7 +184,8 @@ Node* Simulation::MakeNode(const NodeId& id, int slots, std::optional<Node::Lent
     network_.ToCoordinator(node, message);
   };
   const Node::Hooks hooks{
-      .making = [this, name](const wire::Prepare& prepare) { checker_.Making(name, prepare); },
+      .making = [this, name, lent = lent.has_value()](
+                    const wire::Prepare& prepare) { checker_.Making(name, lent, prepare); },
       .starting =
           [this, index, name](const wire::Prepare& prepare) {
             checker_.Starting(name, prepare);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <future>
 #include <map>
@@ -28,7 +29,8 @@ class CheckpointRoutesTest : public testing::Test {
     AddCheckpointRoutes(
         router_,
         MakeCheckpoints({root_, [this](const std::string& token) -> Result<CheckpointOwner> {
-                           if (fence_at_ > 0 && --fence_at_ == 0) live_[token] = "";
+                           if (fence_at_ == 1) live_[token] = "";
+                           fence_at_ = std::max(0, fence_at_ - 1);
                            const auto found = live_.find(token);
                            if (found == live_.end()) return Unauthorized("no such token");
                            if (found->second.empty()) return Fenced("attempt 1 is over");
@@ -135,7 +137,7 @@ TEST_F(CheckpointRoutesTest, ACopyForClones_IsOfWhatWasSaved) {
   EXPECT_EQ(Ask("POST", "checkpoints", list).body, R"({"files":1,"kept":true})");
   ASSERT_EQ(Save({{"w", "two"}}).status, 200);
   EXPECT_EQ(Text("s/0.at/12.a-7/w"), "one");
-  std::ofstream(root_ / "s/1.at");  // where its copies would go
+  ASSERT_TRUE(WriteFileAtomically(root_ / "s/1.at", "").ok());  // where its copies would go
   EXPECT_EQ(Ask("POST", "checkpoints", R"({"files":[],"keep":12})", "b").body,
             R"({"files":0,"kept":false})");
 }
